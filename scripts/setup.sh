@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Installs what building and testing need and is missing, from Debian 12's own packages.
+#
+# As root, or through sudo; a machine that has everything is left alone and needs neither.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: scripts/setup.sh [--bench] [--check]
+
+  --bench   also what scripts/run_bench.py compares with (pg_repack)
+  --check   install nothing; list what is missing and exit 1 if there is anything
+USAGE
+}
+
+# The compiler is checked as g++: build-essential brings make and the C library's headers with it.
+packages=(
+    build-essential g++ cmake ninja-build pkg-config ccache git ca-certificates
+    libpq-dev libboost1.81-dev libboost-program-options1.81-dev libboost-json1.81-dev libfmt-dev libpg-query-dev
+    libgtest-dev libgmock-dev libbenchmark-dev
+    postgresql-15 postgresql-client-15
+    clang-format clang-tidy python3 procps
+)
+bench_packages=(postgresql-15-repack time)
+
+check_only=false
+for argument in "$@"; do
+    case $argument in
+        --bench) packages+=("${bench_packages[@]}") ;;
+        --check) check_only=true ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "setup.sh: this is not Debian; see 'Building' in README.md for what must be there" >&2
+    exit 0
+fi
+
+is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+missing=()
+for package in "${packages[@]}"; do
+    is_installed "$package" || missing+=("$package")
+done
+# Node.js may come from elsewhere than Debian, with its own npm; installing Debian's npm would then fail.
+command -v npm >/dev/null || missing+=(npm)
+
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+echo "setup.sh: missing: ${missing[*]}" >&2
+if $check_only; then
+    exit 1
+fi
+
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+    if ! command -v sudo >/dev/null; then
+        echo "setup.sh: as root: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+
+# Debian's server package creates and starts a cluster on port 5432 when it is installed. Nobody asked for one: the
+# tests start their own servers. Where the package is already there, its clusters are left as they are.
+no_cluster=/etc/postgresql-common/createcluster.d/00-pgeist-setup.conf
+remove_no_cluster() { "${as_root[@]}" rm -f "$no_cluster"; }
+if ! is_installed postgresql-15; then
+    trap remove_no_cluster EXIT
+    "${as_root[@]}" mkdir -p "$(dirname "$no_cluster")"
+    echo "create_main_cluster = false" | "${as_root[@]}" tee "$no_cluster" >/dev/null
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+{
+    "${as_root[@]}" apt-get update -q
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+} >&2
