@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "pgeist/core/deadline.hpp"
+#include "pgeist/pg/awaitable.hpp"
+#include "pgeist/pg/connect_options.hpp"
+#include "pgeist/pg/result.hpp"
+#include "pgeist/pg/sql_error.hpp"
+
+namespace pgeist::pg {
+
+/// Values for `$1`, `$2`, … in text format; nullopt is NULL.
+using parameters = std::vector<std::optional<std::string>>;
+
+/// One value as a parameter: strings, numbers, booleans, and optionals of them.
+template <class T>
+[[nodiscard]] std::optional<std::string> to_parameter(const T& value) {
+    if constexpr (std::is_same_v<T, bool>) {
+        return value ? "true" : "false";
+    } else if constexpr (std::is_arithmetic_v<T>) {
+        return std::to_string(value);
+    } else if constexpr (std::is_constructible_v<std::string, T>) {
+        return std::string(value);
+    } else {
+        if (value) {
+            return to_parameter(*value);
+        }
+        return std::nullopt;
+    }
+}
+
+enum class isolation { read_committed, repeatable_read };
+
+/// A message of severity below ERROR that the server sent.
+struct notice {
+    std::string severity;
+    std::string message;
+};
+
+/// One session on the server, driven by libpq in non-blocking mode. One operation at a time: a second one while the
+/// first is under way throws std::logic_error. Used from the thread of its executor only.
+///
+/// Every operation ends in one of three ways: with its result; with `sql_error` (the connection stays usable unless
+/// `poisons_connection()`); or, when the awaiting coroutine is cancelled (terminal), with `pgeist::cancelled` after the
+/// statement has been cancelled on the server and the connection drained. After that the awaiting coroutine has its
+/// cancellation disabled, so that clean-up such as `rollback()` can be awaited.
+class connection {
+public:
+    /// Opens a session with pgeist's settings: `search_path` is `pg_catalog` alone, no statement, lock or idle timeouts,
+    /// read-write transactions, `row_security` off, whatever the role or the database have as defaults.
+    /// @throws sql_error with exit code `connection_lost`
+    [[nodiscard]] static awaitable<std::unique_ptr<connection>> open(connect_options options, std::string application_name);
+
+    ~connection();
+    connection(const connection&) = delete;
+    connection& operator=(const connection&) = delete;
+
+    /// Runs one statement with parameters `$1` … and returns its rows. No deadline: see the overload with one.
+    template <class... Values>
+    [[nodiscard]] awaitable<result> query(std::string sql, const Values&... values) {
+        return query_params(std::move(sql), parameters{to_parameter(values)...}, deadline::never());
+    }
+    /// As above; after `until` the statement is cancelled on the server and `timed_out` thrown.
+    template <class... Values>
+    [[nodiscard]] awaitable<result> query(deadline until, std::string sql, const Values&... values) {
+        return query_params(std::move(sql), parameters{to_parameter(values)...}, until);
+    }
+    [[nodiscard]] awaitable<result> query_params(std::string sql, parameters values, deadline until);
+
+    /// Runs a script of one or more statements without parameters; the rows of the last one are returned.
+    [[nodiscard]] awaitable<result> execute(std::string script);
+    [[nodiscard]] awaitable<result> execute(deadline until, std::string script);
+
+    /// Prepares `sql` as `name` for this session.
+    [[nodiscard]] awaitable<void> prepare(std::string name, std::string sql);
+    template <class... Values>
+    [[nodiscard]] awaitable<result> query_prepared(std::string name, const Values&... values) {
+        return run_prepared(std::move(name), parameters{to_parameter(values)...});
+    }
+
+    [[nodiscard]] awaitable<void> begin(isolation level = isolation::read_committed);
+    /// @throws sql_error with `outcome_unknown()` when the connection is lost before the answer.
+    [[nodiscard]] awaitable<void> commit();
+    /// Ends an open transaction; does nothing when none is open or the connection is broken. Never throws sql_error.
+    [[nodiscard]] awaitable<void> rollback();
+
+    /// A healthy session in no transaction.
+    [[nodiscard]] bool idle() const noexcept;
+    [[nodiscard]] bool broken() const noexcept;
+    [[nodiscard]] int backend_pid() const noexcept;
+    /// 150018 for 15.18.
+    [[nodiscard]] int server_version() const noexcept;
+    /// The major version: 14 … 18.
+    [[nodiscard]] int server_major() const noexcept { return server_version() / 10000; }
+    /// Host, port, user and database as connected, for messages; never the password.
+    [[nodiscard]] std::string describe() const;
+    [[nodiscard]] std::string database() const;
+    [[nodiscard]] std::string user() const;
+    [[nodiscard]] const connect_options& options() const noexcept;
+    /// Notices since the last call, oldest first; at most 100 are kept.
+    [[nodiscard]] std::vector<notice> take_notices();
+
+private:
+    struct state;
+    class operation;
+    explicit connection(std::shared_ptr<state> shared);
+
+    [[nodiscard]] awaitable<result> run_prepared(std::string name, parameters values);
+    [[nodiscard]] awaitable<result> finish_operation(deadline until, bool is_commit);
+
+    std::shared_ptr<state> state_;
+};
+
+}  // namespace pgeist::pg

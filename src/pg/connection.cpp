@@ -1,0 +1,201 @@
+#include "pgeist/pg/connection.hpp"
+
+#include <stdexcept>
+#include <utility>
+
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "connection_state.hpp"
+#include "pgeist/pg/session_settings.hpp"
+
+namespace pgeist::pg {
+
+namespace {
+
+// Long enough for a server under load to notice the cancel request and roll back.
+constexpr auto drain_timeout = std::chrono::seconds(15);
+constexpr auto rollback_timeout = std::chrono::seconds(15);
+
+/// Parameters in the shape libpq wants; the values stay where they are.
+std::vector<const char*> pointers_to(const parameters& values) {
+    std::vector<const char*> pointers;
+    pointers.reserve(values.size());
+    for (const auto& value : values) {
+        pointers.push_back(value ? value->c_str() : nullptr);
+    }
+    return pointers;
+}
+
+exit_code code_for(bool broken) { return broken ? exit_code::connection_lost : exit_code::failed; }
+
+}  // namespace
+
+/// Marks the connection as busy for one operation; two at once are a bug in the caller.
+class connection::operation {
+public:
+    explicit operation(std::shared_ptr<state> st) : state_(std::move(st)) {
+        if (state_->busy) {
+            throw std::logic_error("a second operation was started on a busy connection");
+        }
+        if (state_->broken) {
+            diagnostics diag;
+            diag.message = "the connection to the server is lost";
+            throw sql_error(exit_code::connection_lost, diag, true, false);
+        }
+        state_->busy = true;
+        state_->clear_results();
+    }
+    ~operation() { state_->busy = false; }
+    operation(const operation&) = delete;
+    operation& operator=(const operation&) = delete;
+
+private:
+    std::shared_ptr<state> state_;
+};
+
+connection::connection(std::shared_ptr<state> shared) : state_(std::move(shared)) {}
+
+connection::~connection() = default;
+
+awaitable<std::unique_ptr<connection>> connection::open(connect_options options, std::string application_name) {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto until = deadline::in(options.connect_timeout());
+    auto shared = std::make_shared<state>(executor, std::move(options));
+    co_await shared->connect(until);
+    std::unique_ptr<connection> opened(new connection(std::move(shared)));
+    std::string settings = session_settings_sql(opened->server_version(), application_name);
+    co_await opened->execute(until, std::move(settings));
+    co_return opened;
+}
+
+awaitable<result> connection::finish_operation(deadline until, bool is_commit) {
+    const auto st = state_;
+    interruption why = co_await st->drive(until);
+    if (why == interruption::cancelled) {
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    }
+    if (why != interruption::none) {
+        if (!is_commit) {
+            co_await st->cancel_on_server();
+        }
+        co_await st->drain(deadline::in(drain_timeout));
+    }
+    if (why == interruption::cancelled && !(is_commit && st->broken)) {
+        throw cancelled();
+    }
+    if (why == interruption::timed_out && !is_commit) {
+        throw timed_out(st->broken);
+    }
+    if (st->failed != nullptr || st->broken) {
+        diagnostics diag = st->failed != nullptr ? st->diagnostics_of(st->failed) : diagnostics();
+        if (diag.message.empty()) {
+            diag.message = st->last_error();
+        }
+        throw sql_error(code_for(st->broken), diag, st->broken, is_commit && st->broken);
+    }
+    co_return result(std::exchange(st->rows, nullptr));
+}
+
+awaitable<result> connection::query_params(std::string sql, parameters values, deadline until) {
+    const operation current(state_);
+    const auto pointers = pointers_to(values);
+    const int count = static_cast<int>(pointers.size());
+    if (PQsendQueryParams(state_->pg, sql.c_str(), count, nullptr, pointers.data(), nullptr, nullptr, 0) == 0) {
+        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+    }
+    auto rows = co_await finish_operation(until, false);
+    co_return rows;
+}
+
+awaitable<result> connection::execute(std::string script) {
+    auto rows = co_await execute(deadline::never(), std::move(script));
+    co_return rows;
+}
+
+awaitable<result> connection::execute(deadline until, std::string script) {
+    const operation current(state_);
+    if (PQsendQuery(state_->pg, script.c_str()) == 0) {
+        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+    }
+    auto rows = co_await finish_operation(until, false);
+    co_return rows;
+}
+
+awaitable<void> connection::prepare(std::string name, std::string sql) {
+    const operation current(state_);
+    if (PQsendPrepare(state_->pg, name.c_str(), sql.c_str(), 0, nullptr) == 0) {
+        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+    }
+    co_await finish_operation(deadline::never(), false);
+}
+
+awaitable<result> connection::run_prepared(std::string name, parameters values) {
+    const operation current(state_);
+    const auto pointers = pointers_to(values);
+    const int count = static_cast<int>(pointers.size());
+    if (PQsendQueryPrepared(state_->pg, name.c_str(), count, pointers.data(), nullptr, nullptr, 0) == 0) {
+        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+    }
+    auto rows = co_await finish_operation(deadline::never(), false);
+    co_return rows;
+}
+
+awaitable<void> connection::begin(isolation level) {
+    std::string sql = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    if (level == isolation::repeatable_read) {
+        sql = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+    }
+    co_await execute(std::move(sql));
+}
+
+awaitable<void> connection::commit() {
+    const operation current(state_);
+    if (PQsendQuery(state_->pg, "COMMIT") == 0) {
+        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+    }
+    auto rows = co_await finish_operation(deadline::never(), true);
+    // COMMIT of a transaction that has failed answers ROLLBACK without an error.
+    if (std::string_view(PQcmdStatus(rows.raw())) != "COMMIT") {
+        diagnostics diag;
+        diag.message = "the transaction was rolled back instead of committed";
+        throw sql_error(exit_code::failed, diag, false, false);
+    }
+}
+
+awaitable<void> connection::rollback() {
+    if (state_->broken || PQtransactionStatus(state_->pg) == PQTRANS_IDLE) {
+        co_return;
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    try {
+        co_await execute(deadline::in(rollback_timeout), "ROLLBACK");
+    } catch (const sql_error&) {
+        state_->broken = true;  // a session whose transaction cannot be ended is not used again
+    }
+}
+
+bool connection::idle() const noexcept {
+    return !state_->broken && !state_->busy && PQtransactionStatus(state_->pg) == PQTRANS_IDLE;
+}
+
+bool connection::broken() const noexcept { return state_->broken; }
+
+int connection::backend_pid() const noexcept { return PQbackendPID(state_->pg); }
+
+int connection::server_version() const noexcept { return PQserverVersion(state_->pg); }
+
+std::string connection::database() const { return PQdb(state_->pg); }
+
+std::string connection::user() const { return PQuser(state_->pg); }
+
+std::string connection::describe() const {
+    return fmt::format("{}@{}:{}/{}", PQuser(state_->pg), PQhost(state_->pg), PQport(state_->pg), PQdb(state_->pg));
+}
+
+const connect_options& connection::options() const noexcept { return state_->options; }
+
+std::vector<notice> connection::take_notices() { return std::exchange(state_->notices, {}); }
+
+}  // namespace pgeist::pg

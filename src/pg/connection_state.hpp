@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <libpq-fe.h>
+
+#include "pgeist/pg/connection.hpp"
+
+namespace pgeist::pg {
+
+/// Why waiting for the server ended early.
+enum class interruption { none, timed_out, cancelled };
+
+/// The libpq connection and its place in Asio. Shared with the watchdog's timer handler, which may outlive the connection object.
+struct connection::state : std::enable_shared_from_this<connection::state> {
+    state(asio::any_io_executor executor, connect_options opts);
+    ~state();
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
+
+    /// Runs PQconnectPoll to its end. @throws sql_error
+    awaitable<void> connect(deadline until);
+    /// Flushes what PQsend… queued and collects results until libpq has no more.
+    awaitable<interruption> drive(deadline until);
+    /// As drive(), but lets the answer come: neither a cancellation nor an earlier interruption ends it, only `until`.
+    awaitable<void> drain(deadline until);
+    /// Asks the server, over a second session, to cancel what this one runs. Failure to do so is not an error here:
+    /// the drain that follows finds out. The second session honours the same TLS settings, which PQcancel does not.
+    awaitable<void> cancel_on_server();
+
+    [[nodiscard]] diagnostics diagnostics_of(const PGresult* failed) const;
+    [[nodiscard]] std::string last_error() const;
+    void clear_results();
+
+    asio::any_io_executor executor;
+    connect_options options;
+    PGconn* pg = nullptr;
+    asio::posix::stream_descriptor socket;
+    asio::steady_timer timer;
+    std::vector<notice> notices;
+
+    PGresult* rows = nullptr;    ///< the last successful result of the operation
+    PGresult* failed = nullptr;  ///< the first failed one
+    bool busy = false;
+    bool broken = false;
+    bool deadline_passed = false;
+    unsigned watch = 0;  ///< which operation the timer belongs to
+
+private:
+    awaitable<interruption> wait(asio::posix::stream_descriptor::wait_type direction);
+    awaitable<interruption> flush();
+    awaitable<interruption> wait_to_flush();
+    bool keep(PGresult* result);
+    void arm(deadline until);
+    void disarm();
+};
+
+}  // namespace pgeist::pg

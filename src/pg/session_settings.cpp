@@ -1,0 +1,50 @@
+#include "pgeist/pg/session_settings.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "pgeist/core/identifier.hpp"
+
+namespace pgeist::pg {
+
+namespace {
+
+struct setting {
+    const char* name;
+    const char* value;
+    int since;  ///< first server version that has it
+};
+
+constexpr setting settings[] = {
+    {"search_path", "pg_catalog", 0},  // nobody's object can stand in for the ones meant
+    {"statement_timeout", "0", 0},
+    {"lock_timeout", "0", 0},
+    {"idle_in_transaction_session_timeout", "0", 0},
+    {"idle_session_timeout", "0", 140000},
+    {"transaction_timeout", "0", 170000},
+    {"default_transaction_read_only", "off", 0},
+    {"default_transaction_isolation", "read committed", 0},
+    {"default_transaction_deferrable", "off", 0},
+    {"default_tablespace", "", 0},
+    {"row_security", "off", 0},  // an error instead of silently missing rows
+    {"quote_all_identifiers", "off", 0},  // definitions read back must compare equal
+    {"check_function_bodies", "on", 0},
+    {"standard_conforming_strings", "on", 0},
+    {"client_min_messages", "notice", 0},
+    {"jit", "off", 0},  // chunk statements are short; compiling them costs more than it saves
+};
+
+}  // namespace
+
+std::string session_settings_sql(int server_version, std::string_view application_name) {
+    std::string sql = fmt::format("SELECT pg_catalog.set_config('application_name', {}, false)", quote_literal(application_name));
+    for (const setting& each : settings) {
+        if (server_version >= each.since) {
+            sql += fmt::format(", pg_catalog.set_config('{}', '{}', false)", each.name, each.value);
+        }
+    }
+    return sql;
+}
+
+}  // namespace pgeist::pg
