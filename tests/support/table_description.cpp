@@ -1,0 +1,128 @@
+#include "support/table_description.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+namespace pgeist::test {
+namespace {
+
+// $1 is the table's OID in each.
+constexpr const char* describe_relation = R"(
+    SELECT format('table: kind %s, persistence %s, owner %s, method %s, tablespace %s, replica identity %s, rls %s %s, '
+                  'options %s, acl %s, comment %s',
+                  c.relkind, c.relpersistence, pg_get_userbyid(c.relowner), coalesce(m.amname, '-'),
+                  coalesce(s.spcname, '-'), c.relreplident, c.relrowsecurity, c.relforcerowsecurity,
+                  coalesce(c.reloptions::text, '-'), coalesce(c.relacl::text, '-'),
+                  coalesce(obj_description(c.oid, 'pg_class'), '-'))
+    FROM pg_class c LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+    WHERE c.oid = $1::oid)";
+
+// Columns are numbered by position: native ALTER leaves holes where a column was dropped. Debian's 15 stamps
+// attoptions with pg_attver, which no ALTER can set.
+constexpr const char* describe_columns = R"(
+    SELECT format('column %s: %s %s%s%s, default %s, identity %s, generated %s, storage %s, compression %s, '
+                  'statistics %s, options %s, acl %s, comment %s',
+                  row_number() OVER (ORDER BY a.attnum), quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
+                  CASE WHEN a.attcollation <> t.typcollation THEN ' collate ' || a.attcollation::regcollation ELSE '' END,
+                  CASE WHEN a.attnotnull THEN ' not null' ELSE '' END, coalesce(pg_get_expr(d.adbin, d.adrelid), '-'),
+                  coalesce(nullif(a.attidentity::text, ''), '-'), coalesce(nullif(a.attgenerated::text, ''), '-'),
+                  a.attstorage, coalesce(nullif(a.attcompression::text, ''), '-'), coalesce(a.attstattarget, -1),
+                  coalesce((SELECT string_agg(o, ',' ORDER BY o) FROM unnest(a.attoptions) o WHERE o NOT LIKE 'pg_attver=%'), '-'),
+                  coalesce(a.attacl::text, '-'), coalesce(col_description(a.attrelid, a.attnum), '-'))
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped)";
+
+constexpr const char* describe_sequences = R"(
+    SELECT format('sequence %s of %s: type %s, start %s, by %s, min %s, max %s, cache %s, cycle %s, kind %s, owner %s, '
+                  'acl %s, last %s',
+                  quote_ident(q.relname), quote_ident(a.attname), s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmin,
+                  s.seqmax, s.seqcache, s.seqcycle, d.deptype, pg_get_userbyid(q.relowner), coalesce(q.relacl::text, '-'),
+                  coalesce(pg_sequence_last_value(q.oid)::text, '-'))
+    FROM pg_depend d JOIN pg_class q ON q.oid = d.objid AND q.relkind = 'S' JOIN pg_sequence s ON s.seqrelid = q.oid
+    JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::oid
+      AND d.deptype IN ('a', 'i'))";
+
+constexpr const char* describe_indexes = R"(
+    SELECT format('index: %s, unique %s, valid %s, ready %s, clustered %s, identity %s, tablespace %s, comment %s',
+                  pg_get_indexdef(i.indexrelid), i.indisunique, i.indisvalid, i.indisready, i.indisclustered,
+                  i.indisreplident, coalesce(s.spcname, '-'), coalesce(obj_description(i.indexrelid, 'pg_class'), '-'))
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+    WHERE i.indrelid = $1::oid)";
+
+constexpr const char* describe_constraints = R"(
+    SELECT format('constraint %s on %s: %s, valid %s, comment %s', quote_ident(n.conname), n.conrelid::regclass,
+                  pg_get_constraintdef(n.oid), n.convalidated, coalesce(obj_description(n.oid, 'pg_constraint'), '-'))
+    FROM pg_constraint n WHERE n.conrelid = $1::oid OR (n.contype = 'f' AND n.confrelid = $1::oid))";
+
+constexpr const char* describe_triggers = R"(
+    SELECT format('trigger: %s, enabled %s, comment %s', pg_get_triggerdef(t.oid), t.tgenabled,
+                  coalesce(obj_description(t.oid, 'pg_trigger'), '-'))
+    FROM pg_trigger t WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal
+    UNION ALL
+    SELECT format('rule: %s, enabled %s', pg_get_ruledef(r.oid), r.ev_enabled) FROM pg_rewrite r WHERE r.ev_class = $1::oid
+    UNION ALL
+    SELECT format('policy %s: %s permissive %s roles %s using %s check %s', quote_ident(p.polname), p.polcmd,
+                  p.polpermissive, (SELECT array_agg(pg_get_userbyid(r)) FROM unnest(p.polroles) r),
+                  pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+    FROM pg_policy p WHERE p.polrelid = $1::oid
+    UNION ALL
+    SELECT format('statistics: %s, target %s', pg_get_statisticsobjdef(x.oid), coalesce(x.stxstattarget, -1))
+    FROM pg_statistic_ext x WHERE x.stxrelid = $1::oid
+    UNION ALL
+    SELECT 'publication ' || p.pubname FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+    WHERE r.prrelid = $1::oid)";
+
+std::string without(std::string text, const std::string& part) {
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at)) {
+        text.erase(at, part.size());
+    }
+    return text;
+}
+
+}  // namespace
+
+std::vector<std::string> describe_table(sync_connection& connection, const std::string& schema,
+                                        const std::string& table) {
+    const std::string oid =
+        connection.scalar("SELECT format('%I.%I', $1::text, $2::text)::regclass::oid", {schema, table});
+    const std::string prefix = connection.scalar("SELECT quote_ident($1) || '.'", {schema});
+    std::vector<std::string> lines;
+    const std::array queries{describe_relation, describe_columns,     describe_sequences,
+                             describe_indexes,  describe_constraints, describe_triggers};
+    connection.execute("SET search_path = pg_catalog");
+    for (const char* query : queries) {
+        std::vector<std::string> part;
+        for (const row& line : connection.query(query, {oid}).rows) {
+            part.push_back(without(line[0].value_or("?"), prefix));
+        }
+        std::sort(part.begin(), part.end());
+        std::move(part.begin(), part.end(), std::back_inserter(lines));
+    }
+    connection.execute("RESET search_path");
+    return lines;
+}
+
+std::vector<std::string> description_difference(const std::vector<std::string>& left,
+                                                const std::vector<std::string>& right) {
+    std::vector<std::string> difference;
+    const auto missing = [&](const std::vector<std::string>& from, const std::vector<std::string>& in,
+                             const std::string& mark) {
+        for (const std::string& line : from) {
+            if (std::find(in.begin(), in.end(), line) == in.end()) {
+                difference.push_back(mark + line);
+            }
+        }
+    };
+    missing(left, right, "- ");
+    missing(right, left, "+ ");
+    return difference;
+}
+
+std::string table_identity(sync_connection& connection, const std::string& table) {
+    return connection.scalar("SELECT oid || ' ' || relfilenode FROM pg_class WHERE oid = $1::regclass", {table});
+}
+
+}  // namespace pgeist::test
