@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pgeist::run {
+
+enum class verify_mode { full, sample, off };
+enum class on_blocked { wait, cancel, terminate };
+
+/// The options of `pgeist run` (cli.md), as values. Stored with the job; `resume` uses what was stored unless told otherwise.
+struct settings {
+    // copy
+    int workers = 2;
+    std::chrono::milliseconds chunk_time{500};
+    std::optional<std::int64_t> chunk_rows;  ///< fixed chunk size instead of chunk_time
+    int index_jobs = 2;
+    std::optional<std::int64_t> maintenance_work_mem;  ///< bytes; unset: the server's own setting
+
+    // throttle
+    std::optional<std::int64_t> max_lag_bytes;
+    std::optional<std::chrono::milliseconds> max_lag_time;
+    std::vector<std::string> lag_replicas;  ///< application_name of the replicas that count; empty: all
+    std::optional<int> max_load;            ///< active sessions, pgeist's own left out
+    std::optional<std::int64_t> max_rate;   ///< rows per second
+    std::optional<std::string> throttle_query;
+    std::optional<std::string> pause_file;
+    double nice = 0;  ///< pause after each chunk, as a ratio of the chunk's own time
+
+    // verify
+    verify_mode verify = verify_mode::full;
+    double verify_sample_percent = 100;
+
+    // swap
+    std::chrono::milliseconds lock_timeout{200};
+    int swap_attempts = 100;
+    std::chrono::milliseconds swap_max_wait{std::chrono::minutes(30)};
+    on_blocked blocked = on_blocked::wait;
+    bool postpone_swap = false;
+    std::optional<std::string> postpone_file;
+    bool ignore_old_snapshots = false;
+
+    // after
+    bool drop_old = false;
+
+    // safety
+    std::chrono::milliseconds statement_timeout{0};  ///< of a chunk or batch; 0: none
+    std::optional<std::int64_t> max_log_size;        ///< bytes of the change log
+};
+
+[[nodiscard]] std::string to_json(const settings& value);
+[[nodiscard]] settings settings_from_json(const std::string& text);
+
+}  // namespace pgeist::run
