@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace pgeist::job {
+
+/// One job as `pgeist status` shows it: a pure copy of what the target database says at one moment.
+struct status {
+    std::int64_t job = 0;
+    std::string table;     ///< for display: schema-qualified, quoted only where needed
+    std::string change;    ///< what was asked for, one line; may be empty
+    std::string strategy;  ///< may be empty
+    std::string phase;     ///< as observer::phase_started names it; empty before the first
+    /// running, paused, throttled, waiting_for_swap, interrupted, failed, cancelled, done, reverted
+    std::string state;
+
+    std::int64_t rows_done = 0;
+    std::int64_t rows_total = 0;            ///< 0: unknown
+    std::optional<double> percent;          ///< 0 … 100; unset: unknown
+    std::optional<double> rows_per_second;  ///< recent; unset: unknown or not at work
+    std::optional<double> eta_seconds;      ///< of the phase; unset: unknown
+    std::int64_t log_pending = 0;           ///< changes not yet replayed (estimate); -1: unknown
+    std::optional<std::string> throttled;   ///< why it waits
+
+    std::string started_at;  ///< RFC 3339
+    std::string updated_at;  ///< RFC 3339, the last sign of life
+
+    bool pid_alive = false;       ///< a pgeist process holds this job
+    bool resumable = false;       ///< `pgeist resume` would take it on
+    std::int64_t size_bytes = 0;  ///< what the job occupies: shadow, log, kept old table
+    std::string old_table;        ///< where the old table is kept; empty: not swapped, or dropped
+    std::string message;          ///< the last message, or why it stopped; may be empty
+};
+
+}  // namespace pgeist::job

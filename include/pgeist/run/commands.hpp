@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pgeist/core/exit_code.hpp"
+#include "pgeist/job/status.hpp"
+#include "pgeist/pg/awaitable.hpp"
+#include "pgeist/pg/connect_options.hpp"
+#include "pgeist/plan/change_request.hpp"
+#include "pgeist/report/observer.hpp"
+#include "pgeist/run/settings.hpp"
+
+namespace pgeist::run {
+
+/// The commands of the tool, one coroutine each; the command line only parses, calls one of them, and prints.
+///
+/// All of them throw `pgeist::error` for failures; its `code()` is the exit code. On terminal cancellation they bring
+/// the job into a state from which it can be resumed and throw `cancelled`. None of them calls `observer::finished`:
+/// the caller does, with the code returned or the error caught. An observer passed by reference outlives the coroutine.
+
+/// `pgeist run`: plans the change, checks, and carries it out to the end.
+[[nodiscard]] awaitable<exit_code> start(pg::connect_options options, plan::change_request change, settings chosen,
+                                         report::observer& observer);
+
+/// `pgeist resume`: goes on with an interrupted job where its checkpoints end.
+[[nodiscard]] awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, report::observer& observer);
+
+/// `pgeist cleanup`: removes what a job left behind; without `job`, what all jobs left that are not running.
+[[nodiscard]] awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int64_t> job,
+                                           report::observer& observer);
+
+/// `pgeist status`: all jobs, oldest first, or the one asked for.
+/// @throws error when `job` is given and unknown
+[[nodiscard]] awaitable<std::vector<job::status>> list_jobs(pg::connect_options options,
+                                                            std::optional<std::int64_t> job);
+
+/// Names and values of `pgeist set`, as on the command line and checked by `apply_option`.
+using named_values = std::vector<std::pair<std::string, std::string>>;
+
+/// `pause`, `continue`, `swap`, `cancel`, `set`: tells a running job what to do, through the database.
+/// @throws error when the job is unknown or nobody runs it
+[[nodiscard]] awaitable<void> send_control(pg::connect_options options, std::int64_t job, std::string action,
+                                           named_values values);
+
+/// What `pgeist plan` prints.
+struct plan_result {
+    plan_result(exit_code result, std::string human, std::string statements, std::string as_json)
+        : code(result), text(std::move(human)), sql(std::move(statements)), json(std::move(as_json)) {}
+
+    exit_code code;    ///< done, or refused
+    std::string text;  ///< for humans, lines
+    std::string sql;   ///< the statements it would run, printed after `text` with --verbose
+    std::string json;  ///< one JSON object on one line, without the line feed
+};
+
+/// `pgeist plan` and `--dry-run`: what would be done; changes nothing.
+[[nodiscard]] awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change,
+                                               settings chosen);
+
+}  // namespace pgeist::run
