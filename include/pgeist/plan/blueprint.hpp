@@ -35,8 +35,10 @@ struct key_column {
     std::string type;        ///< the source column's type, for casts of boundaries and for the log's column
     std::string collation;   ///< the index's collation, qualified and quoted; empty when the type has none
     std::string less;        ///< e.g. `OPERATOR(pg_catalog.<)`, on the source's type in the walked index's operator family
-    std::string greater;
+    std::string less_equal;
     std::string equal;
+    std::string greater_equal;
+    std::string greater;
     bool descending = false;
     std::string to_shadow;   ///< expression over the source's key columns that gives the shadow's value (see column::expression)
     std::string shadow_type;
