@@ -1,0 +1,194 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs everything that can be checked: sources, unit tests, then integration and end-to-end tests
+# against private PostgreSQL servers of several versions.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<'USAGE'
+usage: scripts/test.sh [OPTIONS]
+
+  --versions "15 18"  PostgreSQL versions to test against (default: 14 15 18)
+  --all-versions      14 15 16 17 18
+  --label LABEL       only these tests: unit, integration or e2e; may be repeated
+  --filter REGEX      only tests with a name that matches
+  --quick             PostgreSQL 15 alone, release build alone, no slow source checks, no demo, no benchmark
+  --no-setup          do not look for missing packages
+
+All steps run even if one fails; the last line counts them all. Results as JUnit XML are in build/test-results/.
+Jobs: PGEIST_JOBS (default: number of cores). With CI=true a server that cannot be started is a failure.
+USAGE
+}
+
+versions="14 15 18"
+labels=()
+filter=
+quick=false
+setup=true
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        --versions) versions=${2:?--versions needs a list}; shift ;;
+        --all-versions) versions="14 15 16 17 18" ;;
+        --label) labels+=("${2:?--label needs a name}"); shift ;;
+        --filter) filter=${2:?--filter needs an expression}; shift ;;
+        --quick) quick=true ;;
+        --no-setup) setup=false ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+$quick && versions=15
+everything=false
+if [[ ${#labels[@]} -eq 0 ]]; then
+    labels=(unit integration e2e)
+    [[ -n $filter ]] || everything=true
+fi
+for label in "${labels[@]}"; do
+    [[ $label =~ ^(unit|integration|e2e)$ ]] || { usage >&2; exit 2; }
+done
+
+jobs=${PGEIST_JOBS:-$(nproc)}
+results=$PWD/build/test-results
+instance=suite-$$
+started=()
+outcomes=()
+mkdir -p "$results"
+rm -f "$results"/*.xml
+
+export PGEIST_REQUIRE_SERVER=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export PGEIST_BIN=$PWD/build/release/pgeist
+
+stop_servers() {
+    local version
+    for version in ${started[@]+"${started[@]}"}; do
+        scripts/pg.sh stop "$version" --instance "$instance" --mode immediate || true
+    done
+}
+trap stop_servers EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# step NAME COMMAND...: runs it, times it, remembers whether it failed, goes on.
+step() {
+    local name=$1 begin=$SECONDS verdict=ok
+    shift
+    printf '\n=== %s\n' "$name"
+    "$@" || verdict=FAILED
+    outcomes+=("$(printf '%-6s %5ds  %s' "$verdict" $((SECONDS - begin)) "$name")")
+    [[ $verdict == ok ]]
+}
+
+# A step that has no test report of its own counts as one test.
+counted_step() {
+    local failures=0
+    step "$@" || failures=1
+    printf '<testsuite tests="1" failures="%d" skipped="0"/>\n' "$failures" >"$results/step-${#outcomes[@]}.xml"
+}
+
+build() { # PRESET
+    # The preset's own build folder may be left from another checkout or compiler: cmake says so, and then it goes.
+    cmake --preset "$1" >"build/configure-$1.log" 2>&1 ||
+        { cat "build/configure-$1.log"; return 1; }
+    cmake --build --preset "$1" -j "$jobs"
+}
+
+run_ctest() { # PRESET LABEL REPORT
+    local -a more=(--no-tests=error)
+    [[ -z $filter ]] || more=(-R "$filter" --no-tests=ignore)
+    ctest --test-dir "build/$1" -L "^$2\$" -j "$jobs" --output-on-failure --timeout 600 \
+        --output-junit "$results/$3.xml" "${more[@]}"
+}
+
+wants() { [[ " ${labels[*]} " == *" $1 "* ]]; }
+
+source_checks() {
+    local script
+    for script in scripts/*.sh .ci/run; do
+        bash -n "$script"
+    done
+    counted_step "format" scripts/check_format.sh
+    counted_step "coroutine lint, self-test" scripts/lint_coroutines.py --self-test
+    counted_step "coroutine lint" scripts/lint_coroutines.py
+    $quick || counted_step "headers compile alone" scripts/check_self_contained.sh
+}
+
+# Sets `dsn` to the server's address; 1 when it cannot be had.
+start_server() { # VERSION
+    dsn=$(scripts/pg.sh start "$1" --instance "$instance") || return 1
+    started+=("$1")
+}
+
+server_tests() { # VERSION
+    local version=$1
+    if ! step "start PostgreSQL $version" start_server "$version"; then
+        if [[ ${CI:-} != true ]]; then
+            outcomes[-1]="SKIPPED       PostgreSQL $version: no server to be had"
+        fi
+        return 0
+    fi
+    export PGEIST_TEST_DSN=$dsn
+    if wants integration && [[ -n $test_preset ]]; then
+        step "integration tests, PostgreSQL $version" run_ctest "$test_preset" integration "integration-$version" || true
+    fi
+    if wants e2e && $have_release; then
+        step "end-to-end tests, PostgreSQL $version" run_ctest release e2e "e2e-$version" || true
+    fi
+    unset PGEIST_TEST_DSN
+    scripts/pg.sh stop "$version" --instance "$instance" --mode immediate
+    started=()
+}
+
+summary() {
+    python3 - "$results" "${outcomes[@]}" <<'PYTHON'
+import pathlib, sys, xml.etree.ElementTree as xml
+passed = failed = skipped = 0
+for report in pathlib.Path(sys.argv[1]).glob("*.xml"):
+    suite = xml.parse(report).getroot()
+    count = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "skipped", "disabled")}
+    failed += count["failures"]
+    skipped += count["skipped"] + count["disabled"]
+    passed += count["tests"] - count["failures"] - count["skipped"] - count["disabled"]
+print("\n=== summary", *sys.argv[2:], sep="\n")
+print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
+PYTHON
+}
+
+if $setup; then
+    scripts/setup.sh
+fi
+if $everything; then
+    source_checks
+fi
+
+# Unit and integration tests run with sanitizers, end-to-end tests with what users get.
+test_preset=asan
+$quick && test_preset=release
+have_release=false
+if { wants e2e || $quick; } && step "build release" build release; then
+    have_release=true
+fi
+if $quick; then
+    $have_release || test_preset=
+elif wants unit || wants integration; then
+    step "build $test_preset" build "$test_preset" || test_preset=
+fi
+
+if wants unit && [[ -n $test_preset ]]; then
+    step "unit tests" run_ctest "$test_preset" unit unit || true
+fi
+if wants integration || wants e2e; then
+    for version in $versions; do
+        server_tests "$version"
+    done
+fi
+if $everything && ! $quick && $have_release; then
+    counted_step "demo" scripts/demo.sh --no-setup --no-build --scale 2
+    counted_step "benchmark, smoke run" scripts/run_bench.py --smoke
+fi
+
+summary
+for outcome in "${outcomes[@]}"; do
+    [[ $outcome != FAILED* ]] || exit 1
+done
