@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "pgeist/catalog/table.hpp"
+#include "pgeist/pg/connection.hpp"
+
+namespace pgeist::catalog {
+
+/// Finds the relation `name` leads to. A name without schema is looked up in the search_path that the user's own
+/// sessions have, not in pgeist's. Must be called in a transaction: it sets search_path locally, and sets it back.
+/// Takes no lock. nullopt: there is no such relation (or schema).
+/// @throws pg::sql_error
+[[nodiscard]] awaitable<std::optional<relation>> find_table(pg::connection& conn, qualified_name name);
+
+/// Reads the whole definition of the table `oid`. Takes ACCESS SHARE on it until the end of the transaction, so that
+/// the parts fit together; must be called in a transaction.
+/// @throws pg::sql_error; error when the table is gone
+[[nodiscard]] awaitable<table> read_table(pg::connection& conn, std::int64_t oid);
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,202 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgeist/core/identifier.hpp"
+
+namespace pgeist::catalog {
+
+/// One granted right, as aclexplode() shows it. `grantee` is empty for PUBLIC.
+struct grant {
+    std::string grantor;
+    std::string grantee;
+    std::string privilege;
+    bool grantable = false;
+};
+
+/// The rights on an object. `is_default`: the catalog holds NULL, which means "everything for the owner".
+struct access_list {
+    bool is_default = true;
+    std::vector<grant> grants;
+};
+
+/// A sequence that belongs to a column, or that a column's default draws from.
+struct sequence {
+    std::int64_t oid = 0;
+    qualified_name name;
+    int column = 0;         ///< attnum of the owning column
+    bool identity = false;  ///< made by GENERATED … AS IDENTITY; false: OWNED BY, as serial does
+    std::string type;       ///< smallint, integer, bigint
+    std::int64_t start = 1;
+    std::int64_t increment = 1;
+    std::int64_t minimum = 1;
+    std::int64_t maximum = 0;
+    std::int64_t cache = 1;
+    bool cycle = false;
+    access_list acl;
+    std::optional<std::string> comment;
+};
+
+struct column {
+    int attnum = 0;
+    std::string name;
+    std::string type;  ///< as format_type prints it with search_path = pg_catalog
+    std::int64_t type_oid = 0;
+    std::string collation;  ///< qualified and quoted; empty when it is the type's own, or the type has none
+    bool not_null = false;
+    std::optional<std::string> default_expression;  ///< also the expression of a generated column
+    bool default_is_volatile = false;
+    char identity = 0;   ///< 'a' always, 'd' by default, 0 none
+    char generated = 0;  ///< 's' stored, 'v' virtual, 0 none
+    char storage = 'p';
+    char compression = 0;              ///< 'p' pglz, 'l' lz4, 0 the server's default
+    std::optional<int> statistics;     ///< unset: the server's default
+    std::vector<std::string> options;  ///< those that ALTER … SET (…) can set
+    access_list acl;
+    std::optional<std::string> comment;
+    std::optional<std::string> missing_value;  ///< text of attmissingval: what rows without the column show
+};
+
+/// A column or expression of an index, in index order.
+struct index_column {
+    int attnum = 0;  ///< 0: an expression
+    bool included = false;
+    bool descending = false;
+    std::string collation;  ///< qualified and quoted; empty when there is none
+    std::int64_t operator_family = 0;
+    std::int64_t input_type = 0;  ///< the operator class's type
+    std::optional<int> statistics;
+};
+
+struct index {
+    std::int64_t oid = 0;
+    std::string name;
+    std::string definition;  ///< pg_get_indexdef
+    std::optional<std::string> predicate;
+    std::string method;
+    std::string tablespace;  ///< empty: the database's default
+    std::vector<index_column> columns;
+    bool unique = false;
+    bool primary = false;
+    bool exclusion = false;
+    bool immediate = true;  ///< false for a deferrable constraint
+    bool valid = true;
+    bool clustered = false;
+    bool replica_identity = false;
+    std::int64_t bytes = 0;
+    std::optional<std::string> comment;
+};
+
+/// CHECK, NOT NULL (servers from 18 on), PRIMARY KEY, UNIQUE and EXCLUDE; foreign keys have their own type.
+struct constraint {
+    std::int64_t oid = 0;
+    std::string name;
+    char type = 'c';         ///< as pg_constraint.contype: c n p u x
+    std::string definition;  ///< pg_get_constraintdef
+    bool validated = true;
+    bool enforced = true;
+    bool deferrable = false;
+    bool deferred = false;
+    bool period = false;  ///< WITHOUT OVERLAPS
+    bool local = true;
+    std::string index;  ///< name of its index; empty for c and n
+    std::vector<int> columns;
+    std::optional<std::string> comment;
+};
+
+/// A foreign key from `table` to `referenced`. Columns by name, in key order.
+struct foreign_key {
+    std::int64_t oid = 0;
+    std::string name;
+    std::int64_t table_oid = 0;
+    qualified_name table;
+    std::vector<std::string> columns;
+    std::int64_t referenced_oid = 0;
+    qualified_name referenced;
+    std::vector<std::string> referenced_columns;
+    std::string referenced_index;
+    char match = 's';
+    char on_update = 'a';
+    char on_delete = 'a';
+    std::vector<std::string> delete_set_columns;  ///< of ON DELETE SET NULL (…)
+    bool deferrable = false;
+    bool deferred = false;
+    bool validated = true;
+    bool enforced = true;
+    bool period = false;
+    std::optional<std::string> comment;
+    char table_kind = 'r';                    ///< relkind of `table`
+    std::vector<std::string> trigger_states;  ///< enabled states other than O of its internal triggers
+
+    [[nodiscard]] bool self_reference() const { return table_oid == referenced_oid; }
+};
+
+struct trigger {
+    std::int64_t oid = 0;
+    std::string name;
+    std::string definition;  ///< pg_get_triggerdef
+    char enabled = 'O';      ///< O origin, D disabled, R replica, A always
+    std::optional<std::string> comment;
+};
+
+/// An object that hangs on the table by its OID and cannot be carried to another table.
+struct dependent {
+    std::string kind;    ///< "view", "policy", "publication" …
+    std::string name;    ///< as pg_describe_object prints it
+    std::string reason;  ///< why it cannot be carried
+};
+
+/// What a relation name leads to, read without any lock on it.
+struct relation {
+    std::int64_t oid = 0;
+    qualified_name name;
+    char kind = 'r';         ///< relkind
+    char persistence = 'p';  ///< p permanent, u unlogged, t temporary
+};
+
+/// A table as the catalogs describe it. Read by read_table(); pure data.
+struct table {
+    std::int64_t oid = 0;
+    qualified_name name;
+    char kind = 'r';
+    char persistence = 'p';
+    std::string owner;
+    std::string access_method;
+    std::string tablespace;                  ///< empty: the database's default
+    std::vector<std::string> options;        ///< storage parameters, `name=value`
+    std::vector<std::string> toast_options;  ///< of the TOAST table, without the prefix `toast.`
+    bool is_partition = false;
+    bool has_parents = false;   ///< inherits from another table, or is a partition
+    bool has_children = false;  ///< other tables inherit from it
+    bool row_security = false;
+    bool force_row_security = false;
+    char replica_identity = 'd';  ///< d default, n nothing, f full, i index
+    std::int64_t of_type = 0;     ///< CREATE TABLE … OF
+    std::string extension;        ///< the extension it belongs to; empty for none
+    access_list acl;
+    std::optional<std::string> comment;
+
+    std::vector<column> columns;  ///< in attnum order, dropped ones left out
+    std::vector<index> indexes;
+    std::vector<constraint> constraints;
+    std::vector<foreign_key> foreign_keys;     ///< of this table, self-references included
+    std::vector<foreign_key> referenced_by;    ///< of other tables
+    std::vector<trigger> triggers;             ///< the user's
+    std::vector<std::string> pgeist_triggers;  ///< of a pgeist job, with the job's schema: `pgeist_7`
+    std::vector<sequence> sequences;           ///< identity and owned
+    std::vector<dependent> dependents;         ///< what cannot be carried
+
+    std::int64_t estimated_rows = 0;
+    std::int64_t table_bytes = 0;  ///< heap and TOAST
+    std::int64_t index_bytes = 0;
+
+    [[nodiscard]] const column* find_column(const std::string& column_name) const;
+    [[nodiscard]] const column* find_column(int attnum) const;
+    [[nodiscard]] const index* find_index(const std::string& index_name) const;
+    [[nodiscard]] const constraint* find_constraint(const std::string& constraint_name) const;
+};
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/plan/change_request.hpp"
+
+namespace pgeist::plan {
+
+/// A line of the plan that is not part of the blueprint: what a check found.
+struct remark {
+    bool refuses = false;
+    std::string text;
+    std::string hint;
+};
+
+/// What `pgeist plan` shows. Without blueprint when a check refused before one could be made.
+struct description {
+    const change_request* change = nullptr;
+    const plan::blueprint* blueprint = nullptr;
+    std::vector<remark> remarks;
+    bool verbose = false;
+};
+
+/// The plan for humans, several lines, ends with a newline.
+[[nodiscard]] std::string describe(const description& what);
+
+/// The same as one JSON object, on one line, without newline.
+[[nodiscard]] std::string describe_json(const description& what);
+
+}  // namespace pgeist::plan
