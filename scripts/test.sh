@@ -150,6 +150,8 @@ for report in pathlib.Path(sys.argv[1]).glob("*.xml"):
     failed += count["failures"]
     skipped += count["skipped"] + count["disabled"]
     passed += count["tests"] - count["failures"] - count["skipped"] - count["disabled"]
+# A step that failed before it could report, such as a build, counts too.
+failed = max(failed, sum(outcome.startswith("FAILED") for outcome in sys.argv[2:]))
 print("\n=== summary", *sys.argv[2:], sep="\n")
 print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
 PYTHON
