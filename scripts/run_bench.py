@@ -404,6 +404,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = parse_arguments()
+    sys.stdout.reconfigure(encoding="utf-8")
     if not shutil.which("psql"):
         sys.exit("run_bench: psql is missing; run scripts/setup.sh")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
