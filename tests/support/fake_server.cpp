@@ -66,8 +66,9 @@ void refuse(int socket) {
     if (::recv(socket, password.data(), password.size(), 0) <= 0) {
         return;
     }
-    send_text(socket, message('E', "SFATAL\0VFATAL\0C28P01\0"
-                                   "Mpassword authentication failed for user \"app\"\0\0"sv));
+    send_text(socket, message('E',
+                              "SFATAL\0VFATAL\0C28P01\0"
+                              "Mpassword authentication failed for user \"app\"\0\0"sv));
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ long long gate::waiting() {
 }
 
 void gate::wait_until_reached() {
-    wait_for("somebody at gate " + std::to_string(number_), [this] { return waiting() > 0; }, std::chrono::seconds(60));
+    wait_for(
+        "somebody at gate " + std::to_string(number_), [this] { return waiting() > 0; }, std::chrono::seconds(60));
 }
 
 }  // namespace pgeist::test

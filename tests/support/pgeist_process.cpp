@@ -53,14 +53,17 @@ std::vector<boost::json::object> run_result::events(const std::string& kind) con
         return ::testing::AssertionSuccess();
     }
     return ::testing::AssertionFailure() << "exit code " << result.exit_code << " instead of " << expected
-                                         << "\nstdout:\n" << result.out << "\nstderr:\n" << result.err;
+                                         << "\nstdout:\n"
+                                         << result.out << "\nstderr:\n"
+                                         << result.err;
 }
 
 ::testing::AssertionResult says(const run_result& result, const std::vector<std::string>& texts) {
     for (const std::string& text : texts) {
         if (!result.mentions(text)) {
             return ::testing::AssertionFailure() << "nothing said of '" << text << "'\nstdout:\n"
-                                                 << result.out << "\nstderr:\n" << result.err;
+                                                 << result.out << "\nstderr:\n"
+                                                 << result.err;
         }
     }
     return ::testing::AssertionSuccess();

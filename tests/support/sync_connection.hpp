@@ -57,7 +57,8 @@ public:
     /// Runs a prepared statement. Throws sql_error.
     result_set query_prepared(const std::string& name, const std::vector<field>& params = {});
 
-    /// The single value of a statement that returns one row; throws std::runtime_error on no row, another shape or NULL.
+    /// The single value of a statement that returns one row; throws std::runtime_error on no row, another shape or
+    /// NULL.
     std::string scalar(const std::string& sql, const std::vector<field>& params = {});
 
     /// scalar() as a number.

@@ -55,10 +55,15 @@ workload_shape shape_with(const std::vector<std::string>& keys, const std::strin
                    "CREATE INDEX t_note ON public.t (note);\n"
                    "CREATE INDEX t_amount ON public.t (amount) WHERE amount > 0;\n"
                    "INSERT INTO public.t SELECT " +
-                   key_expressions + ", 'first ' || i, i / 8.0, i / 3.0, i * interval '1 hour', jsonb_build_object('n', i), i * 20 "
-                   "FROM generate_series(1, " + std::to_string(rows) + ") AS i;\n"
+                   key_expressions +
+                   ", 'first ' || i, i / 8.0, i / 3.0, i * interval '1 hour', jsonb_build_object('n', i), i * 20 "
+                   "FROM generate_series(1, " +
+                   std::to_string(rows) +
+                   ") AS i;\n"
                    "CREATE TABLE public.twin (LIKE public.t);\n"
-                   "ALTER TABLE public.twin ADD PRIMARY KEY (" + joined(keys) + ");\n"
+                   "ALTER TABLE public.twin ADD PRIMARY KEY (" +
+                   joined(keys) +
+                   ");\n"
                    "INSERT INTO public.twin SELECT * FROM public.t;\n"
                    "ANALYZE public.t, public.twin";
     return shape;

@@ -100,7 +100,8 @@ void workload_transaction::remove_and_insert_again() {
 void workload_transaction::swap_unique_values() {
     const values one = shape_.make_key(random_);
     const values other = shape_.make_key(random_);
-    const std::string read = "SELECT " + shape_.unique_value + " FROM " + shape_.table + " WHERE " + key_is(1) + " FOR UPDATE";
+    const std::string read =
+        "SELECT " + shape_.unique_value + " FROM " + shape_.table + " WHERE " + key_is(1) + " FOR UPDATE";
     const result_set first = run(read, one);
     const result_set second = run(read, other);
     if (one == other || first.rows.empty() || second.rows.empty()) {
