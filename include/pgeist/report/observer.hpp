@@ -27,16 +27,17 @@ enum class level { info, warning, error };
 /// How far the current phase is. Rates and ETA are the observer's business: it sees the clock.
 struct progress {
     std::int64_t rows_done = 0;
-    std::int64_t rows_total = 0;   ///< 0: unknown
-    std::int64_t log_pending = 0;  ///< rows of the change log not yet replayed (estimate); -1: unknown
+    std::int64_t rows_total = 0;           ///< 0: unknown
+    std::int64_t log_pending = 0;          ///< rows of the change log not yet replayed (estimate); -1: unknown
     std::optional<std::string> throttled;  ///< why the run waits
-    std::string detail;            ///< e.g. "building orders_pkey", "chunk of 12,000 rows in 480ms"
+    std::string detail;                    ///< e.g. "building orders_pkey", "chunk of 12,000 rows in 480ms"
 };
 
 struct swap_outcome {
     int attempts = 0;
     milliseconds lock_held{0};
     double lock_held_ms = 0;  ///< the same, with fractions
+    std::string old_table;    ///< where the old table is kept; empty: it is dropped
 };
 
 struct verification {
@@ -52,13 +53,15 @@ struct outcome {
     std::string hint;
 };
 
-/// What a run tells while it works. Implementations write to a terminal, a pipe, JSON lines; none may throw or block for long.
+/// What a run tells while it works. Implementations write to a terminal, a pipe, JSON lines; none may throw or block
+/// for long.
 class observer {
 public:
     virtual ~observer() = default;
 
     virtual void job_started(std::int64_t job, const std::string& table, const std::string& strategy) = 0;
-    /// `name`: prepare, capture, copy, key, replay, build, verify, swap, finish. `lock`: what it locks on the source table.
+    /// `name`: prepare, capture, copy, key, replay, build, verify, swap, finish. `lock`: what it locks on the source
+    /// table.
     virtual void phase_started(const std::string& name, const std::string& lock) = 0;
     virtual void progressed(const progress& now) = 0;
     virtual void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) = 0;

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pgeist/core/exit_code.hpp"
+
+namespace pgeist::report {
+
+/// The meaning of an exit code, as `--help` lists it and as the message of an outcome that brings none.
+[[nodiscard]] std::string_view meaning(exit_code code) noexcept;
+
+/// The next action after an outcome that brings no hint of its own; may be empty.
+[[nodiscard]] std::string next_action(exit_code code, std::optional<std::int64_t> job);
+
+}  // namespace pgeist::report

@@ -1,0 +1,133 @@
+#include "pgeist/report/json_observer.hpp"
+
+#include <string>
+#include <utility>
+
+#include "pgeist/report/outcome_text.hpp"
+#include "pgeist/report/text.hpp"
+
+namespace pgeist::report {
+
+namespace {
+
+constexpr auto progress_interval = std::chrono::seconds(1);
+
+std::string_view name_of(level severity) {
+    switch (severity) {
+        case level::info:
+            return "info";
+        case level::warning:
+            return "warning";
+        case level::error:
+            break;
+    }
+    return "error";
+}
+
+std::string as_json(const std::vector<blocker>& blockers) {
+    std::string list = "[";
+    for (const blocker& one : blockers) {
+        json_line object;
+        object.integer("pid", one.pid).text("user", one.user).text("application", one.application);
+        object.text("state", one.state).integer("age_ms", one.age.count()).text("query", one.query);
+        list += (list.size() > 1 ? "," : "") + object.str();
+    }
+    return list + "]";
+}
+
+/// Unknown is null, not a number that means it.
+std::optional<std::int64_t> known(std::int64_t value, bool is_known) {
+    return is_known ? std::optional<std::int64_t>(value) : std::nullopt;
+}
+
+}  // namespace
+
+json_observer::json_observer(sink& out, time_source time) : out_(&out), time_(std::move(time)), begun_(time_.now()) {}
+
+json_line json_observer::event(std::string_view name) const {
+    json_line line;
+    line.text("time", timestamp(time_.today())).integer("job", job_).text("event", name);
+    return line;
+}
+
+void json_observer::write(const json_line& line, importance weight) { out_->write(line.str() + "\n", weight); }
+
+void json_observer::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
+    job_ = job;
+    write(event("job").integer("id", job).text("table", table).text("strategy", strategy));
+}
+
+void json_observer::phase_started(const std::string& name, const std::string& lock) {
+    end_phase();
+    phase_ = name;
+    rate_.reset();
+    written_.reset();
+    write(event("phase").text("name", name).text("lock", lock));
+}
+
+void json_observer::progressed(const progress& now) {
+    const auto at = time_.now();
+    last_ = now;
+    rate_.add(at, now.rows_done);
+    held_back_ = written_ && at - *written_ < progress_interval;
+    if (!held_back_) {
+        written_ = at;
+        write_progress(importance::droppable);
+    }
+}
+
+void json_observer::write_progress(importance weight) {
+    json_line line = event("progress");
+    line.text("phase", phase_).integer("rows_done", last_.rows_done);
+    line.integer("rows_total", known(last_.rows_total, last_.rows_total > 0));
+    line.number("percent", percent_of(last_.rows_done, last_.rows_total), 2);
+    line.number("rows_per_second", rate_.rows_per_second(), 0);
+    line.number("eta_seconds", rate_.eta_seconds(last_.rows_total), 1);
+    line.integer("log_pending", known(last_.log_pending, last_.log_pending >= 0));
+    line.text("throttled", last_.throttled).text("detail", last_.detail);
+    write(line, weight);
+}
+
+void json_observer::end_phase() {
+    if (std::exchange(held_back_, false)) {
+        write_progress(importance::needed);
+    }
+}
+
+void json_observer::lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) {
+    json_line line = event("lock_wait");
+    line.integer("attempt", attempt).integer("waited_ms", waited.count()).raw("blockers", as_json(blockers));
+    write(line);
+}
+
+void json_observer::verified(const verification& found) {
+    json_line line = event("verify");
+    line.integer("chunks", found.chunks).integer("rows", found.rows);
+    line.integer("differences", found.differences).integer("repaired", found.repaired);
+    write(line);
+}
+
+void json_observer::swapped(const swap_outcome& done) {
+    const double held = done.lock_held_ms > 0 ? done.lock_held_ms : static_cast<double>(done.lock_held.count());
+    json_line line = event("swap");
+    line.integer("attempts", done.attempts).number("lock_held_ms", held, 3);
+    line.text("old_table", done.old_table.empty() ? std::nullopt : std::optional<std::string>(done.old_table));
+    write(line);
+}
+
+void json_observer::message(level severity, const std::string& text) {
+    write(event("message").text("level", name_of(severity)).text("text", text));
+}
+
+void json_observer::finished(const outcome& result) {
+    end_phase();
+    const auto elapsed = std::chrono::duration_cast<milliseconds>(time_.now() - begun_);
+    const std::string hint = result.hint.empty() ? next_action(result.code, job_) : result.hint;
+    json_line line = event("result");
+    line.integer("exit_code", static_cast<std::int64_t>(result.code));
+    line.text("message", result.message.empty() ? std::string(meaning(result.code)) : result.message);
+    line.text("hint", hint).integer("elapsed_ms", elapsed.count());
+    write(line);
+}
+
+}  // namespace pgeist::report

@@ -1,0 +1,52 @@
+#include "pgeist/report/outcome_text.hpp"
+
+#include <fmt/format.h>
+
+namespace pgeist::report {
+
+std::string_view meaning(exit_code code) noexcept {
+    switch (code) {
+        case exit_code::done:
+            return "done, or nothing to do (the table already has the change)";
+        case exit_code::failed:
+            return "failed; the source table is as it was and still in use";
+        case exit_code::usage:
+            return "wrong usage";
+        case exit_code::refused:
+            return "refused by a preflight check, nothing changed";
+        case exit_code::lock_not_obtained:
+            return "gave up waiting for a lock, nothing swapped; the job can be resumed";
+        case exit_code::verification_failed:
+            return "verification found differences, not swapped";
+        case exit_code::cancelled:
+            return "cancelled by the user (command, signal)";
+        case exit_code::outcome_unknown:
+            return "outcome of the swap unknown: connection lost at commit and no answer since; look before you act";
+        case exit_code::already_running:
+            return "another run holds this table";
+        case exit_code::connection_lost:
+            return "connection failed or lost for good; the job can be resumed";
+    }
+    return "unknown";
+}
+
+std::string next_action(exit_code code, std::optional<std::int64_t> job) {
+    if (!job) {
+        return {};
+    }
+    switch (code) {
+        case exit_code::lock_not_obtained:
+        case exit_code::cancelled:
+        case exit_code::connection_lost:
+            return fmt::format("go on with `pgeist resume {0}`, or undo it with `pgeist cleanup {0}`", *job);
+        case exit_code::failed:
+        case exit_code::verification_failed:
+            return fmt::format("remove what the job left with `pgeist cleanup {}`", *job);
+        case exit_code::outcome_unknown:
+            return fmt::format("ask `pgeist status {0}`, then `pgeist resume {0}` or `pgeist cleanup {0}`", *job);
+        default:
+            return {};
+    }
+}
+
+}  // namespace pgeist::report
