@@ -185,6 +185,9 @@ if wants integration || wants e2e; then
         server_tests "$version"
     done
 fi
+if $everything && $have_release; then
+    counted_step "documents agree with the program" scripts/check_docs.py
+fi
 if $everything && ! $quick && $have_release; then
     counted_step "demo" scripts/demo.sh --no-setup --no-build --scale 2
     counted_step "benchmark, smoke run" scripts/run_bench.py --smoke

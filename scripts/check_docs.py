@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Checks the documents against the program: links, exit codes, and every option and command that they name.
+
+    scripts/check_docs.py [--pgeist PROGRAM]      default: build/release/pgeist; without it only links and exit codes
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ["plan", "run", "status", "resume", "pause", "continue", "swap", "cancel", "set", "verify", "revert", "cleanup"]
+# Options of other programs that the documents mention.
+FOREIGN = {"--build", "--preset", "--install", "--test-dir", "--output-on-failure", "--fix", "--quick", "--changed"}
+
+
+def documents() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return [ROOT / name for name in listed if (ROOT / name).exists()]
+
+
+def broken_links(page: Path) -> list[str]:
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    return [f"{page.relative_to(ROOT)}: link to {target}, which is not there"
+            for target in targets if "://" not in target and not (page.parent / target).exists()]
+
+
+def exit_codes() -> list[str]:
+    header = (ROOT / "include/pgeist/core/exit_code.hpp").read_text(encoding="utf-8")
+    defined = set(re.findall(r"^\s*\w+ = (\d+),", header, re.MULTILINE))
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Exit codes\n")[1].split("\n## ")[0]
+    documented = set(re.findall(r"^\| (\d+) \|", section, re.MULTILINE))
+    return [f"README.md: exit code {code} is in one of README and exit_code.hpp only" for code in sorted(defined ^ documented)]
+
+
+def help_text(program: Path, *command: str) -> str | None:
+    result = subprocess.run([program, *command, "--help"], capture_output=True, text=True)
+    return result.stdout if result.returncode == 0 else None
+
+
+def unknown_names(program: Path) -> list[str]:
+    overview = help_text(program)
+    if overview is None:
+        return [f"{program} --help fails"]
+    helps = {command: help_text(program, command) for command in COMMANDS}
+    text = overview + "".join(each for each in helps.values() if each)
+    known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+    problems = []
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md"):
+        for number, line in enumerate(page.read_text(encoding="utf-8").split("\n"), 1):
+            # Lines about the scripts, cmake and so on speak of other programs.
+            if re.search(r"scripts/|\.ci/|^\s*(cmake|ctest)", line):
+                continue
+            for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", line):
+                if option not in known | FOREIGN:
+                    problems.append(f"{page.name}:{number}: no command has an option {option}")
+            for command in re.findall(r"\bpgeist ([a-z]+)\b(?=[^a-z]*[-`])", line):
+                if command in COMMANDS and helps[command] is None:
+                    problems.append(f"{page.name}:{number}: there is no command {command}")
+    return problems
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pgeist", type=Path, default=ROOT / "build/release/pgeist")
+    program = parser.parse_args().pgeist
+    problems = [problem for page in documents() for problem in broken_links(page)] + exit_codes()
+    if os.access(program, os.X_OK):
+        problems += unknown_names(program)
+    else:
+        print(f"check_docs: there is no {program}: options and commands not checked", file=sys.stderr)
+    print(*problems, sep="\n", end="\n" if problems else "")
+    print(f"check_docs: {len(problems)} findings", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
