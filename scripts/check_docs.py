@@ -20,8 +20,7 @@ FOREIGN = {"--build", "--preset", "--install", "--test-dir", "--output-on-failur
 
 
 def documents() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    return [ROOT / name for name in listed if (ROOT / name).exists()]
+    return sorted(page for pattern in ("*.md", "[a-z]*/*.md", "tests/*/*.md") for page in ROOT.glob(pattern))
 
 
 def broken_links(page: Path) -> list[str]:
