@@ -275,8 +275,13 @@ main() {
     mkdir -p "$base"
     [[ -O $base ]] || die "$base belongs to someone else; set PGEIST_PG_DIR"
     chmod 755 "$base"
-    exec 9>"$base/.$version-$instance.lock"
-    flock 9
+    # stop removes the lock's file: whoever waited for it must take the lock of the new one.
+    local lock=$base/.$version-$instance.lock
+    while :; do
+        exec 9>"$lock"
+        flock 9
+        [[ $lock -ef /proc/self/fd/9 ]] && break
+    done
     mkdir -p "$home"
     [[ -z $server_user ]] || chown "$server_user" "$home"
 
@@ -286,7 +291,7 @@ main() {
         uri) is_running || die "server $version ($instance) does not run"; print_uri ;;
         stop)
             stop_server
-            $keep || rm -rf "$home"
+            $keep || rm -rf "$home" "$lock"
             ;;
     esac
 }
