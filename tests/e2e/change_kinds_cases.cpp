@@ -122,14 +122,16 @@ std::vector<change_case> key_kinds() {
         widened("uuid", "k uuid PRIMARY KEY, n int", "SELECT md5(i::text)::uuid, i FROM generate_series(1, 400) i"),
         widened("timestamptz", "k timestamptz PRIMARY KEY, n int",
                 "SELECT timestamptz '2024-01-01 00:00:00.123456+00' + i * interval '1.000001 s', i FROM "
-                "generate_series(1, 400) i UNION ALL VALUES ('infinity', 0), ('-infinity', 0), ('0044-03-15 BC', 0)"),
+                "generate_series(1, 400) i UNION ALL VALUES (timestamptz 'infinity', 0), ('-infinity', 0), "
+                "('0044-03-15 BC', 0)"),
         widened("bytea", "k bytea PRIMARY KEY, n int",
                 "SELECT decode(md5(i::text), 'hex'), i FROM generate_series(1, 300) i"),
         widened("numeric", "k numeric PRIMARY KEY, n int",
                 "SELECT i / 7.0, i FROM generate_series(1, 300) i UNION ALL VALUES ('NaN', 0), (-1e30, 0), (0.00, 0)"),
-        widened("float", "k double precision PRIMARY KEY, n int",
-                "SELECT i / 7.0, i FROM generate_series(1, 300) i UNION ALL VALUES ('NaN', 0), ('-Infinity', 0), "
-                "('-0', 0)"),
+        widened(
+            "float", "k double precision PRIMARY KEY, n int",
+            "SELECT i / 7.0, i FROM generate_series(1, 300) i UNION ALL VALUES (float8 'NaN', 0), ('-Infinity', 0), "
+            "('-0', 0)"),
         widened("enum", "k mood PRIMARY KEY, n int", "VALUES ('sad', 1), ('ok', 2), ('happy', 3)"),
         widened("domain", "k positive PRIMARY KEY, n int", "SELECT i, i FROM generate_series(1, 100) i"),
         widened("inet", "k inet PRIMARY KEY, n int", "SELECT '10.0.0.0'::inet + i, i FROM generate_series(1, 300) i"),
