@@ -16,7 +16,9 @@ bool starts_identifier(char c) {
     return std::isalpha(byte) != 0 || c == '_' || byte >= 0x80;
 }
 
-bool continues_identifier(char c) { return starts_identifier(c) || std::isdigit(static_cast<unsigned char>(c)) != 0 || c == '$'; }
+bool continues_identifier(char c) {
+    return starts_identifier(c) || std::isdigit(static_cast<unsigned char>(c)) != 0 || c == '$';
+}
 
 [[noreturn]] void reject(std::string_view text) {
     throw usage_error(fmt::format("\"{}\" is not a table name", text),

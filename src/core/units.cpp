@@ -48,7 +48,8 @@ std::chrono::milliseconds parse_duration(std::string_view text) {
     if (read.unit.empty() && read.value == 0) {
         return std::chrono::milliseconds(0);
     }
-    throw usage_error(fmt::format("\"{}\" is not a time", text), "give a unit: us, ms, s, min, h or d, for example 200ms");
+    throw usage_error(fmt::format("\"{}\" is not a time", text),
+                      "give a unit: us, ms, s, min, h or d, for example 200ms");
 }
 
 std::int64_t parse_size(std::string_view text) {

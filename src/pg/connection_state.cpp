@@ -40,7 +40,8 @@ connection::state::state(asio::any_io_executor ex, connect_options opts)
     : executor(std::move(ex)), options(std::move(opts)), socket(executor), timer(executor) {}
 
 connection::state::~state() {
-    // The descriptor belongs to libpq: Asio must let go of it before PQfinish closes it, or a reused number gets its events.
+    // The descriptor belongs to libpq: Asio must let go of it before PQfinish closes it, or a reused number gets its
+    // events.
     if (socket.is_open()) {
         socket.release();
     }
@@ -108,7 +109,8 @@ awaitable<interruption> connection::state::wait(wait_type direction) {
 
 awaitable<interruption> connection::state::wait_to_flush() {
     using namespace asio::experimental::awaitable_operators;
-    // The server may be blocked sending to us: waiting for "writable" alone can deadlock (libpq documentation, PQflush).
+    // The server may be blocked sending to us: waiting for "writable" alone can deadlock (libpq documentation,
+    // PQflush).
     auto readable = wait(wait_type::wait_read);
     auto writable = wait(wait_type::wait_write);
     const auto first = co_await (std::move(readable) || std::move(writable));

@@ -15,7 +15,8 @@ namespace pgeist::pg {
 /// Why waiting for the server ended early.
 enum class interruption { none, timed_out, cancelled };
 
-/// The libpq connection and its place in Asio. Shared with the watchdog's timer handler, which may outlive the connection object.
+/// The libpq connection and its place in Asio. Shared with the watchdog's timer handler, which may outlive the
+/// connection object.
 struct connection::state : std::enable_shared_from_this<connection::state> {
     state(asio::any_io_executor executor, connect_options opts);
     ~state();

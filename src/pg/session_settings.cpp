@@ -27,7 +27,7 @@ constexpr setting settings[] = {
     {"default_transaction_isolation", "read committed", 0},
     {"default_transaction_deferrable", "off", 0},
     {"default_tablespace", "", 0},
-    {"row_security", "off", 0},  // an error instead of silently missing rows
+    {"row_security", "off", 0},           // an error instead of silently missing rows
     {"quote_all_identifiers", "off", 0},  // definitions read back must compare equal
     {"check_function_bodies", "on", 0},
     {"standard_conforming_strings", "on", 0},
@@ -38,7 +38,8 @@ constexpr setting settings[] = {
 }  // namespace
 
 std::string session_settings_sql(int server_version, std::string_view application_name) {
-    std::string sql = fmt::format("SELECT pg_catalog.set_config('application_name', {}, false)", quote_literal(application_name));
+    std::string sql =
+        fmt::format("SELECT pg_catalog.set_config('application_name', {}, false)", quote_literal(application_name));
     for (const setting& each : settings) {
         if (server_version >= each.since) {
             sql += fmt::format(", pg_catalog.set_config('{}', '{}', false)", each.name, each.value);

@@ -7,7 +7,8 @@
 
 namespace pgeist {
 
-/// Base of every failure that crosses a layer. `what()` says what is wrong and with which object; `hint()` what to do next.
+/// Base of every failure that crosses a layer. `what()` says what is wrong and with which object; `hint()` what to do
+/// next.
 class error : public std::runtime_error {
 public:
     explicit error(exit_code code, const std::string& message, std::string hint = {});

@@ -7,7 +7,8 @@
 
 namespace pgeist {
 
-/// Reads a time with its unit: `us`, `ms`, `s`, `min`, `h`, `d`. A bare number other than 0 is refused: its unit would be a guess.
+/// Reads a time with its unit: `us`, `ms`, `s`, `min`, `h`, `d`. A bare number other than 0 is refused: its unit would
+/// be a guess.
 /// @throws usage_error
 [[nodiscard]] std::chrono::milliseconds parse_duration(std::string_view text);
 

@@ -53,10 +53,11 @@ struct notice {
 /// cancellation disabled, so that clean-up such as `rollback()` can be awaited.
 class connection {
 public:
-    /// Opens a session with pgeist's settings: `search_path` is `pg_catalog` alone, no statement, lock or idle timeouts,
-    /// read-write transactions, `row_security` off, whatever the role or the database have as defaults.
+    /// Opens a session with pgeist's settings: `search_path` is `pg_catalog` alone, no statement, lock or idle
+    /// timeouts, read-write transactions, `row_security` off, whatever the role or the database have as defaults.
     /// @throws sql_error with exit code `connection_lost`
-    [[nodiscard]] static awaitable<std::unique_ptr<connection>> open(connect_options options, std::string application_name);
+    [[nodiscard]] static awaitable<std::unique_ptr<connection>> open(connect_options options,
+                                                                     std::string application_name);
 
     ~connection();
     connection(const connection&) = delete;

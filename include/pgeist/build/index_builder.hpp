@@ -1,0 +1,21 @@
+#pragma once
+
+#include "pgeist/job/workspace.hpp"
+
+namespace pgeist::build {
+
+/// Builds the key index of the shadow, unless it is there. No lock on the source.
+[[nodiscard]] awaitable<void> build_key_index(job::workspace& work);
+
+/// Builds all other indexes that are not there yet, `settings.index_jobs` at a time, largest first, then what the plan
+/// wants done once all rows are there. The shadow must be at a consistent point and nobody may write to it meanwhile.
+/// No lock on the source. @throws error naming the constraint and the keys when the data violates it
+[[nodiscard]] awaitable<void> build_indexes(job::workspace& work);
+
+/// VACUUM (ANALYZE) of the shadow: visibility map, hint bits and statistics before the first query of the application.
+[[nodiscard]] awaitable<void> vacuum_shadow(job::workspace& work);
+
+/// Drops what build_key_index() and build_indexes() built, so that rows can be copied into a bare table again.
+[[nodiscard]] awaitable<void> drop_indexes(pg::connection& session, const plan::blueprint& plan);
+
+}  // namespace pgeist::build

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+
+namespace pgeist::capture {
+
+/// Common name of the triggers of a job: `pgeist_7`.
+[[nodiscard]] std::string trigger_prefix(const plan::blueprint& plan);
+
+/// Creates log, helper tables and trigger functions in the job's schema. No lock on the source.
+[[nodiscard]] std::string log_sql(const plan::blueprint& plan);
+
+/// Creates the triggers and enables them always. To be run in the transaction that holds SHARE ROW EXCLUSIVE on the
+/// source.
+[[nodiscard]] std::string triggers_sql(const plan::blueprint& plan);
+
+/// Drops the triggers that are there. To be run in a transaction that holds ACCESS EXCLUSIVE on `table`.
+[[nodiscard]] std::string drop_triggers_sql(const plan::blueprint& plan, const qualified_name& table);
+
+/// Whether all triggers of the job are on the source, enabled always. No lock.
+[[nodiscard]] awaitable<bool> in_place(pg::connection& session, const plan::blueprint& plan);
+
+/// How many TRUNCATEs of the source have been committed and not yet been dealt with.
+[[nodiscard]] awaitable<std::int64_t> truncations(pg::connection& session, const plan::blueprint& plan);
+
+/// Bytes of the change log.
+[[nodiscard]] awaitable<std::int64_t> log_bytes(pg::connection& session, const plan::blueprint& plan);
+
+}  // namespace pgeist::capture

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <exception>
+
+#include "pgeist/job/workspace.hpp"
+#include "pgeist/walk/key_range.hpp"
+
+namespace pgeist::copy {
+
+/// A chunk failed because of its data: finds the first row of `range` that fails, by halving the range with INSERTs
+/// that are rolled back, and throws an error that names its key and the values that went into converted columns.
+/// Rethrows `original` when the row cannot be found (it has been changed meanwhile). `session` must be in no
+/// transaction.
+[[nodiscard]] awaitable<void> throw_bad_row(job::workspace& work, pg::connection& session, walk::key_range range,
+                                            std::exception_ptr original);
+
+}  // namespace pgeist::copy

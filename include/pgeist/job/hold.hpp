@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgeist/pg/connection.hpp"
+
+namespace pgeist::job {
+
+/// Who holds a lock that we wanted.
+struct holder {
+    int pid = 0;
+    std::string user;
+    std::string application;
+};
+
+/// The right to work on a job and on its table: advisory locks of one session, which the server gives up when the
+/// session ends, so that a stale lock cannot exist. Keeps its own connection, used for nothing that could block.
+class hold {
+public:
+    explicit hold(std::unique_ptr<pg::connection> session) : session_(std::move(session)) {}
+
+    /// Takes the lock on the table with this oid, or tells who has it. Does not wait.
+    [[nodiscard]] awaitable<std::optional<holder>> take_table(std::int64_t table_oid);
+    /// Takes the lock on the job, or tells who has it. Does not wait.
+    [[nodiscard]] awaitable<std::optional<holder>> take_job(std::int64_t job);
+
+    [[nodiscard]] pg::connection& session() noexcept { return *session_; }
+
+private:
+    [[nodiscard]] awaitable<std::optional<holder>> take(int space, std::int64_t id);
+    std::unique_ptr<pg::connection> session_;
+};
+
+/// SQL condition on `pg_locks l`: somebody holds the job of which `id` is the SQL expression.
+[[nodiscard]] std::string held_condition(const std::string& id);
+
+/// @throws error (already_running) naming the holder
+[[noreturn]] void throw_held(const std::string& what, const holder& by);
+
+}  // namespace pgeist::job

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgeist/job/phase.hpp"
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/run/settings.hpp"
+#include "pgeist/walk/key_range.hpp"
+#include "pgeist/walk/key_sql.hpp"
+
+namespace pgeist::job {
+
+/// A job as stored in `pgeist.jobs`.
+struct record {
+    std::int64_t id = 0;
+    qualified_name table;
+    std::int64_t table_oid = 0;
+    plan::change_request change;
+    run::settings settings;
+    std::optional<plan::blueprint> blueprint;
+    phase reached = phase::prepare;
+    std::string state;
+    bool swapped = false;
+};
+
+/// What other sessions asked of a job through its row.
+struct control_request {
+    bool paused = false;
+    bool swap = false;  ///< `pgeist swap`: do not postpone any longer
+    bool cancel = false;
+    std::vector<std::pair<std::string, std::string>> values;  ///< `pgeist set`, in the order given
+};
+
+/// Creates schema `pgeist` unless it is there. Two first runs at once are told apart by the server's unique indexes.
+[[nodiscard]] awaitable<void> ensure_state_schema(pg::connection& session);
+/// Whether schema `pgeist` with its tables is there.
+[[nodiscard]] awaitable<bool> has_state_schema(pg::connection& session);
+
+/// Adds a job in phase `prepare`. @returns its id
+[[nodiscard]] awaitable<std::int64_t> create(pg::connection& session, qualified_name table, std::int64_t table_oid,
+                                             plan::change_request change, run::settings settings);
+/// @throws error (refused) when there is no such job
+[[nodiscard]] awaitable<record> load(pg::connection& session, std::int64_t job);
+[[nodiscard]] awaitable<void> save_blueprint(pg::connection& session, std::int64_t job, const plan::blueprint& plan);
+[[nodiscard]] awaitable<void> save_phase(pg::connection& session, std::int64_t job, phase reached);
+[[nodiscard]] awaitable<void> save_state(pg::connection& session, std::int64_t job, std::string state,
+                                         std::string message);
+[[nodiscard]] awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event,
+                                        std::string detail);
+
+/// Records a finished chunk; to be called in the chunk's own transaction.
+struct chunk_counts {
+    std::int64_t rows = 0;
+    std::optional<std::int64_t> shadow_rows;
+    std::optional<std::string> checksum;
+    std::optional<std::string> shadow_checksum;
+};
+[[nodiscard]] awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind,
+                                         walk::key_range range, chunk_counts counts);
+/// The chunks of a kind in key order, and how many rows they hold.
+struct finished_chunks {
+    walk::finished_ranges ranges;
+    std::int64_t rows = 0;
+};
+[[nodiscard]] awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job, const char* kind,
+                                                     const plan::key& key);
+[[nodiscard]] awaitable<void> forget_chunks(pg::connection& session, std::int64_t job, const char* kind);
+
+/// Tells the row how far the run is, and reads what others asked for. One statement.
+struct heartbeat {
+    std::int64_t rows_done = 0;
+    std::int64_t rows_total = 0;
+    std::int64_t log_pending = 0;
+    std::optional<std::string> throttled;
+    std::string state = "running";
+};
+[[nodiscard]] awaitable<control_request> beat(pg::connection& session, std::int64_t job, heartbeat now);
+
+}  // namespace pgeist::job

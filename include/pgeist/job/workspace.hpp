@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/pg/pool.hpp"
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/report/observer.hpp"
+#include "pgeist/run/settings.hpp"
+
+namespace pgeist::job {
+
+/// Where the workers of a run wait when the server, or the user, wants them to.
+class brake {
+public:
+    virtual ~brake() = default;
+    /// To be awaited before a chunk of the copy or of verification; tells what the last one was.
+    [[nodiscard]] virtual awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) = 0;
+    /// To be awaited before a batch of replay: slows it, but never stops it for long, since a growing log is the
+    /// greater danger.
+    [[nodiscard]] virtual awaitable<void> before_batch() = 0;
+};
+
+/// What every phase works with. References to objects of the runner, which outlives all phases.
+struct workspace {
+    pg::pool& pool;
+    std::int64_t job;
+    const plan::blueprint& plan;
+    const run::settings& settings;
+    report::observer& observer;
+    report::progress& progress;  ///< kept up to date by the phases, shown and stored by the runner
+    job::brake& brake;
+};
+
+/// The source was truncated: what has been copied is void, the copy starts again. Handled by the runner.
+class source_truncated : public error {
+public:
+    source_truncated() : error(exit_code::failed, "the source table was truncated") {}
+};
+
+}  // namespace pgeist::job

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+
+namespace pgeist::lock {
+
+using milliseconds = std::chrono::milliseconds;
+
+/// How a strong lock on a live table may be asked for.
+struct policy {
+    milliseconds lock_timeout{200};  ///< of the first waiting attempts; what queues behind us waits at most this long
+    int attempts = 100;
+    milliseconds max_wait{std::chrono::minutes(30)};
+    /// Stay below the server's deadlock_timeout, so that a deadlock ends with our timeout and never with an
+    /// application's error.
+    milliseconds longest_timeout{800};
+};
+
+/// One attempt: wait `pause` first, then ask with `timeout`; zero means NOWAIT.
+struct attempt {
+    int number = 0;
+    milliseconds pause{0};
+    milliseconds timeout{0};
+};
+
+/// The sequence of attempts: first NOWAIT with short pauses, which queue nobody; then short lock_timeouts that grow
+/// slowly to a cap, with growing pauses in between, in which the application works off what queued behind us. Jitter,
+/// so that attempts do not fall into step with a periodic load. Pure but for its random numbers.
+class schedule {
+public:
+    static constexpr int nowait_attempts = 10;
+
+    explicit schedule(policy rules, std::uint64_t seed = std::random_device{}());
+    [[nodiscard]] attempt next();
+    [[nodiscard]] int made() const noexcept { return made_; }
+    [[nodiscard]] bool exhausted() const noexcept { return made_ >= rules_.attempts; }
+
+private:
+    [[nodiscard]] milliseconds jitter(double base);
+    policy rules_;
+    std::mt19937_64 random_;
+    int made_ = 0;
+};
+
+}  // namespace pgeist::lock

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pgeist/core/identifier.hpp"
+#include "pgeist/lock/schedule.hpp"
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/report/observer.hpp"
+#include "pgeist/run/settings.hpp"
+
+namespace pgeist::lock {
+
+enum class mode { share_row_exclusive, access_exclusive };
+
+/// The tables that are locked together, in this order, in one statement.
+struct target {
+    std::vector<qualified_name> tables;
+    lock::mode mode = lock::mode::access_exclusive;
+};
+
+/// Makes one attempt: begins a transaction on `session` and locks all tables in it. The whole statement is bounded by
+/// the attempt's timeout, also when it waits for several tables in turn. @returns true with the transaction open and
+/// the locks held; false, with no transaction open, when somebody is in the way. Takes exactly the locks asked for.
+[[nodiscard]] awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how);
+
+/// Who holds a lock on one of the tables that conflicts, longest transaction first; our own `session` pid left out.
+[[nodiscard]] awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_session,
+                                                                    const target& wanted, int own_pid);
+
+/// Cancels or terminates the sessions in the way, if the user said so.
+[[nodiscard]] awaitable<void> remove_blockers(pg::connection& observer_session, std::vector<report::blocker> blockers,
+                                              run::on_blocked how);
+
+/// Attempts by schedule until the locks are held (then a transaction is open on `session`). Each failed waiting attempt
+/// is reported with who is in the way. `observer_session` must not be the one that locks.
+/// @throws error (lock_not_obtained) when attempts or time are used up
+[[nodiscard]] awaitable<void> acquire(pg::connection& session, pg::connection& observer_session, target wanted,
+                                      policy rules, run::on_blocked blocked, report::observer& observer);
+
+/// The longest lock_timeout that stays clear of the server's deadlock_timeout.
+[[nodiscard]] awaitable<milliseconds> longest_timeout(pg::connection& session);
+
+/// @throws error (lock_not_obtained), naming who is in the way
+[[noreturn]] void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers);
+
+/// `pid 123 (user app, psql, idle in transaction for 3m05s): UPDATE …`
+[[nodiscard]] std::string describe(const report::blocker& blocker);
+
+}  // namespace pgeist::lock

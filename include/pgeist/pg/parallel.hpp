@@ -1,0 +1,17 @@
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "pgeist/pg/awaitable.hpp"
+
+namespace pgeist::pg {
+
+/// Runs all `tasks` at once and waits for every one of them. The first failure cancels the others; it is thrown when
+/// all have ended. A cancellation of the caller is passed on to all tasks. No task outlives the call.
+[[nodiscard]] awaitable<void> run_all(std::vector<awaitable<void>> tasks);
+
+/// Waits `time`; @throws pgeist::cancelled when the caller is cancelled meanwhile.
+[[nodiscard]] awaitable<void> sleep_for(std::chrono::milliseconds time);
+
+}  // namespace pgeist::pg

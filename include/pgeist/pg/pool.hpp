@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pgeist/pg/connection.hpp"
+
+namespace pgeist::pg {
+
+/// Sessions for the workers of a run. A session that was returned is used again with its settings reset; one that was
+/// returned broken or inside a transaction is closed. Opens sessions when asked; the number at once is the callers'
+/// business.
+class pool {
+public:
+    pool(connect_options options, std::string application_name);
+
+    /// Borrowed session; returns itself to the pool, which must outlive it.
+    class lease {
+    public:
+        lease(pool& owner, std::unique_ptr<connection> session) : owner_(&owner), session_(std::move(session)) {}
+        lease(lease&&) noexcept = default;
+        lease& operator=(lease&&) = delete;
+        ~lease();
+        [[nodiscard]] connection& operator*() const noexcept { return *session_; }
+        [[nodiscard]] connection* operator->() const noexcept { return session_.get(); }
+
+    private:
+        pool* owner_;
+        std::unique_ptr<connection> session_;
+    };
+
+    /// @throws sql_error (connection_lost)
+    [[nodiscard]] awaitable<lease> acquire();
+    /// A new session that does not belong to the pool.
+    [[nodiscard]] awaitable<std::unique_ptr<connection>> open_own(std::string application_name);
+
+private:
+    connect_options options_;
+    std::string application_name_;
+    std::vector<std::unique_ptr<connection>> idle_;
+};
+
+}  // namespace pgeist::pg

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "pgeist/plan/blueprint.hpp"
+
+namespace pgeist::replay {
+
+/// Which rows of the log a batch takes. Within one REPEATABLE READ transaction the same selection gives the same rows
+/// each time.
+struct selection {
+    /// Blocks [first, last) of the log; nullopt: all of it. (A TID range scan: rows replayed before are not scanned
+    /// again.)
+    struct blocks {
+        std::int64_t first = 0;
+        std::int64_t last = 0;
+    };
+    std::optional<blocks> within;
+    /// One of `count` shares of the keys by their hash, so that one key is never in two batches at once.
+    struct share {
+        int number = 0;
+        int count = 1;
+    };
+    share part;
+};
+
+/// `job.log AS l` with the selection's condition: ` WHERE …` or empty.
+[[nodiscard]] std::string condition(const plan::blueprint& plan, const selection& rows);
+
+/// Removes the selected keys from the shadow.
+[[nodiscard]] std::string delete_sql(const plan::blueprint& plan, const selection& rows);
+
+/// Inserts the selected keys' current rows of the source into the shadow.
+[[nodiscard]] std::string insert_sql(const plan::blueprint& plan, const selection& rows);
+
+/// Removes the selected rows from the log.
+[[nodiscard]] std::string forget_sql(const plan::blueprint& plan, const selection& rows);
+
+}  // namespace pgeist::replay

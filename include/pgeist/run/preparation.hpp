@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "pgeist/check/finding.hpp"
+#include "pgeist/job/hold.hpp"
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/plan/change_request.hpp"
+#include "pgeist/run/settings.hpp"
+
+namespace pgeist::run {
+
+/// What looking at the table and making the shadow gave.
+struct preparation {
+    std::vector<check::finding> findings;
+    std::int64_t job = 0;
+    std::optional<plan::blueprint> blueprint;  ///< absent when a check refuses
+    std::optional<std::string> nothing_to_do;  ///< the table has the change already
+    std::vector<std::string> warnings;
+};
+
+/// Finds the table, runs all checks, and makes the shadow, all in the transaction that is open on `session`: a caller
+/// that only plans, or that is refused, rolls back and has changed nothing. With `hold` the table's lock is taken first
+/// and the job is recorded; without (plan) neither. Locks: ACCESS SHARE on the source.
+/// @throws error (already_running) when another run holds the table; error (refused) when the change is not valid
+[[nodiscard]] awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::change_request change,
+                                             settings chosen);
+
+/// @throws error (refused) listing all findings that refuse
+void throw_if_refused(const std::vector<check::finding>& findings);
+
+}  // namespace pgeist::run

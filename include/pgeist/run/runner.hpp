@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+
+#include "pgeist/job/hold.hpp"
+#include "pgeist/job/store.hpp"
+#include "pgeist/job/workspace.hpp"
+#include "pgeist/replay/replayer.hpp"
+#include "pgeist/run/pulse.hpp"
+
+namespace pgeist::run {
+
+/// Takes a prepared job through its phases, from the one it has reached to the end. Only sequences: what a phase does
+/// is its module's business. Every phase may be repeated, so that a job can be resumed at the phase it was in.
+class runner {
+public:
+    /// All references outlive the runner. `job` must have a blueprint.
+    runner(pg::pool& pool, job::hold& hold, const job::record& job, report::observer& observer);
+
+    /// @throws error; the job is then resumable unless the message says otherwise
+    [[nodiscard]] awaitable<void> run();
+
+    /// `pgeist cancel` asked for the end: the job is to be removed.
+    [[nodiscard]] bool cancel_requested() const noexcept { return switches_.cancel_requested(); }
+
+private:
+    [[nodiscard]] awaitable<void> phases();
+    [[nodiscard]] awaitable<void> do_phase(job::phase now);
+    [[nodiscard]] awaitable<void> save_phase(job::phase next);
+    [[nodiscard]] awaitable<void> capture();
+    [[nodiscard]] awaitable<void> build();
+    [[nodiscard]] awaitable<void> verify();
+    [[nodiscard]] awaitable<void> replay_until(const bool& stop);
+    [[nodiscard]] awaitable<void> swap();
+    [[nodiscard]] awaitable<void> wait_for_permission_to_swap();
+    [[nodiscard]] awaitable<void> start_copy_again();
+
+    job::hold* hold_;
+    job::phase reached_;
+    switchboard switches_;
+    report::progress progress_;
+    job::workspace work_;
+    replay::replayer changes_;
+    bool finished_ = false;
+};
+
+}  // namespace pgeist::run

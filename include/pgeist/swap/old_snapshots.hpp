@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/report/observer.hpp"
+
+namespace pgeist::swap {
+
+/// The snapshots of the database that existed at one moment. The shadow's rows carry pgeist's transaction ids: a
+/// REPEATABLE READ transaction whose snapshot is older than they are, and that first touches the table after the swap,
+/// would not see them. So the swap waits for these to go.
+class old_snapshots {
+public:
+    /// Remembers the snapshots held now by client sessions of this database, this session left out.
+    [[nodiscard]] static awaitable<old_snapshots> taken_now(pg::connection& session);
+
+    /// Which of them are still held. Those that have gone are forgotten.
+    [[nodiscard]] awaitable<std::vector<report::blocker>> still_held(pg::connection& session);
+
+private:
+    struct holder {
+        std::string pid;
+        std::string xmin;  ///< of its snapshot: while it stays the same, the snapshot may be the same
+    };
+    std::vector<holder> holders_;
+};
+
+}  // namespace pgeist::swap

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "pgeist/job/workspace.hpp"
+#include "pgeist/lock/table_lock.hpp"
+#include "pgeist/replay/replayer.hpp"
+
+namespace pgeist::swap {
+
+/// Puts the shadow in the source's place, in one transaction under ACCESS EXCLUSIVE.
+///
+/// Each attempt: replay until the backlog fits the lock budget; wait until no snapshot is older than the last batch;
+/// ask for the locks, NOWAIT first, then under a short lock_timeout; under the lock replay the rest, see that nobody
+/// has changed the table's definition, move both tables between their schemas, re-attach everything, commit.
+class swapper {
+public:
+    swapper(job::workspace& work, replay::replayer& changes);
+
+    /// @throws error: lock_not_obtained (nothing swapped, resumable), outcome_unknown, or failed when the source's
+    /// definition has been changed by someone else. @throws job::source_truncated
+    [[nodiscard]] awaitable<report::swap_outcome> swap();
+
+private:
+    enum class attempt_result { swapped, blocked, backlog };
+
+    [[nodiscard]] awaitable<void> wait_for_old_snapshots(pg::connection& observer_session);
+    [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how);
+    [[nodiscard]] awaitable<bool> drain(pg::connection& session);
+    [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
+    [[nodiscard]] awaitable<void> exchange(pg::connection& session);
+    [[nodiscard]] awaitable<void> commit(pg::connection& session, std::string xid);
+    void report_blocked(int number, const std::vector<report::blocker>& blockers);
+
+    job::workspace* work_;
+    replay::replayer* changes_;
+    lock::target target_;
+    deadline until_;
+    deadline::clock::time_point started_;
+    double lock_held_ms_ = 0;
+};
+
+/// After the connection was lost at COMMIT: asks the server which side won. @returns whether the swap is committed.
+/// @throws error (outcome_unknown) when the server does not tell within `until`
+[[nodiscard]] awaitable<bool> find_outcome(pg::pool& pool, std::int64_t job, std::string xid, deadline until);
+
+}  // namespace pgeist::swap

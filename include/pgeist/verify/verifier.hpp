@@ -1,0 +1,52 @@
+#pragma once
+
+#include "pgeist/job/workspace.hpp"
+#include "pgeist/replay/replayer.hpp"
+#include "pgeist/walk/key_range.hpp"
+
+namespace pgeist::verify {
+
+/// What comparing one range found.
+struct chunk_result {
+    std::int64_t rows = 0;
+    std::int64_t differing = 0;  ///< explained by the log or not
+    std::vector<std::string>
+        unexplained;  ///< keys that differ although no change of them is waiting; queued for repair
+};
+
+/// Compares source and shadow byte for byte, chunk by chunk, while writes and replay go on: each chunk in one snapshot,
+/// keys with a visible log row left out and looked at again later. Locks: ACCESS SHARE on both tables, one chunk at a
+/// time.
+class verifier {
+public:
+    explicit verifier(job::workspace& work);
+
+    /// Compares one range in a transaction of `session`, stores counts and checksums with the job.
+    [[nodiscard]] awaitable<chunk_result> compare_chunk(pg::connection& session, walk::key_range range);
+
+    /// Compares all ranges not yet compared (or a sample of them), with `settings.workers` workers. Replay may run
+    /// beside.
+    [[nodiscard]] awaitable<void> compare_all();
+
+    /// Looks at the keys left out, or repaired, again, after passes of `changes`, which nobody else may run now. Keys
+    /// that are written so often that they are always pending are left to the drain under the swap's lock, which
+    /// replays them.
+    /// @throws error (verification_failed) naming keys that still differ after their repair
+    [[nodiscard]] awaitable<void> settle(replay::replayer& changes);
+
+    [[nodiscard]] const report::verification& found() const noexcept { return found_; }
+
+private:
+    struct pipeline;
+    [[nodiscard]] awaitable<void> prepare(pg::connection& session);
+    [[nodiscard]] awaitable<void> cut_ranges(pipeline& pipe, walk::finished_ranges finished);
+    [[nodiscard]] awaitable<void> compare_ranges(pipeline& pipe);
+    [[nodiscard]] awaitable<void> check_extra_rows();
+    [[nodiscard]] awaitable<bool> settle_once();
+
+    job::workspace* work_;
+    std::vector<std::string> hashed_as_text_;
+    report::verification found_;
+};
+
+}  // namespace pgeist::verify

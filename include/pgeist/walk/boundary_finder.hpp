@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/walk/key_range.hpp"
+
+namespace pgeist::walk {
+
+/// Sets what reading bounds needs on `session`: text forms that read back as the same value (DateStyle, float digits),
+/// and plans that walk the index. Only sessions that read bounds get it: it would change how users' conversions to text
+/// read.
+[[nodiscard]] awaitable<void> prepare_for_bounds(pg::connection& session);
+
+/// The query of next_bound(), for tests of its plan.
+[[nodiscard]] std::string bound_query(const plan::blueprint& plan, const key_range& within, std::int64_t rows);
+
+/// Cuts the source's key space into ranges, in the order of the walked index. Locks taken: ACCESS SHARE, one statement
+/// at a time.
+class boundary_finder {
+public:
+    /// Cuts `within` (several ranges in key order); `session` must be prepared by prepare_for_bounds() and outlive
+    /// this.
+    boundary_finder(pg::connection& session, const plan::blueprint& plan, std::vector<key_range> within);
+
+    /// The next range of about `rows` rows, or nullopt when all is cut. The last one of each gap ends where the gap
+    /// ends, so that every key, also one that does not exist yet, is in exactly one range.
+    [[nodiscard]] awaitable<std::optional<key_range>> next(std::int64_t rows);
+
+private:
+    pg::connection* session_;
+    const plan::blueprint* plan_;
+    std::vector<key_range> within_;  ///< what is left, last first
+};
+
+}  // namespace pgeist::walk

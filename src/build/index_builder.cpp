@@ -1,0 +1,125 @@
+#include "pgeist/build/index_builder.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/pg/parallel.hpp"
+
+namespace pgeist::build {
+
+namespace {
+
+std::string shadow_name(const plan::blueprint& plan, const std::string& name) {
+    return qualified_name{plan.job_schema, name}.sql();
+}
+
+awaitable<bool> exists(pg::connection& session, const plan::blueprint& plan, const plan::index& index) {
+    const pg::result row = co_await session.query("SELECT to_regclass($1) IS NOT NULL", shadow_name(plan, index.name));
+    co_return row.boolean(0, 0);
+}
+
+[[noreturn]] void throw_violation(const plan::index& index, const pg::sql_error& failure) {
+    throw error(exit_code::failed,
+                fmt::format("the data does not fit index {}: {}", display_identifier(index.name), failure.what()),
+                "the source table is untouched; mend the rows or the change, remove this job with: pgeist cleanup, and "
+                "run again");
+}
+
+/// Creates one index with all that belongs to it, in one transaction: where the index is, its constraint and comment
+/// are.
+awaitable<void> build_one(job::workspace& work, pg::connection& session, const plan::index& index) {
+    const bool present = co_await exists(session, work.plan, index);
+    if (present) {
+        co_return;
+    }
+    std::string settings = "SET LOCAL default_tablespace = " + quote_literal(index.tablespace);
+    if (work.settings.maintenance_work_mem) {
+        settings +=
+            fmt::format("; SET LOCAL maintenance_work_mem = '{}kB'", *work.settings.maintenance_work_mem / 1024);
+    }
+    std::exception_ptr failure;
+    std::optional<pg::sql_error> sql_failure;
+    try {
+        co_await session.begin();
+        co_await session.execute(std::move(settings));
+        if (!index.create_sql.empty()) {
+            co_await session.execute(index.create_sql);
+        }
+        for (const plan::statement& each : index.after) {
+            co_await session.execute(each.sql);
+        }
+        co_await session.commit();
+    } catch (const pg::sql_error& error) {
+        sql_failure = error;
+        failure = std::current_exception();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (!failure) {
+        co_return;
+    }
+    co_await session.rollback();
+    if (sql_failure && sql_failure->in_class("23")) {
+        throw_violation(index, *sql_failure);
+    }
+    std::rethrow_exception(failure);
+}
+
+/// One of the builders: takes the next index until none is left.
+awaitable<void> builder(job::workspace& work, const std::vector<const plan::index*>& queue, std::size_t& next) {
+    const auto session = co_await work.pool.acquire();
+    while (next < queue.size()) {
+        const plan::index& index = *queue[next++];
+        work.progress.detail = "building " + display_identifier(index.name);
+        co_await build_one(work, *session, index);
+        ++work.progress.rows_done;
+    }
+}
+
+}  // namespace
+
+awaitable<void> build_key_index(job::workspace& work) {
+    const auto session = co_await work.pool.acquire();
+    work.progress.detail = "building " + display_identifier(work.plan.key_index.name);
+    co_await build_one(work, *session, work.plan.key_index);
+}
+
+awaitable<void> build_indexes(job::workspace& work) {
+    std::vector<const plan::index*> queue;
+    std::vector<const plan::index*> alone;
+    for (const plan::index& each : work.plan.indexes) {
+        (each.exclusive ? alone : queue).push_back(&each);
+    }
+    std::stable_sort(queue.begin(), queue.end(),
+                     [](const plan::index* a, const plan::index* b) { return a->source_bytes > b->source_bytes; });
+    std::size_t next = 0;
+    std::vector<awaitable<void>> builders;
+    for (int number = 0; number < work.settings.index_jobs; ++number) {
+        builders.push_back(builder(work, queue, next));
+    }
+    co_await pg::run_all(std::move(builders));
+    std::size_t next_alone = 0;
+    co_await builder(work, alone, next_alone);
+}
+
+awaitable<void> vacuum_shadow(job::workspace& work) {
+    const auto session = co_await work.pool.acquire();
+    work.progress.detail = "vacuum and analyze";
+    co_await session->execute(fmt::format("VACUUM (ANALYZE) {}", work.plan.shadow().sql()));
+}
+
+awaitable<void> drop_indexes(pg::connection& session, const plan::blueprint& plan) {
+    std::vector<std::string> names{plan.key_index.name};
+    for (const plan::index& each : plan.indexes) {
+        names.push_back(each.name);
+    }
+    for (const std::string& name : names) {
+        std::string constraint =
+            fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", plan.shadow().sql(), quote_identifier(name));
+        co_await session.execute(std::move(constraint));
+        co_await session.execute("DROP INDEX IF EXISTS " + shadow_name(plan, name));
+    }
+}
+
+}  // namespace pgeist::build

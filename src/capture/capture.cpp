@@ -1,0 +1,93 @@
+#include "pgeist/capture/capture.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "pgeist/core/template.hpp"
+#include "pgeist/templates.hpp"
+#include "pgeist/walk/key_sql.hpp"
+
+namespace pgeist::capture {
+
+namespace {
+
+constexpr std::array<const char*, 5> trigger_kinds{"insert", "update", "delete", "key_change", "truncate"};
+
+/// `NEW."id", NEW."part"`: the key's columns of a row or of a transition table.
+std::string key_of(const plan::blueprint& plan, const char* row) { return walk::source_columns(plan.key, row); }
+
+/// True where OLD and NEW have different keys. Key columns are NOT NULL, so the index's own equality decides.
+std::string key_changed(const plan::blueprint& plan) {
+    std::vector<std::string> same;
+    for (const plan::key_column& column : plan.key.columns) {
+        const std::string name = quote_identifier(column.source_name);
+        const std::string collate = column.collation.empty() ? "" : " COLLATE " + column.collation;
+        same.push_back(fmt::format("OLD.{}{} {} NEW.{}", name, collate, column.equal, name));
+    }
+    return fmt::format("NOT ({})", join(same, " AND "));
+}
+
+std::vector<std::pair<std::string, std::string>> placeholders(const plan::blueprint& plan) {
+    std::vector<std::pair<std::string, std::string>> values;
+    values.emplace_back("job", quote_identifier(plan.job_schema));
+    values.emplace_back("table", plan.table.sql());
+    values.emplace_back("prefix", trigger_prefix(plan));
+    values.emplace_back("key_columns", walk::log_column_definitions(plan.key));
+    values.emplace_back("log_columns", walk::log_columns(plan.key));
+    values.emplace_back("columns", key_of(plan, "changed"));
+    values.emplace_back("new_row", key_of(plan, "NEW"));
+    values.emplace_back("old_row", key_of(plan, "OLD"));
+    values.emplace_back("key_changed", key_changed(plan));
+    return values;
+}
+
+}  // namespace
+
+std::string trigger_prefix(const plan::blueprint& plan) { return plan.job_schema; }
+
+std::string log_sql(const plan::blueprint& plan) {
+    const auto values = placeholders(plan);
+    return fill_template(templates::log, values) + fill_template(templates::capture_functions, values);
+}
+
+std::string triggers_sql(const plan::blueprint& plan) {
+    const auto values = placeholders(plan);
+    const std::string_view kind = plan.row_triggers ? templates::capture_row : templates::capture_statement;
+    return fill_template(kind, values) + fill_template(templates::capture_common, values);
+}
+
+std::string drop_triggers_sql(const plan::blueprint& plan, const qualified_name& table) {
+    std::string sql;
+    for (const char* kind : trigger_kinds) {
+        sql += fmt::format("DROP TRIGGER IF EXISTS {}_{} ON {}; ", trigger_prefix(plan), kind, table.sql());
+    }
+    return sql;
+}
+
+awaitable<bool> in_place(pg::connection& session, const plan::blueprint& plan) {
+    std::vector<std::string> names;
+    for (const char* kind : trigger_kinds) {
+        names.push_back(fmt::format("{}_{}", trigger_prefix(plan), kind));
+    }
+    const pg::result row = co_await session.query(
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid = $1::bigint::oid AND tgname = ANY ($2::text[]) AND tgenabled = "
+        "'A'",
+        plan.source_oid, pg::array_literal(names));
+    co_return row.integer(0, 0) == static_cast<std::int64_t>(trigger_kinds.size());
+}
+
+awaitable<std::int64_t> truncations(pg::connection& session, const plan::blueprint& plan) {
+    std::string sql = fmt::format("SELECT count(*) FROM {}.pgeist_truncations", quote_identifier(plan.job_schema));
+    const pg::result row = co_await session.query(std::move(sql));
+    co_return row.integer(0, 0);
+}
+
+awaitable<std::int64_t> log_bytes(pg::connection& session, const plan::blueprint& plan) {
+    std::string sql = fmt::format("SELECT pg_table_size({}::regclass)",
+                                  quote_literal(quote_identifier(plan.job_schema) + ".pgeist_log"));
+    const pg::result row = co_await session.query(std::move(sql));
+    co_return row.integer(0, 0);
+}
+
+}  // namespace pgeist::capture

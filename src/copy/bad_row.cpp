@@ -1,0 +1,129 @@
+#include "pgeist/copy/bad_row.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/copy/copier.hpp"
+#include "pgeist/walk/boundary_finder.hpp"
+#include "pgeist/walk/key_sql.hpp"
+
+namespace pgeist::copy {
+
+namespace {
+
+/// Runs the chunk's INSERT and rolls it back. @returns the failure, if any
+awaitable<std::optional<pg::sql_error>> attempt(pg::connection& session, const plan::blueprint& plan,
+                                                const walk::key_range& range) {
+    walk::bound_sql sql = chunk_sql(plan, range);
+    std::optional<pg::sql_error> failure;
+    co_await session.begin();
+    try {
+        co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+    } catch (const pg::sql_error& error) {
+        failure = error;
+    }
+    co_await session.rollback();
+    co_return failure;
+}
+
+awaitable<std::int64_t> count_rows(pg::connection& session, const plan::blueprint& plan, const walk::key_range& range) {
+    walk::bound_sql sql = walk::range_predicate(plan.key, range, walk::side::source, "s");
+    sql.sql = "SELECT count(*) FROM ONLY " + plan.table.sql() + " AS s" + sql.sql;
+    const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+    co_return row.integer(0, 0);
+}
+
+/// Narrows `range` to the first failing row. @returns false when nothing fails any more
+awaitable<bool> narrow(pg::connection& session, const plan::blueprint& plan, walk::key_range& range,
+                       std::optional<pg::sql_error>& why) {
+    std::int64_t rows = co_await count_rows(session, plan, range);
+    while (rows > 1) {
+        std::vector<walk::key_range> whole(1, range);
+        walk::boundary_finder finder(session, plan, std::move(whole));
+        const auto half = co_await finder.next(rows / 2);
+        walk::key_range lower = range;
+        lower.upper = half->upper;
+        const auto failed = co_await attempt(session, plan, lower);
+        if (failed) {
+            why = failed;
+            range = lower;
+        } else {
+            range.lower = lower.upper;
+        }
+        const std::int64_t now = co_await count_rows(session, plan, range);
+        if (now >= rows) {
+            co_return false;  // rows come in faster than the range shrinks
+        }
+        rows = now;
+    }
+    const auto failed = co_await attempt(session, plan, range);
+    if (failed) {
+        why = failed;
+    }
+    co_return failed.has_value();
+}
+
+/// `id = 42`, and the source's values of columns that are converted: `amount = abc`.
+awaitable<std::string> describe_row(pg::connection& session, const plan::blueprint& plan,
+                                    const walk::key_range& range) {
+    std::vector<std::string> names;
+    for (const plan::key_column& column : plan.key.columns) {
+        names.push_back(column.source_name);
+    }
+    const std::size_t key_columns = names.size();
+    for (const plan::column& column : plan.columns) {
+        const bool is_key =
+            column.source_name && std::find(names.begin(), names.end(), *column.source_name) != names.end();
+        if (column.source_name && column.conversion != "unchanged" && !is_key) {
+            names.push_back(*column.source_name);
+        }
+    }
+    std::vector<std::string> texts;
+    for (const std::string& name : names) {
+        texts.push_back(fmt::format("left(s.{}::text, 100)", quote_identifier(name)));
+    }
+    walk::bound_sql sql = walk::range_predicate(plan.key, range, walk::side::source, "s");
+    sql.sql = fmt::format("SELECT {} FROM ONLY {} AS s{} LIMIT 1", join(texts, ", "), plan.table.sql(), sql.sql);
+    const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+    std::string text;
+    for (std::size_t at = 0; at < names.size() && !row.empty(); ++at) {
+        const std::string value = row.optional_text(0, static_cast<int>(at)).value_or("NULL");
+        text += fmt::format("{}{} = {}", at == 0 ? "" : (at == key_columns ? "; " : ", "),
+                            display_identifier(names[at]), value);
+    }
+    co_return text;
+}
+
+std::string subject_of(const pg::diagnostics& diag) {
+    if (!diag.constraint.empty()) {
+        return fmt::format(", constraint {}", display_identifier(diag.constraint));
+    }
+    return diag.column.empty() ? std::string() : fmt::format(", column {}", display_identifier(diag.column));
+}
+
+}  // namespace
+
+awaitable<void> throw_bad_row(job::workspace& work, pg::connection& session, walk::key_range range,
+                              std::exception_ptr original) {
+    std::optional<pg::sql_error> why;
+    std::string row;
+    bool found = false;
+    try {
+        // The worker's own settings stay: what is converted must be converted as in the copy.
+        found = co_await narrow(session, work.plan, range, why);
+        if (found) {
+            row = co_await describe_row(session, work.plan, range);
+        }
+    } catch (const pg::sql_error&) {
+        found = false;
+    }
+    if (!found) {
+        std::rethrow_exception(original);
+    }
+    throw error(
+        exit_code::failed,
+        fmt::format("the row with {} does not fit the new definition{}: {}", row, subject_of(why->diag()), why->what()),
+        "the source table is untouched; mend the row or the change, remove this job with: pgeist cleanup, and run "
+        "again");
+}
+
+}  // namespace pgeist::copy

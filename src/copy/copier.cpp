@@ -1,0 +1,169 @@
+#include "pgeist/copy/copier.hpp"
+
+#include <boost/asio/experimental/channel.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/capture/capture.hpp"
+#include "pgeist/copy/bad_row.hpp"
+#include "pgeist/copy/transfer_sql.hpp"
+#include "pgeist/job/store.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/walk/boundary_finder.hpp"
+#include "pgeist/walk/chunk_sizer.hpp"
+
+namespace pgeist::copy {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+using range_channel = asio::experimental::channel<void(boost::system::error_code, std::optional<walk::key_range>)>;
+
+constexpr int most_tries = 5;  // of a chunk that met a deadlock or another passing trouble
+constexpr auto truncation_check = std::chrono::seconds(2);
+
+struct pipeline {
+    job::workspace& work;
+    range_channel ranges;
+    walk::chunk_sizer sizer;
+};
+
+walk::chunk_sizer sizer_for(const run::settings& settings) {
+    return settings.chunk_rows ? walk::chunk_sizer::fixed(*settings.chunk_rows)
+                               : walk::chunk_sizer(settings.chunk_time);
+}
+
+awaitable<void> send(range_channel& ranges, std::optional<walk::key_range> range) {
+    const boost::system::error_code none;
+    co_await ranges.async_send(none, std::move(range), asio::use_awaitable);
+}
+
+awaitable<void> check_truncation(job::workspace& work, pg::connection& session) {
+    const std::int64_t truncated = co_await capture::truncations(session, work.plan);
+    if (truncated > 0) {
+        throw job::source_truncated();
+    }
+}
+
+/// Cuts ranges and hands them out; at most one per worker waits in the channel.
+awaitable<void> chunker(pipeline& pipe, walk::finished_ranges finished) {
+    const auto session = co_await pipe.work.pool.acquire();
+    co_await walk::prepare_for_bounds(*session);
+    walk::boundary_finder finder(*session, pipe.work.plan, walk::gaps(finished));
+    auto next_check = clock::now() + truncation_check;
+    while (true) {
+        auto range = co_await finder.next(pipe.sizer.next());
+        if (!range) {
+            break;
+        }
+        co_await send(pipe.ranges, std::move(range));
+        if (clock::now() >= next_check) {
+            co_await check_truncation(pipe.work, *session);
+            next_check = clock::now() + truncation_check;
+        }
+    }
+    for (int worker = 0; worker < pipe.work.settings.workers; ++worker) {
+        co_await send(pipe.ranges, std::nullopt);  // close() would throw away what is still in the channel
+    }
+}
+
+awaitable<void> worker(pipeline& pipe) {
+    const auto session = co_await pipe.work.pool.acquire();
+    co_await prepare_worker(*session, pipe.work.settings);
+    std::int64_t rows = 0;
+    std::chrono::nanoseconds took{0};
+    while (true) {
+        co_await pipe.work.brake.before_chunk(rows, took);
+        const auto range = co_await pipe.ranges.async_receive(asio::use_awaitable);
+        if (!range) {
+            co_return;
+        }
+        const auto started = clock::now();
+        rows = co_await copy_chunk(pipe.work, *session, *range);
+        took = clock::now() - started;
+        pipe.sizer.measured(rows, took);
+        pipe.work.progress.rows_done += rows;
+        pipe.work.progress.detail = fmt::format("chunks of {} rows in {}ms", rows, took.count() / 1'000'000);
+    }
+}
+
+awaitable<std::int64_t> try_chunk(job::workspace& work, pg::connection& session, const walk::key_range& range) {
+    walk::bound_sql sql = chunk_sql(work.plan, range);
+    std::int64_t rows = 0;
+    std::exception_ptr failure;
+    try {
+        co_await session.begin();
+        const pg::result copied =
+            co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+        rows = copied.affected();
+        job::chunk_counts counts;
+        counts.rows = rows;
+        co_await job::save_chunk(session, work.job, "copy", range, counts);
+        co_await session.commit();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session.rollback();
+        std::rethrow_exception(failure);
+    }
+    co_return rows;
+}
+
+}  // namespace
+
+awaitable<void> prepare_worker(pg::connection& session, const run::settings& settings) {
+    co_await session.execute(
+        fmt::format("SET synchronous_commit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; "
+                    "SET max_parallel_workers_per_gather = 0; SET statement_timeout = {}",
+                    settings.statement_timeout.count()));
+}
+
+walk::bound_sql chunk_sql(const plan::blueprint& plan, const walk::key_range& range) {
+    walk::bound_sql sql = walk::range_predicate(plan.key, range, walk::side::source, "s");
+    sql.sql = transfer_sql(plan, "ONLY " + plan.table.sql() + " AS s") + sql.sql;
+    return sql;
+}
+
+awaitable<std::int64_t> copy_chunk(job::workspace& work, pg::connection& session, walk::key_range range) {
+    std::exception_ptr failure;
+    bool data_is_bad = false;
+    for (int tries = 1; tries <= most_tries; ++tries) {
+        failure = nullptr;
+        try {
+            const std::int64_t rows = co_await try_chunk(work, session, range);
+            co_return rows;
+        } catch (const pg::sql_error& error) {
+            failure = std::current_exception();
+            data_is_bad = !error.retryable();
+            if (data_is_bad || error.poisons_connection()) {
+                break;
+            }
+        }
+        co_await pg::sleep_for(std::chrono::milliseconds(50 * tries));
+    }
+    if (data_is_bad) {
+        co_await throw_bad_row(work, session, range, failure);
+    }
+    std::rethrow_exception(failure);
+}
+
+awaitable<void> copy_all(job::workspace& work) {
+    job::finished_chunks finished;
+    {
+        const auto session = co_await work.pool.acquire();
+        finished = co_await job::load_chunks(*session, work.job, "copy", work.plan.key);
+    }
+    work.progress.rows_done = finished.rows;
+    const auto executor = co_await asio::this_coro::executor;
+    pipeline pipe{work, range_channel(executor, static_cast<std::size_t>(work.settings.workers)),
+                  sizer_for(work.settings)};
+    std::vector<awaitable<void>> tasks;
+    tasks.push_back(chunker(pipe, std::move(finished.ranges)));
+    for (int number = 0; number < work.settings.workers; ++number) {
+        tasks.push_back(worker(pipe));
+    }
+    co_await pg::run_all(std::move(tasks));
+}
+
+}  // namespace pgeist::copy

@@ -1,0 +1,178 @@
+#include "pgeist/job/store.hpp"
+
+#include <utility>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/templates.hpp"
+#include "pgeist/walk/key_sql.hpp"
+
+namespace pgeist::job {
+
+namespace {
+
+std::optional<std::string> array_of(const walk::bound& bound) {
+    if (!bound) {
+        return std::nullopt;
+    }
+    return pg::array_literal(*bound);
+}
+
+control_request parse_control(const std::string& text) {
+    control_request request;
+    const boost::json::value parsed = boost::json::parse(text);
+    const boost::json::object& object = parsed.as_object();
+    const auto flag = [&](const char* name) {
+        const auto* value = object.if_contains(name);
+        return value != nullptr && value->is_bool() && value->as_bool();
+    };
+    request.paused = flag("paused");
+    request.swap = flag("swap");
+    request.cancel = flag("cancel");
+    if (const auto* values = object.if_contains("set"); values != nullptr && values->is_array()) {
+        for (const auto& each : values->as_array()) {
+            request.values.emplace_back(boost::json::value_to<std::string>(each.at(0)),
+                                        boost::json::value_to<std::string>(each.at(1)));
+        }
+    }
+    return request;
+}
+
+walk::bound bound_from(const pg::result& rows, int row, const char* name) {
+    const int column = rows.column(name);
+    if (rows.is_null(row, column)) {
+        return std::nullopt;
+    }
+    return rows.array(row, column);
+}
+
+}  // namespace
+
+awaitable<bool> has_state_schema(pg::connection& session) {
+    const pg::result found = co_await session.query("SELECT to_regclass('pgeist.jobs') IS NOT NULL");
+    co_return found.boolean(0, 0);
+}
+
+awaitable<void> ensure_state_schema(pg::connection& session) {
+    const bool present = co_await has_state_schema(session);
+    if (present) {
+        co_return;
+    }
+    bool raced = false;
+    try {
+        co_await session.execute(std::string(templates::state));  // one script, so one transaction
+    } catch (const pg::sql_error& failure) {
+        raced = failure.is(pg::sqlstate::duplicate_schema) || failure.is(pg::sqlstate::unique_violation);
+        if (!raced) {
+            throw;
+        }
+    }
+}
+
+awaitable<std::int64_t> create(pg::connection& session, qualified_name table, std::int64_t table_oid,
+                               plan::change_request change, run::settings settings) {
+    const pg::result created = co_await session.query(
+        "INSERT INTO pgeist.jobs (table_schema, table_name, table_oid, change, settings) "
+        "VALUES ($1, $2, $3::bigint::oid, $4::jsonb, $5::jsonb) RETURNING id",
+        table.schema, table.name, table_oid, plan::to_json(change), run::to_json(settings));
+    co_return created.integer(0, 0);
+}
+
+awaitable<record> load(pg::connection& session, std::int64_t job) {
+    const bool present = co_await has_state_schema(session);
+    pg::result found;
+    if (present) {
+        found = co_await session.query(
+            "SELECT id, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, phase, "
+            "state "
+            "FROM pgeist.jobs WHERE id = $1",
+            job);
+    }
+    if (found.empty()) {
+        throw error(exit_code::refused, fmt::format("there is no job {} in this database", job),
+                    "list the jobs with: pgeist status");
+    }
+    record stored;
+    stored.id = found.integer(0, "id");
+    stored.table.schema = found.text(0, "table_schema");
+    stored.table.name = found.text(0, "table_name");
+    stored.table_oid = found.integer(0, "table_oid");
+    stored.change = plan::change_request_from_json(found.text(0, "change"));
+    stored.settings = run::settings_from_json(found.text(0, "settings"));
+    if (const auto json = found.optional_text(0, "blueprint")) {
+        stored.blueprint = plan::blueprint_from_json(*json);
+    }
+    stored.reached = phase_from_name(found.text(0, "phase"));
+    stored.state = found.text(0, "state");
+    stored.swapped = stored.reached >= phase::finish;
+    co_return stored;
+}
+
+awaitable<void> save_blueprint(pg::connection& session, std::int64_t job, const plan::blueprint& plan) {
+    co_await session.query("UPDATE pgeist.jobs SET blueprint = $2::jsonb, rows_total = $3 WHERE id = $1", job,
+                           plan::to_json(plan), plan.estimated_rows);
+}
+
+awaitable<void> save_phase(pg::connection& session, std::int64_t job, phase reached) {
+    co_await session.query("UPDATE pgeist.jobs SET phase = $2, updated_at = clock_timestamp() WHERE id = $1", job,
+                           std::string(name_of(reached)));
+}
+
+awaitable<void> save_state(pg::connection& session, std::int64_t job, std::string state, std::string message) {
+    co_await session.query(
+        "UPDATE pgeist.jobs SET state = $2, message = nullif($3, ''), throttled = NULL, updated_at = "
+        "clock_timestamp(), "
+        "finished_at = CASE WHEN $2 = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = $1",
+        job, state, message);
+}
+
+awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail) {
+    co_await session.query("INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job, event,
+                           detail);
+}
+
+awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind, walk::key_range range,
+                           chunk_counts counts) {
+    co_await session.query(
+        "INSERT INTO pgeist.chunks (job, kind, lower, upper, rows, shadow_rows, checksum, shadow_checksum) "
+        "VALUES ($1, $2, $3::text[], $4::text[], $5, $6, $7::numeric, $8::numeric)",
+        job, kind, array_of(range.lower), array_of(range.upper), counts.rows, counts.shadow_rows, counts.checksum,
+        counts.shadow_checksum);
+}
+
+awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job, const char* kind,
+                                       const plan::key& key) {
+    std::string sql = fmt::format(
+        "SELECT lower, upper, rows FROM pgeist.chunks WHERE job = $1 AND kind = $2 ORDER BY lower IS NOT NULL, {}",
+        walk::order_by_stored(key, "lower"));
+    const pg::result found = co_await session.query(std::move(sql), job, kind);
+    finished_chunks chunks;
+    for (int row = 0; row < found.rows(); ++row) {
+        walk::key_range range;
+        range.lower = bound_from(found, row, "lower");
+        range.upper = bound_from(found, row, "upper");
+        chunks.ranges.push_back(std::move(range));
+        chunks.rows += found.integer(row, "rows");
+    }
+    co_return chunks;
+}
+
+awaitable<void> forget_chunks(pg::connection& session, std::int64_t job, const char* kind) {
+    co_await session.query("DELETE FROM pgeist.chunks WHERE job = $1 AND kind = $2", job, kind);
+}
+
+awaitable<control_request> beat(pg::connection& session, std::int64_t job, heartbeat now) {
+    const pg::result row = co_await session.query(
+        "UPDATE pgeist.jobs SET rows_done = $2, rows_total = $3, log_pending = $4, throttled = $5, state = $6, "
+        "updated_at = clock_timestamp() WHERE id = $1 RETURNING control",
+        job, now.rows_done, now.rows_total, now.log_pending, now.throttled, now.state);
+    if (row.empty()) {
+        throw error(exit_code::failed, fmt::format("job {} has been removed from schema pgeist by someone else", job),
+                    "the source table is untouched; remove what is left with: pgeist cleanup --all");
+    }
+    co_return parse_control(row.text(0, 0));
+}
+
+}  // namespace pgeist::job

@@ -1,0 +1,166 @@
+#include "pgeist/lock/table_lock.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/pg/parallel.hpp"
+
+namespace pgeist::lock {
+
+namespace {
+
+constexpr int attempts_before_force = 3;  // waiting attempts that fail before --on-blocked acts
+
+std::string mode_name(mode value) {
+    return value == mode::access_exclusive ? "ACCESS EXCLUSIVE" : "SHARE ROW EXCLUSIVE";
+}
+
+std::string tables_sql(const target& wanted) {
+    std::vector<std::string> names;
+    for (const qualified_name& each : wanted.tables) {
+        names.push_back(each.sql());
+    }
+    return join(names, ", ");
+}
+
+/// Only AccessShare and RowShare go together with SHARE ROW EXCLUSIVE; nothing goes with ACCESS EXCLUSIVE.
+std::string conflicting_modes(mode value) {
+    return value == mode::access_exclusive ? "true" : "l.mode NOT IN ('AccessShareLock', 'RowShareLock')";
+}
+
+bool is_in_the_way(const pg::sql_error& failure) {
+    return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::query_canceled) ||
+           failure.is(pg::sqlstate::deadlock_detected);
+}
+
+}  // namespace
+
+awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {
+    std::string sql = "BEGIN; ";
+    if (how.timeout.count() > 0) {
+        sql += fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {0}; ", how.timeout.count());
+    }
+    std::string lock_sql = fmt::format("LOCK TABLE {} IN {} MODE", tables_sql(wanted), mode_name(wanted.mode));
+    if (how.timeout.count() == 0) {
+        lock_sql += " NOWAIT";
+    }
+    std::exception_ptr failure;
+    bool blocked = false;
+    try {
+        co_await session.execute(std::move(sql));
+        co_await session.execute(std::move(lock_sql));
+        if (how.timeout.count() > 0) {
+            co_await session.execute("SET LOCAL statement_timeout = 0");
+        }
+    } catch (const pg::sql_error& error) {
+        blocked = is_in_the_way(error);
+        failure = std::current_exception();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session.rollback();
+        if (!blocked) {
+            std::rethrow_exception(failure);
+        }
+    }
+    co_return !failure;
+}
+
+awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_session, const target& wanted,
+                                                      int own_pid) {
+    std::vector<std::string> names;
+    for (const qualified_name& each : wanted.tables) {
+        names.push_back(each.sql());
+    }
+    std::string sql = fmt::format(R"sql(
+        SELECT DISTINCT l.pid, coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
+               coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
+               coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start)) * 1000, 0)::bigint AS age
+        FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM $2
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND l.relation IN (SELECT to_regclass(n)::oid FROM unnest($1::text[]) n) AND {}
+        ORDER BY age DESC)sql",
+                                  conflicting_modes(wanted.mode));
+    const pg::result found = co_await observer_session.query(std::move(sql), pg::array_literal(names), own_pid);
+    std::vector<report::blocker> blockers;
+    for (int row = 0; row < found.rows(); ++row) {
+        report::blocker each;
+        each.pid = static_cast<int>(found.integer(row, "pid"));
+        each.user = found.text(row, "usename");
+        each.application = found.text(row, "application_name");
+        each.state = found.text(row, "state");
+        each.age = milliseconds(found.integer(row, "age"));
+        each.query = found.text(row, "query");
+        blockers.push_back(std::move(each));
+    }
+    co_return blockers;
+}
+
+awaitable<void> remove_blockers(pg::connection& observer_session, std::vector<report::blocker> blockers,
+                                run::on_blocked how) {
+    if (how == run::on_blocked::wait) {
+        co_return;
+    }
+    std::string sql = "SELECT pg_cancel_backend($1)";
+    if (how == run::on_blocked::terminate) {
+        sql = "SELECT pg_terminate_backend($1)";
+    }
+    for (const report::blocker& each : blockers) {
+        if (each.pid > 0) {
+            co_await observer_session.query(sql, each.pid);
+        }
+    }
+}
+
+awaitable<milliseconds> longest_timeout(pg::connection& session) {
+    const pg::result row =
+        co_await session.query("SELECT setting::bigint FROM pg_settings WHERE name = 'deadlock_timeout'");
+    co_return milliseconds(row.integer(0, 0) * 8 / 10);
+}
+
+std::string describe(const report::blocker& blocker) {
+    return fmt::format("pid {} (user {}{}{}, {} for {}): {}", blocker.pid, blocker.user,
+                       blocker.application.empty() ? "" : ", ", blocker.application, blocker.state,
+                       format_duration(blocker.age), blocker.query);
+}
+
+void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers) {
+    std::string who;
+    for (const report::blocker& each : blockers) {
+        who += (who.empty() ? "; in the way: " : "; ") + describe(each);
+    }
+    throw error(exit_code::lock_not_obtained, fmt::format("the lock was not to be had in {} attempts{}", attempts, who),
+                "end those transactions, or allow more with --swap-attempts, --swap-max-wait, --lock-timeout or "
+                "--on-blocked cancel; "
+                "then go on with: pgeist resume JOB");
+}
+
+awaitable<void> acquire(pg::connection& session, pg::connection& observer_session, target wanted, policy rules,
+                        run::on_blocked blocked, report::observer& observer) {
+    schedule attempts(rules);
+    const auto started = deadline::clock::now();
+    const auto until = deadline::in(rules.max_wait);
+    std::vector<report::blocker> blockers;
+    while (!attempts.exhausted() && !until.passed()) {
+        const attempt how = attempts.next();
+        co_await pg::sleep_for(how.pause);
+        const bool obtained = co_await try_lock(session, wanted, how);
+        if (obtained) {
+            co_return;
+        }
+        if (how.timeout.count() > 0 || attempts.exhausted()) {
+            blockers = co_await find_blockers(observer_session, wanted, session.backend_pid());
+            const auto waited = std::chrono::duration_cast<milliseconds>(deadline::clock::now() - started);
+            observer.lock_waited(how.number, waited, blockers);
+            if (how.number >= schedule::nowait_attempts + attempts_before_force) {
+                co_await remove_blockers(observer_session, blockers, blocked);
+            }
+        }
+    }
+    throw_not_obtained(attempts.made(), blockers);
+}
+
+}  // namespace pgeist::lock

@@ -1,0 +1,85 @@
+#include "pgeist/pg/parallel.hpp"
+
+#include <exception>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "pgeist/core/error.hpp"
+
+namespace pgeist::pg {
+
+namespace {
+
+bool is_cancellation(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const cancelled&) {
+        return true;
+    } catch (const boost::system::system_error& error) {
+        return error.code() == asio::error::operation_aborted;
+    } catch (...) {
+        return false;
+    }
+}
+
+/// The failure that made the others stop: the first, in order of completion, that is not itself a cancellation.
+std::exception_ptr cause_of(const std::vector<std::size_t>& order, const std::vector<std::exception_ptr>& failures) {
+    std::exception_ptr cancellation;
+    for (const std::size_t at : order) {
+        if (failures[at] && !is_cancellation(failures[at])) {
+            return failures[at];
+        }
+        if (failures[at]) {
+            cancellation = failures[at];
+        }
+    }
+    return cancellation ? std::make_exception_ptr(cancelled()) : nullptr;
+}
+
+}  // namespace
+
+awaitable<void> run_all(std::vector<awaitable<void>> tasks) {
+    if (tasks.empty()) {
+        co_return;
+    }
+    const auto executor = co_await asio::this_coro::executor;
+    using operation = decltype(asio::co_spawn(executor, std::move(tasks[0]), asio::deferred));
+    std::vector<operation> operations;
+    operations.reserve(tasks.size());
+    for (auto& task : tasks) {
+        operations.push_back(asio::co_spawn(executor, std::move(task), asio::deferred));
+    }
+    auto group = asio::experimental::make_parallel_group(std::move(operations));
+    const auto [order, failures] =
+        co_await group.async_wait(asio::experimental::wait_for_one_error(), asio::use_awaitable);
+    std::exception_ptr cause = cause_of(order, failures);
+    // A cancelled coroutine throws at its next co_await: from here on clean-up must be possible. (The state can only be
+    // asked for and reset in place: awaiting a function for it would already throw.)
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) {
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        cause = cause ? cause : std::make_exception_ptr(cancelled());
+    }
+    if (cause) {
+        std::rethrow_exception(cause);
+    }
+}
+
+awaitable<void> sleep_for(std::chrono::milliseconds time) {
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    timer.expires_after(time);
+    boost::system::error_code ec;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+    if (ec) {
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        throw cancelled();
+    }
+}
+
+}  // namespace pgeist::pg

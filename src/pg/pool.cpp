@@ -1,0 +1,42 @@
+#include "pgeist/pg/pool.hpp"
+
+#include <utility>
+
+#include "pgeist/pg/session_settings.hpp"
+
+namespace pgeist::pg {
+
+pool::pool(connect_options options, std::string application_name)
+    : options_(std::move(options)), application_name_(std::move(application_name)) {}
+
+pool::lease::~lease() {
+    if (session_ && session_->idle()) {
+        owner_->idle_.push_back(std::move(session_));
+    }
+}
+
+awaitable<pool::lease> pool::acquire() {
+    std::unique_ptr<connection> session;
+    while (!idle_.empty() && !session) {
+        session = std::move(idle_.back());
+        idle_.pop_back();
+        try {
+            co_await session->execute("RESET ALL");
+            co_await session->execute(session_settings_sql(session->server_version(), application_name_));
+        } catch (const sql_error&) {
+            session.reset();  // died while idle: take another
+        }
+    }
+    if (!session) {
+        session = co_await connection::open(options_, application_name_);
+    }
+    lease borrowed(*this, std::move(session));
+    co_return borrowed;
+}
+
+awaitable<std::unique_ptr<connection>> pool::open_own(std::string application_name) {
+    auto session = co_await connection::open(options_, std::move(application_name));
+    co_return session;
+}
+
+}  // namespace pgeist::pg

@@ -1,0 +1,57 @@
+#include "pgeist/replay/replay_sql.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/copy/transfer_sql.hpp"
+#include "pgeist/walk/key_sql.hpp"
+
+namespace pgeist::replay {
+
+namespace {
+
+std::string log_of(const plan::blueprint& plan) { return quote_identifier(plan.job_schema) + ".pgeist_log"; }
+
+/// The selected keys, each once, under the names of the source's columns: replay works from the current row, however
+/// often it was changed.
+std::string keys_sql(const plan::blueprint& plan, const selection& rows) {
+    return fmt::format("SELECT DISTINCT {} FROM {} AS l{}", walk::log_as_source(plan.key, "l"), log_of(plan),
+                       condition(plan, rows));
+}
+
+}  // namespace
+
+std::string condition(const plan::blueprint& plan, const selection& rows) {
+    std::vector<std::string> conditions;
+    if (rows.within) {
+        conditions.push_back(
+            fmt::format("l.ctid >= '({},0)'::tid AND l.ctid < '({},0)'::tid", rows.within->first, rows.within->last));
+    }
+    if (rows.part.count > 1) {
+        std::vector<std::string> columns;
+        for (std::size_t at = 0; at < plan.key.columns.size(); ++at) {
+            columns.push_back(fmt::format("l.k{}", at + 1));
+        }
+        conditions.push_back(fmt::format("(hash_record_extended(ROW({}), 0) & 2147483647) % {} = {}",
+                                         join(columns, ", "), rows.part.count, rows.part.number));
+    }
+    return conditions.empty() ? std::string() : " WHERE " + join(conditions, " AND ");
+}
+
+std::string delete_sql(const plan::blueprint& plan, const selection& rows) {
+    return fmt::format("DELETE FROM {} AS t USING (SELECT {} FROM ({}) AS k) AS b WHERE {}", plan.shadow().sql(),
+                       walk::shadow_keys(plan.key), keys_sql(plan, rows), walk::shadow_equals(plan.key, "t", "b"));
+}
+
+std::string insert_sql(const plan::blueprint& plan, const selection& rows) {
+    const std::string distinct = fmt::format("SELECT DISTINCT {} FROM {} AS l{}", walk::log_columns(plan.key),
+                                             log_of(plan), condition(plan, rows));
+    const std::string from = fmt::format("(SELECT s.* FROM ({}) AS b JOIN ONLY {} AS s ON {}) AS s", distinct,
+                                         plan.table.sql(), walk::source_equals_log(plan.key, "s", "b"));
+    return copy::transfer_sql(plan, from);
+}
+
+std::string forget_sql(const plan::blueprint& plan, const selection& rows) {
+    return fmt::format("DELETE FROM {} AS l{}", log_of(plan), condition(plan, rows));
+}
+
+}  // namespace pgeist::replay

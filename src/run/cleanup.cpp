@@ -1,0 +1,147 @@
+#include <fmt/format.h>
+
+#include "pgeist/capture/capture.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/hold.hpp"
+#include "pgeist/job/store.hpp"
+#include "pgeist/lock/table_lock.hpp"
+#include "pgeist/run/cleanup.hpp"
+#include "pgeist/run/commands.hpp"
+
+namespace pgeist::run {
+
+namespace {
+
+struct leftovers {
+    std::int64_t job = 0;
+    qualified_name table;
+    std::int64_t table_oid = 0;
+    std::string job_schema;
+    std::string passage_schema;
+};
+
+/// Reads what cleanup needs without the blueprint, which may be of another version.
+awaitable<leftovers> read_leftovers(pg::connection& session, std::int64_t job) {
+    const pg::result row = co_await session.query(
+        "SELECT table_oid::bigint AS table_oid, n.nspname, c.relname FROM pgeist.jobs j "
+        "LEFT JOIN pg_class c ON c.oid = j.table_oid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace WHERE j.id = "
+        "$1",
+        job);
+    if (row.empty()) {
+        throw error(exit_code::refused, fmt::format("there is no job {} in this database", job),
+                    "list the jobs with: pgeist status");
+    }
+    leftovers left;
+    left.job = job;
+    left.table.schema = row.text(0, "nspname");  // empty when the table is gone
+    left.table.name = row.text(0, "relname");
+    left.table_oid = row.integer(0, "table_oid");
+    left.job_schema = fmt::format("pgeist_{}", job);
+    left.passage_schema = fmt::format("pgeist_{}_old", job);
+    co_return left;
+}
+
+awaitable<bool> has_triggers(pg::connection& session, const leftovers& left) {
+    const pg::result row = co_await session.query(
+        "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgname LIKE "
+        "$2)",
+        left.table_oid, fmt::format("pgeist\\_{}\\_%", left.job));
+    co_return row.boolean(0, 0);
+}
+
+/// Takes the triggers off the live table: ACCESS EXCLUSIVE, by the polite protocol.
+awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_session, const leftovers& left,
+                              report::observer& observer) {
+    lock::target target;
+    target.tables.push_back(left.table);
+    lock::policy rules;
+    rules.longest_timeout = co_await lock::longest_timeout(session);
+    co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
+    plan::blueprint names;
+    names.job_schema = left.job_schema;
+    std::exception_ptr failure;
+    try {
+        co_await session.execute(capture::drop_triggers_sql(names, left.table));
+        co_await session.commit();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session.rollback();
+        std::rethrow_exception(failure);
+    }
+}
+
+awaitable<void> drop_everything(pg::connection& session, const leftovers& left) {
+    // First what could have dependents outside: RESTRICT. What is left in the schemas is ours alone.
+    const pg::result tables = co_await session.query(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname IN ($1, $2) AND c.relkind IN ('r', 'p')",
+        left.job_schema, left.passage_schema);
+    std::string script = "BEGIN; ";
+    for (int row = 0; row < tables.rows(); ++row) {
+        script += fmt::format("DROP TABLE {}; ", tables.text(row, 0));
+    }
+    script += fmt::format(
+        "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}; "
+        "COMMIT",
+        quote_identifier(left.job_schema), quote_identifier(left.passage_schema), left.job);
+    std::exception_ptr failure;
+    try {
+        co_await session.execute(std::move(script));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session.rollback();
+        std::rethrow_exception(failure);
+    }
+}
+
+/// The state schema goes with its last job, so that nothing of pgeist is left in the database.
+awaitable<void> drop_state_if_unused(pg::connection& session) {
+    std::exception_ptr failure;
+    try {
+        co_await session.begin();
+        co_await session.execute("LOCK TABLE pgeist.jobs IN ACCESS EXCLUSIVE MODE NOWAIT");
+        const pg::result row = co_await session.query("SELECT EXISTS (SELECT FROM pgeist.jobs)");
+        if (!row.boolean(0, 0)) {
+            co_await session.execute("DROP SCHEMA pgeist CASCADE");
+        }
+        co_await session.commit();
+    } catch (const pg::sql_error&) {
+        failure = std::current_exception();  // somebody uses it, or may not be dropped by us: it stays
+    }
+    if (failure) {
+        co_await session.rollback();
+    }
+}
+
+}  // namespace
+
+awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, report::observer& observer) {
+    const auto session = co_await pool.acquire();
+    const leftovers left = co_await read_leftovers(*session, job);
+    const auto job_holder = co_await hold.take_job(job);
+    if (job_holder) {
+        job::throw_held(fmt::format("job {}", job), *job_holder);
+    }
+    const bool triggers = co_await has_triggers(*session, left);
+    if (triggers) {
+        const auto table_holder = co_await hold.take_table(left.table_oid);
+        if (table_holder) {
+            job::throw_held(fmt::format("table {}", left.table.display()), *table_holder);
+        }
+        const auto observer_session = co_await pool.acquire();
+        co_await drop_triggers(*session, *observer_session, left, observer);
+    }
+    co_await drop_everything(*session, left);
+    observer.message(report::level::info, fmt::format("job {} is cleaned up", job));
+}
+
+awaitable<void> clean_state(pg::pool& pool) {
+    const auto session = co_await pool.acquire();
+    co_await drop_state_if_unused(*session);
+}
+
+}  // namespace pgeist::run

@@ -1,0 +1,254 @@
+#include "pgeist/run/commands.hpp"
+
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/hold.hpp"
+#include "pgeist/job/store.hpp"
+#include "pgeist/plan/describe.hpp"
+#include "pgeist/run/cleanup.hpp"
+#include "pgeist/run/preparation.hpp"
+#include "pgeist/run/runner.hpp"
+
+namespace pgeist::run {
+
+namespace {
+
+/// What everything a run opens hangs on.
+struct session_set {
+    explicit session_set(pg::connect_options options) : pool(std::move(options), "pgeist") {}
+    pg::pool pool;
+    std::unique_ptr<job::hold> hold;
+};
+
+awaitable<void> open_hold(session_set& sessions) {
+    auto session = co_await sessions.pool.open_own("pgeist");
+    sessions.hold = std::make_unique<job::hold>(std::move(session));
+}
+
+std::string state_for(exit_code code) {
+    switch (code) {
+        case exit_code::cancelled:
+            return "interrupted";
+        case exit_code::lock_not_obtained:
+        case exit_code::connection_lost:
+            return "interrupted";
+        default:
+            return "failed";
+    }
+}
+
+/// Notes in the job's row why the run ended, as far as the server can be reached.
+awaitable<void> note_end(session_set& sessions, std::int64_t job, std::string state, std::string message) {
+    try {
+        const auto session = co_await sessions.pool.acquire();
+        co_await job::save_state(*session, job, state, message);
+        co_await job::add_event(*session, job, state, message);
+    } catch (const pg::sql_error&) {
+        co_return;  // status tells "interrupted" by the absence of a live holder
+    }
+}
+
+/// Runs a prepared job to its end and records how it ended.
+awaitable<void> carry_out(session_set& sessions, const job::record& record, report::observer& observer) {
+    observer.job_started(record.id, record.table.display(), "shadow");
+    std::exception_ptr failure;
+    exit_code code = exit_code::done;
+    std::string message;
+    bool by_command = false;
+    {
+        runner work(sessions.pool, *sessions.hold, record, observer);
+        try {
+            co_await work.run();
+        } catch (const error& ended) {
+            failure = std::current_exception();
+            code = ended.code();
+            message = ended.what();
+        } catch (const boost::system::system_error&) {
+            failure = std::make_exception_ptr(cancelled());
+            code = exit_code::cancelled;
+            message = cancelled().what();
+        }
+        by_command = work.cancel_requested();
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    if (failure && by_command && code == exit_code::cancelled) {
+        co_await note_end(sessions, record.id, "cancelled", message);
+        co_await clean_job(sessions.pool, *sessions.hold, record.id, observer);
+        std::rethrow_exception(failure);
+    }
+    if (failure) {
+        co_await note_end(sessions, record.id, state_for(code), message);
+        std::rethrow_exception(failure);
+    }
+    co_await note_end(sessions, record.id, "done", "");
+}
+
+void tell(const std::vector<check::finding>& findings, const std::vector<std::string>& warnings,
+          report::observer& observer) {
+    for (const check::finding& each : findings) {
+        if (each.severity == check::severity::warn) {
+            observer.message(report::level::warning,
+                             each.hint.empty() ? each.message : each.message + "; " + each.hint);
+        }
+    }
+    for (const std::string& each : warnings) {
+        observer.message(report::level::warning, each);
+    }
+}
+
+/// The shadow, made and committed; nullopt when the table has the change already.
+awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::change_request change, settings chosen,
+                                               report::observer& observer) {
+    const auto session = co_await sessions.pool.acquire();
+    std::exception_ptr failure;
+    preparation made;
+    std::optional<job::record> record;
+    try {
+        co_await session->begin();
+        co_await session->execute("SET LOCAL lock_timeout = '5s'");
+        made = co_await prepare(*session, sessions.hold.get(), change, chosen);
+        throw_if_refused(made.findings);
+        if (made.nothing_to_do) {
+            co_await session->rollback();
+            observer.message(report::level::info, "nothing to do: " + *made.nothing_to_do);
+            co_return record;
+        }
+        co_await session->commit();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session->rollback();
+        std::rethrow_exception(failure);
+    }
+    tell(made.findings, made.warnings, observer);
+    record = co_await job::load(*session, made.job);
+    co_return record;
+}
+
+}  // namespace
+
+awaitable<exit_code> start(pg::connect_options options, plan::change_request change, settings chosen,
+                           report::observer& observer) {
+    session_set sessions(std::move(options));
+    co_await open_hold(sessions);
+    auto record = co_await make_job(sessions, std::move(change), std::move(chosen), observer);
+    if (record) {
+        co_await carry_out(sessions, *record, observer);
+    }
+    co_return exit_code::done;
+}
+
+awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, report::observer& observer) {
+    session_set sessions(std::move(options));
+    co_await open_hold(sessions);
+    job::record record;
+    {
+        const auto session = co_await sessions.pool.acquire();
+        record = co_await job::load(*session, job);
+    }
+    const auto job_holder = co_await sessions.hold->take_job(job);
+    if (job_holder) {
+        job::throw_held(fmt::format("job {}", job), *job_holder);
+    }
+    const auto table_holder = co_await sessions.hold->take_table(record.table_oid);
+    if (table_holder) {
+        job::throw_held(fmt::format("table {}", record.table.display()), *table_holder);
+    }
+    if (record.reached == job::phase::done) {
+        observer.message(report::level::info, fmt::format("job {} is done already", job));
+        co_return exit_code::done;
+    }
+    if (!record.blueprint) {
+        throw error(exit_code::refused, fmt::format("job {} was interrupted before its shadow table was made", job),
+                    fmt::format("remove it with: pgeist cleanup {}, and run again", job));
+    }
+    {
+        const auto session = co_await sessions.pool.acquire();
+        co_await job::save_state(*session, job, "running", "");
+        co_await session->query("UPDATE pgeist.jobs SET control = '{}' WHERE id = $1", job);
+        co_await job::add_event(*session, job, "resumed", "");
+    }
+    co_await carry_out(sessions, record, observer);
+    co_return exit_code::done;
+}
+
+awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int64_t> job, report::observer& observer) {
+    session_set sessions(std::move(options));
+    co_await open_hold(sessions);
+    const bool present = co_await job::has_state_schema(sessions.hold->session());
+    if (!present) {
+        if (job) {
+            throw error(exit_code::refused, fmt::format("there is no job {} in this database", *job), "");
+        }
+        observer.message(report::level::info, "nothing to clean up");
+        co_return exit_code::done;
+    }
+    std::vector<std::int64_t> jobs;
+    if (job) {
+        jobs.push_back(*job);
+    } else {
+        const pg::result rows = co_await sessions.hold->session().query("SELECT id FROM pgeist.jobs j WHERE NOT " +
+                                                                        job::held_condition("j.id") + " ORDER BY id");
+        for (int row = 0; row < rows.rows(); ++row) {
+            jobs.push_back(rows.integer(row, 0));
+        }
+    }
+    for (const std::int64_t each : jobs) {
+        co_await clean_job(sessions.pool, *sessions.hold, each, observer);
+    }
+    co_await clean_state(sessions.pool);
+    co_return exit_code::done;
+}
+
+awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change, settings chosen) {
+    pg::pool pool(std::move(options), "pgeist plan");
+    const auto session = co_await pool.acquire();
+    preparation made;
+    std::exception_ptr failure;
+    try {
+        co_await session->begin();
+        co_await session->execute("SET LOCAL lock_timeout = '5s'");
+        made = co_await prepare(*session, nullptr, change, chosen);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    co_await session->rollback();
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+    plan::description what;
+    what.change = &change;
+    what.blueprint = made.blueprint ? &*made.blueprint : nullptr;
+    for (const check::finding& each : made.findings) {
+        plan::remark remark;
+        remark.refuses = each.severity == check::severity::refuse;
+        remark.text = each.message;
+        remark.hint = each.hint;
+        what.remarks.push_back(std::move(remark));
+    }
+    for (const std::string& each : made.warnings) {
+        plan::remark remark;
+        remark.text = each;
+        what.remarks.push_back(std::move(remark));
+    }
+    if (made.nothing_to_do) {
+        plan::remark remark;
+        remark.text = "nothing to do: " + *made.nothing_to_do;
+        what.remarks.push_back(std::move(remark));
+    }
+    std::string text = plan::describe(what);
+    std::string json = plan::describe_json(what);
+    what.verbose = true;
+    std::string verbose = plan::describe(what);
+    exit_code code = exit_code::done;
+    if (check::refuses(made.findings)) {
+        code = exit_code::refused;
+    }
+    plan_result result(code, std::move(text), std::move(verbose), std::move(json));
+    co_return result;
+}
+
+}  // namespace pgeist::run

@@ -1,0 +1,90 @@
+#include "pgeist/run/finish.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/lock/schedule.hpp"
+#include "pgeist/pg/parallel.hpp"
+
+namespace pgeist::run {
+
+namespace {
+
+bool is_passing(const pg::sql_error& failure) {
+    return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::deadlock_detected);
+}
+
+/// Runs one statement under a short lock_timeout until it succeeds or attempts are used up.
+awaitable<void> politely(job::workspace& work, pg::connection& session, const plan::statement& each) {
+    lock::policy rules;
+    rules.lock_timeout = work.settings.lock_timeout;
+    rules.attempts = work.settings.swap_attempts;
+    lock::schedule attempts(rules);
+    std::string last;
+    while (!attempts.exhausted()) {
+        const lock::attempt how = attempts.next();
+        co_await pg::sleep_for(how.pause);
+        bool passing = false;
+        try {
+            co_await session.execute(
+                fmt::format("SET lock_timeout = {}", std::max<std::int64_t>(how.timeout.count(), 20)));
+            co_await session.execute(each.sql);
+            co_return;
+        } catch (const pg::sql_error& failure) {
+            passing = is_passing(failure);
+            last = failure.what();
+            if (!passing && failure.in_class("23")) {
+                last = fmt::format("the table has its new definition, but {} failed: {}", each.label, failure.what());
+            } else if (!passing) {
+                throw;
+            }
+        }
+        if (!passing) {
+            throw error(exit_code::failed, last, "mend the rows, then go on with: pgeist resume JOB");
+        }
+    }
+    throw error(exit_code::lock_not_obtained,
+                fmt::format("the table has its new definition, but {} found no moment: {}", each.label, last),
+                "go on with: pgeist resume JOB");
+}
+
+std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
+    const std::string job = quote_identifier(plan.job_schema);
+    std::string sql;
+    if (drop_old) {
+        sql += fmt::format("DROP TABLE IF EXISTS {}.{}; ", job, quote_identifier(plan.table.name));
+    }
+    sql += fmt::format(
+        "DROP TABLE IF EXISTS {0}.pgeist_log, {0}.pgeist_truncations, {0}.pgeist_recheck; "
+        "DROP FUNCTION IF EXISTS {0}.capture_inserted(), {0}.capture_deleted(), {0}.capture_new_key(), "
+        "{0}.capture_old_key(), {0}.capture_truncated(); DROP SCHEMA IF EXISTS {1}; ",
+        job, quote_identifier(plan.passage_schema));
+    if (drop_old) {
+        sql += fmt::format("DROP SCHEMA IF EXISTS {}; ", job);
+    }
+    return sql;
+}
+
+}  // namespace
+
+awaitable<void> finish(job::workspace& work) {
+    const auto session = co_await work.pool.acquire();
+    work.progress.rows_total = static_cast<std::int64_t>(work.plan.finish.size());
+    for (const plan::statement& each : work.plan.finish) {
+        work.progress.detail = each.label;
+        co_await politely(work, *session, each);
+        ++work.progress.rows_done;
+    }
+    work.progress.detail = "removing the change log";
+    plan::statement leftovers;
+    leftovers.label = "removing the change log";
+    leftovers.sql = leftovers_sql(work.plan, work.settings.drop_old);
+    co_await politely(work, *session, leftovers);
+    if (!work.settings.drop_old) {
+        work.observer.message(report::level::info,
+                              fmt::format("the old table is kept as {}; drop it with: pgeist cleanup {}",
+                                          work.plan.shadow().display(), work.job));
+    }
+}
+
+}  // namespace pgeist::run

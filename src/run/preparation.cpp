@@ -1,0 +1,94 @@
+#include "pgeist/run/preparation.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/capture/capture.hpp"
+#include "pgeist/catalog/reader.hpp"
+#include "pgeist/check/preflight.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/store.hpp"
+#include "pgeist/shadow/builder.hpp"
+
+namespace pgeist::run {
+
+namespace {
+
+/// The id that the next job would get: for a plan, which must not use it up.
+awaitable<std::int64_t> next_job(pg::connection& session) {
+    const bool present = co_await job::has_state_schema(session);
+    std::string sql = "SELECT 1";
+    if (present) {
+        sql = "SELECT coalesce(max(id), 0) + 1 FROM pgeist.jobs";
+    }
+    const pg::result row = co_await session.query(std::move(sql));
+    co_return row.integer(0, 0);
+}
+
+awaitable<void> take_table(job::hold& hold, const catalog::relation& found) {
+    const auto by = co_await hold.take_table(found.oid);
+    if (by) {
+        job::throw_held(fmt::format("table {}", found.name.display()), *by);
+    }
+}
+
+awaitable<std::int64_t> record_job(pg::connection& session, job::hold& hold, const catalog::relation& found,
+                                   const plan::change_request& change, const settings& chosen) {
+    co_await job::ensure_state_schema(session);
+    const std::int64_t id = co_await job::create(session, found.name, found.oid, change, chosen);
+    const auto by = co_await hold.take_job(id);
+    if (by) {
+        job::throw_held(fmt::format("job {}", id), *by);
+    }
+    co_return id;
+}
+
+}  // namespace
+
+void throw_if_refused(const std::vector<check::finding>& findings) {
+    std::string messages;
+    std::string hints;
+    for (const check::finding& each : findings) {
+        if (each.severity == check::severity::refuse) {
+            messages += (messages.empty() ? "" : "\n") + each.message;
+            if (!each.hint.empty()) {
+                hints += (hints.empty() ? "" : "\n") + each.hint;
+            }
+        }
+    }
+    if (!messages.empty()) {
+        throw error(exit_code::refused, messages, hints);
+    }
+}
+
+awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::change_request change, settings chosen) {
+    preparation out;
+    const auto found = co_await catalog::find_table(session, change.table);
+    std::optional<catalog::table> source;
+    if (found && (found->kind == 'r' || found->kind == 'p')) {
+        if (hold != nullptr) {
+            co_await take_table(*hold, *found);
+        }
+        source = co_await catalog::read_table(session, found->oid);
+    }
+    out.job = co_await next_job(session);
+    const catalog::table* description = source ? &*source : nullptr;
+    out.findings = co_await check::run_preflight(session, found, description, change, out.job);
+    if (check::refuses(out.findings) || !source) {
+        co_return out;
+    }
+    if (hold != nullptr) {
+        out.job = co_await record_job(session, *hold, *found, change, chosen);
+    }
+    shadow::prepared made = co_await shadow::build_shadow(session, *source, change, out.job);
+    out.nothing_to_do = std::move(made.nothing_to_do);
+    out.warnings = std::move(made.warnings);
+    out.blueprint = std::move(made.blueprint);
+    if (hold != nullptr && !out.nothing_to_do) {
+        co_await session.execute(capture::log_sql(*out.blueprint));
+        co_await job::save_blueprint(session, out.job, *out.blueprint);
+        co_await job::save_phase(session, out.job, job::phase::capture);
+    }
+    co_return out;
+}
+
+}  // namespace pgeist::run

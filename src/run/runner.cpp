@@ -1,0 +1,234 @@
+#include "pgeist/run/runner.hpp"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "pgeist/build/index_builder.hpp"
+#include "pgeist/capture/capture.hpp"
+#include "pgeist/copy/copier.hpp"
+#include "pgeist/lock/table_lock.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/run/finish.hpp"
+#include "pgeist/swap/swapper.hpp"
+#include "pgeist/verify/verifier.hpp"
+
+namespace pgeist::run {
+
+namespace {
+
+/// How much replay may be left before indexes are built or rows are compared.
+constexpr auto small_backlog = std::chrono::milliseconds(1000);
+constexpr auto replay_pause = std::chrono::milliseconds(200);
+constexpr auto permission_poll = std::chrono::milliseconds(100);
+
+job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<int>(value) + 1); }
+
+}  // namespace
+
+runner::runner(pg::pool& pool, job::hold& hold, const job::record& job, report::observer& observer)
+    : hold_(&hold),
+      reached_(job.reached),
+      work_{pool, job.id, *job.blueprint, job.settings, observer, progress_, switches_},
+      changes_(work_) {
+    progress_.rows_total = job.blueprint->estimated_rows;
+}
+
+awaitable<void> runner::run() {
+    std::vector<awaitable<void>> tasks;
+    tasks.push_back(phases());
+    tasks.push_back(pulse(work_, *hold_, switches_, finished_));
+    co_await pg::run_all(std::move(tasks));
+}
+
+awaitable<void> runner::phases() {
+    while (reached_ != job::phase::done) {
+        progress_.detail.clear();
+        progress_.rows_done = 0;
+        work_.observer.phase_started(std::string(job::display_name(reached_)), std::string(job::lock_of(reached_)));
+        bool truncated = false;
+        try {
+            co_await do_phase(reached_);
+        } catch (const job::source_truncated&) {
+            truncated = true;
+        }
+        if (truncated) {
+            work_.observer.message(report::level::warning, "the source table was truncated: the copy starts again");
+            co_await start_copy_again();
+            reached_ = job::phase::copy;
+        } else {
+            reached_ = after(reached_);
+        }
+        co_await save_phase(reached_);
+    }
+    finished_ = true;
+}
+
+awaitable<void> runner::do_phase(job::phase now) {
+    switch (now) {
+        case job::phase::prepare:
+            throw error(exit_code::failed, "the job was interrupted before its shadow table was made",
+                        "remove it with: pgeist cleanup, and run again");
+        case job::phase::capture:
+            co_await capture();
+            break;
+        case job::phase::copy:
+            co_await copy::copy_all(work_);
+            progress_.rows_total = progress_.rows_done;
+            break;
+        case job::phase::key:
+            progress_.rows_total = 1;
+            co_await build::build_key_index(work_);
+            break;
+        case job::phase::replay:
+        case job::phase::catch_up:
+            progress_.rows_total = 0;
+            co_await changes_.catch_up(small_backlog);
+            break;
+        case job::phase::build:
+            co_await build();
+            break;
+        case job::phase::verify:
+            co_await verify();
+            break;
+        case job::phase::swap:
+            co_await swap();
+            break;
+        case job::phase::finish:
+            co_await finish(work_);
+            break;
+        case job::phase::done:
+            break;
+    }
+}
+
+awaitable<void> runner::save_phase(job::phase next) {
+    const auto session = co_await work_.pool.acquire();
+    co_await job::save_phase(*session, work_.job, next);
+}
+
+awaitable<void> runner::capture() {
+    const auto session = co_await work_.pool.acquire();
+    const auto observer_session = co_await work_.pool.acquire();
+    const bool present = co_await capture::in_place(*session, work_.plan);
+    if (present) {
+        co_return;
+    }
+    lock::target target;
+    target.tables.push_back(work_.plan.table);
+    target.mode = lock::mode::share_row_exclusive;
+    lock::policy rules;
+    rules.lock_timeout = work_.settings.lock_timeout;
+    rules.attempts = work_.settings.swap_attempts;
+    rules.max_wait = work_.settings.swap_max_wait;
+    rules.longest_timeout = co_await lock::longest_timeout(*session);
+    co_await lock::acquire(*session, *observer_session, target, rules, work_.settings.blocked, work_.observer);
+    std::exception_ptr failure;
+    try {
+        co_await session->execute(capture::triggers_sql(work_.plan));
+        co_await job::save_phase(*session, work_.job, job::phase::copy);
+        co_await session->commit();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session->rollback();
+        std::rethrow_exception(failure);
+    }
+}
+
+awaitable<void> runner::build() {
+    progress_.rows_total = static_cast<std::int64_t>(work_.plan.indexes.size());
+    // Unique and exclusion indexes can only be built where the shadow equals the source as of one moment.
+    co_await changes_.reach_consistent_point();
+    co_await build::build_indexes(work_);
+    co_await build::vacuum_shadow(work_);
+}
+
+awaitable<void> runner::replay_until(const bool& stop) {
+    while (!stop) {
+        co_await changes_.pass();
+        progress_.log_pending = co_await changes_.pending();
+        co_await pg::sleep_for(replay_pause);
+    }
+}
+
+namespace {
+
+/// Runs the comparison and tells the replay beside it when to stop.
+awaitable<void> compare_then_stop(verify::verifier& verification, bool& stop) {
+    co_await verification.compare_all();
+    stop = true;
+}
+
+}  // namespace
+
+awaitable<void> runner::verify() {
+    if (work_.settings.verify == verify_mode::off) {
+        co_return;
+    }
+    progress_.rows_total = work_.plan.estimated_rows;
+    verify::verifier verification(work_);
+    bool stop = false;
+    std::vector<awaitable<void>> tasks;
+    tasks.push_back(compare_then_stop(verification, stop));
+    tasks.push_back(replay_until(stop));
+    co_await pg::run_all(std::move(tasks));
+    co_await verification.settle(changes_);
+    work_.observer.verified(verification.found());
+}
+
+awaitable<void> runner::wait_for_permission_to_swap() {
+    const auto& settings = work_.settings;
+    auto postponed = [&] {
+        const bool by_option = settings.postpone_swap && !switches_.swap_requested();
+        const bool by_file =
+            settings.postpone_file && std::filesystem::exists(*settings.postpone_file) && !switches_.swap_requested();
+        return by_option || by_file || switches_.paused();
+    };
+    while (postponed()) {
+        progress_.detail = "the swap is postponed: pgeist swap JOB";
+        switches_.waiting_for_swap(true);
+        co_await changes_.pass();
+        progress_.log_pending = co_await changes_.pending();
+        co_await pg::sleep_for(permission_poll);
+    }
+    switches_.waiting_for_swap(false);
+}
+
+awaitable<void> runner::swap() {
+    progress_.rows_total = 0;
+    co_await wait_for_permission_to_swap();
+    swap::swapper exchange(work_, changes_);
+    const report::swap_outcome done = co_await exchange.swap();
+    work_.observer.swapped(done);
+}
+
+awaitable<void> runner::start_copy_again() {
+    const auto session = co_await work_.pool.acquire();
+    const std::string job = quote_identifier(work_.plan.job_schema);
+    std::exception_ptr failure;
+    try {
+        co_await session->begin();
+        co_await session->execute("TRUNCATE " + work_.plan.shadow().sql());
+        co_await build::drop_indexes(*session, work_.plan);
+        // Only rows of the log that this snapshot sees may go: what commits later is not in the chunks' snapshots
+        // either. REPEATABLE READ is not needed, since each statement's snapshot is older than every chunk that is
+        // still to come.
+        co_await session->execute(fmt::format(
+            "DELETE FROM {0}.pgeist_truncations; DELETE FROM {0}.pgeist_log; DELETE FROM {0}.pgeist_recheck", job));
+        co_await job::forget_chunks(*session, work_.job, "copy");
+        co_await job::forget_chunks(*session, work_.job, "verify");
+        co_await job::save_phase(*session, work_.job, job::phase::copy);
+        co_await session->commit();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session->rollback();
+        std::rethrow_exception(failure);
+    }
+    progress_.rows_total = work_.plan.estimated_rows;
+}
+
+}  // namespace pgeist::run

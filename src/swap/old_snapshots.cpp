@@ -1,0 +1,61 @@
+#include "pgeist/swap/old_snapshots.hpp"
+
+#include <algorithm>
+
+namespace pgeist::swap {
+
+namespace {
+
+// Autovacuum and walsenders hold an xmin too, but read no rows of this table by it. Between the statements of a READ
+// COMMITTED transaction no snapshot is held, so backend_xmin is null then.
+constexpr const char* snapshots_query = R"sql(
+    SELECT a.pid, a.backend_xmin::text AS xmin, coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
+           coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
+           coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000, 0)::bigint AS age
+    FROM pg_stat_activity a
+    WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid()
+      AND a.backend_type NOT IN ('autovacuum worker', 'walsender'))sql";
+
+}  // namespace
+
+awaitable<old_snapshots> old_snapshots::taken_now(pg::connection& session) {
+    const pg::result found = co_await session.query(snapshots_query);
+    old_snapshots now;
+    for (int row = 0; row < found.rows(); ++row) {
+        holder each{found.text(row, "pid"), found.text(row, "xmin")};
+        now.holders_.push_back(std::move(each));
+    }
+    co_return now;
+}
+
+awaitable<std::vector<report::blocker>> old_snapshots::still_held(pg::connection& session) {
+    std::vector<report::blocker> blockers;
+    if (holders_.empty()) {
+        co_return blockers;
+    }
+    const pg::result found = co_await session.query(snapshots_query);
+    std::vector<holder> left;
+    for (int row = 0; row < found.rows(); ++row) {
+        const std::string pid = found.text(row, "pid");
+        const std::string xmin = found.text(row, "xmin");
+        const bool known = std::any_of(holders_.begin(), holders_.end(),
+                                       [&](const holder& each) { return each.pid == pid && each.xmin == xmin; });
+        if (!known) {
+            continue;
+        }
+        holder same{pid, xmin};
+        left.push_back(std::move(same));
+        report::blocker blocker;
+        blocker.pid = static_cast<int>(found.integer(row, "pid"));
+        blocker.user = found.text(row, "usename");
+        blocker.application = found.text(row, "application_name");
+        blocker.state = found.text(row, "state");
+        blocker.age = report::milliseconds(found.integer(row, "age"));
+        blocker.query = found.text(row, "query");
+        blockers.push_back(std::move(blocker));
+    }
+    holders_ = std::move(left);
+    co_return blockers;
+}
+
+}  // namespace pgeist::swap

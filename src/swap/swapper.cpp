@@ -1,0 +1,240 @@
+#include "pgeist/swap/swapper.hpp"
+
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/capture/capture.hpp"
+#include "pgeist/catalog/fingerprint.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/job/store.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/swap/old_snapshots.hpp"
+
+namespace pgeist::swap {
+
+namespace {
+
+using clock = deadline::clock;
+
+/// How long one round waits for old snapshots before it replays what has come in meanwhile.
+constexpr auto snapshot_round = std::chrono::milliseconds(1000);
+constexpr auto snapshot_poll = std::chrono::milliseconds(10);
+constexpr int attempts_before_force = 3;
+/// The last drain may take a quarter of what one lock attempt may cost the application.
+constexpr int share_of_budget = 4;
+constexpr auto outcome_deadline = std::chrono::seconds(60);
+
+bool is_passing(const pg::sql_error& failure) {
+    return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::deadlock_detected) ||
+           failure.is(pg::sqlstate::query_canceled);
+}
+
+}  // namespace
+
+swapper::swapper(job::workspace& work, replay::replayer& changes)
+    : work_(&work), changes_(&changes), until_(deadline::in(work.settings.swap_max_wait)), started_(clock::now()) {
+    target_.tables.push_back(work.plan.table);
+    target_.tables.insert(target_.tables.end(), work.plan.swap_locks.begin(), work.plan.swap_locks.end());
+}
+
+void swapper::report_blocked(int number, const std::vector<report::blocker>& blockers) {
+    const auto waited = std::chrono::duration_cast<report::milliseconds>(clock::now() - started_);
+    work_->observer.lock_waited(number, waited, blockers);
+}
+
+awaitable<void> swapper::wait_for_old_snapshots(pg::connection& observer_session) {
+    if (work_->settings.ignore_old_snapshots) {
+        co_return;
+    }
+    auto next_report = clock::now() + std::chrono::seconds(1);
+    while (true) {
+        auto snapshots = co_await old_snapshots::taken_now(observer_session);
+        const auto round = deadline::in(snapshot_round);
+        std::vector<report::blocker> held;
+        while (true) {
+            held = co_await snapshots.still_held(observer_session);
+            if (held.empty()) {
+                co_return;
+            }
+            if (round.passed() || until_.passed()) {
+                break;
+            }
+            co_await pg::sleep_for(snapshot_poll);
+        }
+        work_->progress.detail = fmt::format("waiting for an old snapshot: {}", lock::describe(held.front()));
+        if (until_.passed()) {
+            throw error(
+                exit_code::lock_not_obtained,
+                fmt::format("a snapshot older than the new table is still held: {}", lock::describe(held.front())),
+                "end that transaction, raise --swap-max-wait, or give up the protection of old snapshots with "
+                "--ignore-old-snapshots; then go on with: pgeist resume JOB");
+        }
+        if (clock::now() >= next_report) {
+            report_blocked(0, held);
+            next_report = clock::now() + std::chrono::seconds(10);
+        }
+        // What is replayed now is newer than the snapshots just looked at: they are looked at anew afterwards.
+        co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
+    }
+}
+
+awaitable<bool> swapper::drain(pg::connection& session) {
+    const std::int64_t truncated = co_await capture::truncations(session, work_->plan);
+    if (truncated > 0) {
+        throw job::source_truncated();
+    }
+    std::string count = fmt::format("SELECT count(*) FROM {}.pgeist_log", quote_identifier(work_->plan.job_schema));
+    const pg::result row = co_await session.query(std::move(count));
+    const std::int64_t pending = row.integer(0, 0);
+    // A transaction with thousands of changes may have committed just before the lock was granted.
+    const std::int64_t affordable = std::max<std::int64_t>(changes_->rows_within(work_->settings.lock_timeout), 100);
+    if (pending > affordable) {
+        co_return false;
+    }
+    if (pending > 0) {
+        const replay::selection whole_log;
+        co_await replay::apply(session, work_->plan, whole_log);
+    }
+    co_return true;
+}
+
+awaitable<void> swapper::check_unchanged(pg::connection& session) {
+    const std::string now = co_await catalog::fingerprint(session, work_->plan.source_oid);
+    const bool captured = co_await capture::in_place(session, work_->plan);
+    if (now != work_->plan.fingerprint || !captured) {
+        throw error(
+            exit_code::failed,
+            fmt::format("the definition of {} was changed by someone else during the run{}",
+                        work_->plan.table.display(), captured ? "" : ": pgeist's triggers are gone or disabled"),
+            "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup JOB, "
+            "and run again");
+    }
+}
+
+awaitable<void> swapper::exchange(pg::connection& session) {
+    const plan::blueprint& plan = work_->plan;
+    const std::string home = quote_identifier(plan.table.schema);
+    const std::string job = quote_identifier(plan.job_schema);
+    const std::string passage = quote_identifier(plan.passage_schema);
+    const std::string name = quote_identifier(plan.table.name);
+    // The whole exchange is one script where it can be: each round trip lengthens the time under the lock.
+    std::string script = capture::drop_triggers_sql(plan, plan.table);
+    if (plan.key_index_is_temporary) {
+        script += fmt::format("DROP INDEX {}.{}; ", job, quote_identifier(plan.key_index.name));
+    }
+    for (const plan::statement& each : plan.before_move) {
+        script += each.sql + "; ";
+    }
+    script += fmt::format(
+        "ALTER TABLE {0}.{1} SET SCHEMA {2}; ALTER TABLE {3}.{1} SET SCHEMA {0}; ALTER TABLE {2}.{1} SET SCHEMA {3}; ",
+        home, name, passage, job);
+    for (const plan::statement& each : plan.after_move) {
+        script += each.sql + "; ";
+    }
+    co_await session.execute(std::move(script));
+}
+
+awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
+    bool unknown = false;
+    // From here on a signal must not leave the outcome unknown.
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    try {
+        co_await session.commit();
+    } catch (const pg::sql_error& failure) {
+        unknown = failure.outcome_unknown();
+        if (!unknown) {
+            throw;
+        }
+    }
+    if (unknown) {
+        const bool committed = co_await find_outcome(work_->pool, work_->job, xid, deadline::in(outcome_deadline));
+        if (!committed) {
+            throw error(exit_code::connection_lost,
+                        "the connection was lost at the swap's commit; the server rolled the swap back",
+                        "the source table is untouched; go on with: pgeist resume JOB");
+        }
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+}
+
+awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how) {
+    const bool locked = co_await lock::try_lock(session, target_, how);
+    if (!locked) {
+        co_return attempt_result::blocked;
+    }
+    const auto locked_at = clock::now();
+    std::exception_ptr failure;
+    bool passing = false;
+    bool drained = false;
+    std::string xid;
+    try {
+        co_await session.execute(
+            fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {1}; "
+                        "SET LOCAL synchronous_commit = on; SET LOCAL enable_hashjoin = off; "
+                        "SET LOCAL enable_mergejoin = off",
+                        work_->settings.lock_timeout.count(), 10 * work_->settings.lock_timeout.count()));
+        drained = co_await drain(session);
+        if (drained) {
+            co_await check_unchanged(session);
+            co_await exchange(session);
+            const pg::result row = co_await session.query(
+                "UPDATE pgeist.jobs SET phase = 'finish', swap_xid = pg_current_xact_id(), updated_at = "
+                "clock_timestamp() "
+                "WHERE id = $1 RETURNING swap_xid",
+                work_->job);
+            xid = row.text(0, 0);
+        }
+    } catch (const pg::sql_error& error) {
+        passing = is_passing(error);
+        failure = std::current_exception();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure || !drained) {
+        co_await session.rollback();
+        if (failure && !passing) {
+            std::rethrow_exception(failure);
+        }
+        co_return passing ? attempt_result::blocked : attempt_result::backlog;
+    }
+    co_await commit(session, xid);
+    lock_held_ms_ = std::chrono::duration<double, std::milli>(clock::now() - locked_at).count();
+    co_return attempt_result::swapped;
+}
+
+awaitable<report::swap_outcome> swapper::swap() {
+    const auto session = co_await work_->pool.acquire();
+    const auto observer_session = co_await work_->pool.acquire();
+    lock::policy rules;
+    rules.lock_timeout = work_->settings.lock_timeout;
+    rules.attempts = work_->settings.swap_attempts;
+    rules.max_wait = work_->settings.swap_max_wait;
+    rules.longest_timeout = co_await lock::longest_timeout(*session);
+    lock::schedule attempts(rules);
+    std::vector<report::blocker> blockers;
+    while (!attempts.exhausted() && !until_.passed()) {
+        const lock::attempt how = attempts.next();
+        co_await pg::sleep_for(how.pause);
+        co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
+        co_await wait_for_old_snapshots(*observer_session);
+        work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
+        const attempt_result result = co_await attempt(*session, how);
+        if (result == attempt_result::swapped) {
+            report::swap_outcome done;
+            done.attempts = attempts.made();
+            done.lock_held_ms = lock_held_ms_;
+            done.lock_held = report::milliseconds(static_cast<std::int64_t>(lock_held_ms_));
+            co_return done;
+        }
+        if (result == attempt_result::blocked && (how.timeout.count() > 0 || attempts.exhausted())) {
+            blockers = co_await lock::find_blockers(*observer_session, target_, session->backend_pid());
+            report_blocked(how.number, blockers);
+            if (how.number >= lock::schedule::nowait_attempts + attempts_before_force) {
+                co_await lock::remove_blockers(*observer_session, blockers, work_->settings.blocked);
+            }
+        }
+    }
+    lock::throw_not_obtained(attempts.made(), blockers);
+}
+
+}  // namespace pgeist::swap

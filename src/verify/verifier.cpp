@@ -1,0 +1,239 @@
+#include "pgeist/verify/verifier.hpp"
+
+#include <random>
+
+#include <boost/asio/experimental/channel.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/capture/capture.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/job/store.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/verify/verify_sql.hpp"
+#include "pgeist/walk/boundary_finder.hpp"
+#include "pgeist/walk/chunk_sizer.hpp"
+
+namespace pgeist::verify {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+using range_channel = asio::experimental::channel<void(boost::system::error_code, std::optional<walk::key_range>)>;
+
+constexpr int settle_rounds = 20;
+constexpr auto settle_pause = std::chrono::milliseconds(100);
+
+/// Columns of the shadow whose type has no hash function of its own: hashed as text. Composite, array and range types
+/// have one only if their parts do, so they go as text too.
+constexpr const char* hashed_as_text_query = R"sql(
+    SELECT a.attname FROM pg_attribute a
+    JOIN pg_type t ON t.oid = a.atttypid JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+    WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
+      AND NOT (b.typtype = 'e' OR b.typnamespace = 'pg_catalog'::regnamespace AND b.typtype = 'b' AND b.typcategory <> 'A'
+               AND (b.oid = 'varchar'::regtype OR EXISTS (SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
+                   WHERE m.amname = 'hash' AND o.opcdefault AND o.opcintype = b.oid))))sql";
+
+}  // namespace
+
+struct verifier::pipeline {
+    range_channel ranges;
+    walk::chunk_sizer sizer;
+};
+
+verifier::verifier(job::workspace& work) : work_(&work) {}
+
+awaitable<void> verifier::prepare(pg::connection& session) {
+    co_await session.execute(fmt::format(
+        "SET synchronous_commit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET work_mem = '64MB'; "
+        "SET max_parallel_workers_per_gather = 0; SET statement_timeout = {}",
+        work_->settings.statement_timeout.count()));
+}
+
+awaitable<chunk_result> verifier::compare_chunk(pg::connection& session, walk::key_range range) {
+    const statements sql(work_->plan, hashed_as_text_);
+    walk::bound_sql compare = sql.compare(range);
+    walk::bound_sql list = sql.list_differences(range);
+    chunk_result out;
+    std::exception_ptr failure;
+    try {
+        co_await session.begin(pg::isolation::repeatable_read);
+        const pg::result row =
+            co_await session.query_params(std::move(compare.sql), std::move(compare.values), deadline::never());
+        job::chunk_counts counts;
+        counts.rows = out.rows = row.integer(0, "source_rows");
+        counts.shadow_rows = row.integer(0, "shadow_rows");
+        counts.checksum = row.text(0, "checksum");
+        counts.shadow_checksum = row.text(0, "shadow_checksum");
+        out.differing = row.integer(0, "differing");
+        if (out.differing > 0) {
+            const pg::result keys =
+                co_await session.query_params(std::move(list.sql), std::move(list.values), deadline::never());
+            for (int at = 0; at < keys.rows(); ++at) {
+                std::string key = keys.text(at, 0);
+                for (int column = 1; column < keys.columns(); ++column) {
+                    key += ", " + keys.text(at, column);
+                }
+                out.unexplained.push_back(std::move(key));
+            }
+        }
+        co_await job::save_chunk(session, work_->job, "verify", range, counts);
+        co_await session.commit();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session.rollback();
+        std::rethrow_exception(failure);
+    }
+    co_return out;
+}
+
+awaitable<void> verifier::cut_ranges(pipeline& pipe, walk::finished_ranges finished) {
+    const auto session = co_await work_->pool.acquire();
+    co_await walk::prepare_for_bounds(*session);
+    walk::boundary_finder finder(*session, work_->plan, walk::gaps(finished));
+    std::mt19937 random(std::random_device{}());
+    std::uniform_real_distribution<double> percent(0, 100);
+    const boost::system::error_code none;
+    bool first = true;
+    while (true) {
+        auto range = co_await finder.next(pipe.sizer.next());
+        if (!range) {
+            break;
+        }
+        const bool in_sample = first || percent(random) < work_->settings.verify_sample_percent;
+        first = false;
+        if (in_sample) {
+            co_await pipe.ranges.async_send(none, std::move(range), asio::use_awaitable);
+        }
+    }
+    for (int worker = 0; worker < work_->settings.workers; ++worker) {
+        std::optional<walk::key_range> end;
+        co_await pipe.ranges.async_send(none, std::move(end), asio::use_awaitable);
+    }
+}
+
+awaitable<void> verifier::compare_ranges(pipeline& pipe) {
+    const auto session = co_await work_->pool.acquire();
+    co_await prepare(*session);
+    std::int64_t rows = 0;
+    std::chrono::nanoseconds took{0};
+    while (true) {
+        co_await work_->brake.before_chunk(rows, took);
+        const auto range = co_await pipe.ranges.async_receive(asio::use_awaitable);
+        if (!range) {
+            co_return;
+        }
+        const auto started = clock::now();
+        const chunk_result compared = co_await compare_chunk(*session, *range);
+        took = clock::now() - started;
+        rows = compared.rows;
+        if (!compared.unexplained.empty()) {
+            const std::int64_t truncated = co_await capture::truncations(*session, work_->plan);
+            if (truncated > 0) {
+                throw job::source_truncated();  // TRUNCATE is not MVCC-safe: the snapshot saw an empty source
+            }
+            work_->observer.message(
+                report::level::warning,
+                fmt::format("verification found {} rows that differ, first key {}; copying them again",
+                            compared.unexplained.size(), compared.unexplained.front()));
+        }
+        pipe.sizer.measured(rows, took);
+        ++found_.chunks;
+        found_.rows += rows;
+        found_.differences += static_cast<std::int64_t>(compared.unexplained.size());
+        work_->progress.rows_done += rows;
+        work_->progress.detail = fmt::format("chunks of {} rows in {}ms", rows, took.count() / 1'000'000);
+    }
+}
+
+awaitable<void> verifier::compare_all() {
+    job::finished_chunks finished;
+    {
+        const auto session = co_await work_->pool.acquire();
+        const pg::result names = co_await session->query(hashed_as_text_query, work_->plan.shadow().sql());
+        hashed_as_text_.clear();
+        for (int row = 0; row < names.rows(); ++row) {
+            hashed_as_text_.push_back(names.text(row, 0));
+        }
+        finished = co_await job::load_chunks(*session, work_->job, "verify", work_->plan.key);
+    }
+    found_.chunks = static_cast<std::int64_t>(finished.ranges.size());
+    found_.rows = finished.rows;
+    work_->progress.rows_done = finished.rows;
+    const auto executor = co_await asio::this_coro::executor;
+    const auto& settings = work_->settings;
+    pipeline pipe{
+        range_channel(executor, static_cast<std::size_t>(settings.workers)),
+        settings.chunk_rows ? walk::chunk_sizer::fixed(*settings.chunk_rows) : walk::chunk_sizer(settings.chunk_time)};
+    std::vector<awaitable<void>> tasks;
+    tasks.push_back(cut_ranges(pipe, std::move(finished.ranges)));
+    for (int worker = 0; worker < settings.workers; ++worker) {
+        tasks.push_back(compare_ranges(pipe));
+    }
+    co_await pg::run_all(std::move(tasks));
+    if (!work_->plan.key.order_preserved) {
+        co_await check_extra_rows();
+    }
+}
+
+awaitable<void> verifier::check_extra_rows() {
+    const auto session = co_await work_->pool.acquire();
+    const statements sql(work_->plan, hashed_as_text_);
+    const pg::result extra = co_await session->query(sql.extra_rows());
+    if (!extra.empty()) {
+        throw error(exit_code::verification_failed,
+                    fmt::format("the shadow has rows that the source has not, first key {}", extra.text(0, 0)),
+                    "the source table is untouched; please report this, with the job's rows in schema pgeist");
+    }
+}
+
+awaitable<bool> verifier::settle_once() {
+    const auto session = co_await work_->pool.acquire();
+    co_await prepare(*session);
+    const statements sql(work_->plan, hashed_as_text_);
+    std::vector<std::string> failed;
+    std::int64_t unsettled = 0;
+    std::exception_ptr failure;
+    try {
+        co_await session->begin(pg::isolation::repeatable_read);
+        const pg::result row = co_await session->query(sql.recheck());
+        failed = row.array(0, "failed");
+        found_.differences += row.integer(0, "repaired");
+        unsettled = row.integer(0, "pending") + row.integer(0, "repaired");
+        co_await session->commit();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session->rollback();
+        std::rethrow_exception(failure);
+    }
+    const std::int64_t truncated = co_await capture::truncations(*session, work_->plan);
+    if (truncated > 0) {
+        throw job::source_truncated();
+    }
+    if (!failed.empty()) {
+        throw error(exit_code::verification_failed,
+                    fmt::format("{} rows still differ after they were copied again; keys: {}", failed.size(),
+                                join(failed, "; ")),
+                    "nothing was swapped, the source table is untouched; look at these rows in both tables, then: "
+                    "pgeist cleanup JOB");
+    }
+    co_return unsettled == 0;
+}
+
+awaitable<void> verifier::settle(replay::replayer& changes) {
+    for (int round = 0; round < settle_rounds; ++round) {
+        co_await changes.pass();
+        const bool settled = co_await settle_once();
+        if (settled) {
+            break;
+        }
+        co_await pg::sleep_for(settle_pause);
+    }
+    found_.repaired = found_.differences;
+}
+
+}  // namespace pgeist::verify

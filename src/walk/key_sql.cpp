@@ -1,0 +1,176 @@
+#include "pgeist/walk/key_sql.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace pgeist::walk {
+
+namespace {
+
+using plan::key;
+using plan::key_column;
+
+std::string column_name(const key_column& column, side of) {
+    return quote_identifier(of == side::source ? column.source_name : column.shadow_name);
+}
+
+std::string collate(const key_column& column) { return column.collation.empty() ? "" : " COLLATE " + column.collation; }
+
+/// A column with the collation of the walked index, which need not be the column's own.
+std::string collated(const key_column& column, side of, const std::string& alias) {
+    return alias + "." + column_name(column, of) + collate(column);
+}
+
+template <class Function>
+std::string listed(const key& key, const char* separator, Function each) {
+    std::vector<std::string> items;
+    for (std::size_t at = 0; at < key.columns.size(); ++at) {
+        items.push_back(each(key.columns[at], at));
+    }
+    return join(items, separator);
+}
+
+const std::string& after_operator(const key_column& column) { return column.descending ? column.less : column.greater; }
+const std::string& up_to_operator(const key_column& column) {
+    return column.descending ? column.greater_equal : column.less_equal;
+}
+const std::string& before_operator(const key_column& column) {
+    return column.descending ? column.greater : column.less;
+}
+const std::string& from_operator(const key_column& column) {
+    return column.descending ? column.less_equal : column.greater_equal;
+}
+
+/// A row comparison uses one operator name for all columns: possible when all columns go the same way by the same name.
+bool is_uniform(const key& key) {
+    return std::all_of(key.columns.begin(), key.columns.end(), [&](const key_column& each) {
+        return each.greater == key.columns[0].greater && each.less == key.columns[0].less &&
+               each.descending == key.columns[0].descending;
+    });
+}
+
+std::string parameter(const key_column& column, std::size_t number) {
+    return fmt::format("CAST(${} AS {})", number, column.type);
+}
+
+/// `(a, b) > ($1, $2)` for a uniform key.
+std::string row_comparison(const key& key, const std::string& op, side of, const std::string& alias,
+                           std::size_t first) {
+    const std::string columns =
+        listed(key, ", ", [&](const key_column& c, std::size_t) { return collated(c, of, alias); });
+    const std::string values =
+        listed(key, ", ", [&](const key_column& c, std::size_t at) { return parameter(c, first + at); });
+    if (key.columns.size() == 1) {
+        return fmt::format("{} {} {}", columns, op, values);
+    }
+    return fmt::format("ROW({}) {} ROW({})", columns, op, values);
+}
+
+/// The same spelled out, with a leading condition on the first column that the index can use:
+/// `a >= $1 AND (a > $1 OR (a = $1 AND b < $2))`. `strict` leaves the bound itself out.
+std::string expanded_comparison(const key& key, bool after, side of, const std::string& alias, std::size_t first) {
+    std::string inner;
+    for (std::size_t at = key.columns.size(); at-- > 0;) {
+        const key_column& column = key.columns[at];
+        const std::string left = collated(column, of, alias);
+        const std::string right = parameter(column, first + at);
+        const bool last = at + 1 == key.columns.size();
+        // "after" leaves the bound itself out, "up to" takes it in: only the last column tells them apart.
+        const std::string& op =
+            after ? after_operator(column) : (last ? up_to_operator(column) : before_operator(column));
+        const std::string beyond = fmt::format("{} {} {}", left, op, right);
+        inner = last ? beyond : fmt::format("{} OR ({} {} {} AND ({}))", beyond, left, column.equal, right, inner);
+    }
+    const key_column& leading = key.columns[0];
+    const std::string& coarse = after ? from_operator(leading) : up_to_operator(leading);
+    return fmt::format("{} {} {} AND ({})", collated(leading, of, alias), coarse, parameter(leading, first), inner);
+}
+
+std::string comparison(const key& key, bool after, side of, const std::string& alias, std::size_t first) {
+    if (is_uniform(key)) {
+        const key_column& column = key.columns[0];
+        return row_comparison(key, after ? after_operator(column) : up_to_operator(column), of, alias, first);
+    }
+    return expanded_comparison(key, after, of, alias, first);
+}
+
+}  // namespace
+
+bound_sql range_predicate(const key& key, const key_range& range, side of, const std::string& alias) {
+    bound_sql out;
+    const auto add = [&](const bound& limit, bool after) {
+        if (!limit) {
+            return;
+        }
+        out.sql += out.sql.empty() ? " WHERE " : " AND ";
+        out.sql += comparison(key, after, of, alias, out.values.size() + 1);
+        out.values.insert(out.values.end(), limit->begin(), limit->end());
+    };
+    add(range.lower, true);
+    add(range.upper, false);
+    return out;
+}
+
+std::string order_by(const key& key, const std::string& alias) {
+    return listed(key, ", ", [&](const key_column& column, std::size_t) {
+        return fmt::format("{} USING {}", collated(column, side::source, alias),
+                           column.descending ? column.greater : column.less);
+    });
+}
+
+std::string source_columns(const key& key, const std::string& alias) {
+    return listed(key, ", ", [&](const key_column& column, std::size_t) {
+        return alias + "." + quote_identifier(column.source_name);
+    });
+}
+
+std::string log_columns(const key& key) {
+    return listed(key, ", ", [](const key_column&, std::size_t at) { return fmt::format("k{}", at + 1); });
+}
+
+std::string log_column_definitions(const key& key) {
+    return listed(key, ", ", [](const key_column& column, std::size_t at) {
+        return fmt::format("k{} {}{}", at + 1, column.type, collate(column));
+    });
+}
+
+std::string source_equals_log(const key& key, const std::string& source_alias, const std::string& log_alias) {
+    return listed(key, " AND ", [&](const key_column& column, std::size_t at) {
+        return fmt::format("{} {} {}.k{}", collated(column, side::source, source_alias), column.equal, log_alias,
+                           at + 1);
+    });
+}
+
+std::string shadow_equals(const key& key, const std::string& shadow_alias, const std::string& keys_alias) {
+    return listed(key, " AND ", [&](const key_column& column, std::size_t at) {
+        // The key's collation carries over with the type; a converted key has that of its new type.
+        const std::string collation = column.type == column.shadow_type ? collate(column) : std::string();
+        return fmt::format("{}.{}{} {} {}.x{}", shadow_alias, quote_identifier(column.shadow_name), collation,
+                           column.shadow_equal, keys_alias, at + 1);
+    });
+}
+
+std::string shadow_keys(const key& key) {
+    return listed(key, ", ", [](const key_column& column, std::size_t at) {
+        if (column.type == column.shadow_type) {
+            return fmt::format("{} AS x{}", column.to_shadow, at + 1);
+        }
+        return fmt::format("({})::{} AS x{}", column.to_shadow, column.shadow_type, at + 1);
+    });
+}
+
+std::string log_as_source(const key& key, const std::string& log_alias) {
+    return listed(key, ", ", [&](const key_column& column, std::size_t at) {
+        return fmt::format("{}.k{} AS {}", log_alias, at + 1, quote_identifier(column.source_name));
+    });
+}
+
+std::string order_by_stored(const key& key, const std::string& array) {
+    return listed(key, ", ", [&](const key_column& column, std::size_t at) {
+        return fmt::format("CAST({}[{}] AS {}){} USING {}", array, at + 1, column.type, collate(column),
+                           column.descending ? column.greater : column.less);
+    });
+}
+
+}  // namespace pgeist::walk

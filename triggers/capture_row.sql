@@ -1,0 +1,5 @@
+-- Capture by row triggers, where statement triggers would not fire for every change: partitions and inheritance children
+-- written through their parent, and targets of a logical replication subscription. Placeholders as in capture_statement.sql.
+CREATE TRIGGER @prefix@_insert AFTER INSERT ON @table@ FOR EACH ROW EXECUTE FUNCTION @job@.capture_new_key();
+CREATE TRIGGER @prefix@_update AFTER UPDATE ON @table@ FOR EACH ROW EXECUTE FUNCTION @job@.capture_new_key();
+CREATE TRIGGER @prefix@_delete AFTER DELETE ON @table@ FOR EACH ROW EXECUTE FUNCTION @job@.capture_old_key();

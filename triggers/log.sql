@@ -1,0 +1,14 @@
+-- The change log of one job and the tables beside it. Their names begin with pgeist_ because the shadow, which may be called
+-- "log", lives in the same schema.
+-- @job@ the job's schema; @key_columns@ "k1 type COLLATE …, k2 …": the key's types and collations, so that keys that are
+-- equal without being the same bytes coalesce as the key's index sees them.
+--
+-- The log only ever gets INSERTs from the application's transactions; it has no index and no constraint, so that nothing in
+-- it can make the application wait or fail. Autovacuum stays away: replay reads the log by block ranges and empties it.
+CREATE TABLE @job@.pgeist_log (@key_columns@) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+
+-- One row for each TRUNCATE of the source.
+CREATE TABLE @job@.pgeist_truncations (at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
+
+-- Keys that verification has to look at again: pending in the log when they were compared, or repaired since.
+CREATE TABLE @job@.pgeist_recheck (@key_columns@, repaired boolean NOT NULL);
