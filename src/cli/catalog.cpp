@@ -1,0 +1,100 @@
+#include <algorithm>
+
+#include "cli/catalog.hpp"
+
+namespace pgeist::cli {
+
+namespace {
+
+using enum group;
+using groups = std::vector<group>;
+
+const groups all_of_run{connection, change, copy, throttle, group::verify, group::swap, after, output, safety, general};
+const groups the_usual{connection, output, general};
+constexpr bool not_yet = false;
+
+const std::vector<command_info> commands{
+    {command::plan,
+     "plan",
+     "CHANGE",
+     "show what would be done, how, and under which locks; changes nothing",
+     all_of_run,
+     {}},
+    {command::run, "run", "CHANGE", "change the table", all_of_run, {}},
+    {command::status,
+     "status",
+     "[JOB]",
+     "show all jobs, or one in detail",
+     the_usual,
+     {"watch"},
+     job_argument::optional},
+    {command::resume, "resume", "JOB", "go on with an interrupted job", the_usual, {}, job_argument::required},
+    {command::pause, "pause", "JOB", "let a running job rest", the_usual, {}, job_argument::required},
+    {command::proceed, "continue", "JOB", "let a paused job go on", the_usual, {}, job_argument::required},
+    {command::swap,
+     "swap",
+     "JOB",
+     "let a job swap that was told to postpone it",
+     the_usual,
+     {},
+     job_argument::required},
+    {command::cancel, "cancel", "JOB", "end a running job", the_usual, {}, job_argument::required},
+    {command::set, "set", "JOB NAME=VALUE…", "change options of a running job", the_usual, {}, job_argument::required},
+    {command::verify, "verify", "JOB", "compare both tables again", the_usual, {}, job_argument::required, not_yet},
+    {command::revert, "revert", "JOB", "swap the old table back", the_usual, {}, job_argument::required, not_yet},
+    {command::cleanup,
+     "cleanup",
+     "JOB|--all",
+     "remove what a job left: shadow, log, triggers, old table",
+     the_usual,
+     {"all", "yes"},
+     job_argument::required_or_all},
+};
+
+/// Levenshtein's distance.
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+        row[j] = j;
+    }
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+        }
+    }
+    return row[b.size()];
+}
+
+}  // namespace
+
+bool command_info::takes(const option_info& option) const {
+    return std::find(groups.begin(), groups.end(), option.place) != groups.end() ||
+           std::find(extras.begin(), extras.end(), option.name) != extras.end();
+}
+
+std::span<const command_info> command_catalog() { return commands; }
+
+const command_info* find_command(std::string_view name) {
+    const auto found =
+        std::find_if(commands.begin(), commands.end(), [&](const command_info& each) { return each.name == name; });
+    return found == commands.end() ? nullptr : &*found;
+}
+
+std::string nearest(std::string_view name, const std::vector<std::string>& names) {
+    std::string best;
+    std::size_t least = name.size() / 3 + 1;  // one slip in three letters, and one more
+    for (const std::string& each : names) {
+        const std::size_t far = distance(name, each);
+        if (far <= least && (far < least || best.empty())) {
+            best = each;
+            least = far;
+        }
+    }
+    return best;
+}
+
+}  // namespace pgeist::cli

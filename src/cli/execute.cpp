@@ -1,0 +1,174 @@
+#include "cli/execute.hpp"
+
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <fmt/format.h>
+
+#include "cli/failure.hpp"
+#include "cli/question.hpp"
+#include "cli/signals.hpp"
+#include "cli/status_command.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/report/make_observer.hpp"
+#include "pgeist/run/commands.hpp"
+
+namespace pgeist::cli {
+
+namespace {
+
+namespace asio = boost::asio;
+
+/// What a command does, as a coroutine, and what it leaves to be told at the end.
+struct session {
+    session(const invocation& what, console& where, report::observer& to) : asked(what), io(where), observer(to) {}
+
+    const invocation& asked;
+    console& io;
+    report::observer& observer;
+    std::string message;   ///< of the closing outcome
+    bool tell_end = true;  ///< false: the output is already complete
+};
+
+bool is_json(const session& now) { return now.asked.format == report::output_format::json; }
+
+awaitable<exit_code> plan(session& now) {
+    const auto planned = co_await run::make_plan(now.asked.connection, now.asked.change, now.asked.settings);
+    now.tell_end = false;
+    if (is_json(now)) {
+        now.io.out.write(planned.json + "\n");
+        co_return planned.code;
+    }
+    const bool refused = planned.code != exit_code::done;
+    if (!now.asked.how_much.quiet || refused) {
+        report::sink& to = now.asked.how_much.quiet ? now.io.err : now.io.out;
+        to.write(planned.text);
+    }
+    if (now.asked.how_much.verbose) {
+        now.io.out.write(planned.sql);
+    }
+    co_return planned.code;
+}
+
+/// Tells a running job what to do.
+awaitable<exit_code> steer(session& now, std::string action, std::string done) {
+    const std::int64_t job = *now.asked.job;
+    co_await run::send_control(now.asked.connection, job, std::move(action), now.asked.values);
+    now.message = fmt::format("job {}: {}", job, done);
+    co_return exit_code::done;
+}
+
+/// Whether the user, if there is one, agrees to lose the old tables that the clean-up would drop.
+awaitable<bool> agreed(session& now) {
+    if (now.asked.yes || !can_ask()) {
+        co_return true;
+    }
+    const auto jobs = co_await run::list_jobs(now.asked.connection, now.asked.job);
+    std::string tables;
+    for (const job::status& each : jobs) {
+        if (!each.old_table.empty() && !each.pid_alive) {
+            tables += (tables.empty() ? "" : ", ") + each.old_table;
+        }
+    }
+    co_return tables.empty() || ask(fmt::format("This drops the old table kept as {}. Go on?", tables));
+}
+
+awaitable<exit_code> clean_up(session& now) {
+    const bool go_on = co_await agreed(now);
+    if (!go_on) {
+        throw cancelled();
+    }
+    const exit_code code = co_await run::cleanup(now.asked.connection, now.asked.job, now.observer);
+    co_return code;
+}
+
+awaitable<exit_code> dispatch(session& now) {
+    const invocation& asked = now.asked;
+    switch (asked.what) {
+        case command::plan:
+            return plan(now);
+        case command::run:
+            return run::start(asked.connection, asked.change, asked.settings, now.observer);
+        case command::resume:
+            return run::resume(asked.connection, *asked.job, now.observer);
+        case command::cleanup:
+            return clean_up(now);
+        case command::status:
+            now.tell_end = false;
+            return show_status(asked, now.io);
+        case command::pause:
+            return steer(now, "pause", "paused");
+        case command::proceed:
+            return steer(now, "continue", "goes on");
+        case command::swap:
+            return steer(now, "swap", "may swap");
+        case command::cancel:
+            return steer(now, "cancel", "is being cancelled");
+        case command::set:
+            return steer(now, "set", "set");
+        default:
+            throw usage_error("this command cannot be run");
+    }
+}
+
+/// Runs the command on its own io_context; a signal cancels it.
+exit_code run_to_end(session& now) {
+    asio::cancellation_signal cancel;  // outlives everything on the io_context
+    asio::io_context io(1);
+    const signal_watch signals(io, [&] { cancel.emit(asio::cancellation_type::terminal); });
+    std::exception_ptr failure;
+    exit_code code = exit_code::failed;
+    auto on_end = [&](std::exception_ptr problem, exit_code result) {
+        failure = std::move(problem);
+        code = result;
+        io.stop();  // only the wait for signals is left
+    };
+    asio::co_spawn(io, dispatch(now), asio::bind_cancellation_slot(cancel.slot(), std::move(on_end)));
+    io.run();
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+    return code;
+}
+
+report::output_choice choice_of(const invocation& asked, const console& io) {
+    report::output_choice choice;
+    choice.format = asked.format;
+    choice.progress = asked.progress;
+    choice.how_much = asked.how_much;
+    choice.screen = io.screen;
+    return choice;
+}
+
+/// The commands that do not run a job have no phases to show: quiet but for their closing message.
+bool runs_a_job(command what) { return what == command::run || what == command::resume || what == command::cleanup; }
+
+}  // namespace
+
+exit_code execute(const invocation& asked, console& io) {
+    auto choice = choice_of(asked, io);
+    if (!runs_a_job(asked.what) && choice.format == report::output_format::human) {
+        choice.progress = report::progress_mode::off;
+    }
+    const auto observer = report::make_observer(choice, io.out, io.err);
+    session now(asked, io, *observer);
+    report::outcome outcome;
+    try {
+        outcome.code = run_to_end(now);
+        outcome.message = now.message;
+    } catch (...) {
+        outcome = outcome_of(std::current_exception());
+        now.tell_end = true;
+    }
+    if (now.tell_end) {
+        observer->finished(outcome);
+    }
+    return outcome.code;
+}
+
+}  // namespace pgeist::cli

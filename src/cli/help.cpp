@@ -1,0 +1,147 @@
+#include "cli/help.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "pgeist/report/outcome_text.hpp"
+#include "pgeist/report/text.hpp"
+#include "pgeist/run/options.hpp"
+
+namespace pgeist::cli {
+
+namespace {
+
+constexpr std::size_t page_columns = 100;
+constexpr std::size_t option_columns = 34;
+constexpr std::size_t command_columns = 26;
+
+constexpr std::pair<group, std::string_view> headings[] = {
+    {group::connection, "Connection (as psql; PG* variables, service and password files work too)"},
+    {group::change, "Change (--table, and one of --alter, --file, --repack)"},
+    {group::command, "Options"},
+    {group::copy, "Copy"},
+    {group::throttle, "Throttle"},
+    {group::verify, "Verify"},
+    {group::swap, "Swap"},
+    {group::after, "After the swap"},
+    {group::output, "Output"},
+    {group::safety, "Safety"},
+    {group::general, "General"},
+};
+
+constexpr std::string_view more = R"(
+Every option can come from the environment (PGEIST_ and its name: PGEIST_LOCK_TIMEOUT=100ms) or from a
+--config file; the command line wins over the environment, the environment over the file. Times take a
+unit (200ms, 5s, 10min), sizes too (64MB). What has "off" as its default can be turned off by it.
+)";
+
+/// `text` in lines that begin at column `indent` and end before the page does.
+std::string wrapped(std::string_view text, std::size_t indent) {
+    std::string out;
+    std::size_t column = indent;
+    std::size_t from = 0;
+    while (from < text.size()) {
+        const std::size_t end = std::min(text.find(' ', from), text.size());
+        const std::string_view word = text.substr(from, end - from);
+        const std::size_t width = report::columns_of(word);
+        if (column > indent && column + 1 + width > page_columns) {
+            out += "\n" + std::string(indent, ' ');
+            column = indent;
+        }
+        out += (column > indent ? " " : "") + std::string(word);
+        column += width + (column > indent ? 1 : 0);
+        from = end + 1;
+    }
+    return out;
+}
+
+/// One line of a list: what it is on the left, what it means on the right.
+std::string entry(const std::string& left, std::string_view right, std::size_t columns) {
+    const bool too_long = report::columns_of(left) + 2 > columns;
+    return too_long ? left + "\n" + std::string(columns, ' ') + wrapped(right, columns) + "\n"
+                    : report::padded(left, columns) + wrapped(right, columns) + "\n";
+}
+
+std::string entry_of(const option_info& option) {
+    std::string left = option.letter == 0 ? "      " : fmt::format("  -{}, ", option.letter);
+    left += "--" + std::string(option.name) + (option.is_switch() ? "" : " " + std::string(option.value));
+    std::string right(option.help);
+    if (option.repeatable && option.name != "max-lag") {
+        right += "; repeatable";
+    }
+    if (!option.fallback.empty()) {
+        right += fmt::format(" (default: {})", option.fallback);
+    }
+    if (!option.available) {
+        right += " (not available in this version)";
+    }
+    return entry(left, right, option_columns);
+}
+
+/// Options that a command takes by themselves stand first.
+group place_in(const command_info& info, const option_info& option) {
+    const bool by_itself = std::find(info.extras.begin(), info.extras.end(), option.name) != info.extras.end();
+    return by_itself ? group::command : option.place;
+}
+
+std::string exit_codes() {
+    std::string text = "\nExit codes:\n";
+    for (int code = 0; code <= static_cast<int>(exit_code::connection_lost); ++code) {
+        text += entry(fmt::format("  {}", code), report::meaning(static_cast<exit_code>(code)), 6);
+    }
+    return text;
+}
+
+std::string steerable_names() {
+    std::string names;
+    for (const run::option& each : run::options()) {
+        if (each.steerable) {
+            names += (names.empty() ? "" : ", ") + std::string(each.name);
+        }
+    }
+    return names;
+}
+
+}  // namespace
+
+std::string overview() {
+    std::string text =
+        "pgeist changes a PostgreSQL table while the application keeps reading and writing it.\n\n"
+        "Usage: pgeist COMMAND CONNECTION …\n\nCommands:\n";
+    for (const command_info& info : command_catalog()) {
+        const std::string_view note = info.available ? "" : " (not available in this version)";
+        text += entry(fmt::format("  {} {}", info.name, info.arguments), std::string(info.summary) + std::string(note),
+                      command_columns);
+    }
+    text += entry("  COMMAND --help", "the options of a command", command_columns);
+    text += entry("  --help, --version", "this text; the version", command_columns);
+    text += "\nConnection, as psql:\n";
+    for (const option_info& option : option_catalog()) {
+        text += option.place == group::connection ? entry_of(option) : "";
+    }
+    text +=
+        "\nChange: --table NAME, with --alter CLAUSES, --file FILE or --repack. For example:\n"
+        "  pgeist run -d shop --table orders --alter \"ALTER COLUMN id TYPE bigint\"\n";
+    return text + std::string(more) + exit_codes();
+}
+
+std::string help_of(const command_info& info) {
+    std::string text = fmt::format("Usage: pgeist {} CONNECTION {}\n\n{}{}\n", info.name, info.arguments, info.summary,
+                                   info.available ? "" : " (not available in this version)");
+    if (info.id == command::set) {
+        text += "\n" + wrapped("What can be set: " + steerable_names() + ".", 0) + "\n";
+    }
+    for (const auto& [place, heading] : headings) {
+        std::string entries;
+        for (const option_info& option : option_catalog()) {
+            entries += info.takes(option) && place_in(info, option) == place ? entry_of(option) : "";
+        }
+        text += entries.empty() ? "" : fmt::format("\n{}:\n{}", heading, entries);
+    }
+    return text + std::string(more) + exit_codes();
+}
+
+}  // namespace pgeist::cli

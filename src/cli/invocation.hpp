@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/catalog.hpp"
+#include "cli/given.hpp"
+#include "pgeist/pg/connect_options.hpp"
+#include "pgeist/plan/change_request.hpp"
+#include "pgeist/report/make_observer.hpp"
+#include "pgeist/run/commands.hpp"
+#include "pgeist/run/settings.hpp"
+
+namespace pgeist::cli {
+
+/// A command line, understood: what to do, and with what. Parts that the command does not take stay as they are made.
+struct invocation {
+    command what = command::help;
+    std::string text;  ///< what help and version print
+
+    pg::connect_options connection;
+    plan::change_request change;
+    run::settings settings;
+
+    std::optional<std::int64_t> job;
+    bool all = false;          ///< cleanup --all
+    bool watch = false;        ///< status --watch
+    bool yes = false;          ///< ask no questions
+    run::named_values values;  ///< of `pgeist set`
+
+    report::output_format format = report::output_format::human;
+    report::progress_mode progress = report::progress_mode::automatic;
+    report::verbosity how_much;
+};
+
+/// Understands a command line, without the program's name. Reads the environment through `lookup`, and the files that
+/// are named; nothing else.
+/// @throws usage_error saying what is wrong and what is allowed
+[[nodiscard]] invocation parse(const std::vector<std::string>& arguments, const environment& lookup);
+
+/// Whether JSON is asked for, as far as that can be told of a command line that may be wrong.
+[[nodiscard]] bool wants_json(const std::vector<std::string>& arguments, const environment& lookup);
+
+}  // namespace pgeist::cli

@@ -1,0 +1,64 @@
+#include <clocale>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include "cli/console.hpp"
+#include "cli/execute.hpp"
+#include "cli/failure.hpp"
+#include "cli/help.hpp"
+#include "cli/invocation.hpp"
+
+namespace {
+
+using namespace pgeist;
+
+std::optional<std::string> environment_variable(const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+}
+
+/// Tells what is wrong with the command line: to people always, to programs if they asked for JSON.
+int refuse(const report::outcome& outcome, bool json, cli::console& io) {
+    report::output_choice choice;
+    if (json) {
+        choice.format = report::output_format::json;
+        report::make_observer(choice, io.out, io.err)->finished(outcome);
+    }
+    choice.format = report::output_format::human;
+    choice.how_much.quiet = true;
+    report::make_observer(choice, io.out, io.err)->finished(outcome);
+    return static_cast<int>(outcome.code);
+}
+
+int start(const std::vector<std::string>& arguments, cli::console& io) {
+    if (arguments.empty()) {
+        io.err.write(cli::overview());
+        return static_cast<int>(exit_code::usage);
+    }
+    cli::invocation asked;
+    try {
+        asked = cli::parse(arguments, environment_variable);
+    } catch (...) {
+        return refuse(cli::outcome_of(std::current_exception()), cli::wants_json(arguments, environment_variable), io);
+    }
+    if (asked.what == cli::command::help || asked.what == cli::command::version) {
+        io.out.write(asked.text);
+        return static_cast<int>(exit_code::done);
+    }
+    return static_cast<int>(cli::execute(asked, io));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::setlocale(LC_CTYPE, "");
+    const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    cli::console io{report::fd_sink(STDOUT_FILENO), report::fd_sink(STDERR_FILENO),
+                    cli::probe_terminal(STDOUT_FILENO, environment_variable)};
+    return start(arguments, io);
+}

@@ -1,0 +1,95 @@
+#include <algorithm>
+#include <vector>
+
+#include "cli/catalog.hpp"
+#include "pgeist/run/options.hpp"
+
+namespace pgeist::cli {
+
+namespace {
+
+group group_of(run::option_group place) {
+    switch (place) {
+        case run::option_group::copy:
+            return group::copy;
+        case run::option_group::throttle:
+            return group::throttle;
+        case run::option_group::verify:
+            return group::verify;
+        case run::option_group::swap:
+            return group::swap;
+        case run::option_group::after:
+            return group::after;
+        case run::option_group::safety:
+            break;
+    }
+    return group::safety;
+}
+
+constexpr bool repeatable = true;
+constexpr bool once = false;
+constexpr bool not_yet = false;
+
+/// The options that have no place in run::settings.
+const option_info own[] = {
+    {"host", 'h', "HOST", "", "server's host, or the directory of its socket", group::connection},
+    {"port", 'p', "PORT", "", "server's port", group::connection},
+    {"username", 'U', "ROLE", "", "role to connect as", group::connection},
+    {"dbname", 'd', "DATABASE", "", "database, connection string or URI", group::connection},
+
+    {"table", 0, "[SCHEMA.]NAME", "", "the table, written as in SQL", group::change},
+    {"alter", 0, "CLAUSES", "", "clauses of an ALTER TABLE, or a whole statement; several are run in order",
+     group::change, repeatable},
+    {"file", 0, "FILE", "", "ALTER TABLE statements for the table; - is standard input", group::change},
+    {"repack", 0, "", "", "the same schema, rebuilt without bloat", group::change},
+    {"set", 0, "COLUMN=EXPRESSION", "", "a column's value for existing rows, over the columns of the old row",
+     group::change, repeatable},
+
+    {"key", 0, "INDEX", "the primary key", "the unique index by which the table is walked", group::copy},
+
+    {"revertible", 0, "", "", "keep the old table in sync after the swap", group::after, once, not_yet},
+
+    {"output", 0, "human|json", "human", "for people, or one JSON object a line", group::output},
+    {"report", 0, "FILE.html", "", "write a report", group::output, once, not_yet},
+    {"progress", 0, "auto|tty|plain|off", "auto", "a live line, plain lines, or none", group::output},
+    {"quiet", 0, "", "", "warnings and errors only", group::output},
+    {"verbose", 0, "", "", "locks, details, the SQL of a plan", group::output},
+
+    {"dry-run", 0, "", "", "only show what would be done, as `pgeist plan`", group::safety},
+    {"yes", 0, "", "", "ask no questions; they are asked only on a terminal", group::safety},
+
+    {"all", 0, "", "", "clean up after every job that is not running", group::command},
+    {"watch", 0, "", "", "follow it live", group::command},
+
+    {"config", 0, "FILE", "", "read options from a file, one `name = value` a line", group::general},
+    {"help", 0, "", "", "this text", group::general},
+    {"version", 0, "", "", "the version", group::general},
+};
+
+std::vector<option_info> all_options() {
+    std::vector<option_info> all;
+    for (const run::option& each : run::options()) {
+        option_info option{each.name, 0, each.value, each.fallback, each.help, group_of(each.group)};
+        option.repeatable = each.repeatable;
+        all.push_back(option);
+    }
+    all.insert(all.end(), std::begin(own), std::end(own));
+    std::stable_sort(all.begin(), all.end(),
+                     [](const option_info& a, const option_info& b) { return a.place < b.place; });
+    return all;
+}
+
+}  // namespace
+
+std::span<const option_info> option_catalog() {
+    static const std::vector<option_info> all = all_options();
+    return all;
+}
+
+const option_info* find_option(std::string_view name) {
+    const auto all = option_catalog();
+    const auto found = std::find_if(all.begin(), all.end(), [&](const option_info& each) { return each.name == name; });
+    return found == all.end() ? nullptr : &*found;
+}
+
+}  // namespace pgeist::cli

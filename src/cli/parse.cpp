@@ -1,0 +1,290 @@
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "cli/help.hpp"
+#include "cli/invocation.hpp"
+#include "cli/sql_statements.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/run/options.hpp"
+
+namespace pgeist::cli {
+
+namespace {
+
+/// Calls `read`; a usage error says which option it is about.
+template <class Read>
+void about(const std::string& origin, Read&& read) {
+    try {
+        read();
+    } catch (const usage_error& problem) {
+        throw usage_error(fmt::format("{}: {}", origin, problem.what()), problem.hint());
+    }
+}
+
+std::int64_t read_job(const std::string& word) {
+    const bool digits = !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits || word.size() > 18 || std::stoll(word) == 0) {
+        throw usage_error(fmt::format("\"{}\" is not a job", word), "jobs are numbers; `pgeist status` lists them");
+    }
+    return std::stoll(word);
+}
+
+std::string read_file(const std::string& name) {
+    std::ostringstream text;
+    if (name == "-") {
+        text << std::cin.rdbuf();
+        return text.str();
+    }
+    std::ifstream stream(name);
+    if (stream) {
+        text << stream.rdbuf();
+    }
+    if (!stream || stream.bad()) {
+        throw usage_error(fmt::format("file {} cannot be read", name));
+    }
+    return text.str();
+}
+
+void read_connection(const given& options, const environment& lookup, pg::connect_options& into) {
+    // In psql's order: what stands in a connection string given as -d wins.
+    const std::pair<const char*, const char*> names[] = {
+        {"host", "host"}, {"port", "port"}, {"username", "user"}, {"dbname", "dbname"}};
+    for (const auto& [option, keyword] : names) {
+        if (const auto value = options.value(option)) {
+            into.set(keyword, *value);
+        }
+    }
+    // libpq does not apply it to connections that are made without blocking.
+    if (const auto seconds = lookup("PGCONNECT_TIMEOUT"); seconds && seconds->size() < 7) {
+        const long timeout = std::strtol(seconds->c_str(), nullptr, 10);
+        if (timeout > 0) {
+            into.connect_timeout(std::chrono::seconds(timeout));
+        }
+    }
+}
+
+void check_set(const std::string& text) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || text.find_first_not_of(' ') == equals ||
+        text.find_first_not_of(' ', equals + 1) == std::string::npos) {
+        throw usage_error(fmt::format("\"{}\" sets nothing", text), "write COLUMN = EXPRESSION");
+    }
+}
+
+void read_change(const given& options, plan::change_request& into) {
+    const auto table = options.value("table");
+    if (!table) {
+        throw usage_error("--table is missing", "name the table: --table [SCHEMA.]NAME");
+    }
+    about(options.find("table")->origin, [&] { into.table = parse_qualified_name(*table); });
+    into.alters = options.values("alter");
+    if (const auto file = options.value("file")) {
+        about(options.find("file")->origin, [&] { into.alters = split_statements(read_file(*file)); });
+        if (into.alters.empty()) {
+            throw usage_error(fmt::format("there is no statement in {}", *file));
+        }
+    }
+    into.repack = options.is_on("repack");
+    into.key_index = options.value("key");
+    for (const std::string& text : options.values("set")) {
+        about(options.find("set")->origin, [&] { check_set(text); });
+        into.sets.push_back(text);
+    }
+    const bool blank = std::any_of(into.alters.begin(), into.alters.end(), [](const std::string& each) {
+        return each.find_first_not_of(" \t\n") == std::string::npos;
+    });
+    if (blank) {
+        throw usage_error(options.find("alter")->origin + " is empty");
+    }
+    if (into.alters.empty() && !into.repack) {
+        throw usage_error("there is nothing to change", "give --alter, --file or --repack");
+    }
+}
+
+void read_settings(const given& options, run::settings& into) {
+    for (const run::option& option : run::options()) {
+        if (const given_option* found = options.find(option.name)) {
+            for (const std::string& value : found->values) {
+                about(found->origin, [&] { option.apply(into, value); });
+            }
+        }
+    }
+}
+
+void read_output(const given& options, invocation& into) {
+    const std::string format = options.value("output").value_or("human");
+    if (format != "human" && format != "json") {
+        throw usage_error(fmt::format("{}: \"{}\" is not known", options.find("output")->origin, format),
+                          "use human or json");
+    }
+    into.format = format == "json" ? report::output_format::json : report::output_format::human;
+
+    using mode = report::progress_mode;
+    const std::pair<std::string_view, mode> modes[] = {
+        {"auto", mode::automatic}, {"tty", mode::tty}, {"plain", mode::plain}, {"off", mode::off}};
+    const std::string progress = options.value("progress").value_or("auto");
+    const auto found =
+        std::find_if(std::begin(modes), std::end(modes), [&](const auto& each) { return each.first == progress; });
+    if (found == std::end(modes)) {
+        throw usage_error(fmt::format("{}: \"{}\" is not known", options.find("progress")->origin, progress),
+                          "use auto, tty, plain or off");
+    }
+    into.progress = found->second;
+    into.how_much.quiet = options.is_on("quiet");
+    into.how_much.verbose = options.is_on("verbose");
+}
+
+/// NAME=VALUE… of `pgeist set`: the names and values are tried here, where a mistake can still be told.
+run::named_values read_values(const std::vector<std::string>& words) {
+    run::named_values values;
+    run::settings trial;
+    for (const std::string& word : words) {
+        const auto equals = word.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw usage_error(fmt::format("\"{}\" sets nothing", word), "write NAME=VALUE, for example workers=4");
+        }
+        std::string name = word.substr(0, equals);
+        std::string value = word.substr(equals + 1);
+        about(name, [&] { run::apply_steering(trial, name, value); });
+        values.emplace_back(std::move(name), std::move(value));
+    }
+    if (values.empty()) {
+        throw usage_error("there is nothing to set", "write NAME=VALUE, for example workers=4");
+    }
+    return values;
+}
+
+/// The words after the command: a job, and what `set` sets.
+void read_words(const command_info& info, std::vector<std::string> words, const given& options, invocation& into) {
+    into.all = options.is_on("all");
+    if (info.job == job_argument::none || into.all) {
+        if (!words.empty()) {
+            throw usage_error(fmt::format("{} is too much", words.front()),
+                              fmt::format("usage: pgeist {} CONNECTION {}", info.name, info.arguments));
+        }
+        return;
+    }
+    if (words.empty()) {
+        if (info.job != job_argument::optional) {
+            throw usage_error(fmt::format("pgeist {} needs a job", info.name),
+                              info.job == job_argument::required_or_all
+                                  ? "give its number, which `pgeist status` lists, or --all"
+                                  : "give its number, which `pgeist status` lists");
+        }
+        return;
+    }
+    into.job = read_job(words.front());
+    words.erase(words.begin());
+    if (info.id == command::set) {
+        into.values = read_values(words);
+    } else if (!words.empty()) {
+        throw usage_error(fmt::format("{} is too much", words.front()),
+                          fmt::format("usage: pgeist {} CONNECTION {}", info.name, info.arguments));
+    }
+}
+
+usage_error not_available(const std::string& what) {
+    return usage_error(what + " is not available in this version", "pgeist " PGEIST_VERSION " does not have it yet");
+}
+
+/// The command line's options must be this command's own. (Those of the environment and of files are left aside.)
+void check_taken(const command_info& info, const split_arguments& split) {
+    for (const auto& [name, option] : split.options) {
+        if (!info.takes(*find_option(name))) {
+            throw usage_error(fmt::format("pgeist {} has no option {}", info.name, option.origin),
+                              fmt::format("`pgeist {} --help` lists its options", info.name));
+        }
+    }
+}
+
+given gather(const command_info& info, split_arguments split, const environment& lookup) {
+    given options;
+    options.add(std::move(split.options));
+    options.add(read_environment(lookup, info));
+    if (const auto file = options.value("config")) {
+        options.add(read_config(*file, info));
+    }
+    for (const option_info& option : option_catalog()) {
+        if (const given_option* found = options.find(option.name); found != nullptr && !option.available) {
+            if (!option.is_switch() || options.is_on(option.name)) {
+                throw not_available(found->origin);
+            }
+        }
+    }
+    return options;
+}
+
+const command_info& command_of(const std::vector<std::string>& words) {
+    if (words.empty()) {
+        throw usage_error("a command is missing", "`pgeist --help` lists the commands");
+    }
+    const command_info* info = find_command(words.front());
+    if (info == nullptr) {
+        std::vector<std::string> names;
+        for (const command_info& each : command_catalog()) {
+            names.emplace_back(each.name);
+        }
+        const std::string meant = nearest(words.front(), names);
+        throw usage_error("unknown command " + words.front(), meant.empty() ? "`pgeist --help` lists the commands"
+                                                                            : fmt::format("did you mean {}?", meant));
+    }
+    return *info;
+}
+
+}  // namespace
+
+invocation parse(const std::vector<std::string>& arguments, const environment& lookup) {
+    invocation made;
+    split_arguments split = cli::split(arguments);
+    if (split.options.contains("version")) {
+        made.what = command::version;
+        made.text = "pgeist " PGEIST_VERSION "\n";
+        return made;
+    }
+    const bool help = split.options.contains("help");
+    if (help && split.words.empty()) {
+        made.text = overview();
+        return made;
+    }
+    const command_info& info = command_of(split.words);
+    if (help) {
+        made.text = help_of(info);
+        return made;
+    }
+    if (!info.available) {
+        throw not_available(fmt::format("pgeist {}", info.name));
+    }
+    check_taken(info, split);
+    std::vector<std::string> words(split.words.begin() + 1, split.words.end());
+    const given options = gather(info, std::move(split), lookup);
+
+    made.what = info.id;
+    read_output(options, made);
+    read_connection(options, lookup, made.connection);
+    read_words(info, std::move(words), options, made);
+    made.watch = options.is_on("watch");
+    made.yes = options.is_on("yes");
+    if (info.id == command::run || info.id == command::plan) {
+        read_change(options, made.change);
+        read_settings(options, made.settings);
+        made.what = options.is_on("dry-run") ? command::plan : made.what;
+    }
+    return made;
+}
+
+bool wants_json(const std::vector<std::string>& arguments, const environment& lookup) {
+    for (std::size_t at = 0; at < arguments.size(); ++at) {
+        const bool next = arguments[at] == "--output" && at + 1 < arguments.size();
+        if (arguments[at].starts_with("--output=") || next) {
+            return (next ? arguments[at + 1] : arguments[at].substr(9)) == "json";
+        }
+    }
+    return lookup(variable_of("output")) == "json";
+}
+
+}  // namespace pgeist::cli

@@ -1,0 +1,63 @@
+#include "cli/status_command.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/report/status_view.hpp"
+#include "pgeist/run/commands.hpp"
+
+namespace pgeist::cli {
+
+namespace {
+
+constexpr std::chrono::milliseconds watch_interval{1000};
+
+std::string as_json(const std::vector<job::status>& jobs) {
+    std::string text;
+    for (const job::status& each : jobs) {
+        text += report::status_json(each) + "\n";
+    }
+    return text;
+}
+
+std::string as_text(const std::vector<job::status>& jobs, const invocation& asked, const report::terminal& screen) {
+    const bool in_detail = asked.job.has_value() && jobs.size() == 1;
+    return in_detail ? report::status_detail(jobs.front(), screen) : report::status_table(jobs, screen);
+}
+
+/// Puts `text` in the place of what was written last, of which there were `lines`.
+std::string in_place(const std::string& text, std::ptrdiff_t lines) {
+    std::string out = lines > 0 ? "\x1b[" + std::to_string(lines) + "A\r" : "";
+    for (const char letter : text) {
+        out += letter == '\n' ? std::string("\x1b[K\n") : std::string(1, letter);
+    }
+    return out + "\x1b[J";
+}
+
+}  // namespace
+
+awaitable<exit_code> show_status(const invocation& asked, console& io) {
+    const bool json = asked.format == report::output_format::json;
+    std::string before;
+    while (true) {
+        const auto jobs = co_await run::list_jobs(asked.connection, asked.job);
+        const std::string text = json ? as_json(jobs) : as_text(jobs, asked, io.screen);
+        const bool rewrite = asked.watch && !json && io.screen.is_tty;
+        if (rewrite) {
+            io.out.write(in_place(text, std::count(before.begin(), before.end(), '\n')), report::importance::droppable);
+        } else if (text != before) {
+            io.out.write(text);
+        }
+        before = text;
+        const bool at_rest = asked.job && std::all_of(jobs.begin(), jobs.end(), report::at_rest);
+        if (!asked.watch || at_rest) {
+            break;
+        }
+        co_await pg::sleep_for(watch_interval);
+    }
+    co_return exit_code::done;
+}
+
+}  // namespace pgeist::cli
