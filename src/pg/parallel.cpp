@@ -44,10 +44,12 @@ std::exception_ptr cause_of(const std::vector<std::size_t>& order, const std::ve
 
 }  // namespace
 
-awaitable<void> run_all(std::vector<awaitable<void>> tasks) {
-    if (tasks.empty()) {
-        co_return;
-    }
+namespace {
+
+/// Runs all tasks until `condition` of the parallel group is met, cancels the rest, waits for all. With
+/// `first_decides`, a first task that ended well makes the cancellation of the others no failure.
+template <class Condition>
+awaitable<void> run_group(std::vector<awaitable<void>> tasks, Condition condition, bool first_decides) {
     const auto executor = co_await asio::this_coro::executor;
     using operation = decltype(asio::co_spawn(executor, std::move(tasks[0]), asio::deferred));
     std::vector<operation> operations;
@@ -56,9 +58,11 @@ awaitable<void> run_all(std::vector<awaitable<void>> tasks) {
         operations.push_back(asio::co_spawn(executor, std::move(task), asio::deferred));
     }
     auto group = asio::experimental::make_parallel_group(std::move(operations));
-    const auto [order, failures] =
-        co_await group.async_wait(asio::experimental::wait_for_one_error(), asio::use_awaitable);
+    const auto [order, failures] = co_await group.async_wait(condition, asio::use_awaitable);
     std::exception_ptr cause = cause_of(order, failures);
+    if (first_decides && order[0] == 0 && !failures[0]) {
+        cause = nullptr;
+    }
     // A cancelled coroutine throws at its next co_await: from here on clean-up must be possible. (The state can only be
     // asked for and reset in place: awaiting a function for it would already throw.)
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
@@ -69,6 +73,22 @@ awaitable<void> run_all(std::vector<awaitable<void>> tasks) {
     if (cause) {
         std::rethrow_exception(cause);
     }
+}
+
+}  // namespace
+
+awaitable<void> run_all(std::vector<awaitable<void>> tasks) {
+    if (tasks.empty()) {
+        co_return;
+    }
+    const asio::experimental::wait_for_one_error condition;
+    co_await run_group(std::move(tasks), condition, false);
+}
+
+awaitable<void> run_beside(awaitable<void> main, std::vector<awaitable<void>> background) {
+    background.insert(background.begin(), std::move(main));
+    const asio::experimental::wait_for_one condition;
+    co_await run_group(std::move(background), condition, true);
 }
 
 awaitable<void> sleep_for(std::chrono::milliseconds time) {

@@ -112,8 +112,10 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
 awaitable<void> replayer::part_of_pass(int number, int count, std::int64_t blocks, std::int64_t& taken) {
     const auto session = co_await work_->pool.acquire();
     co_await prepare_replayer(*session, work_->settings);
+    std::int64_t rows_before = 0;
+    std::chrono::nanoseconds took{0};
     for (std::int64_t first = 0; first < blocks; first += blocks_per_batch) {
-        co_await work_->brake.before_batch();
+        co_await work_->brake.before_batch(rows_before, took);
         selection rows;
         rows.part.number = number;
         rows.part.count = count;
@@ -121,7 +123,10 @@ awaitable<void> replayer::part_of_pass(int number, int count, std::int64_t block
         rows.within->first = first;
         // The last batch takes what came in behind it as well.
         rows.within->last = first + blocks_per_batch >= blocks ? blocks + blocks_per_batch : first + blocks_per_batch;
+        const auto started = clock::now();
         const std::int64_t now = co_await batch(*session, rows);
+        took = clock::now() - started;
+        rows_before = now;
         taken += now;
         work_->progress.log_pending = std::max<std::int64_t>(0, work_->progress.log_pending - now);
     }

@@ -17,7 +17,8 @@ namespace {
 
 /// What everything a run opens hangs on.
 struct session_set {
-    explicit session_set(pg::connect_options options) : pool(std::move(options), "pgeist") {}
+    explicit session_set(pg::connect_options how) : options(how), pool(std::move(how), "pgeist") {}
+    pg::connect_options options;
     pg::pool pool;
     std::unique_ptr<job::hold> hold;
 };
@@ -58,7 +59,7 @@ awaitable<void> carry_out(session_set& sessions, const job::record& record, repo
     std::string message;
     bool by_command = false;
     {
-        runner work(sessions.pool, *sessions.hold, record, observer);
+        runner work(sessions.pool, sessions.options, *sessions.hold, record, observer);
         try {
             co_await work.run();
         } catch (const error& ended) {

@@ -12,19 +12,41 @@ using clock = std::chrono::steady_clock;
 constexpr auto tick = std::chrono::milliseconds(100);
 constexpr auto between_beats = std::chrono::milliseconds(500);
 
-}  // namespace
-
-awaitable<void> switchboard::before_chunk(std::int64_t, std::chrono::nanoseconds) {
-    while (asked_.paused) {
-        co_await pg::sleep_for(tick);
-    }
+throttle::work work_done(std::int64_t rows, std::chrono::nanoseconds took) {
+    throttle::work done;
+    done.rows = rows;
+    done.time = std::chrono::duration_cast<std::chrono::milliseconds>(took);
+    return done;
 }
 
-awaitable<void> switchboard::before_batch() { co_return; }
+}  // namespace
 
-awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, const bool& finished) {
+void switchboard::asked(job::control_request request) {
+    if (request.paused && !asked_.paused) {
+        gate_.pause("paused by the user");
+    } else if (!request.paused && asked_.paused) {
+        gate_.unpause();
+    }
+    asked_ = std::move(request);
+}
+
+awaitable<void> switchboard::before_chunk(std::int64_t rows, std::chrono::nanoseconds took) {
+    const throttle::work last = work_done(rows, took);
+    co_await gate_.pass(last);
+}
+
+awaitable<void> switchboard::before_batch(std::int64_t rows, std::chrono::nanoseconds took) {
+    const throttle::work last = work_done(rows, took);
+    co_await gate_.pass_replay(last);
+}
+
+awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches) {
     auto next_beat = clock::now();
-    while (!finished) {
+    while (true) {
+        work.progress.throttled = switches.gate().reason();
+        for (const std::string& warning : switches.gate().take_warnings()) {
+            work.observer.message(report::level::warning, warning);
+        }
         work.observer.progressed(work.progress);
         if (clock::now() >= next_beat) {
             job::heartbeat now;

@@ -26,19 +26,21 @@ job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<
 
 }  // namespace
 
-runner::runner(pg::pool& pool, job::hold& hold, const job::record& job, report::observer& observer)
-    : hold_(&hold),
+runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job, report::observer& observer)
+    : options_(std::move(options)),
+      hold_(&hold),
       reached_(job.reached),
+      switches_(job.settings),
       work_{pool, job.id, *job.blueprint, job.settings, observer, progress_, switches_},
       changes_(work_) {
     progress_.rows_total = job.blueprint->estimated_rows;
 }
 
 awaitable<void> runner::run() {
-    std::vector<awaitable<void>> tasks;
-    tasks.push_back(phases());
-    tasks.push_back(pulse(work_, *hold_, switches_, finished_));
-    co_await pg::run_all(std::move(tasks));
+    std::vector<awaitable<void>> background;
+    background.push_back(pulse(work_, *hold_, switches_));
+    background.push_back(switches_.gate().watch(options_));
+    co_await pg::run_beside(phases(), std::move(background));
 }
 
 awaitable<void> runner::phases() {
@@ -61,7 +63,6 @@ awaitable<void> runner::phases() {
         }
         co_await save_phase(reached_);
     }
-    finished_ = true;
 }
 
 awaitable<void> runner::do_phase(job::phase now) {

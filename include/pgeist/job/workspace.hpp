@@ -19,7 +19,7 @@ public:
     [[nodiscard]] virtual awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) = 0;
     /// To be awaited before a batch of replay: slows it, but never stops it for long, since a growing log is the
     /// greater danger.
-    [[nodiscard]] virtual awaitable<void> before_batch() = 0;
+    [[nodiscard]] virtual awaitable<void> before_batch(std::int64_t rows, std::chrono::nanoseconds took) = 0;
 };
 
 /// What every phase works with. References to objects of the runner, which outlives all phases.

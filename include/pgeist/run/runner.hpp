@@ -15,7 +15,7 @@ namespace pgeist::run {
 class runner {
 public:
     /// All references outlive the runner. `job` must have a blueprint.
-    runner(pg::pool& pool, job::hold& hold, const job::record& job, report::observer& observer);
+    runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job, report::observer& observer);
 
     /// @throws error; the job is then resumable unless the message says otherwise
     [[nodiscard]] awaitable<void> run();
@@ -35,13 +35,13 @@ private:
     [[nodiscard]] awaitable<void> wait_for_permission_to_swap();
     [[nodiscard]] awaitable<void> start_copy_again();
 
+    pg::connect_options options_;
     job::hold* hold_;
     job::phase reached_;
     switchboard switches_;
     report::progress progress_;
     job::workspace work_;
     replay::replayer changes_;
-    bool finished_ = false;
 };
 
 }  // namespace pgeist::run

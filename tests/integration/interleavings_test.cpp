@@ -1,0 +1,215 @@
+// Each interleaving of copy, replay and writers that the invariant has to survive, one test each, stepped by hand.
+
+#include "job_test.hpp"
+#include "pgeist/build/index_builder.hpp"
+#include "pgeist/copy/copier.hpp"
+#include "pgeist/lock/table_lock.hpp"
+#include "pgeist/replay/replay_sql.hpp"
+#include "pgeist/replay/replayer.hpp"
+
+namespace pgeist::test {
+namespace {
+
+class interleavings : public job_test {
+protected:
+    /// A table of 20 rows with a unique column, its job with triggers in place.
+    void start(const std::string& alter = "ALTER COLUMN id TYPE bigint") {
+        sql().execute("CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE, v text);"
+                      "INSERT INTO t SELECT i, i, 'v' || i FROM generate_series(1, 20) i");
+        prepare("t", {alter});
+        capture();
+    }
+};
+
+TEST_F(interleavings, AnUpdateCommittedAfterTheChunksSnapshotIsReplayed) {
+    start();
+    auto writer = db().connect();
+    writer.execute("BEGIN; UPDATE t SET v = 'late' WHERE id = 7");
+    copy_all();
+    writer.execute("COMMIT");
+    EXPECT_EQ(sql().scalar("SELECT v FROM " + plan().shadow().sql() + " WHERE id = 7"), "v7");
+    build();
+    EXPECT_EQ(sql().scalar("SELECT v FROM " + plan().shadow().sql() + " WHERE id = 7"), "late");
+    expect_equal();
+}
+
+TEST_F(interleavings, ARowDeletedWhileItsChunkIsCopiedStaysDead) {
+    start();
+    auto writer = db().connect();
+    writer.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; DELETE FROM t WHERE id = 7");
+    copy_all();
+    writer.execute("COMMIT");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().shadow().sql()), 20);
+    build();
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().shadow().sql()), 19);
+    expect_equal();
+}
+
+TEST_F(interleavings, ARowThatMovesFromACopiedChunkToOneNotYetCopiedIsThereOnce) {
+    start();
+    copy(walk::key_range{std::nullopt, at("10")});
+    sql().execute("UPDATE t SET id = 100 WHERE id = 5");
+    copy(walk::key_range{at("10"), std::nullopt});
+    build();
+    expect_equal();
+}
+
+TEST_F(interleavings, ARowThatMovesFromAChunkNotYetCopiedToACopiedOneIsThereOnce) {
+    start();
+    copy(walk::key_range{std::nullopt, at("10")});
+    sql().execute("UPDATE t SET id = 0 WHERE id = 15");
+    copy(walk::key_range{at("10"), std::nullopt});
+    build();
+    expect_equal();
+}
+
+TEST_F(interleavings, AKeyThatIsDeletedAndInsertedAgainInOneTransactionHasItsNewRow) {
+    start();
+    copy_all();
+    build();
+    sql().execute("BEGIN; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (3, 300, 'again'); COMMIT");
+    replay();
+    expect_equal();
+}
+
+TEST_F(interleavings, AUniqueValueThatMovedBetweenTwoChunksBlocksTheIndexUntilTheConsistentPoint) {
+    start();
+    copy(walk::key_range{std::nullopt, at("10")});
+    sql().execute("UPDATE t SET u = 1000 WHERE id = 5; UPDATE t SET u = 5 WHERE id = 15");
+    copy(walk::key_range{at("10"), std::nullopt});
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().shadow().sql() + " WHERE u = 5"), 2);
+    await(build::build_key_index(work()));
+    EXPECT_THROW(await(build::build_indexes(work())), error);
+    replay::replayer changes(work());
+    await(changes.reach_consistent_point());
+    await(build::build_indexes(work()));
+    expect_equal();
+}
+
+TEST_F(interleavings, UniqueValuesSwappedBetweenRowsAreReplayedThoughABatchCutsThemInTwo) {
+    start();
+    copy_all();
+    build();
+    // Two keys of different shares, so that a batch of one share sees only half of the swap.
+    const auto share = [&](int id) { return sql().number("SELECT (hash_record_extended(ROW(" + std::to_string(id) + "), 0) & 2147483647) % 2"); };
+    int other = 2;
+    while (share(other) == share(1)) {
+        ++other;
+    }
+    sql().execute("BEGIN; UPDATE t SET u = -1 WHERE id = 1; UPDATE t SET u = 1 WHERE id = " + std::to_string(other) +
+                  "; UPDATE t SET u = " + std::to_string(other) + " WHERE id = 1; COMMIT");
+    replay::selection half;
+    half.part.count = 2;
+    half.part.number = static_cast<int>(share(1));
+    await(session().begin(pg::isolation::repeatable_read));
+    try {
+        await(replay::apply(session(), plan(), half));
+        ADD_FAILURE() << "half of a swap must violate the unique index";
+    } catch (const pg::sql_error& failure) {
+        EXPECT_EQ(failure.sqlstate(), pg::sqlstate::unique_violation);
+    }
+    await(session().rollback());
+    replay();
+    expect_equal();
+}
+
+TEST_F(interleavings, AWriteBetweenTheStatementsOfABatchIsLeftForTheNext) {
+    start();
+    copy_all();
+    build();
+    sql().execute("UPDATE t SET v = 'first' WHERE id = 4");
+    const replay::selection all;
+    await(session().begin(pg::isolation::repeatable_read));
+    await(session().query(replay::delete_sql(plan(), all)));
+    sql().execute("UPDATE t SET v = 'second' WHERE id = 4; DELETE FROM t WHERE id = 5; INSERT INTO t VALUES (21, 21, 'new')");
+    await(session().query(replay::insert_sql(plan(), all)));
+    await(session().query(replay::forget_sql(plan(), all)));
+    await(session().commit());
+    EXPECT_EQ(sql().scalar("SELECT v FROM " + plan().shadow().sql() + " WHERE id = 4"), "first");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log"), 3);
+    replay();
+    expect_equal();
+}
+
+TEST_F(interleavings, AChangeThatCommitsInABlockAlreadyReplayedIsFoundByTheNextPass) {
+    start();
+    copy_all();
+    build();
+    auto late = db().connect();
+    late.execute("BEGIN; UPDATE t SET v = 'late' WHERE id = 1");  // its log row lies in the first block
+    sql().execute("UPDATE t SET v = v || '!' WHERE id > 1");
+    replay();
+    late.execute("COMMIT");
+    replay();
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log"), 0);
+    expect_equal();
+}
+
+TEST_F(interleavings, RolledBackChangesLeaveNoTrace) {
+    start();
+    copy_all();
+    build();
+    sql().execute("BEGIN; UPDATE t SET id = id + 100; ROLLBACK;"
+                  "BEGIN; SAVEPOINT a; DELETE FROM t; ROLLBACK TO a; UPDATE t SET v = 'kept' WHERE id = 2; COMMIT");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log"), 1);
+    replay();
+    expect_equal();
+}
+
+TEST_F(interleavings, SharesOfTheKeysAreDisjointAndComplete) {
+    start();
+    sql().execute("UPDATE t SET v = v");
+    std::int64_t rows = 0;
+    for (int number = 0; number < 3; ++number) {
+        replay::selection share;
+        share.part.number = number;
+        share.part.count = 3;
+        rows += sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log AS l" + replay::condition(plan(), share));
+    }
+    EXPECT_EQ(rows, 20);
+}
+
+TEST_F(interleavings, CaptureWaitsForWritersThatAreOpen) {
+    sql().execute("CREATE TABLE t (id int PRIMARY KEY)");
+    prepare("t", {"ADD COLUMN w int"});
+    auto writer = db().connect();
+    writer.execute("BEGIN; INSERT INTO t VALUES (1)");
+    lock::target target;
+    target.tables.push_back(plan().table);
+    target.mode = lock::mode::share_row_exclusive;
+    lock::attempt nowait;
+    EXPECT_FALSE(await(lock::try_lock(session(), target, nowait)));
+    lock::attempt shortly;
+    shortly.timeout = std::chrono::milliseconds(30);
+    EXPECT_FALSE(await(lock::try_lock(session(), target, shortly)));
+    const auto blockers = await(lock::find_blockers(session(), target, 0));
+    ASSERT_EQ(blockers.size(), 1U);
+    EXPECT_EQ(blockers[0].pid, writer.backend_pid());
+    writer.execute("COMMIT");
+    EXPECT_TRUE(await(lock::try_lock(session(), target, nowait)));
+    await(session().rollback());
+}
+
+TEST_F(interleavings, ATruncateDuringTheCopyIsNoticed) {
+    start();
+    copy(walk::key_range{std::nullopt, at("10")});
+    sql().execute("TRUNCATE t; INSERT INTO t VALUES (1, 1, 'after')");
+    replay::replayer changes(work());
+    EXPECT_THROW(await(changes.pass()), job::source_truncated);
+    EXPECT_THROW(await(changes.reach_consistent_point()), job::source_truncated);
+}
+
+TEST_F(interleavings, WritesUnderReplicaRoleAndByOtherRolesAreCaptured) {
+    start();
+    const std::string role = db().create_role("app");
+    sql().execute("GRANT SELECT, INSERT, UPDATE, DELETE ON t TO " + role);
+    copy_all();
+    sql().execute("SET session_replication_role = replica; UPDATE t SET v = 'replica' WHERE id = 1; RESET session_replication_role");
+    auto application = db().connect_as(role);
+    application.execute("UPDATE t SET v = 'app' WHERE id = 2; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (30, 30, 'x')");
+    build();
+    expect_equal();
+}
+
+}  // namespace
+}  // namespace pgeist::test

@@ -1,0 +1,82 @@
+// What is stored with a job, and who may work on it.
+
+#include "job_test.hpp"
+#include "pgeist/copy/copier.hpp"
+
+namespace pgeist::test {
+namespace {
+
+class job_store : public job_test {
+protected:
+    void SetUp() override {
+        job_test::SetUp();
+        if (IsSkipped() || HasFatalFailure()) {
+            return;
+        }
+        sql().execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, g FROM generate_series(1, 100) g");
+        prepare("t", {"ALTER COLUMN id TYPE bigint"});
+    }
+};
+
+TEST_F(job_store, ReadsBackWhatWasStored) {
+    const job::record stored = await(job::load(session(), work().job));
+    EXPECT_EQ(stored.reached, job::phase::capture);
+    ASSERT_TRUE(stored.blueprint);
+    EXPECT_EQ(plan::to_json(*stored.blueprint), plan::to_json(plan()));
+    EXPECT_EQ(stored.change.alters, std::vector<std::string>{"ALTER COLUMN id TYPE bigint"});
+}
+
+TEST_F(job_store, GivesChunksBackInKeyOrderWhateverTheirNumbersLookLikeAsText) {
+    capture();
+    copy(walk::key_range{at("9"), at("50")});
+    copy(walk::key_range{std::nullopt, at("9")});
+    const auto chunks = await(job::load_chunks(session(), work().job, "copy", plan().key));
+    EXPECT_EQ(chunks.rows, 50);
+    EXPECT_EQ(walk::gaps(chunks.ranges), (std::vector<walk::key_range>{{at("50"), std::nullopt}}));
+}
+
+TEST_F(job_store, AResumedCopyCopiesOnlyWhatIsMissing) {
+    capture();
+    copy(walk::key_range{at("20"), at("40")});
+    copy(walk::key_range{std::nullopt, at("10")});
+    await(copy::copy_all(work()));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().shadow().sql()), 100);
+    EXPECT_EQ(sql().number("SELECT sum(rows) FROM pgeist.chunks WHERE kind = 'copy'"), 100);
+    expect_equal();
+}
+
+TEST_F(job_store, AChunkAndItsCheckpointAreOneTransaction) {
+    capture();
+    sql().execute("ALTER TABLE pgeist.chunks ADD CONSTRAINT no_more CHECK (rows < 5)");
+    EXPECT_THROW(copy(walk::key_range{}), error);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().shadow().sql()), 0);
+}
+
+TEST_F(job_store, OnlyOneSessionHoldsAJob) {
+    job::hold other(await(work().pool.open_own("the other")));
+    const auto by = await(other.take_job(work().job));
+    ASSERT_TRUE(by);
+    EXPECT_EQ(by->application, "pgeist test hold");
+    EXPECT_TRUE(await(other.take_table(plan().source_oid)));
+}
+
+TEST_F(job_store, HeartbeatsReportAndReadWhatOthersAsk) {
+    sql().execute("UPDATE pgeist.jobs SET control = '{\"paused\": true, \"set\": [[\"workers\", \"4\"]]}'");
+    job::heartbeat beat;
+    beat.rows_done = 7;
+    beat.throttled = "replica lag";
+    const job::control_request asked = await(job::beat(session(), work().job, beat));
+    EXPECT_TRUE(asked.paused);
+    EXPECT_FALSE(asked.cancel);
+    ASSERT_EQ(asked.values.size(), 1U);
+    EXPECT_EQ(asked.values[0].second, "4");
+    EXPECT_EQ(sql().scalar("SELECT throttled FROM pgeist.jobs"), "replica lag");
+}
+
+TEST_F(job_store, AJobRemovedByOthersEndsTheRun) {
+    sql().execute("DELETE FROM pgeist.jobs");
+    EXPECT_THROW(await(job::beat(session(), work().job, job::heartbeat())), error);
+}
+
+}  // namespace
+}  // namespace pgeist::test

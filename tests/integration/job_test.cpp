@@ -1,0 +1,80 @@
+#include "job_test.hpp"
+
+#include "pgeist/build/index_builder.hpp"
+#include "pgeist/capture/capture.hpp"
+#include "pgeist/copy/copier.hpp"
+#include "pgeist/replay/replayer.hpp"
+#include "pgeist/run/preparation.hpp"
+#include "support/table_rows.hpp"
+
+namespace pgeist::test {
+
+void job_test::SetUp() {
+    database_test::SetUp();
+    if (IsSkipped() || HasFatalFailure()) {
+        return;
+    }
+    pg::connect_options options;
+    options.set("dbname", db().uri());
+    pool_ = std::make_unique<pg::pool>(options, "pgeist test");
+    session_ = await(pool_->open_own("pgeist test"));
+    hold_ = std::make_unique<job::hold>(await(pool_->open_own("pgeist test hold")));
+}
+
+void job_test::TearDown() {
+    work_.reset();
+    session_.reset();
+    hold_.reset();
+    pool_.reset();
+    database_test::TearDown();
+}
+
+void job_test::await(awaitable<void> task) {
+    std::exception_ptr failure;
+    asio::co_spawn(io_, std::move(task), [&](std::exception_ptr error) { failure = error; });
+    io_.restart();
+    io_.run();
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+void job_test::prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen) {
+    plan::change_request change;
+    change.table = parse_qualified_name(table);
+    change.alters = alters;
+    change.repack = alters.empty();
+    await(session_->begin());
+    const run::preparation made = await(run::prepare(*session_, hold_.get(), change, chosen));
+    run::throw_if_refused(made.findings);
+    await(session_->commit());
+    record_ = await(job::load(*session_, made.job));
+    work_ = std::make_unique<job::workspace>(job::workspace{*pool_, record_.id, *record_.blueprint, record_.settings, observer_, progress_, road_});
+}
+
+void job_test::capture() {
+    await(session_->begin());
+    await(session_->execute(pgeist::capture::triggers_sql(plan())));
+    await(session_->commit());
+}
+
+std::int64_t job_test::copy(walk::key_range range) { return await(pgeist::copy::copy_chunk(*work_, *session_, range)); }
+
+void job_test::replay() {
+    pgeist::replay::replayer changes(*work_);
+    await(changes.pass());
+}
+
+void job_test::build() {
+    await(pgeist::build::build_key_index(*work_));
+    pgeist::replay::replayer changes(*work_);
+    await(changes.reach_consistent_point());
+    await(pgeist::build::build_indexes(*work_));
+}
+
+void job_test::expect_equal(const std::string& columns) {
+    const auto differing = differing_rows(sql(), plan().table.sql(), plan().shadow().sql(), columns);
+    EXPECT_TRUE(differing.empty()) << join(differing, "\n");
+}
+
+}  // namespace pgeist::test

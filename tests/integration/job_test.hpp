@@ -1,0 +1,103 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
+
+#include "pgeist/job/hold.hpp"
+#include "pgeist/job/store.hpp"
+#include "pgeist/job/workspace.hpp"
+#include "support/test_database.hpp"
+#include "support/wait_for.hpp"
+
+namespace pgeist::test {
+
+/// Keeps what a run tells, for tests to look at.
+class recording_observer : public report::observer {
+public:
+    void job_started(std::int64_t, const std::string&, const std::string&) override {}
+    void phase_started(const std::string& name, const std::string&) override { phases.push_back(name); }
+    void progressed(const report::progress&) override {}
+    void lock_waited(int, report::milliseconds, const std::vector<report::blocker>& found) override { blockers = found; }
+    void verified(const report::verification& found) override { verification = found; }
+    void swapped(const report::swap_outcome&) override {}
+    void message(report::level, const std::string& text) override { messages.push_back(text); }
+    void finished(const report::outcome&) override {}
+
+    std::vector<std::string> phases;
+    std::vector<std::string> messages;
+    std::vector<report::blocker> blockers;
+    report::verification verification;
+};
+
+/// A brake that never brakes.
+class open_road : public job::brake {
+public:
+    [[nodiscard]] awaitable<void> before_chunk(std::int64_t, std::chrono::nanoseconds) override { co_return; }
+    [[nodiscard]] awaitable<void> before_batch(std::int64_t, std::chrono::nanoseconds) override { co_return; }
+};
+
+/// A test that takes a job through its steps one at a time, with writers of its own in between: no sleeps, no luck.
+class job_test : public database_test {
+protected:
+    void SetUp() override;
+    void TearDown() override;
+
+    /// Runs a coroutine to its end and returns, or throws, what it does.
+    template <class T>
+    T await(awaitable<T> task) {
+        std::optional<T> value;
+        std::exception_ptr failure;
+        asio::co_spawn(io_, std::move(task), [&](std::exception_ptr error, T result) {
+            failure = error;
+            value.emplace(std::move(result));
+        });
+        io_.restart();
+        io_.run();
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+        return std::move(*value);
+    }
+    void await(awaitable<void> task);
+
+    /// Makes the job (shadow, log, trigger functions) for a change of `table`; no triggers yet.
+    void prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen = {});
+    /// Installs the triggers.
+    void capture();
+    /// Copies one range of keys in a transaction of its own. @returns rows
+    std::int64_t copy(walk::key_range range);
+    /// Copies everything in one chunk.
+    void copy_all() { copy(walk::key_range{}); }
+    /// One pass of replay over the log.
+    void replay();
+    /// Key index, consistent point, all other indexes.
+    void build();
+
+    [[nodiscard]] job::workspace& work() { return *work_; }
+    [[nodiscard]] const plan::blueprint& plan() { return *record_.blueprint; }
+    [[nodiscard]] recording_observer& observer() { return observer_; }
+    [[nodiscard]] pg::connection& session() { return *session_; }
+    /// Expects the shadow, columns cast as the source has them, to be the source row by row.
+    void expect_equal(const std::string& columns = "*");
+
+private:
+    asio::io_context io_{1};
+    std::unique_ptr<pg::pool> pool_;
+    std::unique_ptr<job::hold> hold_;
+    std::unique_ptr<pg::connection> session_;
+    job::record record_;
+    recording_observer observer_;
+    report::progress progress_;
+    open_road road_;
+    std::unique_ptr<job::workspace> work_;
+};
+
+/// A key bound of one column.
+[[nodiscard]] inline walk::bound at(const std::string& value) { return std::vector<std::string>{value}; }
+
+}  // namespace pgeist::test

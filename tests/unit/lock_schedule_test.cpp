@@ -1,0 +1,59 @@
+#include <gtest/gtest.h>
+
+#include "pgeist/lock/schedule.hpp"
+
+namespace pgeist::lock {
+namespace {
+
+TEST(LockSchedule, QueuesNobodyAtFirst) {
+    schedule attempts(policy(), 1);
+    for (int number = 1; number <= schedule::nowait_attempts; ++number) {
+        const attempt next = attempts.next();
+        EXPECT_EQ(next.number, number);
+        EXPECT_EQ(next.timeout, milliseconds(0));
+        EXPECT_LE(next.pause, milliseconds(30));
+    }
+    EXPECT_GT(attempts.next().timeout, milliseconds(0));
+}
+
+TEST(LockSchedule, NeverWaitsLongerThanTheCap) {
+    policy rules;
+    rules.attempts = 1000;
+    schedule attempts(rules, 2);
+    milliseconds longest{0};
+    while (!attempts.exhausted()) {
+        const attempt next = attempts.next();
+        longest = std::max(longest, next.timeout);
+        EXPECT_LE(next.pause, milliseconds(15'000));
+    }
+    EXPECT_EQ(longest, rules.longest_timeout);
+    EXPECT_EQ(attempts.made(), 1000);
+}
+
+TEST(LockSchedule, TakesTheUsersTimeoutEvenAboveTheCap) {
+    policy rules;
+    rules.lock_timeout = milliseconds(3000);
+    schedule attempts(rules, 3);
+    for (int number = 0; number < schedule::nowait_attempts; ++number) {
+        static_cast<void>(attempts.next());
+    }
+    EXPECT_EQ(attempts.next().timeout, milliseconds(3000));
+}
+
+TEST(LockSchedule, PausesGrowBetweenWaitingAttempts) {
+    schedule attempts(policy(), 4);
+    milliseconds early{0};
+    milliseconds late{0};
+    for (int number = 1; number <= 40; ++number) {
+        const attempt next = attempts.next();
+        if (number > 10 && number <= 15) {
+            early += next.pause;
+        } else if (number > 35) {
+            late += next.pause;
+        }
+    }
+    EXPECT_GT(late, early * 5);
+}
+
+}  // namespace
+}  // namespace pgeist::lock
