@@ -179,6 +179,10 @@ std::vector<change_case> key_kinds() {
 }
 
 std::vector<change_case> table_features() {
+    const std::string odd_table = R"("Odd ""t"", (with) 100%")";
+    const std::string odd_clauses =
+        R"(ALTER COLUMN "select" TYPE bigint, ALTER COLUMN "ünï cödé" TYPE bigint, DROP COLUMN "$1")";
+    const std::string odd_rename = R"(RENAME COLUMN "quo""te" TO "new, ""na'me")";
     const std::string odd_columns =
         R"sql(("select" int, "a,b" text, "quo""te" text, "ünï cödé" int, "%s %1$s" text, "$1" text, "back\slash" text,
             "abcdefghijklmnopqrstuvwxyz_abcdefghijklmnopqrstuvwxyz_123456789" int, " lead" int,
@@ -266,17 +270,11 @@ std::vector<change_case> table_features() {
             "'NaN', 'NaN', '30 days', '[]'), (4, NULL, NULL, NULL, NULL, NULL), (5, -0.00, 'infinity', '-infinity', '1 "
             "mon', '\"\"')"),
         {"odd_names",
-         "CREATE TABLE \"Odd \"\"t\"\", (with) 100%\" " + odd_columns +
-             "; INSERT INTO \"Odd \"\"t\"\", (with) 100%\" " + odd_fill +
-             "; CREATE INDEX \"in \"\"dex\" ON \"Odd \"\"t\"\", (with) 100%\" (\"ünï cödé\", \"quo\"\"te\")",
-         {"--alter",
-          "ALTER COLUMN \"select\" TYPE bigint, ALTER COLUMN \"ünï cödé\" TYPE bigint, DROP COLUMN \"$1\", RENAME "
-          "COLUMN \"quo\"\"te\" TO \"new, \"\"na'me\""},
-         "ALTER TABLE \"Odd \"\"t\"\", (with) 100%\" ALTER COLUMN \"select\" TYPE bigint, ALTER COLUMN \"ünï cödé\" "
-         "TYPE "
-         "bigint, DROP COLUMN \"$1\"; ALTER TABLE \"Odd \"\"t\"\", (with) 100%\" RENAME COLUMN \"quo\"\"te\" TO \"new, "
-         "\"\"na'me\"",
-         "Odd \"t\", (with) 100%"},
+         "CREATE TABLE " + odd_table + odd_columns + "; INSERT INTO " + odd_table + " " + odd_fill +
+             R"(; CREATE INDEX "in ""dex" ON )" + odd_table + R"sql(("ünï cödé", "quo""te"))sql",
+         {"--alter", odd_clauses + ", " + odd_rename},
+         "ALTER TABLE " + odd_table + " " + odd_clauses + "; ALTER TABLE " + odd_table + " " + odd_rename,
+         R"(Odd "t", (with) 100%)"},
         altered("a_column_named_as_the_table", "ALTER COLUMN t TYPE bigint",
                 "CREATE TABLE t (t int PRIMARY KEY, s text, log text, source int); INSERT INTO t SELECT i, 's', 'l', i "
                 "FROM "

@@ -16,6 +16,8 @@ struct usage_case {
     std::vector<std::string> arguments;
 };
 
+// GoogleTest finds it by this name.
+// NOLINTNEXTLINE(readability-identifier-naming)
 void PrintTo(const usage_case& one, std::ostream* out) { *out << one.name; }
 
 class usage : public run_test, public ::testing::WithParamInterface<usage_case> {};
@@ -102,6 +104,8 @@ struct refusal_case {
     std::vector<std::string> says;
 };
 
+// GoogleTest finds it by this name.
+// NOLINTNEXTLINE(readability-identifier-naming)
 void PrintTo(const refusal_case& one, std::ostream* out) { *out << one.name; }
 
 class refusal : public run_test, public ::testing::WithParamInterface<refusal_case> {};

@@ -96,8 +96,8 @@ TEST_F(interleaving, inserts_below_in_and_above_the_copy) {
 TEST_F(interleaving, deleted_and_inserted_again) {
     start_and_stop_in_the_copy();
     for (const std::string id : {"10", "551", "990"}) {
-        sql().execute("DELETE FROM public.t WHERE id = " + id + "; INSERT INTO public.t (id, note) VALUES (" + id +
-                      ", 'second life')");
+        sql().query("DELETE FROM public.t WHERE id = $1", {id});
+        sql().query("INSERT INTO public.t (id, note) VALUES ($1, 'second life')", {id});
     }
     go_on_and_compare();
 }

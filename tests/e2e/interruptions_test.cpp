@@ -21,19 +21,19 @@ protected:
         run_test::SetUp();
         if (!IsSkipped()) {
             make_table(1000);
-            copying_ = std::make_unique<gate>(db(), 1);
+            copying = std::make_unique<gate>(db(), 1);
         }
     }
 
     void TearDown() override {
-        copying_.reset();
+        copying.reset();
         run_test::TearDown();
     }
 
     pgeist_process start_and_stop_in_the_copy() {
-        copying_->close();
+        copying->close();
         return start({"--alter", "ALTER COLUMN id TYPE bigint", "--set",
-                      "note = " + copying_->expression("id = 550", "note"), "--chunk-rows", "100"});
+                      "note = " + copying->expression("id = 550", "note"), "--chunk-rows", "100"});
     }
 
     void expect_resumable() {
@@ -47,35 +47,35 @@ protected:
         expect_cleanup_leaves_nothing();
     }
 
-    std::unique_ptr<gate> copying_;
+    std::unique_ptr<gate> copying;
 };
 
 TEST_F(interrupted, by_sigint_it_ends_its_chunks_and_can_be_resumed) {
     pgeist_process running = start_and_stop_in_the_copy();
-    copying_->wait_until_reached();
+    copying->wait_until_reached();
     running.signal(SIGINT);
-    copying_->open();
+    copying->open();
     EXPECT_TRUE(exited(running.finish(), 6));
     expect_resumable();
 }
 
 TEST_F(interrupted, by_sigterm_it_ends_its_chunks_and_can_be_resumed) {
     pgeist_process running = start_and_stop_in_the_copy();
-    copying_->wait_until_reached();
+    copying->wait_until_reached();
     running.signal(SIGTERM);
-    copying_->open();
+    copying->open();
     EXPECT_TRUE(exited(running.finish(), 6));
     expect_resumable();
 }
 
 TEST_F(interrupted, by_two_signals_it_ends_at_once) {
     pgeist_process running = start_and_stop_in_the_copy();
-    copying_->wait_until_reached();
+    copying->wait_until_reached();
     running.signal(SIGINT);
     running.signal(SIGINT);
     // The gate stays closed: nothing that the server does can end the run.
     EXPECT_TRUE(exited(running.finish(std::chrono::seconds(15)), 6));
-    copying_->open();
+    copying->open();
     expect_resumable();
 }
 
@@ -92,34 +92,34 @@ TEST_F(interrupted, while_it_waits_for_the_swap) {
 
 TEST_F(interrupted, a_second_run_on_the_same_table_is_exit_8) {
     pgeist_process running = start_and_stop_in_the_copy();
-    copying_->wait_until_reached();
+    copying->wait_until_reached();
     const run_result second = run({"--alter", "ALTER COLUMN id TYPE bigint"});
     EXPECT_TRUE(exited(second, 8));
     EXPECT_TRUE(says(second, {"t"}));
-    copying_->open();
+    copying->open();
     EXPECT_TRUE(exited(running.finish(), 0));
     EXPECT_EQ(job_list(db().uri()).size(), 1U);
 }
 
 TEST_F(interrupted, resume_of_a_job_at_work_is_exit_8) {
     pgeist_process running = start_and_stop_in_the_copy();
-    copying_->wait_until_reached();
+    copying->wait_until_reached();
     const boost::json::object job = only_job(db().uri());
     EXPECT_EQ(text_of(job, "state"), "running");
     EXPECT_TRUE(is_true(job, "pid_alive"));
     EXPECT_TRUE(exited(command("resume", {text_of(job, "job")}), 8));
-    copying_->open();
+    copying->open();
     EXPECT_TRUE(exited(running.finish(), 0));
 }
 
 TEST_F(interrupted, cleanup_never_touches_a_job_at_work) {
     pgeist_process running = start_and_stop_in_the_copy();
-    copying_->wait_until_reached();
+    copying->wait_until_reached();
     EXPECT_TRUE(exited(command("cleanup", {text_of(only_job(db().uri()), "job")}), 8));
     const run_result all = command("cleanup", {"--all"});
     EXPECT_TRUE(all.exit_code == 0 || all.exit_code == 8) << all.exit_code << all.said();
     sql().execute("UPDATE public.t SET note = 'still captured' WHERE id = 10");
-    copying_->open();
+    copying->open();
     EXPECT_TRUE(exited(running.finish(), 0));
     EXPECT_EQ(note_of(10), "still captured");
 }
@@ -127,10 +127,10 @@ TEST_F(interrupted, cleanup_never_touches_a_job_at_work) {
 TEST_F(interrupted, a_run_on_another_table_is_not_in_the_way) {
     sql().execute("CREATE TABLE public.other (id int PRIMARY KEY); INSERT INTO public.other VALUES (1), (2)");
     pgeist_process running = start_and_stop_in_the_copy();
-    copying_->wait_until_reached();
+    copying->wait_until_reached();
     EXPECT_TRUE(exited(command("run", {"--table", "other", "--alter", "ALTER COLUMN id TYPE bigint"}), 0));
     EXPECT_EQ(type_of("id", "public.other"), "bigint");
-    copying_->open();
+    copying->open();
     EXPECT_TRUE(exited(running.finish(), 0));
     EXPECT_EQ(type_of("id"), "bigint");
     expect_cleanup_leaves_nothing();
@@ -138,9 +138,9 @@ TEST_F(interrupted, a_run_on_another_table_is_not_in_the_way) {
 
 TEST_F(interrupted, someone_elses_ddl_during_the_run_stops_it_before_the_swap) {
     pgeist_process running = start_and_stop_in_the_copy();
-    copying_->wait_until_reached();
+    copying->wait_until_reached();
     sql().execute("CREATE INDEX someone_elses ON public.t (note)");
-    copying_->open();
+    copying->open();
     EXPECT_TRUE(exited(running.finish(), 1));
     EXPECT_EQ(type_of("id"), "integer");
     expect_cleanup_leaves_nothing();

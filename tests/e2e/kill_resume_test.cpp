@@ -26,24 +26,24 @@ protected:
             return;
         }
         make_table(1000);
-        copying_ = std::make_unique<gate>(db(), 1);
-        building_ = std::make_unique<gate>(db(), 2);
-        at_note_ = std::make_unique<gate>(db(), 3);
+        copying = std::make_unique<gate>(db(), 1);
+        building = std::make_unique<gate>(db(), 2);
+        at_note = std::make_unique<gate>(db(), 3);
         sql().execute(
             "ALTER TABLE public.t ADD CONSTRAINT code_once UNIQUE (code); CREATE INDEX t_gated ON public.t ((" +
-            building_->expression("id = 1", "amount") + "))");
+            building->expression("id = 1", "amount") + "))");
     }
 
     void TearDown() override {
-        running_.reset();
-        copying_.reset();
-        building_.reset();
-        at_note_.reset();
+        process.reset();
+        copying.reset();
+        building.reset();
+        at_note.reset();
         run_test::TearDown();
     }
 
     void start_run(const std::vector<std::string>& more = {}) {
-        const std::string note = copying_->expression("id = 550", at_note_->expression("note = 'stop here'", "note"));
+        const std::string note = copying->expression("id = 550", at_note->expression("note = 'stop here'", "note"));
         std::vector<std::string> arguments{"run",
                                            "--output",
                                            "json",
@@ -56,56 +56,56 @@ protected:
                                            "--chunk-rows",
                                            "100"};
         arguments.insert(arguments.end(), more.begin(), more.end());
-        running_ = std::make_unique<pgeist_process>(db().uri(), arguments);
+        process = std::make_unique<pgeist_process>(db().uri(), arguments);
     }
 
     void kill_in_copy() {
-        copying_->close();
+        copying->close();
         start_run();
-        copying_->wait_until_reached();
-        running_->kill_hard();
-        copying_->open();
+        copying->wait_until_reached();
+        process->kill_hard();
+        copying->open();
     }
 
     void stop_in_build() {
-        building_->close();
+        building->close();
         start_run();
-        building_->wait_until_reached();
+        building->wait_until_reached();
     }
 
     void kill_in_build() {
         stop_in_build();
-        running_->kill_hard();
-        building_->open();
+        process->kill_hard();
+        building->open();
     }
 
     void kill_in_replay() {
         stop_in_build();
-        at_note_->close();
+        at_note->close();
         sql().execute("UPDATE public.t SET note = 'stop here' WHERE id IN (5, 995)");
-        building_->open();
-        at_note_->wait_until_reached();
-        running_->kill_hard();
-        at_note_->open();
+        building->open();
+        at_note->wait_until_reached();
+        process->kill_hard();
+        at_note->open();
     }
 
     void kill_in_verify() {
         sql().execute("UPDATE public.t SET note = 'stop here' WHERE id IN (5, 995)");
         stop_in_build();
-        at_note_->close();  // these rows are copied; only verification reads them again
-        building_->open();
-        at_note_->wait_until_reached();
-        running_->kill_hard();
-        at_note_->open();
+        at_note->close();  // these rows are copied; only verification reads them again
+        building->open();
+        at_note->wait_until_reached();
+        process->kill_hard();
+        at_note->open();
     }
 
     void kill_before_swap() {
         sync_connection reader = db().connect();
         reader.execute("BEGIN; SELECT 1 FROM public.t LIMIT 1");
         start_run();
-        running_->wait_for_event("lock_wait in the swap",
-                                 [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
-        running_->kill_hard();
+        process->wait_for_event("lock_wait in the swap",
+                                [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
+        process->kill_hard();
     }
 
     /// Changes made while nobody runs: capture must have kept them.
@@ -141,10 +141,10 @@ protected:
         expect_cleanup_leaves_nothing();
     }
 
-    std::unique_ptr<pgeist_process> running_;
-    std::unique_ptr<gate> copying_;
-    std::unique_ptr<gate> building_;
-    std::unique_ptr<gate> at_note_;
+    std::unique_ptr<pgeist_process> process;
+    std::unique_ptr<gate> copying;
+    std::unique_ptr<gate> building;
+    std::unique_ptr<gate> at_note;
 };
 
 TEST_F(killed, in_the_copy_it_can_be_resumed) {
@@ -200,12 +200,12 @@ TEST_F(killed, before_the_swap_it_can_be_undone) {
 TEST_F(killed, twice_it_can_still_be_resumed) {
     kill_in_copy();
     wait_for_job_state(db().uri(), "interrupted");
-    building_->close();
-    running_ = std::make_unique<pgeist_process>(
+    building->close();
+    process = std::make_unique<pgeist_process>(
         db().uri(), std::vector<std::string>{"resume", text_of(only_job(db().uri()), "job"), "--output", "json"});
-    building_->wait_until_reached();
-    running_->kill_hard();
-    building_->open();
+    building->wait_until_reached();
+    process->kill_hard();
+    building->open();
     expect_resume_finishes();
 }
 

@@ -22,6 +22,8 @@ struct dependent_case {
     const char* probe;
 };
 
+// GoogleTest finds it by this name.
+// NOLINTNEXTLINE(readability-identifier-naming)
 void PrintTo(const dependent_case& one, std::ostream* out) { *out << one.name; }
 
 class nothing_lost : public run_test, public ::testing::WithParamInterface<dependent_case> {};

@@ -24,7 +24,7 @@ protected:
     /// Starts int → bigint on public.t with the copy held at a row, where `at` is true.
     void start_held(gate& copying, const std::string& at, const std::string& alter = "ALTER COLUMN id TYPE bigint") {
         copying.close();
-        running_ = std::make_unique<pgeist_process>(
+        held_run = std::make_unique<pgeist_process>(
             db().uri(), std::vector<std::string>{"run", "--output", "json", "--table", "t", "--alter", alter, "--set",
                                                  "note = " + copying.expression(at, "note"), "--chunk-rows", "100",
                                                  "--workers", "1"});
@@ -34,7 +34,7 @@ protected:
     void finish_and_compare(gate& copying) {
         sql().execute("CREATE TABLE public.expected AS TABLE public.t");
         copying.open();
-        EXPECT_TRUE(exited(running_->finish(), 0));
+        EXPECT_TRUE(exited(held_run->finish(), 0));
         EXPECT_EQ(differing_rows(sql(), "public.expected", "public.t"), std::vector<std::string>{});
     }
 
@@ -45,7 +45,7 @@ protected:
     }
 
     void TearDown() override {
-        running_.reset();
+        held_run.reset();
         run_test::TearDown();
     }
 
@@ -69,7 +69,7 @@ protected:
         EXPECT_EQ(differing_rows(sql(), shape.twin, shape.table), std::vector<std::string>{});
     }
 
-    std::unique_ptr<pgeist_process> running_;
+    std::unique_ptr<pgeist_process> held_run;
 };
 
 TEST_F(peers_case, uniform_updates_deletes_and_upserts) { change_under_writers(20000, 4, false); }
@@ -82,7 +82,9 @@ TEST_F(peers_case, no_plain_update_is_lost) {
     std::vector<std::jthread> writers;
     std::atomic<long long> added{0};
     std::atomic<int> failures{0};
-    for (int number = 0; number < 2; ++number) {
+    constexpr int count = 2;
+    writers.reserve(count);
+    for (int number = 0; number < count; ++number) {
         writers.emplace_back([&, number](const std::stop_token& stop) {
             try {
                 random_engine random(static_cast<unsigned>(number));
@@ -260,7 +262,7 @@ TEST_F(peers_case, after_kill_9_the_next_run_is_not_refused_for_ever) {
     make_table(1000);
     gate copying(db(), 1);
     start_held(copying, "id = 550");
-    running_->kill_hard();
+    held_run->kill_hard();
     copying.open();
     wait_for_job_state(db().uri(), "interrupted");
     EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));

@@ -42,13 +42,15 @@ std::vector<std::string> child_environment(const std::map<std::string, std::stri
         }
     }
     for (const auto& [name, value] : extra) {
-        variables.push_back(name + "=" + value);
+        variables.push_back(name);
+        variables.back().append("=").append(value);
     }
     return variables;
 }
 
 std::vector<char*> as_pointers(std::vector<std::string>& texts) {
     std::vector<char*> pointers;
+    pointers.reserve(texts.size() + 1);
     for (std::string& text : texts) {
         pointers.push_back(text.data());
     }

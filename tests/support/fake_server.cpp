@@ -91,7 +91,7 @@ std::string refusing_server::uri(const std::string& password) const {
         .uri();
 }
 
-void refusing_server::serve() {
+void refusing_server::serve() const {
     for (;;) {
         const socket_handle client(::accept4(listener_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
         if (!client) {

@@ -20,7 +20,7 @@ public:
     [[nodiscard]] std::string uri(const std::string& password) const;
 
 private:
-    void serve();
+    void serve() const;
 
     listener listener_;
     std::jthread thread_;

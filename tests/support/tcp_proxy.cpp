@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <exception>
+#include <utility>
 
 namespace pgeist::test {
 namespace {
@@ -26,8 +27,8 @@ bool send_all(int to, const char* data, std::size_t size) {
 
 }  // namespace
 
-tcp_proxy::tcp_proxy(const conninfo& server)
-    : server_(server), listener_(listen_on_loopback()), wake_(::eventfd(0, EFD_CLOEXEC)) {
+tcp_proxy::tcp_proxy(conninfo server)
+    : server_(std::move(server)), listener_(listen_on_loopback()), wake_(::eventfd(0, EFD_CLOEXEC)) {
     thread_ = std::jthread([this](const std::stop_token& stop) { forward(stop); });
 }
 

@@ -14,7 +14,7 @@ namespace pgeist::test {
 class tcp_proxy {
 public:
     /// Forwards to the host and port of `server`.
-    explicit tcp_proxy(const conninfo& server);
+    explicit tcp_proxy(conninfo server);
     ~tcp_proxy();
     tcp_proxy(const tcp_proxy&) = delete;
     tcp_proxy& operator=(const tcp_proxy&) = delete;

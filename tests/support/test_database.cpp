@@ -67,7 +67,7 @@ sync_connection test_database::connect_as(const std::string& role) const {
 }
 
 std::string test_database::create_role(const std::string& suffix, const std::string& attributes) {
-    const std::string role = name_ + "_" + suffix;
+    std::string role = name_ + "_" + suffix;
     sync_connection admin(with_limits(server_));
     admin.execute("DROP ROLE IF EXISTS " + role);
     admin.execute("CREATE ROLE " + role + " LOGIN " + attributes);

@@ -34,7 +34,7 @@ void workload::add(const writer_options& options) {
     threads_.emplace_back([this, options, seed](const std::stop_token& stop) { write(stop, options, seed); });
 }
 
-void workload::wait_for_more(long long transactions) {
+void workload::wait_for_more(long long transactions) const {
     const long long wanted = committed() + transactions;
     wait_for(std::to_string(transactions) + " more transactions of the workload",
              [&] { return committed() >= wanted; });

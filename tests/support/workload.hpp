@@ -55,7 +55,7 @@ public:
     [[nodiscard]] long long committed() const noexcept { return committed_.load(); }
 
     /// Waits until so many more transactions have been committed. Throws wait_failed.
-    void wait_for_more(long long transactions);
+    void wait_for_more(long long transactions) const;
 
     /// Lets the open transactions end, and stops.
     workload_report stop();

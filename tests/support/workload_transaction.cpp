@@ -204,7 +204,8 @@ workload_transaction::values workload_transaction::random_values() {
 std::string workload_transaction::key_is(std::size_t first) const {
     std::vector<std::string> parts;
     for (const std::string& key : shape_.keys) {
-        parts.push_back(key + " = $" + std::to_string(first++));
+        parts.push_back(key);
+        parts.back().append(" = $").append(std::to_string(first++));
     }
     return joined(parts, " AND ");
 }
@@ -216,7 +217,8 @@ std::string workload_transaction::insert_into(const std::string& table) const {
 std::string workload_transaction::take_values() const {
     std::vector<std::string> assignments;
     for (const std::string& column : shape_.values) {
-        assignments.push_back(column + " = EXCLUDED." + column);
+        assignments.push_back(column);
+        assignments.back().append(" = EXCLUDED.").append(column);
     }
     return joined(assignments);
 }
