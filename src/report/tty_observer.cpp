@@ -44,7 +44,7 @@ void tty_observer::error_line(const std::string& text) {
 void tty_observer::draw(bool at_once) {
     const auto at = time().now();
     const bool too_soon = drawn_at_ && at - *drawn_at_ < redraw_interval;
-    if (!facts().phases.running() || (too_soon && !at_once)) {
+    if (ended_ || !facts().phases.running() || (too_soon && !at_once)) {
         return;
     }
     live_view view;
@@ -101,6 +101,7 @@ void tty_observer::lock_waited(int attempt, milliseconds waited, const std::vect
 }
 
 void tty_observer::finished(const outcome& result) {
+    ended_ = true;
     if (result.code != exit_code::done && !drawn_.empty()) {
         // The last figures stay to be seen above the message.
         out().write("\n");

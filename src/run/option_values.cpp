@@ -1,9 +1,9 @@
 #include "option_values.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -52,9 +52,9 @@ std::int64_t whole_number(const std::string& value, std::int64_t least, std::int
 }
 
 double number(const std::string& value, double least, double most) {
-    char* end = nullptr;
-    const double read = std::strtod(value.c_str(), &end);
-    if (value.empty() || *end != '\0' || !std::isfinite(read)) {
+    double read = 0;
+    const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), read);
+    if (problem != std::errc() || end != value.data() + value.size() || !std::isfinite(read)) {
         throw usage_error(fmt::format("\"{}\" is not a number", value),
                           fmt::format("give a number from {} to {}", least, most));
     }

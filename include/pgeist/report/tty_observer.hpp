@@ -29,6 +29,7 @@ private:
     void clear();
 
     std::string drawn_;
+    bool ended_ = false;
     std::optional<steady::time_point> drawn_at_;
     std::optional<std::string> lock_wait_;
     lock_wait_filter lock_waits_;

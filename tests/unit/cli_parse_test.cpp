@@ -1,0 +1,261 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cli/invocation.hpp"
+#include "pgeist/core/error.hpp"
+
+namespace pgeist::cli {
+namespace {
+
+using words = std::vector<std::string>;
+
+class parsing : public ::testing::Test {
+protected:
+    invocation parsed(const words& arguments) {
+        return parse(arguments, [this](const std::string& name) {
+            const auto found = variables.find(name);
+            return found == variables.end() ? std::nullopt : std::optional(found->second);
+        });
+    }
+
+    /// `run --table t --repack` and more.
+    invocation run_with(words more) {
+        words arguments{"run", "--table", "t", "--repack"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return parsed(arguments);
+    }
+
+    /// Message and hint of the usage error.
+    std::string complaint(const words& arguments) {
+        try {
+            parsed(arguments);
+        } catch (const usage_error& problem) {
+            EXPECT_EQ(problem.code(), exit_code::usage);
+            return std::string(problem.what()) + " / " + problem.hint();
+        }
+        ADD_FAILURE() << "accepted: " << ::testing::PrintToString(arguments);
+        return {};
+    }
+
+    static std::string file_with(const std::string& text) {
+        const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+        const std::string name = ::testing::TempDir() + "pgeist_" + test->name() + ".txt";
+        std::ofstream(name) << text;
+        return name;
+    }
+
+    std::map<std::string, std::string> variables;
+};
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST_F(parsing, connection_is_given_as_to_psql) {
+    const auto made = parsed({"status", "-h", "db", "-p5433", "-U", "me", "-d", "postgresql://x/shop"});
+    EXPECT_EQ(made.connection.get("host"), "db");
+    EXPECT_EQ(made.connection.get("port"), "5433");
+    EXPECT_EQ(made.connection.get("user"), "me");
+    EXPECT_EQ(made.connection.get("dbname"), "postgresql://x/shop");
+    EXPECT_EQ(made.connection.values().back().first, "dbname") << "a connection string comes last, as in psql";
+
+    const auto spelled_out = parsed({"status", "--host=db", "--port", "1", "--username", "me", "--dbname", "shop"});
+    EXPECT_EQ(spelled_out.connection.get("host"), "db");
+    EXPECT_EQ(spelled_out.connection.get("user"), "me");
+    EXPECT_TRUE(parsed({"status"}).connection.values().empty()) << "libpq's own sources decide";
+}
+
+TEST_F(parsing, the_connect_timeout_of_libpq_holds) {
+    EXPECT_EQ(parsed({"status"}).connection.connect_timeout(), std::chrono::seconds(10));
+    variables["PGCONNECT_TIMEOUT"] = "3";
+    EXPECT_EQ(parsed({"status"}).connection.connect_timeout(), std::chrono::seconds(3));
+    variables["PGCONNECT_TIMEOUT"] = "soon";
+    EXPECT_EQ(parsed({"status"}).connection.connect_timeout(), std::chrono::seconds(10));
+}
+
+TEST_F(parsing, a_change_with_all_its_parts) {
+    const auto made = parsed({"run", "--table", "Shop.\"Orders\"", "--alter", "ALTER COLUMN id TYPE bigint", "--alter",
+                              "ADD COLUMN n int", "--set", "n = id % 7", "--set", "m = 'a=b'", "--key", "orders_pkey"});
+    EXPECT_EQ(made.what, command::run);
+    EXPECT_EQ(made.change.table, (qualified_name{"shop", "Orders"}));
+    EXPECT_EQ(made.change.alters, (words{"ALTER COLUMN id TYPE bigint", "ADD COLUMN n int"}));
+    EXPECT_EQ(made.change.sets, (words{"n = id % 7", "m = 'a=b'"}));
+    EXPECT_EQ(made.change.key_index, "orders_pkey");
+    EXPECT_FALSE(made.change.repack);
+    EXPECT_TRUE(run_with({}).change.repack);
+}
+
+TEST_F(parsing, a_value_may_look_like_anything) {
+    EXPECT_EQ(run_with({"--set", "a = -1", "--set=b=--c"}).change.sets, (words{"a = -1", "b=--c"}));
+    EXPECT_EQ(run_with({"--throttle-query", "-- nothing\nSELECT 0"}).settings.throttle_query, "-- nothing\nSELECT 0");
+}
+
+TEST_F(parsing, statements_come_from_a_file) {
+    const std::string name = file_with("-- first\nALTER TABLE t ADD a int;\n\nALTER TABLE t ADD b text DEFAULT ';';\n");
+    const auto made = parsed({"run", "--table", "t", "--file", name});
+    EXPECT_EQ(made.change.alters, (words{"-- first\nALTER TABLE t ADD a int", "ALTER TABLE t ADD b text DEFAULT ';'"}));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--file", "/no/such/file"}), "/no/such/file"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--file", file_with("-- nothing\n;")}), "no statement"));
+}
+
+TEST_F(parsing, options_of_a_run) {
+    const auto made =
+        run_with({"--workers", "4", "--verify", "sample:10", "--drop-old", "--postpone-swap", "--max-lag", "r1:10s",
+                  "--max-lag=1GB", "--output", "json", "--progress", "plain", "--verbose", "--yes"});
+    EXPECT_EQ(made.settings.workers, 4);
+    EXPECT_EQ(made.settings.verify, run::verify_mode::sample);
+    EXPECT_TRUE(made.settings.drop_old);
+    EXPECT_TRUE(made.settings.postpone_swap);
+    EXPECT_EQ(made.settings.max_lag_time, std::chrono::seconds(10));
+    EXPECT_EQ(made.settings.max_lag_bytes, 1 << 30);
+    EXPECT_EQ(made.format, report::output_format::json);
+    EXPECT_EQ(made.progress, report::progress_mode::plain);
+    EXPECT_TRUE(made.how_much.verbose);
+    EXPECT_TRUE(made.yes);
+    EXPECT_EQ(run::to_json(run_with({}).settings), run::to_json(run::settings()));
+}
+
+TEST_F(parsing, dry_run_is_plan) {
+    EXPECT_EQ(run_with({"--dry-run"}).what, command::plan);
+    EXPECT_EQ(parsed({"plan", "--table", "t", "--repack"}).what, command::plan);
+}
+
+TEST_F(parsing, the_environment_fills_in_what_the_command_line_leaves_open) {
+    variables = {{"PGEIST_WORKERS", "4"},
+                 {"PGEIST_LOCK_TIMEOUT", "50ms"},
+                 {"PGEIST_DROP_OLD", "true"},
+                 {"PGEIST_CHUNK_ROWS", ""}};
+    const auto made = run_with({"--workers", "8"});
+    EXPECT_EQ(made.settings.workers, 8);
+    EXPECT_EQ(made.settings.lock_timeout, std::chrono::milliseconds(50));
+    EXPECT_TRUE(made.settings.drop_old);
+    EXPECT_EQ(made.settings.chunk_rows, std::nullopt);
+    variables["PGEIST_DROP_OLD"] = "off";
+    EXPECT_FALSE(run_with({}).settings.drop_old);
+}
+
+TEST_F(parsing, a_mistake_in_the_environment_is_named_after_its_variable) {
+    variables["PGEIST_WORKERS"] = "many";
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack"}), "PGEIST_WORKERS: \"many\""));
+    EXPECT_EQ(parsed({"status"}).what, command::status) << "other commands do not look at it";
+}
+
+TEST_F(parsing, a_file_fills_in_what_the_environment_leaves_open) {
+    const std::string name =
+        file_with("# defaults\nworkers = 3\nlock-timeout=70ms\nmax-rate = 9 # slowly\nhost = filehost\n");
+    variables["PGEIST_WORKERS"] = "5";
+    const auto made = run_with({"--config", name, "--max-rate", "11"});
+    EXPECT_EQ(made.settings.workers, 5);
+    EXPECT_EQ(made.settings.lock_timeout, std::chrono::milliseconds(70));
+    EXPECT_EQ(made.settings.max_rate, 11);
+    EXPECT_EQ(made.connection.get("host"), "filehost");
+
+    variables["PGEIST_CONFIG"] = name;
+    EXPECT_EQ(run_with({}).settings.max_rate, 9);
+    EXPECT_EQ(parsed({"status"}).connection.get("host"), "filehost") << "a file may hold options of all commands";
+}
+
+TEST_F(parsing, repeatable_options_may_stand_in_a_file_more_than_once) {
+    const std::string name = file_with("alter = ADD a int\nalter = ADD b int\n");
+    EXPECT_EQ(parsed({"run", "--table", "t", "--config", name}).change.alters, (words{"ADD a int", "ADD b int"}));
+    EXPECT_TRUE(run_with({"--config", name}).change.repack) << "the command line asks for another change";
+    EXPECT_TRUE(run_with({"--config", name}).change.alters.empty());
+}
+
+TEST_F(parsing, mistakes_in_a_file_are_named) {
+    const words with_file{"run", "--table", "t", "--repack", "--config"};
+    const auto complaint_about = [&](const std::string& text) {
+        words arguments = with_file;
+        arguments.push_back(file_with(text));
+        return complaint(arguments);
+    };
+    EXPECT_TRUE(contains(complaint_about("wokers = 3\n"), "did you mean workers?"));
+    EXPECT_TRUE(contains(complaint_about("workers = 300\n"), "workers in "));
+    EXPECT_TRUE(contains(complaint_about("workers\n"), "name = value"));
+    EXPECT_TRUE(contains(complaint_about("workers = 1\nworkers = 2\n"), "more than once"));
+    EXPECT_TRUE(contains(complaint_about("help = on\n"), "unknown option help"));
+    EXPECT_TRUE(contains(complaint({"status", "--config", "/no/such"}), "/no/such"));
+}
+
+TEST_F(parsing, options_that_exclude_each_other) {
+    EXPECT_TRUE(
+        contains(complaint({"run", "--table", "t", "--repack", "--keep-old", "--drop-old"}), "exclude each other"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--quiet", "--verbose"}), "exclude each other"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--alter", "ADD a int"}), "exclude each other"));
+    variables["PGEIST_DROP_OLD"] = "on";
+    EXPECT_TRUE(run_with({}).settings.drop_old);
+    EXPECT_FALSE(run_with({"--keep-old"}).settings.drop_old) << "the command line sets the other aside";
+}
+
+TEST_F(parsing, jobs) {
+    EXPECT_EQ(parsed({"status"}).job, std::nullopt);
+    EXPECT_EQ(parsed({"status", "12", "--watch"}).job, 12);
+    EXPECT_TRUE(parsed({"status", "12", "--watch"}).watch);
+    EXPECT_EQ(parsed({"resume", "-d", "shop", "3"}).job, 3);
+    EXPECT_EQ(parsed({"continue", "3"}).what, command::proceed);
+    EXPECT_EQ(parsed({"cleanup", "3"}).job, 3);
+    EXPECT_TRUE(parsed({"cleanup", "--all", "--yes"}).all);
+    EXPECT_TRUE(contains(complaint({"resume"}), "needs a job"));
+    EXPECT_TRUE(contains(complaint({"cleanup"}), "--all"));
+    EXPECT_TRUE(contains(complaint({"cleanup", "3", "--all"}), "too much"));
+    EXPECT_TRUE(contains(complaint({"resume", "orders"}), "not a job"));
+    EXPECT_TRUE(contains(complaint({"resume", "0"}), "not a job"));
+    EXPECT_TRUE(contains(complaint({"resume", "99999999999999999999"}), "not a job"));
+    EXPECT_TRUE(contains(complaint({"resume", "1", "2"}), "too much"));
+    EXPECT_TRUE(contains(complaint({"run", "t", "--table", "t", "--repack"}), "too much"));
+}
+
+TEST_F(parsing, set_takes_names_and_values_and_checks_them) {
+    const auto made = parsed({"set", "3", "workers=4", "max-lag=r1:10s"});
+    EXPECT_EQ(made.job, 3);
+    EXPECT_EQ(made.values, (run::named_values{{"workers", "4"}, {"max-lag", "r1:10s"}}));
+    EXPECT_TRUE(contains(complaint({"set", "3"}), "nothing to set"));
+    EXPECT_TRUE(contains(complaint({"set", "3", "workers"}), "NAME=VALUE"));
+    EXPECT_TRUE(contains(complaint({"set", "3", "workers=400"}), "workers: 400 is out of range"));
+    EXPECT_TRUE(contains(complaint({"set", "3", "verify=off"}), "cannot be changed while a job runs"));
+}
+
+TEST_F(parsing, what_is_wrong_and_what_is_meant) {
+    EXPECT_TRUE(contains(complaint({}), "command is missing"));
+    EXPECT_TRUE(contains(complaint({"runn", "--table", "t"}), "did you mean run?"));
+    EXPECT_TRUE(contains(complaint({"run", "--worker", "3"}), "did you mean --workers?")) << "no abbreviations";
+    EXPECT_TRUE(contains(complaint({"run", "--frobnicate"}), "unknown option --frobnicate"));
+    EXPECT_TRUE(contains(complaint({"status", "--workers", "3"}), "pgeist status has no option --workers"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--workers"}), "--workers needs a value"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--drop-old=yes"}), "--drop-old takes no value"));
+    EXPECT_TRUE(contains(complaint({"run", "--repack"}), "--table is missing"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t"}), "nothing to change"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--alter", " "}), "--alter is empty"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "\"t", "--repack"}), "--table: "));
+    EXPECT_TRUE(
+        contains(complaint({"run", "--table", "t", "--table", "u", "--repack"}), "--table is given more than once"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--set", "note"}), "COLUMN = EXPRESSION"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--output", "xml"}), "human or json"));
+    EXPECT_TRUE(
+        contains(complaint({"run", "--table", "t", "--repack", "--progress", "bar"}), "auto, tty, plain or off"));
+}
+
+TEST_F(parsing, what_this_version_does_not_have_is_refused_and_not_ignored) {
+    const std::string missing = "not available in this version";
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--revertible"}), missing));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--report", "x.html"}), missing));
+    EXPECT_TRUE(contains(complaint({"verify", "1"}), missing));
+    EXPECT_TRUE(contains(complaint({"revert", "1"}), missing));
+    variables["PGEIST_REVERTIBLE"] = "on";
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack"}), "PGEIST_REVERTIBLE is not available"));
+}
+
+TEST_F(parsing, json_is_recognised_even_in_a_wrong_command_line) {
+    const auto none = [](const std::string&) -> std::optional<std::string> { return std::nullopt; };
+    const auto json = [](const std::string&) -> std::optional<std::string> { return "json"; };
+    EXPECT_TRUE(wants_json({"run", "--output", "json", "--nonsense"}, none));
+    EXPECT_TRUE(wants_json({"run", "--output=json"}, none));
+    EXPECT_TRUE(wants_json({"runn"}, json));
+    EXPECT_FALSE(wants_json({"run", "--output=human"}, json));
+    EXPECT_FALSE(wants_json({"run", "--output"}, none));
+}
+
+}  // namespace
+}  // namespace pgeist::cli
