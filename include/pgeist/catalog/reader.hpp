@@ -16,7 +16,12 @@ namespace pgeist::catalog {
 
 /// Reads the whole definition of the table `oid`. Takes ACCESS SHARE on it until the end of the transaction, so that
 /// the parts fit together; must be called in a transaction.
+/// Must be called in a transaction: it changes settings locally, and sets them back.
 /// @throws pg::sql_error; error when the table is gone
 [[nodiscard]] awaitable<table> read_table(pg::connection& conn, std::int64_t oid);
+
+/// Reads columns, indexes and constraints only; touches nothing but the catalogs, and needs no right on the table.
+/// @throws as read_table()
+[[nodiscard]] awaitable<table> read_shape(pg::connection& conn, std::int64_t oid);
 
 }  // namespace pgeist::catalog

@@ -17,7 +17,8 @@ struct grant {
     bool grantable = false;
 };
 
-/// The rights on an object. `is_default`: the catalog holds NULL, which means "everything for the owner".
+/// The rights on an object. `is_default`: the catalog holds NULL; `grants` are then what NULL means for that kind of
+/// object.
 struct access_list {
     bool is_default = true;
     std::vector<grant> grants;
@@ -161,6 +162,8 @@ struct relation {
 struct table {
     std::int64_t oid = 0;
     qualified_name name;
+    std::string printed_name;  ///< as the server prints it in definitions: `public."Orders"`
+    std::string fingerprint;   ///< taken before everything else was read
     char kind = 'r';
     char persistence = 'p';
     std::string owner;

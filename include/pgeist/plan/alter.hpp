@@ -14,7 +14,9 @@ enum class clause_kind {
     add_column,
     drop_column,
     alter_type,
-    add_foreign_key,  ///< ADD CONSTRAINT … FOREIGN KEY
+    add_constraint,
+    drop_constraint,
+    change_owner,  ///< `new_name` is the role
     rename_column,
     rename_constraint,
     unknown,  ///< newer than the parser: run as given
@@ -31,9 +33,10 @@ struct reference {
 struct clause {
     std::string text;  ///< as the user wrote it, without the comma
     clause_kind kind = clause_kind::other;
-    std::string column;    ///< the column it is about, if any
-    std::string new_name;  ///< of a RENAME
-    std::string type;      ///< text of the type in ADD COLUMN and ALTER COLUMN … TYPE
+    std::string column;      ///< the column it is about, if any
+    std::string constraint;  ///< the constraint it is about, if it has a name
+    std::string new_name;    ///< of a RENAME
+    std::string type;        ///< text of the type in ADD COLUMN and ALTER COLUMN … TYPE
     std::optional<std::string> using_expression;
     bool if_exists = false;             ///< IF EXISTS or IF NOT EXISTS
     std::vector<reference> references;  ///< in the order they stand in the text
@@ -67,5 +70,9 @@ struct assignment {
 
 /// @throws usage_error
 [[nodiscard]] assignment parse_assignment(const std::string& text);
+
+/// Whether `expression` is one literal or NULL, perhaps in parentheses: its type comes from where it is put.
+/// @throws error with exit code `refused` when it cannot be read at all (an open string)
+[[nodiscard]] bool is_bare_literal(const std::string& expression);
 
 }  // namespace pgeist::plan

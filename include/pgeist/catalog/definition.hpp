@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pgeist/catalog/table.hpp"
+
+namespace pgeist::catalog {
+
+/// `definition`, as pg_get_indexdef, pg_get_triggerdef and their like print it, with the table it is ON replaced:
+/// `from` and `to` as the server prints them (table::printed_name). Only the first `ON from` outside quotes is
+/// replaced.
+[[nodiscard]] std::string retarget(const std::string& definition, const std::string& from, const std::string& to);
+
+/// One property of one object: { "index orders_pkey", "CREATE UNIQUE INDEX …" }.
+struct property {
+    std::string object;
+    std::string text;
+
+    friend bool operator==(const property&, const property&) = default;
+};
+
+/// Everything about the table that a rebuilt copy of it must have too, sorted; by name, without OIDs, sizes and
+/// grantors, and with the table's own name left out, so that the definitions of a table and of its copy compare equal.
+/// Left out as well: sequences OWNED BY a column (they stay what they are), invalid indexes, and `dependents`.
+[[nodiscard]] std::vector<property> definition(const table& of);
+
+/// What `wanted` has and `found` has not or has otherwise, one line each: "index i: CREATE INDEX … (found: nothing)".
+[[nodiscard]] std::vector<std::string> missing_properties(const std::vector<property>& wanted,
+                                                          const std::vector<property>& found);
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,23 @@
+#pragma once
+
+namespace pgeist::catalog {
+
+// Local settings for one transaction. Definitions that the server prints hold constants, and constants are printed as
+// DateStyle and its like say; what is stored with a job must be read back the same in another session.
+
+/// For reading definitions: every name comes out qualified, every constant in a form that reads back the same anywhere.
+inline constexpr const char* reading_settings =
+    "SET LOCAL search_path TO pg_catalog; SET LOCAL DateStyle TO 'ISO'; SET LOCAL IntervalStyle TO 'postgres'; "
+    "SET LOCAL extra_float_digits TO 1";
+
+/// What pgeist's sessions have otherwise: pinned names, the user's way of converting values.
+inline constexpr const char* session_settings =
+    "SET LOCAL search_path TO pg_catalog; SET LOCAL DateStyle TO DEFAULT; SET LOCAL IntervalStyle TO DEFAULT; "
+    "SET LOCAL extra_float_digits TO DEFAULT";
+
+/// As the user's own sessions are: for SQL that the user wrote.
+inline constexpr const char* user_settings =
+    "SET LOCAL search_path TO DEFAULT; SET LOCAL DateStyle TO DEFAULT; SET LOCAL IntervalStyle TO DEFAULT; "
+    "SET LOCAL extra_float_digits TO DEFAULT";
+
+}  // namespace pgeist::catalog

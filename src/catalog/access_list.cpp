@@ -1,0 +1,45 @@
+#include <algorithm>
+#include <tuple>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "readers.hpp"
+
+namespace pgeist::catalog {
+
+std::string access_list_sql(const std::string& acl, const std::string& implied) {
+    return fmt::format(
+        R"(jsonb_build_object('default', {0} IS NULL, 'grants',
+             (SELECT coalesce(jsonb_agg(jsonb_build_array(pg_get_userbyid(x.grantor),
+                                        CASE WHEN x.grantee = 0 THEN '' ELSE pg_get_userbyid(x.grantee)::text END,
+                                        x.privilege_type, x.is_grantable)), '[]')
+                FROM aclexplode(coalesce({0}, {1})) AS x)))",
+        acl, implied);
+}
+
+access_list parse_access_list(const std::string& text) {
+    const auto parsed = boost::json::parse(text);
+    access_list list;
+    list.is_default = parsed.at("default").as_bool();
+    for (const auto& item : parsed.at("grants").as_array()) {
+        const auto& entry = item.as_array();
+        grant right;
+        right.grantor = entry.at(0).as_string();
+        right.grantee = entry.at(1).as_string();
+        right.privilege = entry.at(2).as_string();
+        right.grantable = entry.at(3).as_bool();
+        list.grants.push_back(std::move(right));
+    }
+    std::sort(list.grants.begin(), list.grants.end(), [](const grant& a, const grant& b) {
+        return std::tie(a.grantee, a.privilege, a.grantor) < std::tie(b.grantee, b.privilege, b.grantor);
+    });
+    return list;
+}
+
+char read_char(const pg::result& rows, int row, const char* name) {
+    const auto value = rows.view(row, rows.column(name));
+    return value.empty() || value[0] == ' ' ? '\0' : value[0];
+}
+
+}  // namespace pgeist::catalog

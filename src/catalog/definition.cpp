@@ -1,0 +1,194 @@
+#include "pgeist/catalog/definition.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace pgeist::catalog {
+
+namespace {
+
+using properties = std::vector<property>;
+
+void add(properties& into, std::string object, std::string text) {
+    into.push_back(property{std::move(object), std::move(text)});
+}
+
+void add_comment(properties& into, const std::string& object, const std::optional<std::string>& comment) {
+    if (comment) {
+        add(into, "comment on " + object, *comment);
+    }
+}
+
+void add_grants(properties& into, const std::string& object, const access_list& acl) {
+    for (const auto& each : acl.grants) {
+        add(into, "rights on " + object,
+            fmt::format("{} for {}{}", each.privilege,
+                        each.grantee.empty() ? "PUBLIC" : display_identifier(each.grantee),
+                        each.grantable ? " with grant option" : ""));
+    }
+}
+
+std::string or_default(char value) { return value == 0 ? std::string("default") : std::string(1, value); }
+
+template <class Value>
+std::string or_default(const std::optional<Value>& value) {
+    return value ? fmt::format("{}", *value) : std::string("default");
+}
+
+void add_table(properties& into, const table& of) {
+    add(into, "table",
+        fmt::format("persistence {}, access method {}, tablespace {}", of.persistence, of.access_method,
+                    of.tablespace.empty() ? "default" : of.tablespace));
+    add(into, "owner", of.owner);
+    for (const auto& option : of.options) {
+        add(into, "storage parameter", option);
+    }
+    for (const auto& option : of.toast_options) {
+        add(into, "TOAST storage parameter", option);
+    }
+    add(into, "replica identity", std::string(1, of.replica_identity));
+    if (of.row_security || of.force_row_security) {
+        add(into, "row security", fmt::format("enabled {}, forced {}", of.row_security, of.force_row_security));
+    }
+    add_grants(into, "the table", of.acl);
+    add_comment(into, "the table", of.comment);
+}
+
+void add_column(properties& into, const column& each, std::size_t place) {
+    const std::string object = "column " + display_identifier(each.name);
+    std::string text = fmt::format("number {}, {}", place, each.type);
+    if (!each.collation.empty()) {
+        text += " collate " + each.collation;
+    }
+    text += each.not_null ? " not null" : "";
+    if (each.generated != 0) {
+        text += fmt::format(" generated ({}) as {}", each.generated, each.default_expression.value_or(""));
+    } else if (each.default_expression) {
+        text += " default " + *each.default_expression;
+    }
+    if (each.identity != 0) {
+        text += fmt::format(" identity ({})", each.identity);
+    }
+    add(into, object, std::move(text));
+    add(into, "storage of " + object,
+        fmt::format("{}, compression {}, statistics {}, options {{{}}}", each.storage, or_default(each.compression),
+                    or_default(each.statistics), fmt::join(each.options, ",")));
+    add_grants(into, object, each.acl);
+    add_comment(into, object, each.comment);
+}
+
+void add_index(properties& into, const table& of, const index& each) {
+    if (!each.valid) {
+        return;
+    }
+    const std::string object = "index " + display_identifier(each.name);
+    add(into, object, retarget(each.definition, of.printed_name, "TABLE"));
+    std::string statistics;
+    for (const auto& part : each.columns) {
+        statistics += " " + or_default(part.statistics);
+    }
+    add(into, "state of " + object,
+        fmt::format("tablespace {}, statistics{}, clustered {}, replica identity {}",
+                    each.tablespace.empty() ? "default" : each.tablespace, statistics, each.clustered,
+                    each.replica_identity));
+    add_comment(into, object, each.comment);
+}
+
+void add_constraint(properties& into, const constraint& each) {
+    const std::string object = "constraint " + display_identifier(each.name);
+    add(into, object, fmt::format("{} {} (index {})", each.type, each.definition, each.index));
+    add_comment(into, object, each.comment);
+}
+
+std::string foreign_key_text(const foreign_key& key) {
+    return fmt::format(
+        "({}) references {} ({}), match {}, on update {}, on delete {} ({}), deferrable {}, deferred {}, "
+        "validated {}, enforced {}, period {}, triggers {}",
+        fmt::join(key.columns, ", "), key.self_reference() ? "itself" : key.referenced.display(),
+        fmt::join(key.referenced_columns, ", "), key.match, key.on_update, key.on_delete,
+        fmt::join(key.delete_set_columns, ", "), key.deferrable, key.deferred, key.validated, key.enforced, key.period,
+        fmt::join(key.trigger_states, ""));
+}
+
+void add_foreign_keys(properties& into, const table& of) {
+    for (const auto& each : of.foreign_keys) {
+        const std::string object = "foreign key " + display_identifier(each.name);
+        add(into, object, foreign_key_text(each));
+        add_comment(into, object, each.comment);
+    }
+    for (const auto& each : of.referenced_by) {
+        const std::string object =
+            fmt::format("foreign key {} of {}", display_identifier(each.name), each.table.display());
+        foreign_key shown = each;
+        shown.referenced = {"", "the table"};
+        add(into, object, foreign_key_text(shown));
+        add_comment(into, object, each.comment);
+    }
+}
+
+void add_trigger(properties& into, const table& of, const trigger& each) {
+    const std::string object = "trigger " + display_identifier(each.name);
+    add(into, object,
+        fmt::format("{} (enabled {})", retarget(each.definition, of.printed_name, "TABLE"), each.enabled));
+    add_comment(into, object, each.comment);
+}
+
+void add_sequence(properties& into, const table& of, const sequence& each) {
+    if (!each.identity) {
+        return;
+    }
+    const std::string object = "sequence " + display_identifier(each.name.name);
+    const auto* owner = of.find_column(each.column);
+    add(into, object,
+        fmt::format("of {}: {} start {} increment {} from {} to {} cache {} cycle {}",
+                    owner != nullptr ? owner->name : "", each.type, each.start, each.increment, each.minimum,
+                    each.maximum, each.cache, each.cycle));
+    add_grants(into, object, each.acl);
+    add_comment(into, object, each.comment);
+}
+
+}  // namespace
+
+std::vector<property> definition(const table& of) {
+    properties all;
+    add_table(all, of);
+    for (std::size_t place = 0; place < of.columns.size(); ++place) {
+        add_column(all, of.columns[place], place + 1);
+    }
+    for (const auto& each : of.indexes) {
+        add_index(all, of, each);
+    }
+    for (const auto& each : of.constraints) {
+        add_constraint(all, each);
+    }
+    add_foreign_keys(all, of);
+    for (const auto& each : of.triggers) {
+        add_trigger(all, of, each);
+    }
+    for (const auto& each : of.sequences) {
+        add_sequence(all, of, each);
+    }
+    std::sort(all.begin(), all.end(), [](const property& a, const property& b) {
+        return std::tie(a.object, a.text) < std::tie(b.object, b.text);
+    });
+    return all;
+}
+
+std::vector<std::string> missing_properties(const std::vector<property>& wanted, const std::vector<property>& found) {
+    std::vector<std::string> lines;
+    for (const auto& each : wanted) {
+        if (std::find(found.begin(), found.end(), each) != found.end()) {
+            continue;
+        }
+        const auto other = std::find_if(found.begin(), found.end(), [&](const property& p) {
+            return p.object == each.object && std::find(wanted.begin(), wanted.end(), p) == wanted.end();
+        });
+        lines.push_back(
+            fmt::format("{}: {} (found: {})", each.object, each.text, other != found.end() ? other->text : "nothing"));
+    }
+    return lines;
+}
+
+}  // namespace pgeist::catalog

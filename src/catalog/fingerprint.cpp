@@ -1,0 +1,101 @@
+#include "pgeist/catalog/fingerprint.hpp"
+
+#include <fmt/format.h>
+
+namespace pgeist::catalog {
+
+namespace {
+
+// Stored trees and numbers are hashed as they are: no definition is put back into SQL text, which would cost time under
+// the lock. Statistics, sizes, transaction ids and relfilenodes are left out because writes and maintenance change
+// them, OIDs of indexes because REINDEX CONCURRENTLY does. Of attoptions only what ALTER can set counts: some servers
+// stamp others.
+constexpr const char* fingerprint_sql = R"(
+    WITH c AS (SELECT * FROM pg_class WHERE oid = $1),
+    lines(line) AS (
+        SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,
+                   (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), relrowsecurity, relforcerowsecurity,
+                   relreplident, reloftype, relispartition, pg_get_expr(relpartbound, oid), relacl)::text FROM c
+        UNION ALL
+        SELECT ROW('column', attnum, attname, atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated,
+                   attstorage, attcompression, attstattarget, attisdropped, attislocal, attinhcount,
+                   ARRAY(SELECT o FROM unnest(attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o), attacl)::text
+          FROM pg_attribute WHERE attrelid = $1 AND attnum > 0
+        UNION ALL
+        SELECT ROW('default', adnum, adbin)::text FROM pg_attrdef WHERE adrelid = $1
+        UNION ALL
+        SELECT ROW('index', x.relname, x.relam, x.reltablespace, x.reloptions, i.indisunique, i.indisprimary,
+                   i.indisexclusion, i.indimmediate, i.indisclustered, i.indisvalid, i.indisreplident, i.indkey, i.indclass,
+                   i.indcollation, i.indoption, i.indexprs, i.indpred, {nulls_not_distinct},
+                   ARRAY(SELECT a.attstattarget::text FROM pg_attribute a WHERE a.attrelid = x.oid ORDER BY a.attnum))::text
+          FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = $1
+        UNION ALL
+        SELECT ROW('constraint', conname, contype, condeferrable, condeferred, convalidated, conrelid, confrelid, conkey,
+                   confkey, confupdtype, confdeltype, confmatchtype, conislocal, coninhcount, connoinherit, conpfeqop,
+                   conexclop, conbin, {enforced}, {set_columns})::text
+          FROM pg_constraint WHERE conrelid = $1 OR confrelid = $1
+        UNION ALL
+        SELECT ROW('trigger', t.tgname, t.tgfoid, t.tgtype, t.tgenabled, t.tgconstrrelid, t.tgdeferrable, t.tginitdeferred,
+                   t.tgattr, t.tgargs, t.tgqual, t.tgoldtable, t.tgnewtable)::text
+          FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+         WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND NOT (t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+$')
+        UNION ALL
+        SELECT ROW('internal trigger', tgconstraint, tgtype, tgenabled)::text
+          FROM pg_trigger WHERE tgrelid = $1 AND tgisinternal AND tgenabled <> 'O'
+        UNION ALL
+        SELECT ROW('rule', rulename, ev_type, ev_enabled, is_instead, ev_qual, ev_action)::text
+          FROM pg_rewrite WHERE ev_class = $1
+        UNION ALL
+        SELECT ROW('policy', polname, polcmd, polpermissive, polroles, polqual, polwithcheck)::text
+          FROM pg_policy WHERE polrelid = $1
+        UNION ALL
+        SELECT ROW('inheritance', inhrelid, inhparent, inhseqno)::text
+          FROM pg_inherits WHERE inhrelid = $1 OR inhparent = $1
+        UNION ALL
+        SELECT ROW('statistics', stxname, stxnamespace, stxowner, stxkeys, stxkind, stxexprs, stxstattarget)::text
+          FROM pg_statistic_ext WHERE stxrelid = $1
+        UNION ALL
+        SELECT ROW('publication', prpubid, {publication})::text FROM pg_publication_rel WHERE prrelid = $1
+        UNION ALL
+        SELECT ROW('subscription', srsubid)::text FROM pg_subscription_rel WHERE srrelid = $1
+        UNION ALL
+        SELECT ROW('sequence', x.relname, x.relnamespace, x.relacl, d.refobjsubid, d.deptype, s.*)::text
+          FROM pg_depend d JOIN pg_class x ON x.oid = d.objid AND x.relkind = 'S' JOIN pg_sequence s ON s.seqrelid = x.oid
+         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+        UNION ALL
+        SELECT ROW('dependent', d.classid, d.objid, d.objsubid, d.refobjsubid, d.deptype)::text
+          FROM pg_depend d LEFT JOIN pg_class x ON d.classid = 'pg_class'::regclass AND x.oid = d.objid
+         WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
+                OR (d.refclassid = 'pg_type'::regclass
+                    AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype)))
+           AND d.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
+           AND coalesce(x.relkind, ' ') NOT IN ('i', 't')
+        UNION ALL
+        SELECT ROW('comment', e.classoid, e.objsubid, o.name, e.description)::text
+          FROM (SELECT 'pg_class'::regclass::oid AS classid, oid, relname AS name FROM c
+                UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, x.relname
+                            FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = $1
+                UNION ALL SELECT 'pg_constraint'::regclass, oid, conname FROM pg_constraint WHERE conrelid = $1
+                UNION ALL SELECT 'pg_trigger'::regclass, oid, tgname FROM pg_trigger WHERE tgrelid = $1) AS o
+          JOIN pg_description e ON e.classoid = o.classid AND e.objoid = o.oid
+        UNION ALL
+        SELECT ROW('security label', objsubid, provider, label)::text
+          FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1)
+    SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C")) FROM lines WHERE EXISTS (SELECT FROM c))";
+
+std::string sql_for(int server_major) {
+    return fmt::format(fingerprint_sql,
+                       fmt::arg("nulls_not_distinct", server_major >= 15 ? "i.indnullsnotdistinct" : "false"),
+                       fmt::arg("enforced", server_major >= 18 ? "conenforced" : "true"),
+                       fmt::arg("set_columns", server_major >= 15 ? "confdelsetcols" : "NULL"),
+                       fmt::arg("publication", server_major >= 15 ? "prqual, prattrs" : "NULL"));
+}
+
+}  // namespace
+
+awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid) {
+    const auto rows = co_await conn.query(sql_for(conn.server_major()), oid);
+    co_return rows.text(0, 0);
+}
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include "readers.hpp"
+
+namespace pgeist::catalog {
+
+namespace {
+
+// A default is volatile when its stored tree names a volatile function: pg_depend would not show built-in ones.
+constexpr const char* columns_sql = R"(
+    SELECT a.attnum, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.atttypid,
+           CASE WHEN a.attcollation <> t.typcollation
+                THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) ELSE '' END AS collation,
+           a.attnotnull, pg_get_expr(d.adbin, d.adrelid) AS default_expression,
+           EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS used
+                     JOIN pg_proc p ON p.oid = used[1]::oid WHERE p.provolatile = 'v') AS default_is_volatile,
+           a.attidentity, a.attgenerated, a.attstorage, a.attcompression, nullif(a.attstattarget, -1) AS statistics,
+           ARRAY(SELECT o FROM unnest(a.attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o) AS options,
+           {acl} AS acl, col_description(a.attrelid, a.attnum) AS comment,
+           CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END AS missing_value
+      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+      LEFT JOIN pg_collation co ON co.oid = a.attcollation
+      LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+     ORDER BY a.attnum)";
+
+column read_column(const pg::result& rows, int row) {
+    column each;
+    each.attnum = static_cast<int>(rows.integer(row, "attnum"));
+    each.name = rows.text(row, "attname");
+    each.type = rows.text(row, "type");
+    each.type_oid = rows.integer(row, "atttypid");
+    each.collation = rows.text(row, "collation");
+    each.not_null = rows.boolean(row, "attnotnull");
+    each.default_expression = rows.optional_text(row, "default_expression");
+    each.default_is_volatile = rows.boolean(row, "default_is_volatile");
+    each.identity = read_char(rows, row, "attidentity");
+    each.generated = read_char(rows, row, "attgenerated");
+    each.storage = read_char(rows, row, "attstorage");
+    each.compression = read_char(rows, row, "attcompression");
+    if (!rows.is_null(row, rows.column("statistics"))) {
+        each.statistics = static_cast<int>(rows.integer(row, "statistics"));
+    }
+    each.options = rows.array(row, "options");
+    each.acl = parse_access_list(rows.text(row, "acl"));
+    each.comment = rows.optional_text(row, "comment");
+    each.missing_value = rows.optional_text(row, "missing_value");
+    return each;
+}
+
+}  // namespace
+
+awaitable<std::vector<column>> read_columns(pg::connection& conn, std::int64_t table_oid) {
+    const std::string acl = access_list_sql("a.attacl", "NULL::aclitem[]");
+    const auto rows = co_await conn.query(fmt::format(columns_sql, fmt::arg("acl", acl)), table_oid);
+    std::vector<column> columns;
+    for (int row = 0; row < rows.rows(); ++row) {
+        columns.push_back(read_column(rows, row));
+    }
+    co_return columns;
+}
+
+}  // namespace pgeist::catalog

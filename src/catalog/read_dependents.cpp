@@ -1,0 +1,84 @@
+#include <map>
+
+#include <fmt/format.h>
+
+#include "readers.hpp"
+
+namespace pgeist::catalog {
+
+namespace {
+
+// Everything that is part of the table or hangs on a part of it. What pgeist carries itself is left out here; whatever
+// remains is named by PostgreSQL itself, so that a kind of object nobody thought of is refused, not lost.
+//   own:  the table's parts; things between parts do not count. Sequences OWNED BY a column stay the same object.
+//   held: the parts that the new table has anew, under another OID; a dependent on one of them would be left behind.
+constexpr const char* dependents_sql = R"(
+    WITH held(classid, objid) AS (
+        SELECT 'pg_class'::regclass::oid, $1::oid
+        UNION SELECT 'pg_type'::regclass, t.oid FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
+               WHERE c.oid = $1 AND c.reltype <> 0
+        UNION SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = $1
+        UNION SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid = $1
+        UNION SELECT 'pg_class'::regclass, d.objid FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+                 AND d.deptype = 'i'),
+    own(classid, objid) AS (
+        SELECT classid, objid FROM held
+        UNION SELECT 'pg_class'::regclass, reltoastrelid FROM pg_class WHERE oid = $1
+        UNION SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid = $1
+        UNION SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = $1 OR tgisinternal
+        UNION SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE confrelid = $1 AND contype = 'f'
+        UNION SELECT 'pg_class'::regclass, d.objid FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+                 AND d.deptype = 'a'),
+    found AS (
+        SELECT DISTINCT d.classid, d.objid, d.objsubid
+          FROM pg_depend d JOIN held h ON d.refclassid = h.classid AND d.refobjid = h.objid
+         WHERE d.deptype <> 'p' AND NOT EXISTS (SELECT FROM own o WHERE o.classid = d.classid AND o.objid = d.objid))
+    SELECT DISTINCT
+           CASE WHEN w.ev_class = $1 THEN 'rule' WHEN v.relkind = 'v' THEN 'view' WHEN v.relkind = 'm' THEN 'materialized view'
+                ELSE (pg_identify_object(f.classid, f.objid, 0)).type END AS kind,
+           CASE WHEN w.ev_class <> $1 THEN pg_describe_object('pg_class'::regclass, w.ev_class, 0)
+                ELSE pg_describe_object(f.classid, f.objid, f.objsubid) END AS name
+      FROM found f LEFT JOIN pg_rewrite w ON f.classid = 'pg_rewrite'::regclass AND w.oid = f.objid
+      LEFT JOIN pg_class v ON v.oid = w.ev_class
+     UNION ALL SELECT 'security label', format('security label of provider %s on %s', l.provider,
+                                              pg_describe_object(l.classoid, l.objoid, l.objsubid))
+      FROM pg_seclabel l JOIN held h ON l.classoid = h.classid AND l.objoid = h.objid
+     UNION ALL SELECT 'subscription', format('subscription %s', s.subname)
+      FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE r.srrelid = $1
+     ORDER BY 1, 2)";
+
+std::string reason_for(const std::string& kind) {
+    static const std::map<std::string, std::string> reasons{
+        {"view", "it would go on reading the old table"},
+        {"materialized view", "it would go on reading the old table"},
+        {"rule", "rules are not carried to the new table yet"},
+        {"policy", "row security policies are not carried to the new table yet"},
+        {"statistics object", "extended statistics are not carried to the new table yet"},
+        {"publication relation", "the new table would not be in the publication"},
+        {"security label", "security labels are not carried to the new table yet"},
+        {"subscription", "the subscription would not know the new table"},
+        {"function", "it is bound to the old table or its row type"},
+        {"table column", "it is bound to the old table's row type"},
+    };
+    const auto found = reasons.find(kind);
+    return found != reasons.end() ? found->second : "it is bound to the old table";
+}
+
+}  // namespace
+
+awaitable<std::vector<dependent>> read_dependents(pg::connection& conn, std::int64_t table_oid) {
+    const auto rows = co_await conn.query(dependents_sql, table_oid);
+    std::vector<dependent> dependents;
+    for (int row = 0; row < rows.rows(); ++row) {
+        dependent each;
+        each.kind = rows.text(row, "kind");
+        each.name = rows.text(row, "name");
+        each.reason = reason_for(each.kind);
+        dependents.push_back(std::move(each));
+    }
+    co_return dependents;
+}
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,82 @@
+#include <fmt/format.h>
+
+#include "readers.hpp"
+
+namespace pgeist::catalog {
+
+namespace {
+
+// A partitioned table at either end has one more row for each partition (conparentid); only the one the user made
+// counts.
+constexpr const char* foreign_keys_sql = R"(
+    SELECT c.oid, c.conname, c.conrelid, ns.nspname AS table_schema, s.relname AS table_name, s.relkind AS table_kind,
+           c.confrelid, nr.nspname AS referenced_schema, r.relname AS referenced_name,
+           coalesce(i.relname, '') AS referenced_index,
+           ARRAY(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k(attnum, place)
+                   JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.place) AS columns,
+           ARRAY(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, place)
+                   JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.attnum
+                  ORDER BY k.place) AS referenced_columns,
+           {set_columns} AS delete_set_columns,
+           c.confmatchtype, c.confupdtype, c.confdeltype, c.condeferrable, c.condeferred, c.convalidated,
+           {enforced} AS enforced, {period} AS period, obj_description(c.oid, 'pg_constraint') AS comment,
+           ARRAY(SELECT DISTINCT t.tgenabled::text FROM pg_trigger t
+                  WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O') AS trigger_states
+      FROM pg_constraint c
+      JOIN pg_class s ON s.oid = c.conrelid JOIN pg_namespace ns ON ns.oid = s.relnamespace
+      JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace nr ON nr.oid = r.relnamespace
+      LEFT JOIN pg_class i ON i.oid = c.conindid
+     WHERE c.contype = 'f' AND c.conparentid = 0 AND {which}
+     ORDER BY ns.nspname COLLATE "C", s.relname COLLATE "C", c.conname COLLATE "C")";
+
+constexpr const char* set_columns_sql = R"(
+    ARRAY(SELECT a.attname FROM unnest(c.confdelsetcols) WITH ORDINALITY AS k(attnum, place)
+            JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.place))";
+
+std::string sql_for(int server_major, bool incoming) {
+    return fmt::format(foreign_keys_sql, fmt::arg("set_columns", server_major >= 15 ? set_columns_sql : "'{}'::text[]"),
+                       fmt::arg("enforced", server_major >= 18 ? "c.conenforced" : "true"),
+                       fmt::arg("period", server_major >= 18 ? "c.conperiod" : "false"),
+                       fmt::arg("which", incoming ? "c.confrelid = $1 AND c.conrelid <> $1" : "c.conrelid = $1"));
+}
+
+foreign_key read_foreign_key(const pg::result& rows, int row) {
+    foreign_key each;
+    each.oid = rows.integer(row, "oid");
+    each.name = rows.text(row, "conname");
+    each.table_oid = rows.integer(row, "conrelid");
+    each.table.schema = rows.text(row, "table_schema");
+    each.table.name = rows.text(row, "table_name");
+    each.table_kind = read_char(rows, row, "table_kind");
+    each.columns = rows.array(row, "columns");
+    each.referenced_oid = rows.integer(row, "confrelid");
+    each.referenced.schema = rows.text(row, "referenced_schema");
+    each.referenced.name = rows.text(row, "referenced_name");
+    each.referenced_columns = rows.array(row, "referenced_columns");
+    each.referenced_index = rows.text(row, "referenced_index");
+    each.match = read_char(rows, row, "confmatchtype");
+    each.on_update = read_char(rows, row, "confupdtype");
+    each.on_delete = read_char(rows, row, "confdeltype");
+    each.delete_set_columns = rows.array(row, "delete_set_columns");
+    each.deferrable = rows.boolean(row, "condeferrable");
+    each.deferred = rows.boolean(row, "condeferred");
+    each.validated = rows.boolean(row, "convalidated");
+    each.enforced = rows.boolean(row, "enforced");
+    each.period = rows.boolean(row, "period");
+    each.comment = rows.optional_text(row, "comment");
+    each.trigger_states = rows.array(row, "trigger_states");
+    return each;
+}
+
+}  // namespace
+
+awaitable<std::vector<foreign_key>> read_foreign_keys(pg::connection& conn, std::int64_t table_oid, bool incoming) {
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), incoming), table_oid);
+    std::vector<foreign_key> keys;
+    for (int row = 0; row < rows.rows(); ++row) {
+        keys.push_back(read_foreign_key(rows, row));
+    }
+    co_return keys;
+}
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,112 @@
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/catalog/fingerprint.hpp"
+#include "pgeist/catalog/reader.hpp"
+#include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/core/error.hpp"
+#include "readers.hpp"
+
+namespace pgeist::catalog {
+
+namespace {
+
+constexpr const char* table_sql = R"(
+    SELECT c.oid, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS printed_name,
+           c.relkind, c.relpersistence, pg_get_userbyid(c.relowner) AS owner,
+           coalesce(am.amname, '') AS access_method, coalesce(ts.spcname, '') AS tablespace,
+           coalesce(c.reloptions, '{{}}') AS options, coalesce(t.reloptions, '{{}}') AS toast_options, c.relispartition,
+           EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AS has_parents,
+           EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_children,
+           c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloftype,
+           coalesce((SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+                        AND d.refclassid = 'pg_extension'::regclass), '') AS extension,
+           {acl} AS acl, obj_description(c.oid, 'pg_class') AS comment,
+           has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid) AS readable,
+           coalesce(pg_table_size(c.oid), 0) AS table_bytes, coalesce(pg_indexes_size(c.oid), 0) AS index_bytes
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
+      LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+     WHERE c.oid = $1)";
+
+table read_table_row(const pg::result& rows) {
+    table into;
+    into.oid = rows.integer(0, "oid");
+    into.name.schema = rows.text(0, "nspname");
+    into.name.name = rows.text(0, "relname");
+    into.printed_name = rows.text(0, "printed_name");
+    into.kind = read_char(rows, 0, "relkind");
+    into.persistence = read_char(rows, 0, "relpersistence");
+    into.owner = rows.text(0, "owner");
+    into.access_method = rows.text(0, "access_method");
+    into.tablespace = rows.text(0, "tablespace");
+    into.options = rows.array(0, "options");
+    into.toast_options = rows.array(0, "toast_options");
+    into.is_partition = rows.boolean(0, "relispartition");
+    into.has_parents = rows.boolean(0, "has_parents");
+    into.has_children = rows.boolean(0, "has_children");
+    into.row_security = rows.boolean(0, "relrowsecurity");
+    into.force_row_security = rows.boolean(0, "relforcerowsecurity");
+    into.replica_identity = read_char(rows, 0, "relreplident");
+    into.of_type = rows.integer(0, "reloftype");
+    into.extension = rows.text(0, "extension");
+    into.acl = parse_access_list(rows.text(0, "acl"));
+    into.comment = rows.optional_text(0, "comment");
+    into.table_bytes = rows.integer(0, "table_bytes");
+    into.index_bytes = rows.integer(0, "index_bytes");
+    return into;
+}
+
+/// The planner's own estimate: it corrects reltuples by the size the table has now, and copes with tables never
+/// analysed.
+awaitable<std::int64_t> estimate_rows(pg::connection& conn, qualified_name name) {
+    const auto rows = co_await conn.query("EXPLAIN (FORMAT JSON) SELECT FROM ONLY " + name.sql());
+    const auto plan = boost::json::parse(rows.view(0, 0));
+    const auto& estimate = plan.at(0).at("Plan").at("Plan Rows");
+    co_return estimate.to_number<std::int64_t>();
+}
+
+awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, bool whole) {
+    std::string digest = co_await fingerprint(conn, oid);
+    const std::string acl = access_list_sql("c.relacl", "acldefault('r', c.relowner)");
+    const auto rows = co_await conn.query(fmt::format(table_sql, fmt::arg("acl", acl)), oid);
+    if (rows.empty()) {
+        throw error(exit_code::failed, "the table was dropped while its definition was read");
+    }
+    table into = read_table_row(rows);
+    into.fingerprint = std::move(digest);
+    into.columns = co_await read_columns(conn, oid);
+    into.indexes = co_await read_indexes(conn, oid);
+    into.constraints = co_await read_constraints(conn, oid);
+    if (!whole) {
+        co_return into;
+    }
+    into.foreign_keys = co_await read_foreign_keys(conn, oid, false);
+    into.referenced_by = co_await read_foreign_keys(conn, oid, true);
+    co_await read_triggers(conn, into);
+    into.sequences = co_await read_sequences(conn, oid);
+    into.dependents = co_await read_dependents(conn, oid);
+    if (rows.boolean(0, "readable")) {
+        into.estimated_rows = co_await estimate_rows(conn, into.name);
+    }
+    co_return into;
+}
+
+}  // namespace
+
+awaitable<table> read_table(pg::connection& conn, std::int64_t oid) {
+    co_await conn.execute(reading_settings);
+    table into = co_await read_parts(conn, oid, true);
+    co_await conn.execute(session_settings);
+    co_return into;
+}
+
+awaitable<table> read_shape(pg::connection& conn, std::int64_t oid) {
+    co_await conn.execute(reading_settings);
+    table into = co_await read_parts(conn, oid, false);
+    co_await conn.execute(session_settings);
+    co_return into;
+}
+
+}  // namespace pgeist::catalog

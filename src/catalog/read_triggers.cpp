@@ -1,0 +1,33 @@
+#include "readers.hpp"
+
+namespace pgeist::catalog {
+
+namespace {
+
+constexpr const char* triggers_sql = R"(
+    SELECT t.oid, t.tgname, pg_get_triggerdef(t.oid) AS definition, t.tgenabled,
+           obj_description(t.oid, 'pg_trigger') AS comment,
+           CASE WHEN t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+$' THEN n.nspname END AS job_schema
+      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+     WHERE t.tgrelid = $1 AND NOT t.tgisinternal ORDER BY t.tgname COLLATE "C")";
+
+}  // namespace
+
+awaitable<void> read_triggers(pg::connection& conn, table& into) {
+    const auto rows = co_await conn.query(triggers_sql, into.oid);
+    for (int row = 0; row < rows.rows(); ++row) {
+        if (const auto job_schema = rows.optional_text(row, "job_schema")) {
+            into.pgeist_triggers.push_back(*job_schema);
+            continue;
+        }
+        trigger each;
+        each.oid = rows.integer(row, "oid");
+        each.name = rows.text(row, "tgname");
+        each.definition = rows.text(row, "definition");
+        each.enabled = read_char(rows, row, "tgenabled");
+        each.comment = rows.optional_text(row, "comment");
+        into.triggers.push_back(std::move(each));
+    }
+}
+
+}  // namespace pgeist::catalog

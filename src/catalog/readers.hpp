@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pgeist/catalog/table.hpp"
+#include "pgeist/pg/connection.hpp"
+
+/// One reader for each kind of thing that read_table() puts together. All read the catalogs only, without locks, with
+/// search_path = pg_catalog, so that every name in a definition comes back qualified.
+namespace pgeist::catalog {
+
+[[nodiscard]] awaitable<std::vector<column>> read_columns(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<index>> read_indexes(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<constraint>> read_constraints(pg::connection& conn, std::int64_t table_oid);
+/// Foreign keys of the table (`incoming` false) or those of other tables that refer to it.
+[[nodiscard]] awaitable<std::vector<foreign_key>> read_foreign_keys(pg::connection& conn, std::int64_t table_oid,
+                                                                    bool incoming);
+/// Fills `triggers` and `pgeist_triggers`.
+[[nodiscard]] awaitable<void> read_triggers(pg::connection& conn, table& into);
+[[nodiscard]] awaitable<std::vector<sequence>> read_sequences(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<dependent>> read_dependents(pg::connection& conn, std::int64_t table_oid);
+
+/// Reads the JSON that access_list_sql() makes.
+[[nodiscard]] access_list parse_access_list(const std::string& json);
+/// SQL that turns the ACL column `acl` into JSON. `implied` is what NULL in it means.
+[[nodiscard]] std::string access_list_sql(const std::string& acl, const std::string& implied);
+/// A one-character catalog column; 0 when it is NULL, empty or a blank.
+[[nodiscard]] char read_char(const pg::result& rows, int row, const char* name);
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,157 @@
+#include <fmt/format.h>
+
+#include "pgeist/catalog/definition.hpp"
+#include "pgeist/catalog/reader.hpp"
+#include "pgeist/core/error.hpp"
+#include "sql.hpp"
+#include "steps.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+constexpr const char* foreign_grantees_sql = R"(
+    SELECT DISTINCT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END
+      FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS x
+     WHERE n.nspname = $1 AND x.grantee <> n.nspowner)";
+
+/// The schemas are nobody's business but pgeist's and the table owner's, whatever default privileges say.
+awaitable<void> create_schema(site& at, std::string name) {
+    const std::string quoted = quote_identifier(name);
+    co_await at.conn.execute("CREATE SCHEMA " + quoted);
+    const auto grantees = co_await at.conn.query(foreign_grantees_sql, name);
+    for (int row = 0; row < grantees.rows(); ++row) {
+        co_await at.conn.execute(fmt::format("REVOKE ALL ON SCHEMA {} FROM {}", quoted, grantees.view(row, 0)));
+    }
+    // PostgreSQL lets a table be given only to somebody who could have made it there.
+    co_await at.conn.execute(
+        fmt::format("GRANT USAGE, CREATE ON SCHEMA {} TO {}", quoted, quote_identifier(at.source.owner)));
+}
+
+awaitable<void> correct_rights(site& at, const catalog::table& made) {
+    const std::string table = "TABLE " + at.shadow.sql();
+    statements all = change_rights(table, "", at.source.acl, made.acl, at.source.owner, false);
+    const auto add = [&](statements more) { all.insert(all.end(), more.begin(), more.end()); };
+    for (const auto& column : at.source.columns) {
+        const auto* own = made.find_column(column.name);
+        if (own != nullptr) {
+            add(change_rights(table, column.name, column.acl, own->acl, at.source.owner, false));
+        }
+    }
+    for (const auto& wanted : at.source.sequences) {
+        for (const auto& own : made.sequences) {
+            if (wanted.identity && own.name.name == wanted.name.name) {
+                add(change_rights("SEQUENCE " + own.name.sql(), "", wanted.acl, own.acl, at.source.owner, true));
+            }
+        }
+    }
+    co_await run_statements(at, std::move(all));
+}
+
+statements index_statements(const site& at) {
+    statements all;
+    for (const auto& each : at.source.indexes) {
+        if (!each.valid) {
+            continue;
+        }
+        plan::index made = rebuild_index(at.source, each, at.shadow);
+        if (!made.create_sql.empty()) {
+            all.push_back({"index " + display_identifier(each.name), made.create_sql});
+        }
+        all.insert(all.end(), made.after.begin(), made.after.end());
+    }
+    if (at.source.replica_identity == 'f' || at.source.replica_identity == 'n') {
+        all.push_back({"replica identity", fmt::format("ALTER TABLE {} REPLICA IDENTITY {}", at.shadow.sql(),
+                                                       at.source.replica_identity == 'f' ? "FULL" : "NOTHING")});
+    }
+    return all;
+}
+
+void note_invalid_indexes(site& at) {
+    for (const auto& each : at.source.indexes) {
+        if (!each.valid) {
+            at.warnings.push_back(
+                fmt::format("index {} is invalid (left by a failed CREATE INDEX CONCURRENTLY?) and is not "
+                            "carried to the new table",
+                            display_identifier(each.name)));
+        }
+    }
+}
+
+/// Columns of the fresh shadow stand in the source's order, without the gaps of dropped ones.
+void note_columns(site& at, const catalog::table& made) {
+    for (std::size_t place = 0; place < made.columns.size(); ++place) {
+        const auto& from = at.source.columns.at(place);
+        const int attnum = made.columns[place].attnum;
+        column_value value;
+        if (from.generated == 0) {
+            value.expression = quote_identifier(from.name);
+            value.reads.insert(from.name);
+            value.type = from.type;
+            value.plain = true;
+        }
+        at.values[attnum] = std::move(value);
+        at.source_attnums[attnum] = from.attnum;
+    }
+    for (const auto& each : made.sequences) {
+        if (each.identity) {
+            at.identity_sequences.insert(each.oid);
+        }
+    }
+}
+
+}  // namespace
+
+awaitable<void> assemble(site& at) {
+    co_await create_schema(at, at.job_schema);
+    co_await create_schema(at, at.passage_schema);
+    statements first{create_table(at.source, at.shadow)};
+    co_await run_statements(at, std::move(first));
+    at.shadow_oid = co_await table_oid(at.conn, at.shadow);
+
+    const auto bare = co_await catalog::read_shape(at.conn, at.shadow_oid);
+    statements all = constraint_corrections(at.source, bare, at.shadow);
+    const auto add = [&](statements more) { all.insert(all.end(), more.begin(), more.end()); };
+    for (const auto& sequence : at.source.sequences) {
+        if (sequence.identity) {
+            add(add_identity(at.source, sequence, at.shadow));
+        }
+    }
+    add(column_details(at.source, at.shadow));
+    if (bare.owner != at.source.owner) {
+        all.push_back(
+            {"owner", fmt::format("ALTER TABLE {} OWNER TO {}", at.shadow.sql(), quote_identifier(at.source.owner))});
+    }
+    add(index_statements(at));
+    for (const auto& each : at.source.triggers) {
+        add(create_trigger(at.source, each, at.shadow));
+    }
+    co_await run_statements(at, std::move(all));
+    note_invalid_indexes(at);
+
+    const auto made = co_await catalog::read_table(at.conn, at.shadow_oid);
+    note_columns(at, made);
+    co_await correct_rights(at, made);
+}
+
+void require_same_definition(const site& at, const catalog::table& found) {
+    const auto wanted_properties = catalog::definition(at.source);
+    const auto found_properties = catalog::definition(found);
+    std::vector<std::string> differences = catalog::missing_properties(wanted_properties, found_properties);
+    for (const auto& line : catalog::missing_properties(found_properties, wanted_properties)) {
+        // The owner's own rights are taken away only when the table is complete.
+        const bool owners_right = line.rfind("rights on", 0) == 0 &&
+                                  line.find(" for " + display_identifier(at.source.owner)) != std::string::npos;
+        if (!owners_right && differences.empty()) {
+            differences.push_back(line);
+        }
+    }
+    if (!differences.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("{} has something that cannot be rebuilt on a copy: {}", at.source.name.display(),
+                                join(differences, "; ")),
+                    "pgeist changes a table only when it can carry all of it; please report this");
+    }
+}
+
+}  // namespace pgeist::shadow

@@ -1,0 +1,98 @@
+#include "pgeist/shadow/builder.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/definition.hpp"
+#include "pgeist/catalog/fingerprint.hpp"
+#include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/core/error.hpp"
+#include "steps.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+/// Waits for nobody but holders of ACCESS EXCLUSIVE; from here on the definition cannot change.
+awaitable<void> hold_definition(site& at) {
+    co_await at.conn.execute(fmt::format("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", at.source.name.sql()));
+    const auto now = co_await catalog::fingerprint(at.conn, at.source.oid);
+    if (now != at.source.fingerprint) {
+        throw error(exit_code::failed,
+                    fmt::format("the definition of {} was changed while it was read", at.source.name.display()),
+                    "try again");
+    }
+}
+
+void fill_basics(const site& at, plan::blueprint& into) {
+    into.table = at.source.name;
+    into.source_oid = at.source.oid;
+    into.shadow_oid = at.shadow_oid;
+    into.job_schema = at.job_schema;
+    into.passage_schema = at.passage_schema;
+    into.row_triggers = at.source.has_parents || at.source.is_partition;
+    into.fingerprint = at.source.fingerprint;
+    into.estimated_rows = at.source.estimated_rows;
+    into.table_bytes = at.source.table_bytes;
+    into.index_bytes = at.source.index_bytes;
+}
+
+std::optional<std::string> same_as_before(const site& at, const catalog::table& assembled,
+                                          const catalog::table& after) {
+    if (at.change.repack || !at.change.sets.empty()) {
+        return std::nullopt;
+    }
+    const auto before = catalog::definition(assembled);
+    const auto now = catalog::definition(after);
+    for (const auto& [attnum, value] : at.values) {
+        if (at.source_attnums.count(attnum) == 0) {
+            return std::nullopt;  // dropped and added again: the same definition with other values
+        }
+    }
+    if (before != now) {
+        return std::nullopt;
+    }
+    return fmt::format("{} already is what the change would make it", at.source.name.display());
+}
+
+void warn_of_unrepeatable(site& at, const std::vector<plan::column>& columns) {
+    for (const auto& column : columns) {
+        if (!column.compared && column.expression) {
+            at.warnings.push_back(
+                fmt::format("the values of column {} cannot be verified: {} may give another value each time",
+                            display_identifier(column.name), column.conversion));
+        }
+    }
+}
+
+}  // namespace
+
+awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& source, const plan::change_request& change,
+                                 std::int64_t job) {
+    site at(conn, source, change, job);
+    qualified_name named = change.table;
+    auto alters = plan::parse_alters(change.alters, named);
+    co_await hold_definition(at);
+    co_await assemble(at);
+    co_await add_foreign_keys(at);
+    const auto assembled = co_await read_shadow(at);
+    require_same_definition(at, assembled);
+
+    co_await apply_clauses(at, std::move(alters));
+    co_await apply_assignments(at);
+    const auto after = co_await read_shadow(at);
+
+    prepared result;
+    fill_basics(at, result.blueprint);
+    result.nothing_to_do = same_as_before(at, assembled, after);
+    result.blueprint.columns = co_await map_columns(at, after);
+    co_await plan_key_and_indexes(at, after, result.blueprint);
+    co_await plan_swap(at, after, result.blueprint);
+    co_await check_names(at, after);
+    co_await strip(at, after);
+    co_await check_copy_statement(at, result.blueprint);
+    warn_of_unrepeatable(at, result.blueprint.columns);
+    result.warnings = at.warnings;
+    co_return result;
+}
+
+}  // namespace pgeist::shadow

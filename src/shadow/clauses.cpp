@@ -1,0 +1,244 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/reader.hpp"
+#include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/core/error.hpp"
+#include "steps.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+/// The columns of the shadow as an expression may name them: each stands for its value so far.
+std::vector<known_column> columns_so_far(const site& at, const catalog::table& shadow) {
+    std::vector<known_column> known;
+    for (const auto& column : shadow.columns) {
+        known_column each;
+        each.name = column.name;
+        const auto found = at.values.find(column.attnum);
+        if (found != at.values.end() && found->second.expression) {
+            const auto& value = found->second;
+            const bool as_it_is = value.plain && value.type == column.type;
+            each.sql = as_it_is ? *value.expression : fmt::format("CAST({} AS {})", *value.expression, column.type);
+            each.reads = value.reads;
+        } else if (at.source_attnums.count(column.attnum) != 0) {
+            // A generated column has no expression of its own, but the source's can be read.
+            const auto* from = at.source.find_column(at.source_attnums.at(column.attnum));
+            each.sql = quote_identifier(from->name);
+            each.reads = {from->name};
+        }
+        known.push_back(std::move(each));
+    }
+    return known;
+}
+
+/// Two changes of type in a row: what the first one's assignment cast does must not be lost. An explicit cast does the
+/// same, except that it cuts a string that is too long instead of failing.
+std::string cast_to_current(const column_value& value, const catalog::column& column) {
+    if (column.type.rfind("character", 0) == 0 || column.type.rfind("bit", 0) == 0) {
+        throw error(
+            exit_code::refused,
+            fmt::format("column {} is changed to {} and then once more", display_identifier(column.name), column.type),
+            "change its type once, to the last one");
+    }
+    return fmt::format("CAST({} AS {})", *value.expression, column.type);
+}
+
+/// The values that the ALTER … TYPE clauses of one statement give. All of them read the row as it was before the
+/// statement.
+awaitable<std::map<int, column_value>> retyped_values(site& at, const plan::alter_statement& alter,
+                                                      const catalog::table& shadow) {
+    std::map<int, column_value> changed;
+    const auto known = columns_so_far(at, shadow);
+    for (const auto& clause : alter.clauses) {
+        const auto* column = clause.kind == plan::clause_kind::alter_type ? shadow.find_column(clause.column) : nullptr;
+        if (column == nullptr || at.values.count(column->attnum) == 0) {
+            continue;
+        }
+        column_value value = at.values.at(column->attnum);
+        if (clause.using_expression) {
+            std::string what = fmt::format("USING of column {}", display_identifier(column->name));
+            const auto found =
+                co_await resolve_expression(at, at.shadow, known, *clause.using_expression, std::move(what));
+            value.expression = found.sql;
+            value.reads = found.reads;
+            value.type.clear();
+            value.plain = false;
+            value.compared = found.repeatable;
+            value.note = "USING " + *clause.using_expression;
+        } else if (value.expression && value.type != column->type) {
+            value.expression = cast_to_current(value, *column);
+            value.plain = false;
+            value.type = column->type;
+        }
+        changed[column->attnum] = std::move(value);
+    }
+    co_return changed;
+}
+
+/// Rows that are there already get what ALTER TABLE … ADD COLUMN gives them: a default that does not change is
+/// evaluated once, now; any other for each row, by the shadow itself.
+awaitable<column_value> new_value(site& at, catalog::column column) {
+    column_value value;
+    value.type = column.type;
+    if (column.generated != 0) {
+        value.compared = false;
+        value.note = "generated";
+        co_return value;
+    }
+    if (column.identity != 0 || column.default_is_volatile) {
+        value.compared = false;
+        value.note =
+            column.identity != 0 ? "identity, a new number for each row" : "its default, evaluated for each row";
+        co_return value;
+    }
+    const auto domain = co_await at.conn.query(
+        "SELECT EXISTS (SELECT FROM pg_type WHERE oid = $1 AND typtype = 'd' AND typdefault IS NOT NULL)",
+        column.type_oid);
+    if (!column.default_expression && domain.boolean(0, 0)) {
+        value.compared = false;
+        value.note = "the domain's default";
+        co_return value;
+    }
+    value.expression = co_await evaluate_default(at, column);
+    value.note = column.default_expression ? "default " + *column.default_expression : "NULL";
+    co_return value;
+}
+
+awaitable<void> follow_columns(site& at, std::map<int, column_value> retyped) {
+    const auto shadow = co_await catalog::read_shape(at.conn, at.shadow_oid);
+    for (auto& [attnum, value] : retyped) {
+        at.values[attnum] = std::move(value);
+    }
+    std::map<int, column_value> kept;
+    for (const auto& column : shadow.columns) {
+        const auto known = at.values.find(column.attnum);
+        if (known != at.values.end()) {
+            kept[column.attnum] = known->second;
+        } else {
+            kept[column.attnum] = co_await new_value(at, column);
+        }
+    }
+    at.values = std::move(kept);
+}
+
+/// A REFERENCES of the clause leads to the stand-in of the table that the user means.
+awaitable<std::string> with_stand_ins(site& at, const plan::clause& clause) {
+    std::string text = clause.text;
+    for (auto reference = clause.references.rbegin(); reference != clause.references.rend(); ++reference) {
+        const auto found = co_await catalog::find_table(at.conn, reference->table);
+        if (!found) {
+            throw error(exit_code::refused,
+                        fmt::format("{}: relation {} does not exist", clause.text, reference->table.display()));
+        }
+        qualified_name name = at.shadow;
+        if (found->oid != at.source.oid) {
+            const auto other = co_await stand_in_for(at, found->oid);
+            name = other.name;
+        }
+        text.replace(reference->begin, reference->end - reference->begin, name.sql());
+    }
+    co_return text;
+}
+
+/// Runs `alter` under the user's settings; what the server says against it, if anything.
+awaitable<std::optional<pg::sql_error>> try_alter(site& at, plan::alter_statement alter) {
+    std::optional<pg::sql_error> failed;
+    co_await at.conn.execute("SAVEPOINT pgeist_clause");
+    co_await at.conn.execute(catalog::user_settings);
+    try {
+        co_await at.conn.execute(plan::alter_sql(at.shadow.sql(), alter));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    if (failed) {
+        co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_clause");
+    }
+    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_clause");
+    co_await at.conn.execute(catalog::session_settings);
+    co_return failed;
+}
+
+[[noreturn]] void refuse_clause(const site& at, const std::string& text, const pg::sql_error& problem) {
+    const auto& diag = problem.diag();
+    std::string message = fmt::format("{}: {}", text, in_user_words(at, diag.message));
+    if (!diag.detail.empty()) {
+        message += fmt::format(" ({})", in_user_words(at, diag.detail));
+    }
+    throw error(exit_code::refused, message, diag.hint);
+}
+
+/// Throws for the statement that failed with `problem`, naming the clause at fault: the first that fails by itself.
+awaitable<void> refuse_statement(site& at, const plan::alter_statement& given, const plan::alter_statement& run,
+                                 const pg::sql_error& problem) {
+    for (std::size_t place = 0; place < run.clauses.size(); ++place) {
+        plan::alter_statement alone;
+        alone.clauses.push_back(run.clauses[place]);
+        const auto failed = co_await try_alter(at, std::move(alone));
+        if (failed) {
+            refuse_clause(at, given.clauses[place].text, *failed);
+        }
+    }
+    refuse_clause(at, plan::alter_sql(at.source.name.display(), given), problem);
+}
+
+awaitable<void> allow_new_owner(site& at, const plan::clause& clause) {
+    if (clause.kind == plan::clause_kind::change_owner && !clause.new_name.empty()) {
+        co_await at.conn.execute(fmt::format("GRANT USAGE, CREATE ON SCHEMA {} TO {}", quote_identifier(at.job_schema),
+                                             quote_identifier(clause.new_name)));
+    }
+}
+
+}  // namespace
+
+awaitable<void> apply_clauses(site& at, std::vector<plan::alter_statement> alters) {
+    for (const auto& given : alters) {
+        const auto shadow = co_await catalog::read_shape(at.conn, at.shadow_oid);
+        auto retyped = co_await retyped_values(at, given, shadow);
+        plan::alter_statement run = given;
+        for (auto& clause : run.clauses) {
+            co_await allow_new_owner(at, clause);
+            clause.text = co_await with_stand_ins(at, clause);
+        }
+        const auto failed = co_await try_alter(at, run);
+        if (failed) {
+            co_await refuse_statement(at, given, run, *failed);
+        }
+        co_await follow_columns(at, std::move(retyped));
+    }
+}
+
+awaitable<void> apply_assignments(site& at) {
+    std::vector<known_column> known;
+    for (const auto& column : at.source.columns) {
+        known_column each;
+        each.name = column.name;
+        each.sql = quote_identifier(column.name);
+        each.reads = {column.name};
+        known.push_back(std::move(each));
+    }
+    for (const auto& text : at.change.sets) {
+        const auto set = plan::parse_assignment(text);
+        const auto shadow = co_await catalog::read_shape(at.conn, at.shadow_oid);
+        const auto* column = shadow.find_column(set.column);
+        const std::string what = "--set " + text;
+        if (column == nullptr || column->generated != 0) {
+            throw error(exit_code::refused, fmt::format("{}: the new table has no column {} that can be set", what,
+                                                        display_identifier(set.column)));
+        }
+        const auto found = co_await resolve_expression(at, at.source.name, known, set.expression, what);
+        column_value value;
+        value.expression = found.sql;
+        value.reads = found.reads;
+        value.compared = found.repeatable;
+        value.note = "= " + set.expression;
+        at.values[column->attnum] = std::move(value);
+    }
+}
+
+}  // namespace pgeist::shadow

@@ -1,0 +1,68 @@
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/pg/result.hpp"
+#include "steps.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+// Relations of the source's schema that keep their place when the tables change theirs.
+constexpr const char* taken_names_sql = R"(
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) AND c.oid <> $3
+       AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = c.oid AND i.indrelid = $3)
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                          AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $3 AND d.deptype = 'i')
+     ORDER BY c.relname)";
+
+}  // namespace
+
+awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan) {
+    std::vector<std::string> names;
+    std::vector<std::string> expressions;
+    for (const auto& column : plan.columns) {
+        if (column.expression) {
+            names.push_back(quote_identifier(column.name));
+            expressions.push_back(*column.expression);
+        }
+    }
+    std::optional<pg::sql_error> failed;
+    try {
+        co_await at.conn.execute(
+            fmt::format("EXPLAIN INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ONLY {}", at.shadow.sql(),
+                        join(names, ", "), join(expressions, ", "), at.source.name.sql()));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    if (failed) {
+        throw error(exit_code::refused,
+                    fmt::format("the rows of {} cannot be converted: {}", at.source.name.display(),
+                                in_user_words(at, failed->diag().message)),
+                    failed->diag().hint);
+    }
+}
+
+awaitable<void> check_names(site& at, const catalog::table& after) {
+    std::vector<std::string> names;
+    for (const auto& each : after.indexes) {
+        names.push_back(each.name);
+    }
+    for (const auto& each : after.sequences) {
+        names.push_back(each.name.name);
+    }
+    const auto rows =
+        co_await at.conn.query(taken_names_sql, at.source.name.schema, pg::array_literal(names), at.source.oid);
+    if (!rows.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("the new table would have {}, but that name is taken in schema {}",
+                                display_identifier(rows.view(0, 0)), display_identifier(at.source.name.schema)),
+                    "give the new index, constraint or sequence another name in the ALTER");
+    }
+}
+
+}  // namespace pgeist::shadow

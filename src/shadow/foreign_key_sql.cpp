@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+
+#include "sql.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+std::string column_list(const std::vector<std::string>& columns, bool period) {
+    std::vector<std::string> quoted;
+    for (std::size_t at = 0; at < columns.size(); ++at) {
+        const bool last = at + 1 == columns.size();
+        quoted.push_back((period && last ? "PERIOD " : "") + quote_identifier(columns[at]));
+    }
+    return join(quoted, ", ");
+}
+
+/// The letters of pg_constraint.confupdtype and confdeltype.
+std::string action_sql(char action) {
+    switch (action) {
+        case 'r':
+            return "RESTRICT";
+        case 'c':
+            return "CASCADE";
+        case 'n':
+            return "SET NULL";
+        case 'd':
+            return "SET DEFAULT";
+        default:
+            return "NO ACTION";
+    }
+}
+
+std::string actions(const catalog::foreign_key& key) {
+    std::string text;
+    if (key.match == 'f') {
+        text += " MATCH FULL";
+    }
+    if (key.on_update != 'a') {
+        text += " ON UPDATE " + action_sql(key.on_update);
+    }
+    if (key.on_delete != 'a') {
+        text += " ON DELETE " + action_sql(key.on_delete);
+        if (!key.delete_set_columns.empty()) {
+            text += fmt::format(" ({})", column_list(key.delete_set_columns, false));
+        }
+    }
+    if (key.deferrable) {
+        text += key.deferred ? " DEFERRABLE INITIALLY DEFERRED" : " DEFERRABLE";
+    }
+    return text;
+}
+
+std::string validity(const catalog::foreign_key& key, bool validated) {
+    if (!key.enforced) {
+        return " NOT ENFORCED";
+    }
+    return validated ? "" : " NOT VALID";
+}
+
+}  // namespace
+
+statements add_foreign_key(const catalog::foreign_key& key, const qualified_name& table,
+                           const qualified_name& referenced, bool validated) {
+    const std::string name = quote_identifier(key.name);
+    statements all;
+    all.push_back(
+        {fmt::format("foreign key {} of {}", display_identifier(key.name), table.display()),
+         fmt::format("ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}){}{}", table.sql(), name,
+                     column_list(key.columns, key.period), referenced.sql(),
+                     column_list(key.referenced_columns, key.period), actions(key), validity(key, validated))});
+    if (key.comment) {
+        all.push_back(comment_on(fmt::format("CONSTRAINT {} ON {}", name, table.sql()), *key.comment));
+    }
+    return all;
+}
+
+}  // namespace pgeist::shadow

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pgeist/catalog/table.hpp"
+#include "site.hpp"
+
+/// Which index is walked, and which index of the shadow serves replay. Pure decisions.
+namespace pgeist::shadow {
+
+/// Why `each` cannot be walked; empty when it can. `values` and `source_attnums` as in site.
+[[nodiscard]] std::string unusable_key_reason(const site& at, const catalog::table& after, const catalog::index& each);
+
+/// The attnum in the shadow of the source's column `attnum`; 0 when it did not survive.
+[[nodiscard]] int shadow_attnum(const site& at, const catalog::table& after, int attnum);
+
+/// The index of the source to walk. @throws error with exit code `refused` when there is none, or `wanted` is not
+/// usable
+[[nodiscard]] const catalog::index& choose_walked_index(const site& at, const catalog::table& after);
+
+/// The index of the shadow by which rows of the walked key are found; nullptr when none serves.
+[[nodiscard]] const catalog::index* choose_shadow_index(const catalog::table& after,
+                                                        const std::vector<int>& key_columns);
+
+/// Whether values of both types sort and compare the same, so that a range of one is a range of the other.
+[[nodiscard]] bool same_order(const std::string& source_type, const std::string& shadow_type);
+
+}  // namespace pgeist::shadow

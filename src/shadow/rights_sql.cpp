@@ -1,0 +1,43 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "sql.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+bool has(const catalog::access_list& list, const catalog::grant& wanted) {
+    return std::any_of(list.grants.begin(), list.grants.end(), [&](const catalog::grant& each) {
+        return each.grantee == wanted.grantee && each.privilege == wanted.privilege &&
+               each.grantable == wanted.grantable;
+    });
+}
+
+std::string role_sql(const std::string& role) { return role.empty() ? "PUBLIC" : quote_identifier(role); }
+
+}  // namespace
+
+statements change_rights(const std::string& object, const std::string& column, const catalog::access_list& wanted,
+                         const catalog::access_list& found, const std::string& owner, bool owners_too) {
+    statements all;
+    const std::string columns = column.empty() ? "" : fmt::format(" ({})", quote_identifier(column));
+    const auto skipped = [&](const catalog::grant& each) { return each.grantee == owner && !owners_too; };
+    for (const auto& each : found.grants) {
+        if (!skipped(each) && !has(wanted, each)) {
+            all.push_back({"rights on " + object, fmt::format("REVOKE {}{} ON {} FROM {}", each.privilege, columns,
+                                                              object, role_sql(each.grantee))});
+        }
+    }
+    for (const auto& each : wanted.grants) {
+        if (!skipped(each) && !has(found, each)) {
+            all.push_back({"rights on " + object,
+                           fmt::format("GRANT {}{} ON {} TO {}{}", each.privilege, columns, object,
+                                       role_sql(each.grantee), each.grantable ? " WITH GRANT OPTION" : "")});
+        }
+    }
+    return all;
+}
+
+}  // namespace pgeist::shadow

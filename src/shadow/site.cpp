@@ -1,0 +1,60 @@
+#include "site.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+    for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+        text.replace(at, from.size(), to);
+    }
+}
+
+}  // namespace
+
+site::site(pg::connection& connection, const catalog::table& table, const plan::change_request& request,
+           std::int64_t job)
+    : conn(connection),
+      source(table),
+      change(request),
+      job_schema(fmt::format("pgeist_{}", job)),
+      passage_schema(fmt::format("pgeist_{}_old", job)),
+      shadow{job_schema, table.name.name} {}
+
+awaitable<void> run_statements(site& at, std::vector<plan::statement> statements) {
+    for (const auto& each : statements) {
+        std::optional<pg::sql_error> failed;
+        try {
+            co_await at.conn.execute(each.sql);
+        } catch (const pg::sql_error& problem) {
+            failed = problem;
+        }
+        if (failed && failed->poisons_connection()) {
+            throw *failed;
+        }
+        if (failed) {
+            throw error(exit_code::refused,
+                        fmt::format("cannot rebuild {} on a copy of {}: {}", each.label, at.source.name.display(),
+                                    in_user_words(at, failed->diag().message)),
+                        failed->diag().hint);
+        }
+    }
+}
+
+awaitable<std::int64_t> table_oid(pg::connection& conn, qualified_name name) {
+    const auto rows = co_await conn.query("SELECT to_regclass($1)::oid", name.sql());
+    co_return rows.integer(0, 0);
+}
+
+std::string in_user_words(const site& at, const std::string& message) {
+    std::string text = message;
+    replace_all(text, at.passage_schema + ".", "");
+    replace_all(text, at.job_schema + ".", "");
+    return text;
+}
+
+}  // namespace pgeist::shadow

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pgeist/catalog/table.hpp"
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/plan/change_request.hpp"
+
+namespace pgeist::shadow {
+
+/// Where the rows of a shadow column get their value from.
+struct column_value {
+    std::optional<std::string> expression;  ///< over the source's columns; nullopt: default of each row, or generated
+    std::set<std::string> reads;            ///< the source columns in it
+    std::string type;                       ///< what the expression gives, when it is known; empty otherwise
+    bool plain = false;                     ///< the source column itself
+    bool compared = true;
+    std::string note;  ///< for humans, when there is more to say than the types
+};
+
+/// An empty table that stands for a real one at the other end of a foreign key, so that a clause on the shadow meets
+/// the constraint without anything being locked or enforced on the user's table.
+struct stand_in {
+    std::int64_t real_oid = 0;
+    qualified_name real;
+    std::int64_t oid = 0;
+    qualified_name name;
+};
+
+/// The place where a shadow is built: what the steps of build_shadow() share. Lives as long as build_shadow() runs.
+struct site {
+    site(pg::connection& connection, const catalog::table& table, const plan::change_request& request,
+         std::int64_t job);
+
+    pg::connection& conn;
+    const catalog::table& source;
+    const plan::change_request& change;
+    std::string job_schema;
+    std::string passage_schema;
+    qualified_name shadow;
+    std::int64_t shadow_oid = 0;
+    std::vector<stand_in> stand_ins;
+    std::map<int, column_value> values;  ///< by attnum of the shadow
+    std::map<int, int> source_attnums;   ///< of the shadow's columns that were made from one, by attnum of the shadow
+    std::set<std::int64_t> identity_sequences;  ///< of the shadow, made for the source's
+    std::vector<std::string> warnings;
+};
+
+/// Runs `statements`; a failure becomes an error with exit code `refused` that names the statement's label.
+[[nodiscard]] awaitable<void> run_statements(site& at, std::vector<plan::statement> statements);
+
+/// Runs one query of ours and returns its only value as a number.
+[[nodiscard]] awaitable<std::int64_t> table_oid(pg::connection& conn, qualified_name name);
+
+/// Turns what the server says about something on the shadow into words about the user's table: job schemas are left
+/// out.
+[[nodiscard]] std::string in_user_words(const site& at, const std::string& message);
+
+}  // namespace pgeist::shadow

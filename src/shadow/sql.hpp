@@ -1,0 +1,54 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgeist/catalog/table.hpp"
+#include "pgeist/plan/blueprint.hpp"
+
+/// SQL that makes again what a description says. Pure: no connection, one function for each kind of thing.
+namespace pgeist::shadow {
+
+using statements = std::vector<plan::statement>;
+
+/// CREATE TABLE `target` with the columns, defaults, checks and storage of `source`; no identity, no index.
+[[nodiscard]] plan::statement create_table(const catalog::table& source, const qualified_name& target);
+/// What LIKE leaves out: statistics targets, options, the table's comment.
+[[nodiscard]] statements column_details(const catalog::table& source, const qualified_name& target);
+/// Checks and not-null constraints of `source` that `found` (what LIKE made of them) lacks or has otherwise.
+[[nodiscard]] statements constraint_corrections(const catalog::table& source, const catalog::table& found,
+                                                const qualified_name& target);
+/// The identity of a column, with a sequence of the same name and options in the target's schema.
+[[nodiscard]] statements add_identity(const catalog::table& source, const catalog::sequence& from,
+                                      const qualified_name& target);
+
+/// The index `each` of the table `of`, to be made on `target`: definition, constraint, comments, marks.
+[[nodiscard]] plan::index rebuild_index(const catalog::table& of, const catalog::index& each,
+                                        const qualified_name& target);
+/// Drops index `each` of `target`, or the constraint that it belongs to.
+[[nodiscard]] plan::statement drop_index(const catalog::table& of, const catalog::index& each,
+                                         const qualified_name& target);
+
+/// ADD CONSTRAINT … FOREIGN KEY on `table`, with its comment. `validated` false adds it NOT VALID.
+[[nodiscard]] statements add_foreign_key(const catalog::foreign_key& key, const qualified_name& table,
+                                         const qualified_name& referenced, bool validated);
+
+/// Trigger `each` of the table `of`, made on `target`, with its state and comment.
+[[nodiscard]] statements create_trigger(const catalog::table& of, const catalog::trigger& each,
+                                        const qualified_name& target);
+
+/// Check or not-null constraint with its comment.
+[[nodiscard]] statements add_constraint(const catalog::constraint& each, const qualified_name& target);
+
+/// `COMMENT ON object IS …`.
+[[nodiscard]] plan::statement comment_on(const std::string& object, const std::string& text);
+
+/// What turns the rights `found` on an object into `wanted`. `object` is `TABLE x` or `SEQUENCE x`; `column`, if not
+/// empty, is one of the table's. Rights of `owner` are changed only if `owners_too`: without them nobody could fill the
+/// table.
+[[nodiscard]] statements change_rights(const std::string& object, const std::string& column,
+                                       const catalog::access_list& wanted, const catalog::access_list& found,
+                                       const std::string& owner, bool owners_too);
+
+}  // namespace pgeist::shadow

@@ -1,0 +1,121 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/reader.hpp"
+#include "sql.hpp"
+#include "steps.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+/// Named as the real table where possible: PostgreSQL's messages name it.
+qualified_name choose_name(const site& at, const catalog::table& real) {
+    // The source's own name is kept free for expressions (see resolve_expression).
+    bool taken = real.name.name == at.source.name.name;
+    for (const auto& each : at.stand_ins) {
+        taken = taken || each.name.name == real.name.name;
+    }
+    return {at.passage_schema, taken ? fmt::format("pgeist_{}", real.oid) : real.name.name};
+}
+
+/// Columns with their types and the unique indexes that a foreign key can refer to.
+statements stand_in_statements(const catalog::table& real, const qualified_name& name) {
+    std::vector<std::string> columns;
+    for (const auto& each : real.columns) {
+        columns.push_back(fmt::format("{} {}{}", quote_identifier(each.name), each.type,
+                                      each.collation.empty() ? "" : " COLLATE " + each.collation));
+    }
+    const std::string label = "the foreign key's other table " + real.name.display();
+    statements all{{label, fmt::format("CREATE TABLE {} ({})", name.sql(), join(columns, ", "))}};
+    for (const auto& each : real.indexes) {
+        const bool simple = std::all_of(each.columns.begin(), each.columns.end(),
+                                        [](const catalog::index_column& column) { return column.attnum > 0; });
+        if (!(each.unique || each.primary) || each.predicate || !each.valid || !simple) {
+            continue;
+        }
+        plan::index made = rebuild_index(real, each, name);
+        if (!made.create_sql.empty()) {
+            all.push_back({label, made.create_sql});
+        }
+        if (!made.after.empty()) {
+            all.push_back(made.after.front());  // the constraint; comments and marks do not matter here
+        }
+    }
+    return all;
+}
+
+qualified_name name_for(const site& at, std::int64_t real_oid) {
+    if (real_oid == at.source.oid) {
+        return at.shadow;
+    }
+    for (const auto& each : at.stand_ins) {
+        if (each.real_oid == real_oid) {
+            return each.name;
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+awaitable<stand_in> stand_in_for(site& at, std::int64_t real_oid) {
+    for (const auto& each : at.stand_ins) {
+        if (each.real_oid == real_oid) {
+            co_return each;
+        }
+    }
+    const auto real = co_await catalog::read_shape(at.conn, real_oid);
+    stand_in made;
+    made.real_oid = real_oid;
+    made.real = real.name;
+    made.name = choose_name(at, real);
+    statements all = stand_in_statements(real, made.name);
+    co_await run_statements(at, std::move(all));
+    made.oid = co_await table_oid(at.conn, made.name);
+    at.stand_ins.push_back(made);
+    co_return made;
+}
+
+awaitable<void> add_foreign_keys(site& at) {
+    statements all;
+    const auto add = [&](statements more) { all.insert(all.end(), more.begin(), more.end()); };
+    for (const auto& key : at.source.foreign_keys) {
+        if (!key.self_reference()) {
+            co_await stand_in_for(at, key.referenced_oid);
+        }
+        add(add_foreign_key(key, at.shadow, name_for(at, key.referenced_oid), key.validated));
+    }
+    for (const auto& key : at.source.referenced_by) {
+        co_await stand_in_for(at, key.table_oid);
+        add(add_foreign_key(key, name_for(at, key.table_oid), at.shadow, key.validated));
+    }
+    co_await run_statements(at, std::move(all));
+}
+
+awaitable<catalog::table> read_shadow(site& at) {
+    catalog::table found = co_await catalog::read_table(at.conn, at.shadow_oid);
+    const auto real_of = [&](std::int64_t& oid, qualified_name& name) {
+        if (oid == at.shadow_oid) {
+            name = at.source.name;
+            return;
+        }
+        for (const auto& each : at.stand_ins) {
+            if (each.oid == oid) {
+                oid = each.real_oid;
+                name = each.real;
+                return;
+            }
+        }
+    };
+    for (auto* keys : {&found.foreign_keys, &found.referenced_by}) {
+        for (auto& key : *keys) {
+            real_of(key.table_oid, key.table);
+            real_of(key.referenced_oid, key.referenced);
+        }
+    }
+    co_return found;
+}
+
+}  // namespace pgeist::shadow

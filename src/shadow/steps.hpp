@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pgeist/plan/alter.hpp"
+#include "site.hpp"
+
+/// The steps of build_shadow(), in the order in which it takes them. All run in the caller's transaction.
+namespace pgeist::shadow {
+
+/// Makes both schemas and the shadow with everything the source has but foreign keys.
+[[nodiscard]] awaitable<void> assemble(site& at);
+
+/// Gives the shadow the source's foreign keys, in both directions, against stand-ins.
+[[nodiscard]] awaitable<void> add_foreign_keys(site& at);
+/// The stand-in of the table `real_oid`, made when there is none yet.
+[[nodiscard]] awaitable<stand_in> stand_in_for(site& at, std::int64_t real_oid);
+
+/// Reads the shadow as a table that has the source's name and whose foreign keys lead to the real tables.
+[[nodiscard]] awaitable<catalog::table> read_shadow(site& at);
+
+/// Throws when the assembled shadow lacks something of the source: whatever no step above carries.
+void require_same_definition(const site& at, const catalog::table& found);
+
+/// An SQL expression of the user with all names resolved.
+struct resolved {
+    std::string sql;              ///< its columns replaced as asked
+    std::set<std::string> reads;  ///< source columns in it
+    bool repeatable = true;       ///< gives the same value whenever it is evaluated
+};
+
+/// A column that an expression may name: what to write for it, and which source columns that reads.
+struct known_column {
+    std::string name;
+    std::string sql;  ///< empty: an expression must not use it
+    std::set<std::string> reads;
+};
+
+/// Resolves `text` as the user's session would, over the columns of `like` (a table of the same columns).
+/// @throws error with exit code `refused`; `what` names the expression: "USING of column a"
+[[nodiscard]] awaitable<resolved> resolve_expression(site& at, qualified_name like, std::vector<known_column> columns,
+                                                     std::string text, std::string what);
+
+/// The value that the default of a new column has now, as an SQL literal of the column's type.
+[[nodiscard]] awaitable<std::string> evaluate_default(site& at, catalog::column column);
+
+/// Runs the user's clauses on the shadow and follows in `at.values` what becomes of each column.
+[[nodiscard]] awaitable<void> apply_clauses(site& at, std::vector<plan::alter_statement> alters);
+/// Puts the `--set` expressions into `at.values`.
+[[nodiscard]] awaitable<void> apply_assignments(site& at);
+
+/// Drops from the shadow what the copy must not meet: foreign keys and stand-ins, triggers, indexes, NOT VALID
+/// constraints.
+[[nodiscard]] awaitable<void> strip(site& at, const catalog::table& after);
+
+/// The blueprint's columns.
+[[nodiscard]] awaitable<std::vector<plan::column>> map_columns(site& at, const catalog::table& after);
+/// Chooses the walked key, the shadow's key index and the indexes built later: `key`, `key_index`, `indexes`.
+[[nodiscard]] awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into);
+/// What the swap and the time after it do: `swap_locks`, `before_move`, `after_move`, `finish`.
+[[nodiscard]] awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into);
+
+/// Has the server check that rows of the source fit the shadow: types, casts, names. Reads no row.
+[[nodiscard]] awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan);
+/// Refuses names of new indexes and sequences that something else has in the source's schema.
+[[nodiscard]] awaitable<void> check_names(site& at, const catalog::table& after);
+
+}  // namespace pgeist::shadow

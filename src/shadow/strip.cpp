@@ -1,0 +1,37 @@
+#include <fmt/format.h>
+
+#include "sql.hpp"
+#include "steps.hpp"
+
+namespace pgeist::shadow {
+
+awaitable<void> strip(site& at, const catalog::table& after) {
+    statements all;
+    const std::string table = at.shadow.sql();
+    const auto drop_constraint = [&](const std::string& name) {
+        all.push_back({"constraint " + display_identifier(name),
+                       fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, quote_identifier(name))});
+    };
+    for (const auto& key : after.foreign_keys) {
+        drop_constraint(key.name);
+    }
+    for (const auto& each : at.stand_ins) {
+        all.push_back({"the foreign key's other table " + each.real.display(), "DROP TABLE " + each.name.sql()});
+    }
+    for (const auto& each : after.triggers) {
+        all.push_back({"trigger " + display_identifier(each.name),
+                       fmt::format("DROP TRIGGER {} ON {}", quote_identifier(each.name), table)});
+    }
+    for (const auto& each : after.constraints) {
+        if ((each.type == 'c' || each.type == 'n') && !each.validated && each.enforced) {
+            drop_constraint(each.name);
+        }
+    }
+    for (const auto& each : after.indexes) {
+        all.push_back(drop_index(after, each, at.shadow));
+    }
+    co_await run_statements(at, std::move(all));
+    at.stand_ins.clear();
+}
+
+}  // namespace pgeist::shadow

@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "sql.hpp"
+#include "steps.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+std::string describe_key(const catalog::foreign_key& key) {
+    return fmt::format("foreign key {} of {}", display_identifier(key.name), key.table.display());
+}
+
+void drop_old_foreign_keys(const site& at, plan::blueprint& into) {
+    for (const auto* keys : {&at.source.referenced_by, &at.source.foreign_keys}) {
+        for (const auto& key : *keys) {
+            into.before_move.push_back(
+                {"drop " + describe_key(key),
+                 fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", key.table.sql(), quote_identifier(key.name))});
+        }
+    }
+}
+
+/// Adds a key NOT VALID, which reads no row under the lock; what was valid is validated after the swap.
+void add_new_foreign_key(const site& at, const catalog::foreign_key& key, plan::blueprint& into) {
+    const qualified_name& table = key.table_oid == at.shadow_oid ? at.source.name : key.table;
+    const qualified_name& referenced = key.referenced_oid == at.shadow_oid ? at.source.name : key.referenced;
+    for (auto& each : add_foreign_key(key, table, referenced, false)) {
+        into.after_move.push_back(std::move(each));
+    }
+    if (key.validated && key.enforced) {
+        into.finish.push_back({"validate " + describe_key(key), fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}",
+                                                                            table.sql(), quote_identifier(key.name))});
+    }
+}
+
+void plan_foreign_keys(const site& at, const catalog::table& after, plan::blueprint& into) {
+    drop_old_foreign_keys(at, into);
+    for (const auto* keys : {&after.foreign_keys, &after.referenced_by}) {
+        for (const auto& key : *keys) {
+            add_new_foreign_key(at, key, into);
+        }
+    }
+    // Dropping and adding a foreign key locks both ends; in name order, as any other careful program would.
+    std::map<std::pair<std::string, std::string>, qualified_name> others;
+    const auto lock = [&](std::int64_t oid, const qualified_name& name) {
+        if (oid != at.source.oid && oid != at.shadow_oid) {
+            others[{name.schema, name.name}] = name;
+        }
+    };
+    for (const auto* keys :
+         {&at.source.foreign_keys, &at.source.referenced_by, &after.foreign_keys, &after.referenced_by}) {
+        for (const auto& key : *keys) {
+            lock(key.table_oid, key.table);
+            lock(key.referenced_oid, key.referenced);
+        }
+    }
+    for (const auto& [sorted_by, name] : others) {
+        into.swap_locks.push_back(name);
+    }
+}
+
+int width_of(const std::string& type) {
+    return type == "smallint" ? 2 : type == "integer" ? 4 : type == "bigint" ? 8 : 0;
+}
+
+/// A sequence OWNED BY a column stays the same object and changes hands. When the column became wider, so does the
+/// sequence: an integer sequence under a bigint column would stop at 2^31-1.
+void move_owned_sequence(const site& at, const catalog::sequence& sequence, const catalog::table& after,
+                         plan::blueprint& into) {
+    const auto* source = at.source.find_column(sequence.column);
+    const catalog::column* kept = nullptr;
+    for (const auto& [shadow, from] : at.source_attnums) {
+        if (from == sequence.column) {
+            kept = after.find_column(shadow);
+        }
+    }
+    if (kept == nullptr) {
+        return;  // it belongs to a dropped column and goes with the old table
+    }
+    const std::string label = "sequence " + display_identifier(sequence.name.name);
+    into.before_move.push_back({label, fmt::format("ALTER SEQUENCE {} OWNED BY NONE", sequence.name.sql())});
+    const bool widened = kept->type != source->type && width_of(kept->type) > width_of(sequence.type);
+    into.after_move.push_back(
+        {label, fmt::format("ALTER SEQUENCE {}{} OWNED BY {}.{}", sequence.name.sql(),
+                            widened ? " AS " + kept->type : "", at.source.name.sql(), quote_identifier(kept->name))});
+}
+
+// Columns of the source whose default draws from a sequence that a column owns.
+constexpr const char* sequence_defaults_sql = R"(
+    SELECT DISTINCT a.attname FROM pg_attrdef d
+      JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+      JOIN pg_depend u ON u.classid = 'pg_attrdef'::regclass AND u.objid = d.oid AND u.refclassid = 'pg_class'::regclass
+      JOIN pg_class s ON s.oid = u.refobjid AND s.relkind = 'S'
+      JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = s.oid AND o.deptype = 'a'
+       AND o.refclassid = 'pg_class'::regclass AND o.refobjid = d.adrelid
+     WHERE d.adrelid = $1 ORDER BY a.attname)";
+
+/// A sequence that the user restarted in the ALTER keeps that; any other goes on where the old table's stood.
+constexpr const char* untouched_sql = "SELECT NOT is_called AND last_value = {} FROM {}";
+
+awaitable<void> plan_sequences(site& at, const catalog::table& after, plan::blueprint& into) {
+    for (const auto& sequence : at.source.sequences) {
+        if (!sequence.identity) {
+            move_owned_sequence(at, sequence, after, into);
+        }
+    }
+    const auto defaults = co_await at.conn.query(sequence_defaults_sql, at.source.oid);
+    for (int row = 0; row < defaults.rows(); ++row) {
+        // Without this the old table would keep the sequence from being dropped with the new one.
+        into.before_move.push_back({"the old table's default of " + defaults.text(row, 0),
+                                    fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", at.source.name.sql(),
+                                                quote_identifier(defaults.view(row, 0)))});
+    }
+    for (const auto& made : after.sequences) {
+        const auto from = at.source_attnums.find(made.column);
+        if (at.identity_sequences.count(made.oid) == 0 || from == at.source_attnums.end()) {
+            continue;
+        }
+        for (const auto& old : at.source.sequences) {
+            if (!old.identity || old.column != from->second) {
+                continue;
+            }
+            const auto untouched = co_await at.conn.query(fmt::format(untouched_sql, old.start, made.name.sql()));
+            if (untouched.boolean(0, 0)) {
+                const qualified_name new_name{at.source.name.schema, made.name.name};
+                const qualified_name old_name{at.job_schema, old.name.name};
+                into.after_move.push_back(
+                    {"sequence " + display_identifier(made.name.name),
+                     fmt::format("SELECT pg_catalog.setval({}::pg_catalog.regclass, last_value, is_called) FROM {}",
+                                 quote_literal(new_name.sql()), old_name.sql())});
+            }
+        }
+    }
+}
+
+/// A row of the source that no longer meets a NOT VALID constraint may be copied and replayed at any time before the
+/// swap, so the constraint comes with the swap.
+void plan_not_valid_constraints(const site& at, const catalog::table& after, plan::blueprint& into) {
+    for (const auto& each : after.constraints) {
+        if ((each.type == 'c' || each.type == 'n') && !each.validated && each.enforced) {
+            for (auto& statement : add_constraint(each, at.source.name)) {
+                into.after_move.push_back(std::move(statement));
+            }
+        }
+    }
+}
+
+void plan_triggers(const site& at, const catalog::table& after, plan::blueprint& into) {
+    for (const auto& each : after.triggers) {
+        for (auto& statement : create_trigger(after, each, at.source.name)) {
+            into.after_move.push_back(std::move(statement));
+        }
+    }
+}
+
+/// Rights that the owner gave up on the source; the shadow could not have been filled without them.
+void plan_owner_rights(const site& at, const catalog::table& after, plan::blueprint& into) {
+    if (after.owner != at.source.owner) {
+        return;
+    }
+    for (auto& statement :
+         change_rights("TABLE " + at.source.name.sql(), "", at.source.acl, after.acl, at.source.owner, true)) {
+        into.after_move.push_back(std::move(statement));
+    }
+}
+
+}  // namespace
+
+awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into) {
+    plan_foreign_keys(at, after, into);
+    co_await plan_sequences(at, after, into);
+    plan_not_valid_constraints(at, after, into);
+    plan_triggers(at, after, into);
+    plan_owner_rights(at, after, into);
+}
+
+}  // namespace pgeist::shadow

@@ -1,0 +1,125 @@
+#include <fmt/format.h>
+
+#include "sql.hpp"
+
+namespace pgeist::shadow {
+
+namespace {
+
+/// `fillfactor=70` of pg_class.reloptions as SQL.
+std::string option_sql(const std::string& prefix, const std::string& option) {
+    const auto equals = option.find('=');
+    const std::string value = equals == std::string::npos ? std::string() : option.substr(equals + 1);
+    return fmt::format("{}{} = {}", prefix, quote_identifier(option.substr(0, equals)), quote_literal(value));
+}
+
+std::string storage_parameters(const catalog::table& source) {
+    std::vector<std::string> options;
+    for (const auto& option : source.options) {
+        options.push_back(option_sql("", option));
+    }
+    for (const auto& option : source.toast_options) {
+        options.push_back(option_sql("toast.", option));
+    }
+    return options.empty() ? std::string() : fmt::format(" WITH ({})", join(options, ", "));
+}
+
+std::string alter_column(const qualified_name& target, const catalog::column& column) {
+    return fmt::format("ALTER TABLE {} ALTER COLUMN {}", target.sql(), quote_identifier(column.name));
+}
+
+}  // namespace
+
+plan::statement comment_on(const std::string& object, const std::string& text) {
+    return {fmt::format("comment on {}", object), fmt::format("COMMENT ON {} IS {}", object, quote_literal(text))};
+}
+
+plan::statement create_table(const catalog::table& source, const qualified_name& target) {
+    return {"the table",
+            fmt::format("CREATE {}TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
+                        "INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS) USING {}{}{}",
+                        source.persistence == 'u' ? "UNLOGGED " : "", target.sql(), source.name.sql(),
+                        quote_identifier(source.access_method), storage_parameters(source),
+                        source.tablespace.empty() ? "" : " TABLESPACE " + quote_identifier(source.tablespace))};
+}
+
+statements column_details(const catalog::table& source, const qualified_name& target) {
+    statements all;
+    for (const auto& column : source.columns) {
+        const std::string label = "column " + display_identifier(column.name);
+        if (column.statistics) {
+            all.push_back(
+                {label, fmt::format("{} SET STATISTICS {}", alter_column(target, column), *column.statistics)});
+        }
+        std::vector<std::string> options;
+        for (const auto& option : column.options) {
+            options.push_back(option_sql("", option));
+        }
+        if (!options.empty()) {
+            all.push_back({label, fmt::format("{} SET ({})", alter_column(target, column), join(options, ", "))});
+        }
+    }
+    if (source.comment) {
+        all.push_back(comment_on("TABLE " + target.sql(), *source.comment));
+    }
+    return all;
+}
+
+statements add_constraint(const catalog::constraint& each, const qualified_name& target) {
+    const std::string name = quote_identifier(each.name);
+    statements all;
+    all.push_back({"constraint " + display_identifier(each.name),
+                   fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", target.sql(), name, each.definition)});
+    if (each.comment) {
+        all.push_back(comment_on(fmt::format("CONSTRAINT {} ON {}", name, target.sql()), *each.comment));
+    }
+    return all;
+}
+
+statements constraint_corrections(const catalog::table& source, const catalog::table& found,
+                                  const qualified_name& target) {
+    statements all;
+    for (const auto& wanted : source.constraints) {
+        if (wanted.type != 'c' && wanted.type != 'n') {
+            continue;
+        }
+        const auto* made = found.find_constraint(wanted.name);
+        // LIKE makes a constraint valid that is NOT VALID on the source: its rows may break it.
+        if (made != nullptr && made->definition == wanted.definition && made->comment == wanted.comment) {
+            continue;
+        }
+        if (made != nullptr) {
+            all.push_back(
+                {"constraint " + display_identifier(wanted.name),
+                 fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", target.sql(), quote_identifier(wanted.name))});
+        }
+        for (auto& each : add_constraint(wanted, target)) {
+            all.push_back(std::move(each));
+        }
+    }
+    return all;
+}
+
+statements add_identity(const catalog::table& source, const catalog::sequence& from, const qualified_name& target) {
+    statements all;
+    const auto* column = source.find_column(from.column);
+    if (column == nullptr) {
+        return all;
+    }
+    const qualified_name name{target.schema, from.name.name};
+    const std::string label = "sequence " + display_identifier(from.name.name);
+    all.push_back(
+        {label, fmt::format("{} ADD GENERATED {} AS IDENTITY (SEQUENCE NAME {})", alter_column(target, *column),
+                            column->identity == 'a' ? "ALWAYS" : "BY DEFAULT", name.sql())});
+    // In a second statement, because the first one takes no type: the sequence may have another one than the column.
+    all.push_back({label, fmt::format("ALTER SEQUENCE {} AS {} INCREMENT BY {} MINVALUE {} MAXVALUE {} START WITH {} "
+                                      "RESTART WITH {} CACHE {} {}CYCLE",
+                                      name.sql(), from.type, from.increment, from.minimum, from.maximum, from.start,
+                                      from.start, from.cache, from.cycle ? "" : "NO ")});
+    if (from.comment) {
+        all.push_back(comment_on("SEQUENCE " + name.sql(), *from.comment));
+    }
+    return all;
+}
+
+}  // namespace pgeist::shadow
