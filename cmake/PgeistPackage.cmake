@@ -1,5 +1,7 @@
 # What `cmake --install` and CPack ship: the binary and the documents a user of the package looks for.
-install(TARGETS pgeist RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(TARGET pgeist)
+    install(TARGETS pgeist RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(CPACK_GENERATOR DEB)

@@ -35,6 +35,7 @@ public:
 private:
     [[nodiscard]] walk::bound_sql joined(const walk::key_range& range, const std::string& select) const;
     [[nodiscard]] std::string image(walk::side of, const std::string& alias, bool hashable) const;
+    [[nodiscard]] std::string images(walk::side of, const std::string& alias) const;
     [[nodiscard]] std::string difference() const;
 
     const plan::blueprint* plan_;
