@@ -5,48 +5,17 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/walkable.hpp"
 #include "pgeist/core/error.hpp"
 
 namespace pgeist::shadow {
 
 namespace {
 
-std::vector<catalog::index_column> key_columns_of(const catalog::index& each) {
-    std::vector<catalog::index_column> columns;
-    std::copy_if(each.columns.begin(), each.columns.end(), std::back_inserter(columns),
-                 [](const catalog::index_column& column) { return !column.included; });
-    return columns;
-}
-
-std::string own_shortcoming(const catalog::table& source, const catalog::index& each) {
-    if (!each.unique) {
-        return "it is not unique";
-    }
-    if (!each.valid) {
-        return "it is invalid";
-    }
-    if (each.method != "btree") {
-        return "it is not a btree";
-    }
-    if (each.predicate) {
-        return "it is partial";
-    }
-    for (const auto& column : key_columns_of(each)) {
-        const auto* from = source.find_column(column.attnum);
-        if (from == nullptr) {
-            return "it has an expression";
-        }
-        if (!from->not_null) {
-            return fmt::format("column {} may be null", display_identifier(from->name));
-        }
-    }
-    return "";
-}
-
 /// What the change does to the key: its columns must survive and follow from the old key alone.
 std::string shortcoming_after(const site& at, const catalog::table& after, const catalog::index& each) {
     std::set<std::string> names;
-    const auto columns = key_columns_of(each);
+    const auto columns = catalog::key_columns(each);
     for (const auto& column : columns) {
         names.insert(at.source.find_column(column.attnum)->name);
     }
@@ -69,7 +38,7 @@ std::string shortcoming_after(const site& at, const catalog::table& after, const
 
 /// Smaller is better: the primary key, then an index that is checked at once, then the narrowest.
 auto rank(const catalog::index& each) {
-    return std::make_tuple(!each.primary, !each.immediate, key_columns_of(each).size(), each.bytes, each.name);
+    return std::make_tuple(!each.primary, !each.immediate, catalog::key_columns(each).size(), each.bytes, each.name);
 }
 
 }  // namespace
@@ -84,7 +53,7 @@ int shadow_attnum(const site& at, const catalog::table& after, int attnum) {
 }
 
 std::string unusable_key_reason(const site& at, const catalog::table& after, const catalog::index& each) {
-    const std::string own = own_shortcoming(at.source, each);
+    const std::string own = catalog::not_walkable_reason(at.source, each);
     return own.empty() ? shortcoming_after(at, after, each) : own;
 }
 
@@ -119,7 +88,7 @@ const catalog::index& choose_walked_index(const site& at, const catalog::table& 
 const catalog::index* choose_shadow_index(const catalog::table& after, const std::vector<int>& key_columns) {
     const catalog::index* best = nullptr;
     for (const auto& each : after.indexes) {
-        const auto columns = key_columns_of(each);
+        const auto columns = catalog::key_columns(each);
         const bool same = std::equal(columns.begin(), columns.end(), key_columns.begin(), key_columns.end(),
                                      [](const catalog::index_column& a, int b) { return a.attnum == b; });
         if (same && each.unique && each.valid && each.method == "btree" && !each.predicate &&

@@ -1,0 +1,23 @@
+#include <fmt/format.h>
+
+#include "checks.hpp"
+
+namespace pgeist::check {
+
+/// Triggers of a job that is not running any more: whether one is, the caller knows by its advisory lock.
+awaitable<void> check_other_job(const subject& what, findings& into) {
+    std::string last;
+    for (const auto& schema : what.source->pgeist_triggers) {
+        if (schema == last) {
+            continue;
+        }
+        last = schema;
+        const std::string job = schema.substr(std::string("pgeist_").size());
+        refuse(into, "other_job",
+               fmt::format("{} has triggers of job {}, which did not end", what.source->name.display(), job),
+               fmt::format("`pgeist resume {0}` goes on with it, `pgeist cleanup {0}` removes it", job));
+    }
+    co_return;
+}
+
+}  // namespace pgeist::check

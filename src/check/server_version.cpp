@@ -1,0 +1,27 @@
+#include <fmt/format.h>
+
+#include "checks.hpp"
+
+namespace pgeist::check {
+
+namespace {
+
+constexpr int oldest = 14;
+constexpr int newest = 18;
+
+}  // namespace
+
+awaitable<void> check_server_version(const subject& what, findings& into) {
+    const int major = what.conn.server_major();
+    if (major < oldest || major > newest) {
+        refuse(into, "server_version",
+               fmt::format("the server is PostgreSQL {}; this pgeist knows {} to {}", major, oldest, newest),
+               major > newest ? "use a newer pgeist" : "upgrade the server");
+    }
+    const auto rows = co_await what.conn.query("SELECT pg_is_in_recovery()");
+    if (rows.boolean(0, 0)) {
+        refuse(into, "server_version", "the server is a standby and takes no changes", "connect to the primary");
+    }
+}
+
+}  // namespace pgeist::check

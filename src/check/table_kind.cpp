@@ -1,0 +1,83 @@
+#include <map>
+
+#include <fmt/format.h>
+
+#include "checks.hpp"
+
+namespace pgeist::check {
+
+namespace {
+
+constexpr const char* name = "table_kind";
+
+std::string kind_name(char kind) {
+    static const std::map<char, std::string> names{
+        {'p', "a partitioned table"}, {'f', "a foreign table"}, {'v', "a view"},   {'m', "a materialized view"},
+        {'S', "a sequence"},          {'i', "an index"},        {'I', "an index"}, {'t', "a TOAST table"},
+        {'c', "a composite type"},
+    };
+    const auto found = names.find(kind);
+    return found != names.end() ? found->second : "not a table";
+}
+
+std::string kind_hint(char kind) {
+    if (kind == 'p') {
+        return "partitioned tables are not done yet";
+    }
+    return kind == 'v' || kind == 'm' ? "give the table under it" : "";
+}
+
+bool is_system_schema(const std::string& schema) {
+    return schema == "information_schema" || schema == "pgeist" || schema.rfind("pg_", 0) == 0 ||
+           (schema.rfind("pgeist_", 0) == 0 && schema.find_first_not_of("0123456789", 7) == std::string::npos);
+}
+
+void judge_relation(const catalog::relation& found, findings& into) {
+    const std::string shown = found.name.display();
+    if (found.kind != 'r') {
+        refuse(into, name, fmt::format("{} is {}, not an ordinary table", shown, kind_name(found.kind)),
+               kind_hint(found.kind));
+    } else if (found.persistence == 't') {
+        refuse(into, name, fmt::format("{} is a temporary table", shown),
+               "only its own session sees it: alter it there");
+    }
+    if (is_system_schema(found.name.schema)) {
+        refuse(into, name, fmt::format("{} belongs to the system or to pgeist", shown));
+    }
+}
+
+void judge_table(const catalog::table& source, findings& into) {
+    const std::string shown = source.name.display();
+    if (source.is_partition) {
+        refuse(into, name, fmt::format("{} is a partition of another table", shown), "partitions are not done yet");
+    } else if (source.has_parents) {
+        refuse(into, name, fmt::format("{} inherits from another table", shown), "inheritance is not done yet");
+    }
+    if (source.has_children) {
+        refuse(into, name, fmt::format("other tables inherit from {}", shown), "inheritance is not done yet");
+    }
+    if (source.of_type != 0) {
+        refuse(into, name, fmt::format("{} is a typed table (CREATE TABLE … OF)", shown));
+    }
+    if (!source.extension.empty()) {
+        refuse(into, name, fmt::format("{} belongs to extension {}", shown, source.extension),
+               "the extension's own scripts change it");
+    }
+}
+
+}  // namespace
+
+awaitable<void> check_table_kind(const subject& what, findings& into) {
+    if (!what.found) {
+        refuse(into, name, fmt::format("there is no table {}", what.change.table.display()),
+               what.change.table.schema.empty() ? "give its schema too, if it is not in your search_path" : "");
+    } else {
+        judge_relation(*what.found, into);
+    }
+    if (what.source != nullptr) {
+        judge_table(*what.source, into);
+    }
+    co_return;
+}
+
+}  // namespace pgeist::check

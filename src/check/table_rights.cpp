@@ -1,0 +1,67 @@
+#include <fmt/format.h>
+
+#include "checks.hpp"
+
+namespace pgeist::check {
+
+namespace {
+
+constexpr const char* name = "rights";
+
+// Giving a table to a role needs the right to become that role; servers before 16 do not tell it from membership.
+constexpr const char* table_sql = R"(
+    SELECT current_user AS role, pg_has_role(c.relowner, 'USAGE') AS owns, pg_has_role(c.relowner, '{become}') AS may_give,
+           has_schema_privilege(c.relnamespace, 'CREATE') AS may_move, has_table_privilege(c.oid, 'SELECT') AS may_read
+      FROM pg_class c WHERE c.oid = $1)";
+
+constexpr const char* other_sql = R"(
+    SELECT pg_has_role(relowner, 'USAGE') AS owns, has_table_privilege(oid, 'REFERENCES') AS may_reference
+      FROM pg_class WHERE oid = $1)";
+
+awaitable<void> check_foreign_key_rights(const subject& what, findings& into) {
+    for (const auto& key : what.source->referenced_by) {
+        const auto rows = co_await what.conn.query(other_sql, key.table_oid);
+        if (!rows.empty() && !rows.boolean(0, "owns")) {
+            refuse(into, name,
+                   fmt::format("foreign key {} of {} must be led to the new table, and only its owner may do that",
+                               display_identifier(key.name), key.table.display()),
+                   "connect as a role that is a member of the owners of both tables");
+        }
+    }
+    for (const auto& key : what.source->foreign_keys) {
+        const auto rows = co_await what.conn.query(other_sql, key.referenced_oid);
+        if (!rows.empty() && !rows.boolean(0, "may_reference")) {
+            refuse(into, name,
+                   fmt::format("foreign key {} needs the right REFERENCES on {}", display_identifier(key.name),
+                               key.referenced.display()),
+                   fmt::format("GRANT REFERENCES ON {} TO {}", key.referenced.display(),
+                               quote_identifier(what.conn.user())));
+        }
+    }
+}
+
+}  // namespace
+
+awaitable<void> check_table_rights(const subject& what, findings& into) {
+    const char* become = what.conn.server_major() >= 16 ? "SET" : "MEMBER";
+    const auto rows = co_await what.conn.query(fmt::format(table_sql, fmt::arg("become", become)), what.source->oid);
+    const std::string shown = what.source->name.display();
+    const std::string role = quote_identifier(rows.text(0, "role"));
+    const std::string owner = quote_identifier(what.source->owner);
+    if (!rows.boolean(0, "owns") || !rows.boolean(0, "may_give")) {
+        refuse(into, name, fmt::format("{} belongs to {}, and role {} is no member of it", shown, owner, role),
+               fmt::format("connect as the owner, or GRANT {} TO {}", owner, role));
+    } else if (!rows.boolean(0, "may_read")) {
+        refuse(into, name, fmt::format("role {} may not read {}", role, shown),
+               fmt::format("GRANT SELECT ON {} TO {}", shown, role));
+    }
+    if (!rows.boolean(0, "may_move")) {
+        const std::string schema = display_identifier(what.source->name.schema);
+        refuse(into, name,
+               fmt::format("role {} may not create tables in schema {}, where the new table goes", role, schema),
+               fmt::format("GRANT CREATE ON SCHEMA {} TO {}", schema, role));
+    }
+    co_await check_foreign_key_rights(what, into);
+}
+
+}  // namespace pgeist::check
