@@ -1,6 +1,7 @@
 #include "cli/help.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 #include <vector>
 
@@ -14,8 +15,8 @@ namespace pgeist::cli {
 
 namespace {
 
-constexpr std::size_t page_columns = 100;
-constexpr std::size_t option_columns = 34;
+constexpr std::size_t page_columns = 80;
+constexpr std::size_t option_columns = 30;
 constexpr std::size_t command_columns = 26;
 
 constexpr std::pair<group, std::string_view> headings[] = {
@@ -32,11 +33,10 @@ constexpr std::pair<group, std::string_view> headings[] = {
     {group::general, "General"},
 };
 
-constexpr std::string_view more = R"(
-Every option can come from the environment (PGEIST_ and its name: PGEIST_LOCK_TIMEOUT=100ms) or from a
---config file; the command line wins over the environment, the environment over the file. Times take a
-unit (200ms, 5s, 10min), sizes too (64MB). What has "off" as its default can be turned off by it.
-)";
+constexpr std::string_view more =
+    "Every option can come from the environment (PGEIST_ and its name: PGEIST_LOCK_TIMEOUT=100ms) or from a --config "
+    "file; the command line wins over the environment, the environment over the file. Times take a unit (200ms, 5s, "
+    "10min), sizes too (64MB). What has \"off\" as its default can be turned off by it.";
 
 /// `text` in lines that begin at column `indent` and end before the page does.
 std::string wrapped(std::string_view text, std::size_t indent) {
@@ -109,7 +109,7 @@ std::string steerable_names() {
 
 std::string overview() {
     std::string text =
-        "pgeist changes a PostgreSQL table while the application keeps reading and writing it.\n\n"
+        "Changes a PostgreSQL table while the application keeps reading and writing it.\n\n"
         "Usage: pgeist COMMAND CONNECTION …\n\nCommands:\n";
     for (const command_info& info : command_catalog()) {
         const std::string_view note = info.available ? "" : " (not available in this version)";
@@ -123,14 +123,17 @@ std::string overview() {
         text += option.place == group::connection ? entry_of(option) : "";
     }
     text +=
-        "\nChange: --table NAME, with --alter CLAUSES, --file FILE or --repack. For example:\n"
+        "\nChange: --table NAME, and --alter CLAUSES, --file FILE or --repack. Example:\n"
         "  pgeist run -d shop --table orders --alter \"ALTER COLUMN id TYPE bigint\"\n";
-    return text + std::string(more) + exit_codes();
+    return text + "\n" + wrapped(more, 0) + "\n" + exit_codes();
 }
 
 std::string help_of(const command_info& info) {
-    std::string text = fmt::format("Usage: pgeist {} CONNECTION {}\n\n{}{}\n", info.name, info.arguments, info.summary,
-                                   info.available ? "" : " (not available in this version)");
+    std::string summary(info.summary);
+    summary[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(summary[0])));
+    summary += info.available ? "" : " (not available in this version)";
+    std::string text =
+        fmt::format("Usage: pgeist {} CONNECTION {}\n\n{}\n", info.name, info.arguments, wrapped(summary, 0));
     if (info.id == command::set) {
         text += "\n" + wrapped("What can be set: " + steerable_names() + ".", 0) + "\n";
     }
@@ -141,7 +144,7 @@ std::string help_of(const command_info& info) {
         }
         text += entries.empty() ? "" : fmt::format("\n{}:\n{}", heading, entries);
     }
-    return text + std::string(more) + exit_codes();
+    return text + "\n" + wrapped(more, 0) + "\n" + exit_codes();
 }
 
 }  // namespace pgeist::cli

@@ -12,6 +12,7 @@
 #include "cli/failure.hpp"
 #include "cli/help.hpp"
 #include "cli/invocation.hpp"
+#include "pgeist/report/text.hpp"
 
 namespace {
 
@@ -35,9 +36,13 @@ int refuse(const report::outcome& outcome, bool json, cli::console& io) {
     return static_cast<int>(outcome.code);
 }
 
+std::string shown(const std::string& text, const cli::console& io) {
+    return io.screen.utf8 ? text : report::to_ascii(text);
+}
+
 int start(const std::vector<std::string>& arguments, cli::console& io) {
     if (arguments.empty()) {
-        io.err.write(cli::overview());
+        io.err.write(shown(cli::overview(), io));
         return static_cast<int>(exit_code::usage);
     }
     cli::invocation asked;
@@ -47,7 +52,7 @@ int start(const std::vector<std::string>& arguments, cli::console& io) {
         return refuse(cli::outcome_of(std::current_exception()), cli::wants_json(arguments, environment_variable), io);
     }
     if (asked.what == cli::command::help || asked.what == cli::command::version) {
-        io.out.write(asked.text);
+        io.out.write(shown(asked.text, io));
         return static_cast<int>(exit_code::done);
     }
     return static_cast<int>(cli::execute(asked, io));

@@ -6,6 +6,7 @@
 
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/outcome_text.hpp"
+#include "pgeist/report/phase_unit.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::report {
@@ -29,15 +30,28 @@ std::string human_observer::shown(std::string_view text) const {
     return screen_.utf8 ? safe : to_ascii(safe);
 }
 
-std::string human_observer::counts(const progress& last, milliseconds time) {
+std::string human_observer::counts(std::string_view phase, const progress& last, milliseconds time) {
     if (last.rows_done <= 0) {
         return {};
     }
-    std::string text = format_count(last.rows_done) + " rows";
-    if (time.count() > 0) {
+    std::string text = fmt::format("{} {}", format_count(last.rows_done), unit_of(phase));
+    if (time.count() > 0 && counts_rows(phase)) {
         text += fmt::format(", {} rows/s", format_count(last.rows_done * 1000 / time.count()));
     }
     return text;
+}
+
+live_view human_observer::view() const {
+    live_view now;
+    now.phase = facts_.phases.current();
+    now.now = last_;
+    if (counts_rows(now.phase)) {
+        now.rows_per_second = rate_.rows_per_second();
+        now.eta_seconds = rate_.eta_seconds(last_.rows_total);
+    }
+    now.elapsed = facts_.phases.current_time(time_.now());
+    now.waits_for = last_.throttled;
+    return now;
 }
 
 void human_observer::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pgeist/report/outcome_text.hpp"
+#include "pgeist/report/phase_unit.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::report {
@@ -81,8 +82,9 @@ void json_observer::write_progress(importance weight) {
     line.text("phase", phase_).integer("rows_done", last_.rows_done);
     line.integer("rows_total", known(last_.rows_total, last_.rows_total > 0));
     line.number("percent", percent_of(last_.rows_done, last_.rows_total), 2);
-    line.number("rows_per_second", rate_.rows_per_second(), 0);
-    line.number("eta_seconds", rate_.eta_seconds(last_.rows_total), 1);
+    const bool rows = counts_rows(phase_);
+    line.number("rows_per_second", rows ? rate_.rows_per_second() : std::nullopt, 0);
+    line.number("eta_seconds", rows ? rate_.eta_seconds(last_.rows_total) : std::nullopt, 1);
     line.integer("log_pending", known(last_.log_pending, last_.log_pending >= 0));
     line.text("throttled", last_.throttled).text("detail", last_.detail);
     write(line, weight);
@@ -111,7 +113,8 @@ void json_observer::swapped(const swap_outcome& done) {
     const double held = done.lock_held_ms > 0 ? done.lock_held_ms : static_cast<double>(done.lock_held.count());
     json_line line = event("swap");
     line.integer("attempts", done.attempts).number("lock_held_ms", held, 3);
-    line.text("old_table", done.old_table.empty() ? std::nullopt : std::optional<std::string>(done.old_table));
+    const bool kept = done.old_table && !done.old_table->empty();
+    line.text("old_table", kept ? done.old_table : std::nullopt);
     write(line);
 }
 

@@ -7,6 +7,7 @@
 
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/bar.hpp"
+#include "pgeist/report/phase_unit.hpp"
 #include "pgeist/report/rate_meter.hpp"
 #include "pgeist/report/text.hpp"
 
@@ -35,11 +36,13 @@ std::string rate_text(double rows_per_second) {
     return format_count(static_cast<std::int64_t>(rows_per_second + 0.5)) + " rows/s";
 }
 
-std::string rows_text(const progress& now) {
+std::string count_text(const live_view& view) {
+    const progress& now = view.now;
     if (now.rows_total > 0) {
-        return fmt::format("{} of {} rows", format_count(now.rows_done), format_count(now.rows_total));
+        return fmt::format("{} of {} {}", format_count(now.rows_done), format_count(now.rows_total),
+                           unit_of(view.phase));
     }
-    return now.rows_done > 0 ? format_count(now.rows_done) + " rows" : std::string();
+    return now.rows_done > 0 ? fmt::format("{} {}", format_count(now.rows_done), unit_of(view.phase)) : std::string();
 }
 
 std::vector<part> parts_of(const live_view& view) {
@@ -50,7 +53,7 @@ std::vector<part> parts_of(const live_view& view) {
             parts.push_back(part{rank, std::move(text), can_shrink});
         }
     };
-    add(7, rows_text(view.now));
+    add(7, count_text(view));
     add(4, view.rows_per_second && *view.rows_per_second > 0 ? rate_text(*view.rows_per_second) : "");
     add(2, view.eta_seconds ? "ETA " + seconds(*view.eta_seconds) : "");
     add(3, total_known && view.eta_seconds ? "" : format_duration(view.elapsed));
@@ -121,7 +124,7 @@ std::string plain_line(const live_view& view) {
     if (const auto percent = percent_of(view.now.rows_done, view.now.rows_total)) {
         facts.push_back(fmt::format("{:.1f}%", *percent));
     }
-    if (const std::string rows = rows_text(view.now); !rows.empty()) {
+    if (const std::string rows = count_text(view); !rows.empty()) {
         facts.push_back(rows);
     }
     if (view.rows_per_second && *view.rows_per_second > 0) {

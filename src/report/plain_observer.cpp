@@ -38,7 +38,7 @@ void plain_observer::phase_started(const std::string& name, const std::string& l
 }
 
 void plain_observer::phase_ended(const std::string& name, milliseconds time, const progress& last) {
-    const std::string count = counts(last, time);
+    const std::string count = counts(name, last, time);
     line(shown(fmt::format("{}: done in {}{}{}", name, format_duration(time), count.empty() ? "" : ", ", count)));
 }
 
@@ -52,17 +52,11 @@ void plain_observer::progressed(const progress& now) {
     }
     written_ = at;
     throttled_ = now.throttled;
-    live_view view;
-    view.phase = facts().phases.current();
-    view.now = now;
+    live_view told = view();
     if (!how_much().verbose && now.rows_total > 0) {
-        view.now.detail.clear();
+        told.now.detail.clear();
     }
-    view.rows_per_second = rate().rows_per_second();
-    view.eta_seconds = rate().eta_seconds(now.rows_total);
-    view.elapsed = facts().phases.current_time(at);
-    view.waits_for = now.throttled;
-    const std::string text = fmt::format("{}  {}\n", time_of_day(time().today()), shown(plain_line(view)));
+    const std::string text = fmt::format("{}  {}\n", time_of_day(time().today()), shown(plain_line(told)));
     out().write(text, importance::droppable);
 }
 

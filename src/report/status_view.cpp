@@ -128,7 +128,7 @@ std::string status_detail(const job::status& job, const terminal& screen) {
         fact("rate", format_count(static_cast<std::int64_t>(*job.rows_per_second + 0.5)) + " rows/s");
     }
     fact("ETA", job.eta_seconds ? seconds(*job.eta_seconds) : "");
-    fact("log", log_of(job) + " changes to replay");
+    fact("log", job.log_pending != 0 ? log_of(job) + " changes to replay" : "");
     fact("waits for", job.throttled.value_or(""));
     fact("occupies", format_size(job.size_bytes));
     fact("old table", job.old_table);

@@ -57,9 +57,10 @@ std::string summary(const run_facts& facts) {
     }
     if (facts.swapped) {
         text += fact("swap", swap_of(*facts.swapped));
-        const std::string& kept = facts.swapped->old_table;
-        const std::string remove = facts.job ? fmt::format("; remove it with `pgeist cleanup {}`", *facts.job) : "";
-        text += fact("old table", kept.empty() ? "dropped" : "kept as " + one_line(kept) + remove);
+        if (const auto& kept = facts.swapped->old_table) {
+            const std::string remove = facts.job ? fmt::format("; remove it with `pgeist cleanup {}`", *facts.job) : "";
+            text += fact("old table", kept->empty() ? "dropped" : "kept as " + one_line(*kept) + remove);
+        }
     }
     return text;
 }

@@ -47,19 +47,16 @@ void tty_observer::draw(bool at_once) {
     if (ended_ || !facts().phases.running() || (too_soon && !at_once)) {
         return;
     }
-    live_view view;
-    view.phase = facts().phases.current();
-    view.now = last();
-    view.rows_per_second = rate().rows_per_second();
-    view.eta_seconds = rate().eta_seconds(last().rows_total);
-    view.elapsed = facts().phases.current_time(at);
-    view.waits_for = last().throttled ? last().throttled : lock_wait_;
+    live_view now = view();
+    if (!now.waits_for) {
+        now.waits_for = lock_wait_;
+    }
     // The last column stays free: a terminal that wraps there would leave lines behind.
-    const std::string text = live_line(view, std::max(1, screen().width() - 1), screen().utf8);
+    const std::string text = live_line(now, std::max(1, screen().width() - 1), screen().utf8);
     drawn_at_ = at;
     if (text != drawn_) {
         drawn_ = text;
-        const paint how = view.waits_for ? paint::yellow : paint::plain;
+        const paint how = now.waits_for ? paint::yellow : paint::plain;
         out().write(erase_line + painted(screen(), how, text), importance::droppable);
     }
 }
@@ -83,7 +80,7 @@ void tty_observer::phase_started(const std::string& name, const std::string& loc
 void tty_observer::phase_ended(const std::string& name, milliseconds time, const progress& last) {
     const std::string mark = painted(screen(), paint::green, screen().utf8 ? "✓" : "+");
     line(fmt::format("{} {}{}  {}", mark, padded(shown(name), name_columns),
-                     padded_left(format_duration(time), time_columns), counts(last, time)));
+                     padded_left(format_duration(time), time_columns), counts(name, last, time)));
 }
 
 void tty_observer::progressed(const progress& now) {

@@ -41,7 +41,7 @@ TEST(help, lines_fit_on_a_page) {
     }
     std::istringstream lines(all);
     for (std::string line; std::getline(lines, line);) {
-        EXPECT_LE(report::columns_of(line), 120U) << line;
+        EXPECT_LE(report::columns_of(line), 80U) << line;
         EXPECT_FALSE(line.ends_with(' ')) << line;
     }
 }

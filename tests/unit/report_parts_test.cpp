@@ -279,7 +279,7 @@ TEST(summary, tells_what_was_done) {
 TEST(summary, tells_what_was_not) {
     run_facts facts = facts_of_a_run();
     facts.verified.reset();
-    facts.swapped->old_table.clear();
+    facts.swapped->old_table = "";
     EXPECT_NE(summary(facts).find("verification  off"), std::string::npos);
     EXPECT_NE(summary(facts).find("old table     dropped"), std::string::npos);
     facts.verified = verification{1, 1, 0, 2};

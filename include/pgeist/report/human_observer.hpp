@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pgeist/report/live_line.hpp"
 #include "pgeist/report/observer.hpp"
 #include "pgeist/report/rate_meter.hpp"
 #include "pgeist/report/sink.hpp"
@@ -49,7 +50,9 @@ protected:
     /// As the terminal can show it: sanitised, and in ASCII where there is no UTF-8.
     [[nodiscard]] std::string shown(std::string_view text) const;
     /// `12,345 rows, 3,000 rows/s` of a phase that has ended; empty when it counted nothing.
-    [[nodiscard]] static std::string counts(const progress& last, milliseconds time);
+    [[nodiscard]] static std::string counts(std::string_view phase, const progress& last, milliseconds time);
+    /// Everything a line about the current phase can tell.
+    [[nodiscard]] live_view view() const;
 
 private:
     void end_phase();

@@ -36,8 +36,8 @@ struct progress {
 struct swap_outcome {
     int attempts = 0;
     milliseconds lock_held{0};
-    double lock_held_ms = 0;  ///< the same, with fractions
-    std::string old_table;    ///< where the old table is kept; empty: it is dropped
+    double lock_held_ms = 0;               ///< the same, with fractions
+    std::optional<std::string> old_table;  ///< where the old table is kept; empty text: it is dropped; unset: not told
 };
 
 struct verification {

@@ -3,7 +3,6 @@
 #include <optional>
 
 #include "pgeist/report/human_observer.hpp"
-#include "pgeist/report/live_line.hpp"
 #include "pgeist/report/lock_wait_view.hpp"
 
 namespace pgeist::report {
