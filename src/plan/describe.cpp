@@ -1,0 +1,160 @@
+#include "pgeist/plan/describe.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "estimate.hpp"
+#include "pgeist/core/units.hpp"
+#include "phases.hpp"
+
+namespace pgeist::plan {
+
+namespace {
+
+/// Columns of text, each as wide as its longest cell; the last one is left as it is.
+std::string as_table(const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows) {
+        widths.resize(std::max(widths.size(), row.size()), 0);
+        for (std::size_t place = 0; place < row.size(); ++place) {
+            widths[place] = std::max(widths[place], row[place].size());
+        }
+    }
+    std::string text;
+    for (const auto& row : rows) {
+        text += "  ";
+        for (std::size_t place = 0; place + 1 < row.size(); ++place) {
+            text += fmt::format("{:<{}}  ", row[place], widths[place]);
+        }
+        text += row.back() + "\n";
+    }
+    return text;
+}
+
+std::string key_text(const blueprint& plan) {
+    std::vector<std::string> columns;
+    for (const auto& column : plan.key.columns) {
+        columns.push_back(display_identifier(column.source_name) + (column.descending ? " DESC" : ""));
+    }
+    return fmt::format("{} ({})", display_identifier(plan.key.index), join(columns, ", "));
+}
+
+std::string summary(const blueprint& plan) {
+    const estimate rough = estimate_of(plan);
+    return as_table({
+        {"strategy", "shadow table, filled online and exchanged"},
+        {"size", fmt::format("about {} rows, table {}, indexes {}", format_count(plan.estimated_rows),
+                             format_size(plan.table_bytes), format_size(plan.index_bytes))},
+        {"key", key_text(plan)},
+        {"time", fmt::format("about {}, without throttling", format_duration(rough.time))},
+        {"space",
+         fmt::format("about {} more while both tables exist, and as much WAL", format_size(rough.space_bytes))},
+    });
+}
+
+std::string column_lines(const blueprint& plan) {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& column : plan.columns) {
+        std::string from = "(new)";
+        if (column.source_name) {
+            from = *column.source_name == column.name ? "" : "was " + display_identifier(*column.source_name);
+        }
+        rows.push_back({display_identifier(column.name), column.type, from,
+                        column.conversion + (column.compared ? "" : " (not verified)")});
+    }
+    return "\ncolumns\n" + as_table(rows);
+}
+
+std::string phase_lines() {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& each : phase_notes) {
+        rows.push_back({each.name, each.what, std::string("lock: ") + each.lock});
+    }
+    return "\nphases\n" + as_table(rows);
+}
+
+void add_sql(std::string& text, const std::string& when, const std::vector<statement>& statements) {
+    if (statements.empty()) {
+        return;
+    }
+    text += fmt::format("  -- {}\n", when);
+    for (const auto& each : statements) {
+        text += fmt::format("  {};\n", each.sql);
+    }
+}
+
+void add_index_sql(std::string& text, const index& each) {
+    if (!each.create_sql.empty()) {
+        text += fmt::format("  {};\n", each.create_sql);
+    }
+    for (const auto& after : each.after) {
+        text += fmt::format("  {};\n", after.sql);
+    }
+}
+
+std::string copy_sql(const blueprint& plan) {
+    std::vector<std::string> names;
+    std::vector<std::string> expressions;
+    for (const auto& column : plan.columns) {
+        if (column.expression) {
+            names.push_back(quote_identifier(column.name));
+            expressions.push_back(*column.expression);
+        }
+    }
+    return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ONLY {}", plan.shadow().sql(),
+                       join(names, ", "), join(expressions, ", "), plan.table.sql());
+}
+
+std::string sql_lines(const blueprint& plan) {
+    std::string text = "\nSQL\n";
+    add_sql(text, "copy, for each chunk of the key", {{"copy", copy_sql(plan)}});
+    text += "  -- key\n";
+    add_index_sql(text, plan.key_index);
+    if (!plan.indexes.empty()) {
+        text += "  -- build\n";
+    }
+    for (const auto& each : plan.indexes) {
+        add_index_sql(text, each);
+    }
+    add_sql(text, "after the indexes", plan.after_build);
+    add_sql(text, "swap, before the tables change places", plan.before_move);
+    const std::string move = "ALTER TABLE {} SET SCHEMA {}";
+    const qualified_name passed{plan.passage_schema, plan.table.name};
+    add_sql(text, "swap",
+            {{"", fmt::format(fmt::runtime(move), plan.table.sql(), quote_identifier(plan.passage_schema))},
+             {"", fmt::format(fmt::runtime(move), plan.shadow().sql(), quote_identifier(plan.table.schema))},
+             {"", fmt::format(fmt::runtime(move), passed.sql(), quote_identifier(plan.job_schema))}});
+    add_sql(text, "swap, after", plan.after_move);
+    add_sql(text, "finish", plan.finish);
+    return text;
+}
+
+std::string remark_lines(const std::vector<remark>& remarks, bool refuses, const char* title) {
+    std::string text;
+    for (const auto& each : remarks) {
+        if (each.refuses == refuses) {
+            text += fmt::format("  {}\n", each.text);
+            text += each.hint.empty() ? "" : fmt::format("      → {}\n", each.hint);
+        }
+    }
+    return text.empty() ? text : fmt::format("\n{}\n{}", title, text);
+}
+
+}  // namespace
+
+std::string describe(const description& what) {
+    std::string text;
+    if (what.change != nullptr) {
+        text += fmt::format("plan for {}\n", what.change->describe());
+    }
+    if (what.blueprint != nullptr) {
+        text += summary(*what.blueprint) + column_lines(*what.blueprint) + phase_lines();
+        text += what.verbose ? sql_lines(*what.blueprint) : "";
+    }
+    text += remark_lines(what.remarks, false, "warnings");
+    text += remark_lines(what.remarks, true, "refused");
+    return text;
+}
+
+}  // namespace pgeist::plan

@@ -1,0 +1,95 @@
+#include <algorithm>
+
+#include <boost/json.hpp>
+
+#include "estimate.hpp"
+#include "json_fields.hpp"
+#include "pgeist/plan/describe.hpp"
+#include "phases.hpp"
+
+namespace pgeist::plan {
+
+namespace {
+
+namespace json = boost::json;
+using json_fields::from;
+
+json::value from_remark(const remark& each) {
+    return json::object{{"refuses", each.refuses}, {"message", each.text}, {"hint", each.hint}};
+}
+
+json::value from_column(const column& each) {
+    return json::object{
+        {"name", each.name},
+        {"type", each.type},
+        {"source_name", from(each.source_name)},
+        {"conversion", each.conversion},
+        {"verified", each.compared},
+    };
+}
+
+json::array phases() {
+    json::array all;
+    for (const auto& each : phase_notes) {
+        all.push_back(json::object{{"phase", each.name}, {"what", each.what}, {"lock", each.lock}});
+    }
+    return all;
+}
+
+json::array statements_of(const blueprint& plan) {
+    json::array all;
+    const auto add = [&](const char* phase, const std::vector<statement>& statements) {
+        for (const auto& each : statements) {
+            all.push_back(json::object{{"phase", phase}, {"label", each.label}, {"sql", each.sql}});
+        }
+    };
+    const auto add_index = [&](const char* phase, const index& each) {
+        if (!each.create_sql.empty()) {
+            add(phase, {{"index " + each.name, each.create_sql}});
+        }
+        add(phase, each.after);
+    };
+    add_index("key", plan.key_index);
+    for (const auto& each : plan.indexes) {
+        add_index("build", each);
+    }
+    add("build", plan.after_build);
+    add("swap", plan.before_move);
+    add("swap", plan.after_move);
+    add("finish", plan.finish);
+    return all;
+}
+
+void add_blueprint(json::object& object, const blueprint& plan) {
+    const estimate rough = estimate_of(plan);
+    object["strategy"] = "shadow";
+    object["estimated_rows"] = plan.estimated_rows;
+    object["table_bytes"] = plan.table_bytes;
+    object["index_bytes"] = plan.index_bytes;
+    object["estimated_ms"] = rough.time.count();
+    object["estimated_space_bytes"] = rough.space_bytes;
+    object["key"] = plan.key.index;
+    object["columns"] = json_fields::array(plan.columns, from_column);
+    object["phases"] = phases();
+    object["statements"] = statements_of(plan);
+}
+
+}  // namespace
+
+std::string describe_json(const description& what) {
+    json::object object;
+    object["event"] = "plan";
+    if (what.change != nullptr) {
+        object["table"] = what.blueprint != nullptr ? what.blueprint->table.display() : what.change->table.display();
+        object["change"] = what.change->describe();
+    }
+    object["refused"] =
+        std::any_of(what.remarks.begin(), what.remarks.end(), [](const remark& r) { return r.refuses; });
+    if (what.blueprint != nullptr) {
+        add_blueprint(object, *what.blueprint);
+    }
+    object["remarks"] = json_fields::array(what.remarks, from_remark);
+    return json::serialize(object);
+}
+
+}  // namespace pgeist::plan
