@@ -73,7 +73,6 @@ awaitable<void> builder(job::workspace& work, const std::vector<const plan::inde
         const plan::index& index = *queue[next++];
         work.progress.detail = "building " + display_identifier(index.name);
         co_await build_one(work, *session, index);
-        ++work.progress.rows_done;
     }
 }
 

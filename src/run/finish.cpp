@@ -69,11 +69,9 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
 
 awaitable<void> finish(job::workspace& work) {
     const auto session = co_await work.pool.acquire();
-    work.progress.rows_total = static_cast<std::int64_t>(work.plan.finish.size());
     for (const plan::statement& each : work.plan.finish) {
         work.progress.detail = each.label;
         co_await politely(work, *session, each);
-        ++work.progress.rows_done;
     }
     work.progress.detail = "removing the change log";
     plan::statement leftovers;

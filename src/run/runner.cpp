@@ -51,6 +51,7 @@ awaitable<void> runner::phases() {
         bool truncated = false;
         try {
             co_await do_phase(reached_);
+            work_.observer.progressed(progress_);
         } catch (const job::source_truncated&) {
             truncated = true;
         }
@@ -78,7 +79,7 @@ awaitable<void> runner::do_phase(job::phase now) {
             progress_.rows_total = progress_.rows_done;
             break;
         case job::phase::key:
-            progress_.rows_total = 1;
+            progress_.rows_total = 0;
             co_await build::build_key_index(work_);
             break;
         case job::phase::replay:
@@ -139,7 +140,7 @@ awaitable<void> runner::capture() {
 }
 
 awaitable<void> runner::build() {
-    progress_.rows_total = static_cast<std::int64_t>(work_.plan.indexes.size());
+    progress_.rows_total = 0;
     // Unique and exclusion indexes can only be built where the shadow equals the source as of one moment.
     co_await changes_.reach_consistent_point();
     co_await build::build_indexes(work_);
@@ -201,7 +202,10 @@ awaitable<void> runner::swap() {
     progress_.rows_total = 0;
     co_await wait_for_permission_to_swap();
     swap::swapper exchange(work_, changes_);
-    const report::swap_outcome done = co_await exchange.swap();
+    report::swap_outcome done = co_await exchange.swap();
+    if (!work_.settings.drop_old) {
+        done.old_table = work_.plan.shadow().display();
+    }
     work_.observer.swapped(done);
 }
 
