@@ -34,7 +34,7 @@ std::string human_observer::counts(std::string_view phase, const progress& last,
     if (last.rows_done <= 0) {
         return {};
     }
-    std::string text = fmt::format("{} {}", format_count(last.rows_done), unit_of(phase));
+    std::string text = counted(last.rows_done, phase);
     if (time.count() > 0 && counts_rows(phase)) {
         text += fmt::format(", {} rows/s", format_count(last.rows_done * 1000 / time.count()));
     }

@@ -39,14 +39,14 @@ std::string rate_text(double rows_per_second) {
 std::string count_text(const live_view& view) {
     const progress& now = view.now;
     if (now.rows_total > 0) {
-        return fmt::format("{} of {} {}", format_count(now.rows_done), format_count(now.rows_total),
-                           unit_of(view.phase));
+        return counted(now.rows_done, now.rows_total, view.phase);
     }
-    return now.rows_done > 0 ? fmt::format("{} {}", format_count(now.rows_done), unit_of(view.phase)) : std::string();
+    return now.rows_done > 0 ? counted(now.rows_done, view.phase) : std::string();
 }
 
 std::vector<part> parts_of(const live_view& view) {
-    const bool total_known = view.now.rows_total > 0;
+    // An estimate of the total that was too low: nobody knows how long it will still take.
+    const bool has_eta = view.eta_seconds && view.now.rows_done < view.now.rows_total;
     std::vector<part> parts;
     const auto add = [&](int rank, std::string text, bool can_shrink = false) {
         if (!text.empty()) {
@@ -55,8 +55,8 @@ std::vector<part> parts_of(const live_view& view) {
     };
     add(7, count_text(view));
     add(4, view.rows_per_second && *view.rows_per_second > 0 ? rate_text(*view.rows_per_second) : "");
-    add(2, view.eta_seconds ? "ETA " + seconds(*view.eta_seconds) : "");
-    add(3, total_known && view.eta_seconds ? "" : format_duration(view.elapsed));
+    add(2, has_eta ? "ETA " + seconds(*view.eta_seconds) : "");
+    add(3, has_eta ? "" : format_duration(view.elapsed));
     add(5, view.now.log_pending > 0 ? "log " + format_count(view.now.log_pending) : "");
     add(8, one_line(view.now.detail), true);
     add(1, view.waits_for ? "waits: " + one_line(*view.waits_for) : "", true);
@@ -64,7 +64,7 @@ std::vector<part> parts_of(const live_view& view) {
 }
 
 /// Chooses which parts fit into `room` columns, each with two spaces before it.
-std::size_t choose(std::vector<part>& parts, std::size_t room, bool utf8) {
+void choose(std::vector<part>& parts, std::size_t room, bool utf8) {
     std::vector<part*> by_rank;
     for (part& each : parts) {
         by_rank.push_back(&each);
@@ -81,7 +81,6 @@ std::size_t choose(std::vector<part>& parts, std::size_t room, bool utf8) {
             room -= needed;
         }
     }
-    return room;
 }
 
 }  // namespace
@@ -103,14 +102,15 @@ std::string live_line(const live_view& view, int columns, bool utf8) {
         }
     }
     std::size_t room = width - fixed;
-    const bool with_bar = percent && room >= shortest_bar + 1 + least_for_words;
-    room -= with_bar ? shortest_bar + 1 : 0;
-    room = choose(parts, room, utf8);
+    // The bar keeps its width while the words around it come and go: a line that jumps cannot be read.
+    const auto bar = static_cast<std::size_t>(std::clamp(columns / 5, shortest_bar, longest_bar));
+    const bool with_bar = percent && room >= bar + 1 + least_for_words;
+    room -= with_bar ? bar + 1 : 0;
+    choose(parts, room, utf8);
 
     std::string line = name;
     if (with_bar) {
-        const int spare = static_cast<int>(std::min<std::size_t>(room, longest_bar - shortest_bar));
-        line += render_bar(*percent, shortest_bar + spare, utf8) + " ";
+        line += render_bar(*percent, static_cast<int>(bar), utf8) + " ";
     }
     line += number;
     for (const part& each : parts) {
@@ -130,7 +130,7 @@ std::string plain_line(const live_view& view) {
     if (view.rows_per_second && *view.rows_per_second > 0) {
         facts.push_back(rate_text(*view.rows_per_second));
     }
-    if (view.eta_seconds) {
+    if (view.eta_seconds && view.now.rows_done < view.now.rows_total) {
         facts.push_back("ETA " + seconds(*view.eta_seconds));
     } else {
         facts.push_back("for " + format_duration(view.elapsed));

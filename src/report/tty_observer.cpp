@@ -79,8 +79,9 @@ void tty_observer::phase_started(const std::string& name, const std::string& loc
 
 void tty_observer::phase_ended(const std::string& name, milliseconds time, const progress& last) {
     const std::string mark = painted(screen(), paint::green, screen().utf8 ? "✓" : "+");
-    line(fmt::format("{} {}{}  {}", mark, padded(shown(name), name_columns),
-                     padded_left(format_duration(time), time_columns), counts(name, last, time)));
+    const std::string count = counts(name, last, time);
+    line(fmt::format("{} {}{}{}{}", mark, padded(shown(name), name_columns),
+                     padded_left(format_duration(time), time_columns), count.empty() ? "" : "  ", count));
 }
 
 void tty_observer::progressed(const progress& now) {

@@ -141,7 +141,7 @@ TEST_F(plain, tells_phases_and_progress_every_few_seconds) {
     EXPECT_EQ(out.all.find('\r'), std::string::npos);
     int progress_lines = 0;
     for (const std::string& line : out.lines()) {
-        progress_lines += line.find("  copy: ") == 8 && line.find("ETA") != std::string::npos ? 1 : 0;
+        progress_lines += line.find("  copy: ") == 8 && line.find("%,") != std::string::npos ? 1 : 0;
     }
     EXPECT_EQ(progress_lines, 2);
     EXPECT_TRUE(out.has("job 3: public.t, copy"));

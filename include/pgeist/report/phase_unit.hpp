@@ -1,19 +1,18 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace pgeist::report {
 
-/// What a phase counts as `rows_done`: rows, but indexes where indexes are built, and steps where there is nothing to
-/// count.
-[[nodiscard]] constexpr std::string_view unit_of(std::string_view phase) noexcept {
-    if (phase == "copy" || phase == "replay" || phase == "verify" || phase == "swap") {
-        return "rows";
-    }
-    return phase == "build" || phase == "key" ? "indexes" : "steps";
-}
+/// Whether a phase counts rows, so that its rate, and the time left by that rate, mean something.
+[[nodiscard]] bool counts_rows(std::string_view phase) noexcept;
 
-/// Whether its rate and the time left by that rate mean anything.
-[[nodiscard]] constexpr bool counts_rows(std::string_view phase) noexcept { return unit_of(phase) == "rows"; }
+/// `1,234 rows`: what a phase counts as `rows_done`. Indexes where indexes are built, steps where there are no rows.
+[[nodiscard]] std::string counted(std::int64_t count, std::string_view phase);
+
+/// `1 of 4 indexes`.
+[[nodiscard]] std::string counted(std::int64_t count, std::int64_t total, std::string_view phase);
 
 }  // namespace pgeist::report
