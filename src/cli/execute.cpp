@@ -15,6 +15,7 @@
 #include "cli/signals.hpp"
 #include "cli/status_command.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/report/human_observer.hpp"
 #include "pgeist/report/make_observer.hpp"
 #include "pgeist/run/commands.hpp"
 
@@ -34,6 +35,9 @@ struct session {
     std::string message;   ///< of the closing outcome
     bool tell_end = true;  ///< false: the output is already complete
 };
+
+/// The commands that run no job have no phases to show: they say one thing at the end.
+bool runs_a_job(command what) { return what == command::run || what == command::resume || what == command::cleanup; }
 
 bool is_json(const session& now) { return now.asked.format == report::output_format::json; }
 
@@ -120,7 +124,14 @@ awaitable<exit_code> dispatch(session& now) {
 exit_code run_to_end(session& now) {
     asio::cancellation_signal cancel;  // outlives everything on the io_context
     asio::io_context io(1);
-    const signal_watch signals(io, [&] { cancel.emit(asio::cancellation_type::terminal); });
+    const auto stop = [&] {
+        if (runs_a_job(now.asked.what)) {
+            now.observer.message(report::level::warning, "stopping; a second signal ends pgeist at once");
+        }
+        cancel.emit(asio::cancellation_type::terminal);
+    };
+    const signal_watch signals(io, stop);
+
     std::exception_ptr failure;
     exit_code code = exit_code::failed;
     auto on_end = [&](std::exception_ptr problem, exit_code result) {
@@ -136,26 +147,24 @@ exit_code run_to_end(session& now) {
     return code;
 }
 
-report::output_choice choice_of(const invocation& asked, const console& io) {
+std::unique_ptr<report::observer> observer_for(const invocation& asked, console& io) {
     report::output_choice choice;
     choice.format = asked.format;
     choice.progress = asked.progress;
     choice.how_much = asked.how_much;
     choice.screen = io.screen;
-    return choice;
+    if (!runs_a_job(asked.what) && asked.format == report::output_format::human) {
+        return std::make_unique<report::human_observer>(io.out, io.err, io.screen, asked.how_much,
+                                                        report::time_source());
+    }
+    return report::make_observer(choice, io.out, io.err);
 }
-
-/// The commands that do not run a job have no phases to show: quiet but for their closing message.
-bool runs_a_job(command what) { return what == command::run || what == command::resume || what == command::cleanup; }
 
 }  // namespace
 
 exit_code execute(const invocation& asked, console& io) {
-    auto choice = choice_of(asked, io);
-    if (!runs_a_job(asked.what) && choice.format == report::output_format::human) {
-        choice.progress = report::progress_mode::off;
-    }
-    const auto observer = report::make_observer(choice, io.out, io.err);
+    const auto observer = observer_for(asked, io);
+
     session now(asked, io, *observer);
     report::outcome outcome;
     try {

@@ -20,7 +20,8 @@ bool ask(const std::string& question) {
         }
         first = first == '\0' ? letter : first;
     }
-    return false;
+    // No line has been ended: what is said next must not stand behind the question.
+    return ::write(STDERR_FILENO, "\n", 1) < 0;
 }
 
 }  // namespace pgeist::cli

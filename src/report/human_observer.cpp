@@ -120,7 +120,7 @@ void human_observer::finished(const outcome& result) {
         }
         return;
     }
-    const std::string text = result.message.empty() ? std::string(meaning(result.code)) : result.message;
+    const std::string text = result.message.empty() ? message_of(result.code) : result.message;
     const std::string hint = result.hint.empty() ? next_action(result.code, facts_.job) : result.hint;
     error_line(painted(screen_, paint::red, "pgeist: ") + shown(text));
     if (!hint.empty()) {

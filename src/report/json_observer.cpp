@@ -110,6 +110,7 @@ void json_observer::verified(const verification& found) {
 }
 
 void json_observer::swapped(const swap_outcome& done) {
+    swapped_ = true;
     const double held = done.lock_held_ms > 0 ? done.lock_held_ms : static_cast<double>(done.lock_held.count());
     json_line line = event("swap");
     line.integer("attempts", done.attempts).number("lock_held_ms", held, 3);
@@ -119,7 +120,16 @@ void json_observer::swapped(const swap_outcome& done) {
 }
 
 void json_observer::message(level severity, const std::string& text) {
+    if (severity == level::info) {
+        last_info_ = text;
+    }
+
     write(event("message").text("level", name_of(severity)).text("text", text));
+}
+
+std::string json_observer::default_message(exit_code code) const {
+    // A command that had nothing to do, or only one thing, has said so.
+    return code == exit_code::done && !swapped_ && !last_info_.empty() ? last_info_ : message_of(code);
 }
 
 void json_observer::finished(const outcome& result) {
@@ -128,7 +138,7 @@ void json_observer::finished(const outcome& result) {
     const std::string hint = result.hint.empty() ? next_action(result.code, job_) : result.hint;
     json_line line = event("result");
     line.integer("exit_code", static_cast<std::int64_t>(result.code));
-    line.text("message", result.message.empty() ? std::string(meaning(result.code)) : result.message);
+    line.text("message", result.message.empty() ? default_message(result.code) : result.message);
     line.text("hint", hint).integer("elapsed_ms", elapsed.count());
     write(line);
 }

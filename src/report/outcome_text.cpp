@@ -30,6 +30,8 @@ std::string_view meaning(exit_code code) noexcept {
     return "unknown";
 }
 
+std::string message_of(exit_code code) { return code == exit_code::done ? "done" : std::string(meaning(code)); }
+
 std::string next_action(exit_code code, std::optional<std::int64_t> job) {
     if (!job) {
         return {};

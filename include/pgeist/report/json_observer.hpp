@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "pgeist/report/json_line.hpp"
 #include "pgeist/report/observer.hpp"
@@ -31,6 +32,7 @@ private:
     void write_progress(importance weight);
     /// The last figures of the phase that ends, if they were held back.
     void end_phase();
+    [[nodiscard]] std::string default_message(exit_code code) const;
 
     sink* out_;
     time_source time_;
@@ -40,6 +42,9 @@ private:
     rate_meter rate_;
     progress last_;
     bool held_back_ = false;
+    bool swapped_ = false;
+    std::string last_info_;
+
     std::optional<steady::time_point> written_;
 };
 

@@ -9,8 +9,11 @@
 
 namespace pgeist::report {
 
-/// The meaning of an exit code, as `--help` lists it and as the message of an outcome that brings none.
+/// The meaning of an exit code, as `--help` lists it.
 [[nodiscard]] std::string_view meaning(exit_code code) noexcept;
+
+/// The message of an outcome that brings none of its own.
+[[nodiscard]] std::string message_of(exit_code code);
 
 /// The next action after an outcome that brings no hint of its own; may be empty.
 [[nodiscard]] std::string next_action(exit_code code, std::optional<std::int64_t> job);
