@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <tuple>
-
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
@@ -31,9 +28,6 @@ access_list parse_access_list(const std::string& text) {
         right.grantable = entry.at(3).as_bool();
         list.grants.push_back(std::move(right));
     }
-    std::sort(list.grants.begin(), list.grants.end(), [](const grant& a, const grant& b) {
-        return std::tie(a.grantee, a.privilege, a.grantor) < std::tie(b.grantee, b.privilege, b.grantor);
-    });
     return list;
 }
 
