@@ -1,5 +1,3 @@
-#include <exception>
-
 #include "pgeist/throttle/load.hpp"
 #include "pgeist/throttle/signals.hpp"
 
@@ -23,23 +21,13 @@ public:
     [[nodiscard]] bool needs_samples() const noexcept override { return sql_.has_value(); }
 
     [[nodiscard]] awaitable<void> sample(pg::connection& session) override {
-        const auto until = deadline::in(sample_timeout);
         query_sample sample;
         sample.at = clock::now();
-        std::exception_ptr failure;
-        try {
-            // The user's query sees the search_path of the user's role, and cannot write.
-            co_await session.execute(until, "BEGIN READ ONLY; SET LOCAL search_path TO DEFAULT");
-            const auto rows = co_await session.query(until, *sql_);
-            if (!rows.empty() && rows.columns() > 0) {
-                sample.value = rows.optional_text(0, 0);
-            }
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        co_await session.rollback();
-        if (failure) {
-            std::rethrow_exception(failure);
+        // One message is one transaction. The user's query sees the search_path of the user's role, and cannot write.
+        std::string script = "SET TRANSACTION READ ONLY; SET LOCAL search_path TO DEFAULT; " + *sql_;
+        const auto rows = co_await session.execute(deadline::in(sample_timeout), std::move(script));
+        if (!rows.empty() && rows.columns() > 0) {
+            sample.value = rows.optional_text(0, 0);
         }
         last_ = std::move(sample);
     }
