@@ -81,11 +81,11 @@ private:
         }
         const auto replayed = rows.integer(row, "replayed");
         one.bytes = std::max<std::int64_t>(0, rows.integer(row, "position") - replayed);
-        const auto delay = history_.behind(replayed, at);
-        const bool measured = !rows.is_null(row, rows.column("lag_ms"));
-        if (measured || delay.exact || delay.time > limits_.time.value_or(std::chrono::milliseconds::max())) {
-            one.time = std::max(delay.time, std::chrono::milliseconds(rows.integer(row, "lag_ms")));
+        std::optional<std::chrono::milliseconds> reported;
+        if (!rows.is_null(row, rows.column("lag_ms"))) {
+            reported = std::chrono::milliseconds(rows.integer(row, "lag_ms"));
         }
+        one.time = lag_time(*one.bytes, history_.behind(replayed, at), reported, limits_.time);
         return one;
     }
 

@@ -31,4 +31,17 @@ wal_history::delay wal_history::behind(std::int64_t replayed, time_point now) co
     return delay{std::max(time, std::chrono::milliseconds(0)), next != marks_.begin()};
 }
 
+std::optional<std::chrono::milliseconds> lag_time(std::int64_t bytes, wal_history::delay own,
+                                                  std::optional<std::chrono::milliseconds> reported,
+                                                  std::optional<std::chrono::milliseconds> limit) {
+    if (bytes == 0) {
+        return std::chrono::milliseconds(0);
+    }
+    // "At least this long" is enough when it is too long already.
+    if (!reported && !own.exact && (!limit || own.time <= *limit)) {
+        return std::nullopt;
+    }
+    return std::max(own.time, reported.value_or(std::chrono::milliseconds(0)));
+}
+
 }  // namespace pgeist::throttle

@@ -106,6 +106,23 @@ TEST(wal_history, of_an_idle_primary_does_not_grow) {
     EXPECT_EQ(history.behind(1000, start + 10s).time, 0ms);
 }
 
+TEST(lag_time, is_the_worse_of_what_is_measured_and_what_the_server_reports) {
+    using delay = wal_history::delay;
+    EXPECT_EQ(lag_time(10, delay{4s, true}, 300ms, 2s), 4s) << "paused replay: the server's figure stands still";
+    EXPECT_EQ(lag_time(10, delay{0ms, true}, 700ms, 2s), 700ms) << "finer than one sample a second";
+    EXPECT_EQ(lag_time(10, delay{1s, true}, std::nullopt, 2s), 1s);
+    EXPECT_EQ(lag_time(0, delay{0ms, true}, 6s, 2s), 0ms) << "caught up, whatever was measured last";
+}
+
+TEST(lag_time, is_unknown_when_nobody_can_tell) {
+    using delay = wal_history::delay;
+    EXPECT_EQ(lag_time(10, delay{1s, false}, std::nullopt, 2s), std::nullopt);
+    EXPECT_EQ(lag_time(10, delay{1s, false}, std::nullopt, std::nullopt), std::nullopt);
+    EXPECT_EQ(lag_time(10, delay{3s, false}, std::nullopt, 2s), 3s) << "at least three seconds are too much";
+    EXPECT_EQ(lag_time(10, delay{3s, false}, 5s, 2s), 5s);
+    EXPECT_EQ(lag_time(0, delay{0ms, true}, std::nullopt, 2s), 0ms) << "an idle replica reports nothing";
+}
+
 TEST(replica_roll, notices_who_is_lost) {
     replica_roll roll;
     EXPECT_TRUE(roll.missing_after({"a", "b", "b"}).empty());

@@ -59,6 +59,13 @@ private:
     std::deque<mark> marks_;
 };
 
+/// How far a replica is behind in time, from what the history and the server say of it. `reported` is the server's
+/// `replay_lag`, which is the last delay that was measured: it stands while nothing is replayed, and for some seconds
+/// after the replica has caught up. Nothing when neither is enough to compare with `limit`.
+[[nodiscard]] std::optional<std::chrono::milliseconds> lag_time(std::int64_t bytes, wal_history::delay own,
+                                                                std::optional<std::chrono::milliseconds> reported,
+                                                                std::optional<std::chrono::milliseconds> limit);
+
 /// Remembers which replicas were connected, to notice when one is lost. Names need not be unique.
 class replica_roll {
 public:
