@@ -1,4 +1,5 @@
-// What building SQL and reading plans costs the tool itself: once a chunk or batch, so microseconds do not matter; this shows it.
+// What building SQL and reading plans costs the tool itself: once a chunk or batch, so microseconds do not matter; this
+// shows it.
 
 #include <benchmark/benchmark.h>
 

@@ -14,13 +14,11 @@ inline plan::blueprint sample_plan(int columns) {
     plan::key_column key;
     key.source_name = key.shadow_name = "id";
     key.type = "integer";
-    key.shadow_type = "bigint";
     key.less = "OPERATOR(pg_catalog.<)";
     key.less_equal = "OPERATOR(pg_catalog.<=)";
-    key.equal = key.shadow_equal = "OPERATOR(pg_catalog.=)";
+    key.equal = "OPERATOR(pg_catalog.=)";
     key.greater_equal = "OPERATOR(pg_catalog.>=)";
     key.greater = "OPERATOR(pg_catalog.>)";
-    key.to_shadow = "\"id\"";
     plan.key.columns.push_back(key);
     for (int number = 0; number < columns; ++number) {
         plan::column column;

@@ -20,6 +20,9 @@ CREATE TABLE pgeist.jobs (
     rows_done    bigint NOT NULL DEFAULT 0,
     rows_total   bigint NOT NULL DEFAULT 0,
     log_pending  bigint NOT NULL DEFAULT 0,
+    source_filenode bigint,                 -- of the source when it was last compared: tells whether someone rewrote it since
+    result_oid   oid,                       -- the new table and its definition when the job was done: tells a second run
+    result_fingerprint text,                -- of the same change that there is nothing to do
     swap_xid     xid8,                      -- the transaction of the last swap attempt that reached its commit
     run_by       text NOT NULL DEFAULT session_user,
     started_at   timestamptz NOT NULL DEFAULT clock_timestamp(),

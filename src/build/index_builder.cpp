@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/capture/capture.hpp"
 #include "pgeist/pg/parallel.hpp"
 
 namespace pgeist::build {
@@ -61,6 +62,10 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
     }
     co_await session.rollback();
     if (sql_failure && sql_failure->in_class("23")) {
+        const std::int64_t truncated = co_await capture::truncations(session, work.plan);
+        if (truncated > 0) {
+            throw job::source_truncated();
+        }
         throw_violation(index, *sql_failure);
     }
     std::rethrow_exception(failure);

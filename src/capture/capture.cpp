@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/fingerprint.hpp"
+#include "pgeist/core/error.hpp"
 #include "pgeist/core/template.hpp"
 #include "pgeist/templates.hpp"
 #include "pgeist/walk/key_sql.hpp"
@@ -75,6 +77,19 @@ awaitable<bool> in_place(pg::connection& session, const plan::blueprint& plan) {
         "'A'",
         plan.source_oid, pg::array_literal(names));
     co_return row.integer(0, 0) == static_cast<std::int64_t>(trigger_kinds.size());
+}
+
+awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan) {
+    const std::string now = co_await catalog::fingerprint(session, plan.source_oid);
+    const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
+                                                  plan.table.sql(), plan.source_oid);
+    if (now != plan.fingerprint || !row.boolean(0, 0)) {
+        throw error(
+            exit_code::failed,
+            fmt::format("the definition of {} was changed by someone else during the run", plan.table.display()),
+            "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup, and "
+            "run again");
+    }
 }
 
 awaitable<std::int64_t> truncations(pg::connection& session, const plan::blueprint& plan) {

@@ -17,6 +17,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/report/human_observer.hpp"
 #include "pgeist/report/make_observer.hpp"
+#include "pgeist/report/text.hpp"
 #include "pgeist/run/commands.hpp"
 
 namespace pgeist::cli {
@@ -41,6 +42,11 @@ bool runs_a_job(command what) { return what == command::run || what == command::
 
 bool is_json(const session& now) { return now.asked.format == report::output_format::json; }
 
+std::string shown(const std::string& text, const console& io) {
+    const std::string safe = report::harmless(text);
+    return io.screen.utf8 ? safe : report::to_ascii(safe);
+}
+
 awaitable<exit_code> plan(session& now) {
     const auto planned = co_await run::make_plan(now.asked.connection, now.asked.change, now.asked.settings);
     now.tell_end = false;
@@ -51,10 +57,10 @@ awaitable<exit_code> plan(session& now) {
     const bool refused = planned.code != exit_code::done;
     if (!now.asked.how_much.quiet || refused) {
         report::sink& to = now.asked.how_much.quiet ? now.io.err : now.io.out;
-        to.write(planned.text);
+        to.write(shown(planned.text, now.io));
     }
     if (now.asked.how_much.verbose) {
-        now.io.out.write(planned.sql);
+        now.io.out.write(shown(planned.sql, now.io));
     }
     co_return planned.code;
 }

@@ -171,7 +171,7 @@ void read_words(const command_info& info, std::vector<std::string> words, const 
     }
     if (words.empty()) {
         if (info.job != job_argument::optional) {
-            throw usage_error(fmt::format("pgeist {} needs a job", info.name),
+            throw usage_error(fmt::format("{} needs a job", info.name),
                               info.job == job_argument::required_or_all
                                   ? "give its number, which `pgeist status` lists, or --all"
                                   : "give its number, which `pgeist status` lists");
@@ -196,7 +196,7 @@ usage_error not_available(const std::string& what) {
 void check_taken(const command_info& info, const split_arguments& split) {
     for (const auto& [name, option] : split.options) {
         if (!info.takes(*find_option(name))) {
-            throw usage_error(fmt::format("pgeist {} has no option {}", info.name, option.origin),
+            throw usage_error(fmt::format("{} has no option {}", info.name, option.origin),
                               fmt::format("`pgeist {} --help` lists its options", info.name));
         }
     }

@@ -135,8 +135,8 @@ awaitable<std::int64_t> copy_chunk(job::workspace& work, pg::connection& session
             co_return rows;
         } catch (const pg::sql_error& error) {
             failure = std::current_exception();
-            data_is_bad = !error.retryable();
-            if (data_is_bad || error.poisons_connection()) {
+            data_is_bad = error.blames_data();
+            if (!error.retryable() || error.poisons_connection()) {
                 break;
             }
         }

@@ -61,13 +61,17 @@ awaitable<void> ensure_state_schema(pg::connection& session) {
         co_return;
     }
     bool raced = false;
+    co_await session.execute("SAVEPOINT pgeist_state");
     try {
-        co_await session.execute(std::string(templates::state));  // one script, so one transaction
+        co_await session.execute(std::string(templates::state));
     } catch (const pg::sql_error& failure) {
         raced = failure.is(pg::sqlstate::duplicate_schema) || failure.is(pg::sqlstate::unique_violation);
         if (!raced) {
             throw;
         }
+    }
+    if (raced) {
+        co_await session.execute("ROLLBACK TO SAVEPOINT pgeist_state");
     }
 }
 
@@ -131,6 +135,43 @@ awaitable<void> save_state(pg::connection& session, std::int64_t job, std::strin
 awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail) {
     co_await session.query("INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job, event,
                            detail);
+}
+
+awaitable<void> save_source_file(pg::connection& session, std::int64_t job, std::int64_t source_oid) {
+    co_await session.query(
+        "UPDATE pgeist.jobs SET source_filenode = pg_relation_filenode($2::bigint::oid)::bigint WHERE id = $1", job,
+        source_oid);
+}
+
+awaitable<bool> source_rewritten_since(pg::connection& session, std::int64_t job, std::int64_t source_oid) {
+    const pg::result row = co_await session.query(
+        "SELECT source_filenode <> pg_relation_filenode($2::bigint::oid)::bigint FROM pgeist.jobs WHERE id = $1", job,
+        source_oid);
+    co_return row.boolean(0, 0);
+}
+
+awaitable<void> save_result(pg::connection& session, std::int64_t job, std::int64_t table_oid,
+                            std::string fingerprint) {
+    co_await session.query("UPDATE pgeist.jobs SET result_oid = $2::bigint::oid, result_fingerprint = $3 WHERE id = $1",
+                           job, table_oid, fingerprint);
+}
+
+awaitable<std::optional<std::int64_t>> find_done(pg::connection& session, plan::change_request change,
+                                                 std::int64_t table_oid, std::string fingerprint) {
+    std::optional<std::int64_t> job;
+    const bool present = co_await has_state_schema(session);
+    if (!present) {
+        co_return job;
+    }
+    // The table's name may be written with or without its schema; its oid says which it is.
+    const pg::result found = co_await session.query(
+        "SELECT id FROM pgeist.jobs WHERE state = 'done' AND result_oid = $1::bigint::oid AND result_fingerprint = $2 "
+        "AND change - 'table' - 'key' = $3::jsonb - 'table' - 'key' ORDER BY id DESC LIMIT 1",
+        table_oid, fingerprint, plan::to_json(change));
+    if (!found.empty()) {
+        job = found.integer(0, 0);
+    }
+    co_return job;
 }
 
 awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind, walk::key_range range,

@@ -25,6 +25,7 @@ milliseconds schedule::jitter(double base) {
 attempt schedule::next() {
     attempt upcoming;
     upcoming.number = ++made_;
+    upcoming.vacuum_timeout = rules_.vacuum_timeout;
     const int waited = made_ - nowait_attempts - 1;  // attempts with a timeout before this one
     if (waited < 0) {
         upcoming.pause = made_ == 1 ? milliseconds(0) : jitter(nowait_pause_ms);

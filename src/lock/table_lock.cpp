@@ -10,6 +10,7 @@ namespace pgeist::lock {
 
 namespace {
 
+constexpr milliseconds shortest_timeout{200};
 constexpr int attempts_before_force = 3;  // waiting attempts that fail before --on-blocked acts
 
 std::string mode_name(mode value) {
@@ -36,23 +37,41 @@ bool is_in_the_way(const pg::sql_error& failure) {
 
 }  // namespace
 
-awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {
-    std::string sql = "BEGIN; ";
+namespace {
+
+/// `SET LOCAL` for both timeouts: one statement may wait for several tables in turn.
+std::string timeouts_sql(milliseconds time) {
+    return fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {0}; ", time.count());
+}
+
+/// What is waited for without holding up the application: our own table, and autovacuum in the way.
+std::string harmless_locks_sql(const target& wanted, attempt how) {
+    std::string sql;
+    if (wanted.own) {
+        sql += fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; ", wanted.own->sql());
+    }
     if (how.timeout.count() > 0) {
-        sql += fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {0}; ", how.timeout.count());
+        sql += fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ", tables_sql(wanted));
     }
-    std::string lock_sql = fmt::format("LOCK TABLE {} IN {} MODE", tables_sql(wanted), mode_name(wanted.mode));
-    if (how.timeout.count() == 0) {
-        lock_sql += " NOWAIT";
-    }
+    return sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql;
+}
+
+}  // namespace
+
+awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {
+    const bool waits = how.timeout.count() > 0;
+    std::string lock_sql = waits ? timeouts_sql(how.timeout) : std::string();
+    lock_sql +=
+        fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), waits ? "" : " NOWAIT");
+    // Nothing that follows under the lock may wait long for another one either.
+    const milliseconds afterwards = waits ? how.timeout : shortest_timeout;
+    lock_sql += fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = 0", afterwards.count());
     std::exception_ptr failure;
     bool blocked = false;
     try {
-        co_await session.execute(std::move(sql));
+        co_await session.begin();
+        co_await session.execute(harmless_locks_sql(wanted, how));
         co_await session.execute(std::move(lock_sql));
-        if (how.timeout.count() > 0) {
-            co_await session.execute("SET LOCAL statement_timeout = 0");
-        }
     } catch (const pg::sql_error& error) {
         blocked = is_in_the_way(error);
         failure = std::current_exception();
@@ -115,10 +134,12 @@ awaitable<void> remove_blockers(pg::connection& observer_session, std::vector<re
     }
 }
 
-awaitable<milliseconds> longest_timeout(pg::connection& session) {
+awaitable<void> fit_to_server(pg::connection& session, policy& rules) {
     const pg::result row =
         co_await session.query("SELECT setting::bigint FROM pg_settings WHERE name = 'deadlock_timeout'");
-    co_return milliseconds(row.integer(0, 0) * 8 / 10);
+    const std::int64_t deadlock = row.integer(0, 0);
+    rules.longest_timeout = milliseconds(deadlock * 8 / 10);
+    rules.vacuum_timeout = milliseconds(deadlock + 500);
 }
 
 std::string describe(const report::blocker& blocker) {

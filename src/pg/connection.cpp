@@ -98,12 +98,19 @@ awaitable<result> connection::finish_operation(deadline until, bool is_commit) {
     co_return result(std::exchange(st->rows, nullptr));
 }
 
+void connection::throw_not_sent() {
+    state_->broken = state_->broken || PQstatus(state_->pg) != CONNECTION_OK;
+    diagnostics diag;
+    diag.message = state_->last_error();
+    throw sql_error(code_for(state_->broken), diag, state_->broken, false);
+}
+
 awaitable<result> connection::query_params(std::string sql, parameters values, deadline until) {
     const operation current(state_);
     const auto pointers = pointers_to(values);
     const int count = static_cast<int>(pointers.size());
     if (PQsendQueryParams(state_->pg, sql.c_str(), count, nullptr, pointers.data(), nullptr, nullptr, 0) == 0) {
-        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+        throw_not_sent();
     }
     auto rows = co_await finish_operation(until, false);
     co_return rows;
@@ -117,7 +124,7 @@ awaitable<result> connection::execute(std::string script) {
 awaitable<result> connection::execute(deadline until, std::string script) {
     const operation current(state_);
     if (PQsendQuery(state_->pg, script.c_str()) == 0) {
-        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+        throw_not_sent();
     }
     auto rows = co_await finish_operation(until, false);
     co_return rows;
@@ -126,7 +133,7 @@ awaitable<result> connection::execute(deadline until, std::string script) {
 awaitable<void> connection::prepare(std::string name, std::string sql) {
     const operation current(state_);
     if (PQsendPrepare(state_->pg, name.c_str(), sql.c_str(), 0, nullptr) == 0) {
-        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+        throw_not_sent();
     }
     co_await finish_operation(deadline::never(), false);
 }
@@ -136,7 +143,7 @@ awaitable<result> connection::run_prepared(std::string name, parameters values) 
     const auto pointers = pointers_to(values);
     const int count = static_cast<int>(pointers.size());
     if (PQsendQueryPrepared(state_->pg, name.c_str(), count, pointers.data(), nullptr, nullptr, 0) == 0) {
-        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+        throw_not_sent();
     }
     auto rows = co_await finish_operation(deadline::never(), false);
     co_return rows;
@@ -153,7 +160,7 @@ awaitable<void> connection::begin(isolation level) {
 awaitable<void> connection::commit() {
     const operation current(state_);
     if (PQsendQuery(state_->pg, "COMMIT") == 0) {
-        state_->broken = PQstatus(state_->pg) != CONNECTION_OK;
+        throw_not_sent();
     }
     auto rows = co_await finish_operation(deadline::never(), true);
     // COMMIT of a transaction that has failed answers ROLLBACK without an error.

@@ -29,6 +29,10 @@ sql_error::sql_error(exit_code code, diagnostics diag, bool connection_broken, b
       connection_broken_(connection_broken),
       outcome_unknown_(outcome_unknown) {}
 
+bool sql_error::blames_data() const noexcept {
+    return in_class("22") || in_class("23") || in_class("44") || in_class("P0");
+}
+
 bool sql_error::retryable() const noexcept {
     if (outcome_unknown_) {
         return false;

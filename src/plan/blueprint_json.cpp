@@ -59,9 +59,6 @@ json::value from_key_column(const key_column& value) {
         {"greater_equal", value.greater_equal},
         {"greater", value.greater},
         {"descending", value.descending},
-        {"to_shadow", value.to_shadow},
-        {"shadow_type", value.shadow_type},
-        {"shadow_equal", value.shadow_equal},
     };
 }
 
@@ -78,9 +75,6 @@ key_column to_key_column(const json::value& value) {
     result.greater_equal = text(object, "greater_equal");
     result.greater = text(object, "greater");
     result.descending = flag(object, "descending");
-    result.to_shadow = text(object, "to_shadow");
-    result.shadow_type = text(object, "shadow_type");
-    result.shadow_equal = text(object, "shadow_equal");
     return result;
 }
 
@@ -88,7 +82,7 @@ json::value from_key(const key& value) {
     return json::object{
         {"index", value.index},
         {"columns", json_fields::array(value.columns, from_key_column)},
-        {"order_preserved", value.order_preserved},
+        {"carried", value.carried},
         {"hashable", value.hashable},
     };
 }
@@ -98,7 +92,7 @@ key to_key(const json::value& value) {
     key result;
     result.index = text(object, "index");
     result.columns = list(object, "columns", to_key_column);
-    result.order_preserved = flag(object, "order_preserved");
+    result.carried = flag(object, "carried");
     result.hashable = flag(object, "hashable");
     return result;
 }
@@ -143,7 +137,7 @@ blueprint read_blueprint(const json::object& object) {
     value.key_index = to_index(object.at("key_index"));
     value.key_index_is_temporary = flag(object, "key_index_is_temporary");
     value.indexes = list(object, "indexes", to_index);
-    value.after_build = list(object, "after_build", to_statement);
+    value.violations = list(object, "violations", to_statement);
     value.swap_locks = list(object, "swap_locks", json_fields::name);
     value.before_move = list(object, "before_move", to_statement);
     value.after_move = list(object, "after_move", to_statement);
@@ -171,7 +165,7 @@ std::string to_json(const blueprint& value) {
         {"key_index", from_index(value.key_index)},
         {"key_index_is_temporary", value.key_index_is_temporary},
         {"indexes", json_fields::array(value.indexes, from_index)},
-        {"after_build", json_fields::array(value.after_build, from_statement)},
+        {"violations", json_fields::array(value.violations, from_statement)},
         {"swap_locks", json_fields::array(value.swap_locks, from_name)},
         {"before_move", json_fields::array(value.before_move, from_statement)},
         {"after_move", json_fields::array(value.after_move, from_statement)},

@@ -106,30 +106,6 @@ std::string copy_sql(const blueprint& plan) {
                        join(names, ", "), join(expressions, ", "), plan.table.sql());
 }
 
-std::string sql_lines(const blueprint& plan) {
-    std::string text = "\nSQL\n";
-    add_sql(text, "copy, for each chunk of the key", {{"copy", copy_sql(plan)}});
-    text += "  -- key\n";
-    add_index_sql(text, plan.key_index);
-    if (!plan.indexes.empty()) {
-        text += "  -- build\n";
-    }
-    for (const auto& each : plan.indexes) {
-        add_index_sql(text, each);
-    }
-    add_sql(text, "after the indexes", plan.after_build);
-    add_sql(text, "swap, before the tables change places", plan.before_move);
-    const std::string move = "ALTER TABLE {} SET SCHEMA {}";
-    const qualified_name passed{plan.passage_schema, plan.table.name};
-    add_sql(text, "swap",
-            {{"", fmt::format(fmt::runtime(move), plan.table.sql(), quote_identifier(plan.passage_schema))},
-             {"", fmt::format(fmt::runtime(move), plan.shadow().sql(), quote_identifier(plan.table.schema))},
-             {"", fmt::format(fmt::runtime(move), passed.sql(), quote_identifier(plan.job_schema))}});
-    add_sql(text, "swap, after", plan.after_move);
-    add_sql(text, "finish", plan.finish);
-    return text;
-}
-
 std::string remark_lines(const std::vector<remark>& remarks, bool refuses, const char* title) {
     std::string text;
     for (const auto& each : remarks) {
@@ -143,6 +119,29 @@ std::string remark_lines(const std::vector<remark>& remarks, bool refuses, const
 
 }  // namespace
 
+std::string describe_sql(const blueprint& plan) {
+    std::string text;
+    add_sql(text, "copy, for each chunk of the key", {{"copy", copy_sql(plan)}});
+    text += "  -- key\n";
+    add_index_sql(text, plan.key_index);
+    if (!plan.indexes.empty()) {
+        text += "  -- build\n";
+    }
+    for (const auto& each : plan.indexes) {
+        add_index_sql(text, each);
+    }
+    add_sql(text, "swap, before the tables change places", plan.before_move);
+    const std::string move = "ALTER TABLE {} SET SCHEMA {}";
+    const qualified_name passed{plan.passage_schema, plan.table.name};
+    add_sql(text, "swap",
+            {{"", fmt::format(fmt::runtime(move), plan.table.sql(), quote_identifier(plan.passage_schema))},
+             {"", fmt::format(fmt::runtime(move), plan.shadow().sql(), quote_identifier(plan.table.schema))},
+             {"", fmt::format(fmt::runtime(move), passed.sql(), quote_identifier(plan.job_schema))}});
+    add_sql(text, "swap, after", plan.after_move);
+    add_sql(text, "finish", plan.finish);
+    return text;
+}
+
 std::string describe(const description& what) {
     std::string text;
     if (what.change != nullptr) {
@@ -150,7 +149,6 @@ std::string describe(const description& what) {
     }
     if (what.blueprint != nullptr) {
         text += summary(*what.blueprint) + column_lines(*what.blueprint) + phase_lines();
-        text += what.verbose ? sql_lines(*what.blueprint) : "";
     }
     text += remark_lines(what.remarks, false, "warnings");
     text += remark_lines(what.remarks, true, "refused");

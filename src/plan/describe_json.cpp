@@ -53,7 +53,6 @@ json::array statements_of(const blueprint& plan) {
     for (const auto& each : plan.indexes) {
         add_index("build", each);
     }
-    add("build", plan.after_build);
     add("swap", plan.before_move);
     add("swap", plan.after_move);
     add("finish", plan.finish);

@@ -11,10 +11,9 @@ namespace {
 
 std::string log_of(const plan::blueprint& plan) { return quote_identifier(plan.job_schema) + ".pgeist_log"; }
 
-/// The selected keys, each once, under the names of the source's columns: replay works from the current row, however
-/// often it was changed.
+/// The selected keys, each once: replay works from the current row, however often it was changed.
 std::string keys_sql(const plan::blueprint& plan, const selection& rows) {
-    return fmt::format("SELECT DISTINCT {} FROM {} AS l{}", walk::log_as_source(plan.key, "l"), log_of(plan),
+    return fmt::format("SELECT DISTINCT {} FROM {} AS l{}", walk::log_columns(plan.key), log_of(plan),
                        condition(plan, rows));
 }
 
@@ -38,15 +37,14 @@ std::string condition(const plan::blueprint& plan, const selection& rows) {
 }
 
 std::string delete_sql(const plan::blueprint& plan, const selection& rows) {
-    return fmt::format("DELETE FROM {} AS t USING (SELECT {} FROM ({}) AS k) AS b WHERE {}", plan.shadow().sql(),
-                       walk::shadow_keys(plan.key), keys_sql(plan, rows), walk::shadow_equals(plan.key, "t", "b"));
+    return fmt::format("DELETE FROM {} AS t USING ({}) AS b WHERE {}", plan.shadow().sql(), keys_sql(plan, rows),
+                       walk::shadow_equals_log(plan.key, "t", "b"));
 }
 
 std::string insert_sql(const plan::blueprint& plan, const selection& rows) {
-    const std::string distinct = fmt::format("SELECT DISTINCT {} FROM {} AS l{}", walk::log_columns(plan.key),
-                                             log_of(plan), condition(plan, rows));
-    const std::string from = fmt::format("(SELECT s.* FROM ({}) AS b JOIN ONLY {} AS s ON {}) AS s", distinct,
-                                         plan.table.sql(), walk::source_equals_log(plan.key, "s", "b"));
+    const std::string from =
+        fmt::format("(SELECT s.* FROM ({}) AS b JOIN ONLY {} AS s ON {}) AS s", keys_sql(plan, rows), plan.table.sql(),
+                    walk::source_equals_log(plan.key, "s", "b"));
     return copy::transfer_sql(plan, from);
 }
 

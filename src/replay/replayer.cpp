@@ -21,6 +21,11 @@ constexpr int most_tries = 5;
 /// Passes in which the backlog did not shrink before the run says that it does not converge.
 constexpr int hopeless_passes = 60;
 constexpr double smoothing = 0.3;
+/// Replayed rows are dead rows: above this size, when most of the log is dead, it is vacuumed, so that neither a pass
+/// nor the last drain under the lock reads all that was ever logged. VACUUM does not hold up the INSERTs of the
+/// triggers.
+constexpr std::int64_t vacuum_above = 8 << 20;
+constexpr std::int64_t log_row_bytes = 64;
 
 bool is_unique_violation(const pg::sql_error& failure) {
     return failure.is(pg::sqlstate::unique_violation) || failure.is(pg::sqlstate::exclusion_violation);
@@ -98,10 +103,10 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
         if (sql_failure && is_unique_violation(*sql_failure)) {
             throw cut_in_two(sql_failure->what());
         }
-        if (sql_failure && !sql_failure->retryable()) {
+        if (sql_failure && sql_failure->blames_data()) {
             throw_does_not_fit(*sql_failure);
         }
-        if (!sql_failure || sql_failure->poisons_connection()) {
+        if (!sql_failure || !sql_failure->retryable() || sql_failure->poisons_connection()) {
             break;
         }
         co_await pg::sleep_for(std::chrono::milliseconds(20 * tries));
@@ -178,6 +183,10 @@ awaitable<void> replayer::reach_consistent_point() {
         violation = failure.what();
     }
     if (!violation.empty()) {
+        const std::int64_t since = co_await capture::truncations(*session, work_->plan);
+        if (since > 0) {
+            throw job::source_truncated();
+        }
         throw error(exit_code::failed, fmt::format("live data violates the new definition: {}", violation),
                     "the source table is untouched; mend the rows or the change, remove this job with: pgeist cleanup, "
                     "and run again");
@@ -191,6 +200,14 @@ awaitable<std::int64_t> replayer::pending() {
     co_return row.integer(0, 0);
 }
 
+awaitable<void> replayer::vacuum_log(std::int64_t left) {
+    const auto session = co_await work_->pool.acquire();
+    const std::int64_t bytes = co_await capture::log_bytes(*session, work_->plan);
+    if (bytes > vacuum_above && left * log_row_bytes < bytes / 4) {
+        co_await session->execute(fmt::format("VACUUM {}.pgeist_log", quote_identifier(work_->plan.job_schema)));
+    }
+}
+
 awaitable<void> replayer::catch_up(std::chrono::milliseconds budget) {
     std::int64_t before = co_await pending();
     const std::int64_t at_start = before;
@@ -200,6 +217,7 @@ awaitable<void> replayer::catch_up(std::chrono::milliseconds budget) {
         co_await pass();
         const std::int64_t left = co_await pending();
         work_->progress.log_pending = left;
+        co_await vacuum_log(left);
         if (left <= rows_within(budget)) {
             co_return;
         }

@@ -55,7 +55,7 @@ awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_
     lock::target target;
     target.tables.push_back(left.table);
     lock::policy rules;
-    rules.longest_timeout = co_await lock::longest_timeout(session);
+    co_await lock::fit_to_server(session, rules);
     co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
     plan::blueprint names;
     names.job_schema = left.job_schema;

@@ -3,6 +3,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
+#include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/store.hpp"
@@ -51,9 +52,15 @@ awaitable<void> note_end(session_set& sessions, std::int64_t job, std::string st
     }
 }
 
+/// Whether the job's swap is committed, whatever the run believes.
+awaitable<bool> has_swapped(session_set& sessions, std::int64_t job) {
+    const auto session = co_await sessions.pool.acquire();
+    const job::record now = co_await job::load(*session, job);
+    co_return now.swapped;
+}
+
 /// Runs a prepared job to its end and records how it ended.
 awaitable<void> carry_out(session_set& sessions, const job::record& record, report::observer& observer) {
-    observer.job_started(record.id, record.table.display(), "shadow");
     std::exception_ptr failure;
     exit_code code = exit_code::done;
     std::string message;
@@ -75,9 +82,16 @@ awaitable<void> carry_out(session_set& sessions, const job::record& record, repo
     }
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     if (failure && by_command && code == exit_code::cancelled) {
+        const bool swapped = co_await has_swapped(sessions, record.id);
+        if (swapped) {
+            co_await note_end(sessions, record.id, "interrupted", "cancelled after the swap");
+            throw error(exit_code::cancelled, "cancelled after the swap: the table has its new definition",
+                        fmt::format("finish with: pgeist resume {}", record.id));
+        }
         co_await note_end(sessions, record.id, "cancelled", message);
         co_await clean_job(sessions.pool, *sessions.hold, record.id, observer);
-        std::rethrow_exception(failure);
+        throw error(exit_code::cancelled,
+                    fmt::format("job {} was cancelled and cleaned up; the table is as it was", record.id), "");
     }
     if (failure) {
         co_await note_end(sessions, record.id, state_for(code), message);
@@ -124,8 +138,11 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
         co_await session->rollback();
         std::rethrow_exception(failure);
     }
-    tell(made.findings, made.warnings, observer);
     record = co_await job::load(*session, made.job);
+    observer.job_started(record->id, record->table.display(), "shadow");
+    observer.phase_started(std::string(job::display_name(job::phase::prepare)),
+                           std::string(job::lock_of(job::phase::prepare)));
+    tell(made.findings, made.warnings, observer);
     co_return record;
 }
 
@@ -142,22 +159,37 @@ awaitable<exit_code> start(pg::connect_options options, plan::change_request cha
     co_return exit_code::done;
 }
 
-awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, report::observer& observer) {
-    session_set sessions(std::move(options));
-    co_await open_hold(sessions);
-    job::record record;
-    {
-        const auto session = co_await sessions.pool.acquire();
-        record = co_await job::load(*session, job);
-    }
+namespace {
+
+/// The job, loaded after its locks are ours: nobody moves it any more.
+awaitable<job::record> take_over(session_set& sessions, std::int64_t job) {
+    const auto session = co_await sessions.pool.acquire();
+    const job::record before = co_await job::load(*session, job);
     const auto job_holder = co_await sessions.hold->take_job(job);
     if (job_holder) {
         job::throw_held(fmt::format("job {}", job), *job_holder);
     }
-    const auto table_holder = co_await sessions.hold->take_table(record.table_oid);
+    const auto table_holder = co_await sessions.hold->take_table(before.table_oid);
     if (table_holder) {
-        job::throw_held(fmt::format("table {}", record.table.display()), *table_holder);
+        job::throw_held(fmt::format("table {}", before.table.display()), *table_holder);
     }
+    if (before.blueprint && !before.swapped) {
+        // Sessions of the interrupted run whose client is gone may still be at work: their transactions end before ours
+        // gets this lock, so the checkpoints read afterwards are all there will be.
+        co_await session->execute(
+            fmt::format("BEGIN; SET LOCAL lock_timeout = '60s'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT",
+                        before.blueprint->shadow().sql()));
+    }
+    job::record now = co_await job::load(*session, job);
+    co_return now;
+}
+
+}  // namespace
+
+awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, report::observer& observer) {
+    session_set sessions(std::move(options));
+    co_await open_hold(sessions);
+    const job::record record = co_await take_over(sessions, job);
     if (record.reached == job::phase::done) {
         observer.message(report::level::info, fmt::format("job {} is done already", job));
         co_return exit_code::done;
@@ -172,6 +204,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, repor
         co_await session->query("UPDATE pgeist.jobs SET control = '{}' WHERE id = $1", job);
         co_await job::add_event(*session, job, "resumed", "");
     }
+    observer.job_started(record.id, record.table.display(), "shadow");
     co_await carry_out(sessions, record, observer);
     co_return exit_code::done;
 }
@@ -203,6 +236,30 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
     co_await clean_state(sessions.pool);
     co_return exit_code::done;
 }
+
+namespace {
+
+/// Every statement that the run would make, in order.
+std::string sql_of(const preparation& made) {
+    std::string text = "SQL\n  -- prepare\n";
+    for (const plan::statement& each : made.statements) {
+        text += "  " + each.sql + ";\n";
+    }
+    const auto indented = [](const std::string& script) {
+        std::string out;
+        for (std::size_t at = 0; at < script.size();) {
+            const std::size_t end = std::min(script.find('\n', at), script.size() - 1);
+            out += (script[at] == '\n' ? "" : "  ") + script.substr(at, end - at + 1);
+            at = end + 1;
+        }
+        return out;
+    };
+    text += indented(capture::log_sql(*made.blueprint)) + "  -- capture\n" +
+            indented(capture::triggers_sql(*made.blueprint));
+    return text + plan::describe_sql(*made.blueprint);
+}
+
+}  // namespace
 
 awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change, settings chosen) {
     pg::pool pool(std::move(options), "pgeist plan");
@@ -242,13 +299,15 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
     }
     std::string text = plan::describe(what);
     std::string json = plan::describe_json(what);
-    what.verbose = true;
-    std::string verbose = plan::describe(what);
+    std::string sql;
+    if (made.blueprint) {
+        sql = sql_of(made);
+    }
     exit_code code = exit_code::done;
     if (check::refuses(made.findings)) {
         code = exit_code::refused;
     }
-    plan_result result(code, std::move(text), std::move(verbose), std::move(json));
+    plan_result result(code, std::move(text), std::move(sql), std::move(json));
     co_return result;
 }
 

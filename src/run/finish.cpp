@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/store.hpp"
 #include "pgeist/lock/schedule.hpp"
 #include "pgeist/pg/parallel.hpp"
 
@@ -48,6 +50,15 @@ awaitable<void> politely(job::workspace& work, pg::connection& session, const pl
                 "go on with: pgeist resume JOB");
 }
 
+/// What the table is now: a second run of the same change finds it and does nothing.
+awaitable<void> note_result(job::workspace& work, pg::connection& session) {
+    const pg::result row =
+        co_await session.query("SELECT coalesce(to_regclass($1)::oid::bigint, 0)", work.plan.table.sql());
+    const std::int64_t oid = row.integer(0, 0);
+    std::string fingerprint = co_await catalog::fingerprint(session, oid);
+    co_await job::save_result(session, work.job, oid, std::move(fingerprint));
+}
+
 std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
     const std::string job = quote_identifier(plan.job_schema);
     std::string sql;
@@ -73,6 +84,7 @@ awaitable<void> finish(job::workspace& work) {
         work.progress.detail = each.label;
         co_await politely(work, *session, each);
     }
+    co_await note_result(work, *session);
     work.progress.detail = "removing the change log";
     plan::statement leftovers;
     leftovers.label = "removing the change log";

@@ -64,7 +64,7 @@ awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::c
     preparation out;
     const auto found = co_await catalog::find_table(session, change.table);
     std::optional<catalog::table> source;
-    if (found && (found->kind == 'r' || found->kind == 'p')) {
+    if (found && (found->kind == 'r' || found->kind == 'p') && found->persistence != 't') {
         if (hold != nullptr) {
             co_await take_table(*hold, *found);
         }
@@ -76,12 +76,20 @@ awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::c
     if (check::refuses(out.findings) || !source) {
         co_return out;
     }
+    if (!change.repack) {
+        const auto done = co_await job::find_done(session, change, found->oid, source->fingerprint);
+        if (done) {
+            out.nothing_to_do = fmt::format("job {} has made this change to {}", *done, found->name.display());
+            co_return out;
+        }
+    }
     if (hold != nullptr) {
         out.job = co_await record_job(session, *hold, *found, change, chosen);
     }
     shadow::prepared made = co_await shadow::build_shadow(session, *source, change, out.job);
     out.nothing_to_do = std::move(made.nothing_to_do);
     out.warnings = std::move(made.warnings);
+    out.statements = std::move(made.statements);
     out.blueprint = std::move(made.blueprint);
     if (hold != nullptr && !out.nothing_to_do) {
         co_await session.execute(capture::log_sql(*out.blueprint));

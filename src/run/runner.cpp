@@ -12,6 +12,7 @@
 #include "pgeist/run/finish.hpp"
 #include "pgeist/swap/swapper.hpp"
 #include "pgeist/verify/verifier.hpp"
+#include "pgeist/verify/violations.hpp"
 
 namespace pgeist::run {
 
@@ -26,7 +27,8 @@ job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<
 
 }  // namespace
 
-runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job, report::observer& observer)
+runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job,
+               report::observer& observer)
     : options_(std::move(options)),
       hold_(&hold),
       reached_(job.reached),
@@ -49,13 +51,25 @@ awaitable<void> runner::phases() {
         progress_.rows_done = 0;
         work_.observer.phase_started(std::string(job::display_name(reached_)), std::string(job::lock_of(reached_)));
         bool truncated = false;
+        bool rewritten = false;
         try {
             co_await do_phase(reached_);
             work_.observer.progressed(progress_);
         } catch (const job::source_truncated&) {
             truncated = true;
+        } catch (const job::source_rewritten&) {
+            rewritten = true;
+            if (work_.settings.verify != verify_mode::full) {
+                throw;  // nothing would notice what the rewriting did to the rows
+            }
         }
-        if (truncated) {
+        if (rewritten) {
+            work_.observer.message(report::level::warning,
+                                   "the source table was rewritten by someone else: verifying again");
+            const auto session = co_await work_.pool.acquire();
+            co_await job::forget_chunks(*session, work_.job, "verify");
+            reached_ = job::phase::verify;
+        } else if (truncated) {
             work_.observer.message(report::level::warning, "the source table was truncated: the copy starts again");
             co_await start_copy_again();
             reached_ = job::phase::copy;
@@ -123,11 +137,13 @@ awaitable<void> runner::capture() {
     rules.lock_timeout = work_.settings.lock_timeout;
     rules.attempts = work_.settings.swap_attempts;
     rules.max_wait = work_.settings.swap_max_wait;
-    rules.longest_timeout = co_await lock::longest_timeout(*session);
+    co_await lock::fit_to_server(*session, rules);
     co_await lock::acquire(*session, *observer_session, target, rules, work_.settings.blocked, work_.observer);
     std::exception_ptr failure;
     try {
+        co_await capture::require_unchanged(*session, work_.plan);
         co_await session->execute(capture::triggers_sql(work_.plan));
+        co_await job::save_source_file(*session, work_.job, work_.plan.source_oid);
         co_await job::save_phase(*session, work_.job, job::phase::copy);
         co_await session->commit();
     } catch (...) {
@@ -166,8 +182,13 @@ awaitable<void> compare_then_stop(verify::verifier& verification, bool& stop) {
 }  // namespace
 
 awaitable<void> runner::verify() {
+    co_await verify::check_violations(work_, changes_);
     if (work_.settings.verify == verify_mode::off) {
         co_return;
+    }
+    {
+        const auto session = co_await work_.pool.acquire();
+        co_await job::save_source_file(*session, work_.job, work_.plan.source_oid);
     }
     progress_.rows_total = work_.plan.estimated_rows;
     verify::verifier verification(work_);
@@ -224,6 +245,7 @@ awaitable<void> runner::start_copy_again() {
             "DELETE FROM {0}.pgeist_truncations; DELETE FROM {0}.pgeist_log; DELETE FROM {0}.pgeist_recheck", job));
         co_await job::forget_chunks(*session, work_.job, "copy");
         co_await job::forget_chunks(*session, work_.job, "verify");
+        co_await job::save_source_file(*session, work_.job, work_.plan.source_oid);
         co_await job::save_phase(*session, work_.job, job::phase::copy);
         co_await session->commit();
     } catch (...) {

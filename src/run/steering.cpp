@@ -119,6 +119,14 @@ awaitable<void> send_control(pg::connect_options options, std::int64_t job, std:
         throw error(exit_code::refused, fmt::format("nobody runs job {}", job),
                     fmt::format("go on with it: pgeist resume {0}, or remove it: pgeist cleanup {0}", job));
     }
+    if (action == "cancel") {
+        const job::record now = co_await job::load(*session, job);
+        if (now.swapped) {
+            throw error(exit_code::refused,
+                        fmt::format("job {} has swapped the tables already: it cannot be cancelled", job),
+                        "it only finishes its work now");
+        }
+    }
     co_await session->query("UPDATE pgeist.jobs SET control = " + control_update(action) + " WHERE id = $1", job);
     co_await job::add_event(*session, job, action, session->user());
     static_cast<void>(values);

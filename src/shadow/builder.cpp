@@ -36,24 +36,6 @@ void fill_basics(const site& at, plan::blueprint& into) {
     into.index_bytes = at.source.index_bytes;
 }
 
-std::optional<std::string> same_as_before(const site& at, const catalog::table& assembled,
-                                          const catalog::table& after) {
-    if (at.change.repack || !at.change.sets.empty()) {
-        return std::nullopt;
-    }
-    const auto before = catalog::definition(assembled);
-    const auto now = catalog::definition(after);
-    for (const auto& [attnum, value] : at.values) {
-        if (at.source_attnums.count(attnum) == 0) {
-            return std::nullopt;  // dropped and added again: the same definition with other values
-        }
-    }
-    if (before != now) {
-        return std::nullopt;
-    }
-    return fmt::format("{} already is what the change would make it", at.source.name.display());
-}
-
 void warn_of_unrepeatable(site& at, const std::vector<plan::column>& columns) {
     for (const auto& column : columns) {
         if (!column.compared && column.expression) {
@@ -76,21 +58,25 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await add_foreign_keys(at);
     const auto assembled = co_await read_shadow(at);
     require_same_definition(at, assembled);
-
-    co_await apply_clauses(at, std::move(alters));
-    co_await apply_assignments(at);
-    const auto after = co_await read_shadow(at);
+    std::vector<plan::statement> made = at.made;
 
     prepared result;
     fill_basics(at, result.blueprint);
-    result.nothing_to_do = same_as_before(at, assembled, after);
+    result.nothing_to_do = co_await already_applied(at, alters, assembled);
+    if (!result.nothing_to_do) {
+        co_await apply_clauses(at, std::move(alters));
+        co_await apply_assignments(at);
+    }
+    const auto after = co_await read_shadow(at);
     result.blueprint.columns = co_await map_columns(at, after);
     co_await plan_key_and_indexes(at, after, result.blueprint);
     co_await plan_swap(at, after, result.blueprint);
+    check_persistence(at, after);
     co_await check_names(at, after);
     co_await strip(at, after);
     co_await check_copy_statement(at, result.blueprint);
     warn_of_unrepeatable(at, result.blueprint.columns);
+    result.statements = std::move(made);
     result.warnings = at.warnings;
     co_return result;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "pgeist/catalog/reader.hpp"
-#include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
 #include "steps.hpp"
 
@@ -124,46 +123,6 @@ awaitable<void> follow_columns(site& at, std::map<int, column_value> retyped) {
     at.values = std::move(kept);
 }
 
-/// A REFERENCES of the clause leads to the stand-in of the table that the user means.
-awaitable<std::string> with_stand_ins(site& at, const plan::clause& clause) {
-    std::string text = clause.text;
-    for (auto reference = clause.references.rbegin(); reference != clause.references.rend(); ++reference) {
-        const auto found = co_await catalog::find_table(at.conn, reference->table);
-        if (!found) {
-            throw error(exit_code::refused,
-                        fmt::format("{}: relation {} does not exist", clause.text, reference->table.display()));
-        }
-        qualified_name name = at.shadow;
-        if (found->oid != at.source.oid) {
-            const auto other = co_await stand_in_for(at, found->oid);
-            name = other.name;
-        }
-        text.replace(reference->begin, reference->end - reference->begin, name.sql());
-    }
-    co_return text;
-}
-
-/// Runs `alter` under the user's settings; what the server says against it, if anything.
-awaitable<std::optional<pg::sql_error>> try_alter(site& at, plan::alter_statement alter) {
-    std::optional<pg::sql_error> failed;
-    co_await at.conn.execute("SAVEPOINT pgeist_clause");
-    co_await at.conn.execute(catalog::user_settings);
-    try {
-        co_await at.conn.execute(plan::alter_sql(at.shadow.sql(), alter));
-    } catch (const pg::sql_error& problem) {
-        failed = problem;
-    }
-    if (failed && failed->poisons_connection()) {
-        throw *failed;
-    }
-    if (failed) {
-        co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_clause");
-    }
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_clause");
-    co_await at.conn.execute(catalog::session_settings);
-    co_return failed;
-}
-
 [[noreturn]] void refuse_clause(const site& at, const std::string& text, const pg::sql_error& problem) {
     const auto& diag = problem.diag();
     std::string message = fmt::format("{}: {}", text, in_user_words(at, diag.message));
@@ -174,24 +133,16 @@ awaitable<std::optional<pg::sql_error>> try_alter(site& at, plan::alter_statemen
 }
 
 /// Throws for the statement that failed with `problem`, naming the clause at fault: the first that fails by itself.
-awaitable<void> refuse_statement(site& at, const plan::alter_statement& given, const plan::alter_statement& run,
-                                 const pg::sql_error& problem) {
-    for (std::size_t place = 0; place < run.clauses.size(); ++place) {
+awaitable<void> refuse_statement(site& at, const plan::alter_statement& given, const pg::sql_error& problem) {
+    for (const auto& clause : given.clauses) {
         plan::alter_statement alone;
-        alone.clauses.push_back(run.clauses[place]);
+        alone.clauses.push_back(clause);
         const auto failed = co_await try_alter(at, std::move(alone));
         if (failed) {
-            refuse_clause(at, given.clauses[place].text, *failed);
+            refuse_clause(at, clause.text, *failed);
         }
     }
     refuse_clause(at, plan::alter_sql(at.source.name.display(), given), problem);
-}
-
-awaitable<void> allow_new_owner(site& at, const plan::clause& clause) {
-    if (clause.kind == plan::clause_kind::change_owner && !clause.new_name.empty()) {
-        co_await at.conn.execute(fmt::format("GRANT USAGE, CREATE ON SCHEMA {} TO {}", quote_identifier(at.job_schema),
-                                             quote_identifier(clause.new_name)));
-    }
 }
 
 }  // namespace
@@ -200,14 +151,9 @@ awaitable<void> apply_clauses(site& at, std::vector<plan::alter_statement> alter
     for (const auto& given : alters) {
         const auto shadow = co_await catalog::read_shape(at.conn, at.shadow_oid);
         auto retyped = co_await retyped_values(at, given, shadow);
-        plan::alter_statement run = given;
-        for (auto& clause : run.clauses) {
-            co_await allow_new_owner(at, clause);
-            clause.text = co_await with_stand_ins(at, clause);
-        }
-        const auto failed = co_await try_alter(at, run);
+        const auto failed = co_await try_alter(at, given);
         if (failed) {
-            co_await refuse_statement(at, given, run, *failed);
+            co_await refuse_statement(at, given, *failed);
         }
         co_await follow_columns(at, std::move(retyped));
     }

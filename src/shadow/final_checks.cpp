@@ -47,6 +47,17 @@ awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan) {
     }
 }
 
+void check_persistence(const site& at, const catalog::table& after) {
+    if (after.persistence != at.source.persistence) {
+        throw error(
+            exit_code::refused,
+            fmt::format("{} cannot be made {} while it is in use", at.source.name.display(),
+                        after.persistence == 'u' ? "unlogged" : "logged"),
+            "a crash of the server would empty one of the two tables and not the other; use ALTER TABLE ... SET "
+            "LOGGED or SET UNLOGGED itself");
+    }
+}
+
 awaitable<void> check_names(site& at, const catalog::table& after) {
     std::vector<std::string> names;
     for (const auto& each : after.indexes) {

@@ -45,60 +45,65 @@ awaitable<operators> read_operators(site& at, std::int64_t family, std::int64_t 
     co_return found;
 }
 
-/// One column of the key and what its counterpart in the shadow is found by.
-awaitable<plan::key_column> plan_key_column(site& at, const catalog::table& after, const catalog::index_column& walked,
-                                            const catalog::index_column& found_by, plan::key& into) {
+/// One column of the key, `shadow_name` being the shadow's column that compares with it.
+awaitable<plan::key_column> plan_key_column(site& at, const catalog::index_column& walked, std::string shadow_name,
+                                            plan::key& into) {
     const auto* source = at.source.find_column(walked.attnum);
-    const auto* shadow = after.find_column(found_by.attnum);
-    const auto& value = at.values.at(shadow->attnum);
-    const operators source_side = co_await read_operators(at, walked.operator_family, walked.input_type);
-    const operators shadow_side = co_await read_operators(at, found_by.operator_family, found_by.input_type);
+    const operators found = co_await read_operators(at, walked.operator_family, walked.input_type);
     plan::key_column column;
     column.source_name = source->name;
-    column.shadow_name = shadow->name;
+    column.shadow_name = std::move(shadow_name);
     column.type = source->type;
     column.collation = walked.collation;
-    column.less = source_side.by_strategy[less];
-    column.less_equal = source_side.by_strategy[less_equal];
-    column.equal = source_side.by_strategy[equal];
-    column.greater_equal = source_side.by_strategy[greater_equal];
-    column.greater = source_side.by_strategy[greater];
+    column.less = found.by_strategy[less];
+    column.less_equal = found.by_strategy[less_equal];
+    column.equal = found.by_strategy[equal];
+    column.greater_equal = found.by_strategy[greater_equal];
+    column.greater = found.by_strategy[greater];
     column.descending = walked.descending;
-    column.to_shadow = *value.expression;
-    column.shadow_type = shadow->type;
-    column.shadow_equal = shadow_side.by_strategy[equal];
-    into.order_preserved = into.order_preserved && value.plain && same_order(source->type, shadow->type) &&
-                           walked.operator_family == found_by.operator_family && walked.collation == found_by.collation;
-    into.hashable = into.hashable && source_side.hashable;
+    into.hashable = into.hashable && found.hashable;
     co_return column;
 }
 
-/// A plain index over the key's columns in the shadow, dropped again before the swap. Its collations are the source's:
-/// which keys are equal must not change on the way.
-plan::index temporary_index(const site& at, const catalog::table& after, const std::vector<int>& columns,
-                            const std::vector<catalog::index_column>& walked) {
-    std::vector<std::string> parts;
-    for (std::size_t place = 0; place < columns.size(); ++place) {
-        const auto* shadow = after.find_column(columns[place]);
+/// Gives the shadow columns with the source's key, for the time of the run. They go in the swap; what is left of them
+/// is a dropped attribute and its bytes in the rows, until the table is next rewritten.
+awaitable<void> carry_key(site& at, std::vector<catalog::index_column> walked, plan::blueprint& into) {
+    for (std::size_t place = 0; place < walked.size(); ++place) {
         const auto* source = at.source.find_column(walked[place].attnum);
-        const bool same_type = source->type_oid == shadow->type_oid && !walked[place].collation.empty();
-        parts.push_back(quote_identifier(shadow->name) + (same_type ? " COLLATE " + walked[place].collation : ""));
+        plan::column column;
+        column.name = fmt::format("pgeist_key_{}", place + 1);
+        column.type = source->type;
+        column.source_name = source->name;
+        column.expression = quote_identifier(source->name);
+        column.conversion = "the old key, kept until the swap";
+        const std::string& collation = walked[place].collation;
+        const std::string name = quote_identifier(column.name);
+        std::string add = fmt::format("ALTER TABLE {} ADD COLUMN {} {}", at.shadow.sql(), name, column.type);
+        if (!collation.empty()) {
+            add += " COLLATE " + collation;
+        }
+        co_await at.conn.execute(std::move(add));
+        plan::statement drop;
+        drop.label = "drop the old key's column";
+        drop.sql = fmt::format("ALTER TABLE {} DROP COLUMN {}", at.shadow.sql(), name);
+        into.before_move.push_back(std::move(drop));
+        into.columns.push_back(std::move(column));
+    }
+}
+
+/// A unique index over the key in the shadow, dropped again before the swap. Its collations are the source's: which
+/// keys are equal must not change on the way.
+plan::index temporary_index(const site& at, const plan::key& key) {
+    std::vector<std::string> parts;
+    for (const auto& column : key.columns) {
+        parts.push_back(quote_identifier(column.shadow_name) +
+                        (column.collation.empty() ? "" : " COLLATE " + column.collation));
     }
     plan::index made;
     made.name = "pgeist_key";
-    made.create_sql = fmt::format("CREATE INDEX pgeist_key ON {} USING btree ({})", at.shadow.sql(), join(parts, ", "));
+    made.create_sql =
+        fmt::format("CREATE UNIQUE INDEX pgeist_key ON {} USING btree ({})", at.shadow.sql(), join(parts, ", "));
     return made;
-}
-
-/// What the temporary index will look like, from the server itself.
-awaitable<std::vector<catalog::index_column>> probe_index(site& at, plan::index made) {
-    co_await at.conn.execute("SAVEPOINT pgeist_expression");
-    statements create{{"the key index", made.create_sql}};
-    co_await run_statements(at, std::move(create));
-    const auto with_index = co_await read_shadow(at);
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_expression");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_expression");
-    co_return with_index.find_index(made.name)->columns;
 }
 
 /// Sizes of the source's indexes tell which builds take long.
@@ -120,20 +125,28 @@ awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan
         }
     }
     into.key.index = walked.name;
-    const auto* found_by = choose_shadow_index(after, mapped);
-    std::vector<catalog::index_column> found_columns;
+    into.key.carried = !keeps_key(at, after, walked);
+    if (into.key.carried) {
+        co_await carry_key(at, walked_columns, into);
+    }
+    for (std::size_t place = 0; place < walked_columns.size(); ++place) {
+        std::string shadow_name = fmt::format("pgeist_key_{}", place + 1);
+        if (!into.key.carried) {
+            shadow_name = after.find_column(mapped[place])->name;
+        }
+        auto column = co_await plan_key_column(at, walked_columns[place], std::move(shadow_name), into.key);
+        into.key.columns.push_back(std::move(column));
+    }
+    const catalog::index* found_by = nullptr;
+    if (!into.key.carried) {
+        found_by = choose_shadow_index(after, mapped, walked_columns);
+    }
     if (found_by != nullptr) {
         into.key_index = rebuild_index(after, *found_by, at.shadow);
         into.key_index.source_bytes = size_of_counterpart(at, *found_by);
-        found_columns = found_by->columns;
     } else {
-        into.key_index = temporary_index(at, after, mapped, walked_columns);
+        into.key_index = temporary_index(at, into.key);
         into.key_index_is_temporary = true;
-        found_columns = co_await probe_index(at, into.key_index);
-    }
-    for (std::size_t place = 0; place < walked_columns.size(); ++place) {
-        auto column = co_await plan_key_column(at, after, walked_columns[place], found_columns[place], into.key);
-        into.key.columns.push_back(std::move(column));
     }
     for (const auto& each : after.indexes) {
         if (&each != found_by) {

@@ -12,33 +12,18 @@ namespace pgeist::shadow {
 
 namespace {
 
-/// What the change does to the key: its columns must survive and follow from the old key alone.
-std::string shortcoming_after(const site& at, const catalog::table& after, const catalog::index& each) {
-    std::set<std::string> names;
-    const auto columns = catalog::key_columns(each);
-    for (const auto& column : columns) {
-        names.insert(at.source.find_column(column.attnum)->name);
-    }
-    for (const auto& column : columns) {
-        const std::string shown = display_identifier(at.source.find_column(column.attnum)->name);
-        const int attnum = shadow_attnum(at, after, column.attnum);
-        if (attnum == 0) {
-            return fmt::format("column {} is dropped", shown);
-        }
-        const auto& value = at.values.at(attnum);
-        if (!value.expression) {
-            return fmt::format("column {} is generated", shown);
-        }
-        if (!value.compared || !std::includes(names.begin(), names.end(), value.reads.begin(), value.reads.end())) {
-            return fmt::format("the new value of column {} does not follow from the key alone", shown);
-        }
-    }
-    return "";
+/// Smaller is better: a key that the change leaves alone, the primary key, then an index that is checked at once, then
+/// the narrowest.
+auto rank(const site& at, const catalog::table& after, const catalog::index& each) {
+    return std::make_tuple(!keeps_key(at, after, each), !each.primary, !each.immediate,
+                           catalog::key_columns(each).size(), each.bytes, each.name);
 }
 
-/// Smaller is better: the primary key, then an index that is checked at once, then the narrowest.
-auto rank(const catalog::index& each) {
-    return std::make_tuple(!each.primary, !each.immediate, catalog::key_columns(each).size(), each.bytes, each.name);
+bool same_equality(const std::vector<catalog::index_column>& a, const std::vector<catalog::index_column>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const catalog::index_column& x, const catalog::index_column& y) {
+                          return x.collation == y.collation && x.operator_family == y.operator_family;
+                      });
 }
 
 }  // namespace
@@ -52,9 +37,21 @@ int shadow_attnum(const site& at, const catalog::table& after, int attnum) {
     return 0;
 }
 
-std::string unusable_key_reason(const site& at, const catalog::table& after, const catalog::index& each) {
-    const std::string own = catalog::not_walkable_reason(at.source, each);
-    return own.empty() ? shortcoming_after(at, after, each) : own;
+bool keeps_key(const site& at, const catalog::table& after, const catalog::index& each) {
+    for (const auto& walked : catalog::key_columns(each)) {
+        const int attnum = shadow_attnum(at, after, walked.attnum);
+        if (attnum == 0) {
+            return false;
+        }
+        const auto* source = at.source.find_column(walked.attnum);
+        const auto* shadow = after.find_column(attnum);
+        const auto value = at.values.find(attnum);
+        if (value == at.values.end() || !value->second.plain || !same_order(source->type, shadow->type) ||
+            source->collation != shadow->collation) {
+            return false;
+        }
+    }
+    return true;
 }
 
 const catalog::index& choose_walked_index(const site& at, const catalog::table& after) {
@@ -65,10 +62,10 @@ const catalog::index& choose_walked_index(const site& at, const catalog::table& 
         if (wanted && each.name != *wanted) {
             continue;
         }
-        const std::string reason = unusable_key_reason(at, after, each);
+        const std::string reason = catalog::not_walkable_reason(at.source, each);
         if (!reason.empty()) {
             reasons.push_back(fmt::format("{}: {}", display_identifier(each.name), reason));
-        } else if (best == nullptr || rank(each) < rank(*best)) {
+        } else if (best == nullptr || rank(at, after, each) < rank(at, after, *best)) {
             best = &each;
         }
     }
@@ -85,14 +82,15 @@ const catalog::index& choose_walked_index(const site& at, const catalog::table& 
                 "pgeist needs a primary key, or a unique btree index over NOT NULL columns that the change keeps");
 }
 
-const catalog::index* choose_shadow_index(const catalog::table& after, const std::vector<int>& key_columns) {
+const catalog::index* choose_shadow_index(const catalog::table& after, const std::vector<int>& key_columns,
+                                          const std::vector<catalog::index_column>& walked) {
     const catalog::index* best = nullptr;
     for (const auto& each : after.indexes) {
         const auto columns = catalog::key_columns(each);
         const bool same = std::equal(columns.begin(), columns.end(), key_columns.begin(), key_columns.end(),
                                      [](const catalog::index_column& a, int b) { return a.attnum == b; });
         if (same && each.unique && each.valid && each.method == "btree" && !each.predicate &&
-            (best == nullptr || rank(each) < rank(*best))) {
+            same_equality(columns, walked) && (best == nullptr || each.primary)) {
             best = &each;
         }
     }
@@ -106,11 +104,12 @@ bool same_order(const std::string& source_type, const std::string& shadow_type) 
     const auto is_integer = [](const std::string& type) {
         return type == "smallint" || type == "integer" || type == "bigint";
     };
-    // varchar(n) too: a string that does not fit fails, it is not cut.
+    // Only where no string can be changed: varchar(n) cuts trailing spaces.
     const auto is_string = [](const std::string& type) {
         return type == "text" || type.rfind("character varying", 0) == 0;
     };
-    return (is_integer(source_type) && is_integer(shadow_type)) || (is_string(source_type) && is_string(shadow_type));
+    const bool unlimited = shadow_type == "text" || shadow_type == "character varying";
+    return (is_integer(source_type) && is_integer(shadow_type)) || (is_string(source_type) && unlimited);
 }
 
 }  // namespace pgeist::shadow

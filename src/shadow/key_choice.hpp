@@ -10,8 +10,9 @@
 /// Which index is walked, and which index of the shadow serves replay. Pure decisions.
 namespace pgeist::shadow {
 
-/// Why `each` cannot be walked; empty when it can. `values` and `source_attnums` as in site.
-[[nodiscard]] std::string unusable_key_reason(const site& at, const catalog::table& after, const catalog::index& each);
+/// Whether the shadow's columns of this key compare with the source's: nothing dropped, and converted at most in a way
+/// that keeps order and equality.
+[[nodiscard]] bool keeps_key(const site& at, const catalog::table& after, const catalog::index& each);
 
 /// The attnum in the shadow of the source's column `attnum`; 0 when it did not survive.
 [[nodiscard]] int shadow_attnum(const site& at, const catalog::table& after, int attnum);
@@ -22,7 +23,8 @@ namespace pgeist::shadow {
 
 /// The index of the shadow by which rows of the walked key are found; nullptr when none serves.
 [[nodiscard]] const catalog::index* choose_shadow_index(const catalog::table& after,
-                                                        const std::vector<int>& key_columns);
+                                                        const std::vector<int>& key_columns,
+                                                        const std::vector<catalog::index_column>& walked);
 
 /// Whether values of both types sort and compare the same, so that a range of one is a range of the other.
 [[nodiscard]] bool same_order(const std::string& source_type, const std::string& shadow_type);

@@ -26,6 +26,7 @@ site::site(pg::connection& connection, const catalog::table& table, const plan::
       shadow{job_schema, table.name.name} {}
 
 awaitable<void> run_statements(site& at, std::vector<plan::statement> statements) {
+    at.made.insert(at.made.end(), statements.begin(), statements.end());
     for (const auto& each : statements) {
         std::optional<pg::sql_error> failed;
         try {

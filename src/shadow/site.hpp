@@ -50,6 +50,7 @@ struct site {
     std::map<int, int> source_attnums;   ///< of the shadow's columns that were made from one, by attnum of the shadow
     std::set<std::int64_t> identity_sequences;  ///< of the shadow, made for the source's
     std::vector<std::string> warnings;
+    std::vector<plan::statement> made;  ///< what run_statements() has run
 };
 
 /// Runs `statements`; a failure becomes an error with exit code `refused` that names the statement's label.

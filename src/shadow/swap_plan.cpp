@@ -37,8 +37,38 @@ void add_new_foreign_key(const site& at, const catalog::foreign_key& key, plan::
     }
 }
 
+/// Finds rows that a key the user adds would refuse: known before the swap, not when it is too late to stop.
+void plan_violation_query(const site& at, const catalog::foreign_key& key, const plan::key& walked,
+                          plan::blueprint& into) {
+    const bool is_new = std::none_of(at.source.foreign_keys.begin(), at.source.foreign_keys.end(),
+                                     [&](const auto& old) { return old.name == key.name; });
+    if (!is_new || !key.validated || !key.enforced || key.period) {
+        return;
+    }
+    std::vector<std::string> not_null;
+    std::vector<std::string> same;
+    for (std::size_t place = 0; place < key.columns.size(); ++place) {
+        const std::string own = "t." + quote_identifier(key.columns[place]);
+        not_null.push_back(own + " IS NOT NULL");
+        same.push_back(fmt::format("r.{} = {}", quote_identifier(key.referenced_columns[place]), own));
+    }
+    std::vector<std::string> shown;
+    for (const auto& column : walked.columns) {
+        shown.push_back(fmt::format("t.{}::text", quote_identifier(column.shadow_name)));
+    }
+    const qualified_name& referenced = key.self_reference() ? at.shadow : key.referenced;
+    into.violations.push_back(
+        {"foreign key " + display_identifier(key.name),
+         fmt::format("SELECT {} FROM {} AS t WHERE {} AND NOT EXISTS (SELECT FROM {} AS r WHERE {}) LIMIT 5",
+                     join(shown, " || ', ' || "), at.shadow.sql(), join(not_null, " AND "), referenced.sql(),
+                     join(same, " AND "))});
+}
+
 void plan_foreign_keys(const site& at, const catalog::table& after, plan::blueprint& into) {
     drop_old_foreign_keys(at, into);
+    for (const auto& key : after.foreign_keys) {
+        plan_violation_query(at, key, into.key, into);
+    }
     for (const auto* keys : {&after.foreign_keys, &after.referenced_by}) {
         for (const auto& key : *keys) {
             add_new_foreign_key(at, key, into);

@@ -8,17 +8,26 @@ namespace pgeist::swap {
 
 awaitable<bool> find_outcome(pg::pool& pool, std::int64_t job, std::string xid, deadline until) {
     while (true) {
-        std::string status;
+        bool answered = false;
+        bool committed = false;
         try {
             const auto session = co_await pool.acquire();
-            const pg::result row =
-                co_await session->query(deadline::in(std::chrono::seconds(10)), "SELECT pg_xact_status($1::xid8)", xid);
-            status = row.text(0, 0);
-        } catch (const pg::sql_error&) {
-            status = "unreachable";
+            const auto soon = deadline::in(std::chrono::seconds(10));
+            // The row that the swap itself wrote decides. The transaction's status only tells whether to go on waiting:
+            // after a crash the server may know nothing of the number, or have given it to another transaction.
+            const pg::result row = co_await session->query(
+                soon, "SELECT EXISTS (SELECT FROM pgeist.jobs WHERE id = $1 AND swap_xid = $2::text::xid8)", job, xid);
+            committed = row.boolean(0, 0);
+            answered = committed;
+            if (!committed) {
+                const pg::result status = co_await session->query(soon, "SELECT pg_xact_status($1::text::xid8)", xid);
+                answered = status.text(0, 0) != "in progress";
+            }
+        } catch (const pg::sql_error& failure) {
+            answered = failure.is("22023");  // "transaction ID is in the future": it never came to be
         }
-        if (status == "committed" || status == "aborted") {
-            co_return status == "committed";
+        if (answered) {
+            co_return committed;
         }
         if (until.passed()) {
             throw error(

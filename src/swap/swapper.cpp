@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "pgeist/capture/capture.hpp"
-#include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
@@ -33,6 +32,7 @@ bool is_passing(const pg::sql_error& failure) {
 
 swapper::swapper(job::workspace& work, replay::replayer& changes)
     : work_(&work), changes_(&changes), until_(deadline::in(work.settings.swap_max_wait)), started_(clock::now()) {
+    target_.own = work.plan.shadow();
     target_.tables.push_back(work.plan.table);
     target_.tables.insert(target_.tables.end(), work.plan.swap_locks.begin(), work.plan.swap_locks.end());
 }
@@ -99,15 +99,18 @@ awaitable<bool> swapper::drain(pg::connection& session) {
 }
 
 awaitable<void> swapper::check_unchanged(pg::connection& session) {
-    const std::string now = co_await catalog::fingerprint(session, work_->plan.source_oid);
+    co_await capture::require_unchanged(session, work_->plan);
     const bool captured = co_await capture::in_place(session, work_->plan);
-    if (now != work_->plan.fingerprint || !captured) {
+    if (!captured) {
         throw error(
             exit_code::failed,
-            fmt::format("the definition of {} was changed by someone else during the run{}",
-                        work_->plan.table.display(), captured ? "" : ": pgeist's triggers are gone or disabled"),
-            "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup JOB, "
-            "and run again");
+            fmt::format("pgeist's triggers on {} were dropped or disabled by someone else",
+                        work_->plan.table.display()),
+            "nothing was swapped, the source table is untouched; remove this job with: pgeist cleanup, and run again");
+    }
+    const bool rewritten = co_await job::source_rewritten_since(session, work_->job, work_->plan.source_oid);
+    if (rewritten) {
+        throw job::source_rewritten();
     }
 }
 
@@ -209,7 +212,7 @@ awaitable<report::swap_outcome> swapper::swap() {
     rules.lock_timeout = work_->settings.lock_timeout;
     rules.attempts = work_->settings.swap_attempts;
     rules.max_wait = work_->settings.swap_max_wait;
-    rules.longest_timeout = co_await lock::longest_timeout(*session);
+    co_await lock::fit_to_server(*session, rules);
     lock::schedule attempts(rules);
     std::vector<report::blocker> blockers;
     while (!attempts.exhausted() && !until_.passed()) {

@@ -74,27 +74,16 @@ walk::bound_sql statements::joined(const walk::key_range& range, const std::stri
     const std::string key_columns = each_key(key, ", ", [](const plan::key_column& column, std::size_t number) {
         return fmt::format("s.{} AS k{}", quote_identifier(column.source_name), number);
     });
-    const std::string left =
-        fmt::format("SELECT {}, {}, true AS present, {} FROM ONLY {} AS s{}", key_columns, walk::shadow_keys(key),
-                    images(walk::side::source, "s"), plan_->table.sql(), source.sql);
+    const std::string left = fmt::format("SELECT {}, true AS present, {} FROM ONLY {} AS s{}", key_columns,
+                                         images(walk::side::source, "s"), plan_->table.sql(), source.sql);
     const std::string right_columns = each_key(key, ", ", [](const plan::key_column& column, std::size_t number) {
         return fmt::format("t.{} AS k{}", quote_identifier(column.shadow_name), number);
     });
-    const std::string right_images = "true AS present, " + images(walk::side::shadow, "t");
-    std::string sql;
-    if (key.order_preserved) {
-        const std::string range_of_shadow = walk::range_predicate(key, range, walk::side::shadow, "t").sql;
-        const std::string same = each_key(key, " AND ", [](const plan::key_column& column, std::size_t number) {
-            const std::string collate = column.collation.empty() ? "" : " COLLATE " + column.collation;
-            return fmt::format("s.k{}{} {} t.k{}", number, collate, column.equal, number);
-        });
-        sql = fmt::format("SELECT {} FROM ({}) AS s FULL JOIN (SELECT {}, {} FROM {} AS t{}) AS t ON {}", select, left,
-                          right_columns, right_images, plan_->shadow().sql(), range_of_shadow, same);
-    } else {
-        sql = fmt::format(
-            "SELECT {} FROM ({}) AS s LEFT JOIN LATERAL (SELECT {}, {} FROM {} AS t WHERE {}) AS t ON true", select,
-            left, right_columns, right_images, plan_->shadow().sql(), walk::shadow_equals(key, "t", "s"));
-    }
+    const std::string right =
+        fmt::format("SELECT {}, true AS present, {} FROM {} AS t{}", right_columns, images(walk::side::shadow, "t"),
+                    plan_->shadow().sql(), walk::range_predicate(key, range, walk::side::shadow, "t").sql);
+    std::string sql = fmt::format("SELECT {} FROM ({}) AS s FULL JOIN ({}) AS t ON {}", select, left, right,
+                                  same_log_key(key, "s", "t"));
     return walk::bound_sql{std::move(sql), std::move(source.values)};
 }
 
@@ -104,25 +93,24 @@ walk::bound_sql statements::compare(const walk::key_range& range) const {
     walk::bound_sql sql = joined(range, fmt::format("s.present AS in_source, t.present AS in_shadow, {0} AS differs, "
                                                     "s.{1} AS source_row, t.{1} AS shadow_row",
                                                     difference(), hashed));
-    // Rows whose images are the same have the same hash: the source's checksum needs only the shadow's hashes and those of
-    // the rows that differ. Half the cost of hashing both sides.
+    // Rows whose images are the same have the same hash: the source's checksum needs only the shadow's hashes and those
+    // of the rows that differ. Half the cost of hashing both sides.
     sql.sql = fmt::format(
         "SELECT count(in_source) AS source_rows, count(in_shadow) AS shadow_rows, "
-        "count(*) FILTER (WHERE differs) AS differing, coalesce(sum({0}(shadow_row, 0)) FILTER (WHERE in_shadow), 0) AS "
+        "count(*) FILTER (WHERE differs) AS differing, coalesce(sum({0}(shadow_row, 0)) FILTER (WHERE in_shadow), 0) "
+        "AS "
         "shadow_checksum, coalesce(sum({0}(shadow_row, 0)) FILTER (WHERE in_shadow), 0) "
         "- coalesce(sum({0}(shadow_row, 0)) FILTER (WHERE in_shadow AND differs), 0) "
-        "+ coalesce(sum({0}(source_row, 0)) FILTER (WHERE in_source AND differs), 0) AS checksum FROM ({1} OFFSET 0) AS c",
+        "+ coalesce(sum({0}(source_row, 0)) FILTER (WHERE in_source AND differs), 0) AS checksum FROM ({1} OFFSET 0) "
+        "AS c",
         "hash_record_extended", sql.sql);
     return sql;
 }
 
 walk::bound_sql statements::list_differences(const walk::key_range& range) const {
     const plan::key& key = plan_->key;
-    // A row that only the shadow has is named by its converted key, converted back: only reached when the order, and
-    // with it the type family, is preserved.
     const std::string keys = each_key(key, ", ", [&](const plan::key_column& column, std::size_t number) {
-        return key.order_preserved ? fmt::format("coalesce(s.k{0}, t.k{0}::{1}) AS k{0}", number, column.type)
-                                   : fmt::format("s.k{0} AS k{0}", number);
+        return fmt::format("coalesce(s.k{0}, t.k{0}::{1}) AS k{0}", number, column.type);
     });
     walk::bound_sql sql = joined(range, keys);
     const std::string columns = walk::log_columns(key);
@@ -141,14 +129,12 @@ walk::bound_sql statements::list_differences(const walk::key_range& range) const
 std::string statements::recheck() const {
     const plan::key& key = plan_->key;
     const std::string columns = walk::log_columns(key);
-    const std::string as_source = walk::log_as_source(key, "r");
     const std::string source =
         fmt::format("SELECT true AS present, {} AS image FROM ONLY {} AS s WHERE {}",
                     image(walk::side::source, "s", false), plan_->table.sql(), walk::source_equals_log(key, "s", "r"));
     const std::string shadow =
-        fmt::format("SELECT true AS present, {} AS image FROM {} AS t, (SELECT {} FROM (SELECT {}) AS k) AS b WHERE {}",
-                    image(walk::side::shadow, "t", false), plan_->shadow().sql(), walk::shadow_keys(key), as_source,
-                    walk::shadow_equals(key, "t", "b"));
+        fmt::format("SELECT true AS present, {} AS image FROM {} AS t WHERE {}", image(walk::side::shadow, "t", false),
+                    plan_->shadow().sql(), walk::shadow_equals_log(key, "t", "r"));
     const std::string as_text = each_key(key, " || ', ' || ", [](const plan::key_column&, std::size_t number) {
         return fmt::format("k{}::text", number);
     });
@@ -170,20 +156,6 @@ std::string statements::recheck() const {
         log_of(*plan_), same_log_key(key, "l", "r"), recheck_of(*plan_), source, shadow,
         each_key(key, ", ", [](const plan::key_column&, std::size_t number) { return fmt::format("r.k{}", number); }),
         columns, as_text);
-}
-
-std::string statements::extra_rows() const {
-    const plan::key& key = plan_->key;
-    const std::string texts = each_key(key, ", ", [](const plan::key_column& column, std::size_t) {
-        return fmt::format("t.{}::text", quote_identifier(column.shadow_name));
-    });
-    const auto absent_from = [&](const std::string& relation) {
-        return fmt::format("NOT EXISTS (SELECT FROM (SELECT {} FROM {}) AS b WHERE {})", walk::shadow_keys(key),
-                           relation, walk::shadow_equals(key, "t", "b"));
-    };
-    const std::string log = fmt::format("(SELECT {} FROM {} AS l) AS k", walk::log_as_source(key, "l"), log_of(*plan_));
-    return fmt::format("SELECT {} FROM {} AS t WHERE {} AND {} LIMIT 20", texts, plan_->shadow().sql(),
-                       absent_from("ONLY " + plan_->table.sql()), absent_from(log));
 }
 
 }  // namespace pgeist::verify

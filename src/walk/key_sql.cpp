@@ -135,35 +135,23 @@ std::string log_column_definitions(const key& key) {
     });
 }
 
+namespace {
+
+/// No casts: a key that the other side's type cannot hold is simply not equal to any of its keys.
+std::string equals_log(const key& key, side of, const std::string& alias, const std::string& log_alias) {
+    return listed(key, " AND ", [&](const key_column& column, std::size_t at) {
+        return fmt::format("{} {} {}.k{}", collated(column, of, alias), column.equal, log_alias, at + 1);
+    });
+}
+
+}  // namespace
+
 std::string source_equals_log(const key& key, const std::string& source_alias, const std::string& log_alias) {
-    return listed(key, " AND ", [&](const key_column& column, std::size_t at) {
-        return fmt::format("{} {} {}.k{}", collated(column, side::source, source_alias), column.equal, log_alias,
-                           at + 1);
-    });
+    return equals_log(key, side::source, source_alias, log_alias);
 }
 
-std::string shadow_equals(const key& key, const std::string& shadow_alias, const std::string& keys_alias) {
-    return listed(key, " AND ", [&](const key_column& column, std::size_t at) {
-        // The key's collation carries over with the type; a converted key has that of its new type.
-        const std::string collation = column.type == column.shadow_type ? collate(column) : std::string();
-        return fmt::format("{}.{}{} {} {}.x{}", shadow_alias, quote_identifier(column.shadow_name), collation,
-                           column.shadow_equal, keys_alias, at + 1);
-    });
-}
-
-std::string shadow_keys(const key& key) {
-    return listed(key, ", ", [](const key_column& column, std::size_t at) {
-        if (column.type == column.shadow_type) {
-            return fmt::format("{} AS x{}", column.to_shadow, at + 1);
-        }
-        return fmt::format("({})::{} AS x{}", column.to_shadow, column.shadow_type, at + 1);
-    });
-}
-
-std::string log_as_source(const key& key, const std::string& log_alias) {
-    return listed(key, ", ", [&](const key_column& column, std::size_t at) {
-        return fmt::format("{}.k{} AS {}", log_alias, at + 1, quote_identifier(column.source_name));
-    });
+std::string shadow_equals_log(const key& key, const std::string& shadow_alias, const std::string& log_alias) {
+    return equals_log(key, side::shadow, shadow_alias, log_alias);
 }
 
 std::string order_by_stored(const key& key, const std::string& array) {

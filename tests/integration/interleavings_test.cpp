@@ -14,8 +14,9 @@ class interleavings : public job_test {
 protected:
     /// A table of 20 rows with a unique column, its job with triggers in place.
     void start(const std::string& alter = "ALTER COLUMN id TYPE bigint") {
-        sql().execute("CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE, v text);"
-                      "INSERT INTO t SELECT i, i, 'v' || i FROM generate_series(1, 20) i");
+        sql().execute(
+            "CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE, v text);"
+            "INSERT INTO t SELECT i, i, 'v' || i FROM generate_series(1, 20) i");
         prepare("t", {alter});
         capture();
     }
@@ -91,7 +92,9 @@ TEST_F(interleavings, UniqueValuesSwappedBetweenRowsAreReplayedThoughABatchCutsT
     copy_all();
     build();
     // Two keys of different shares, so that a batch of one share sees only half of the swap.
-    const auto share = [&](int id) { return sql().number("SELECT (hash_record_extended(ROW(" + std::to_string(id) + "), 0) & 2147483647) % 2"); };
+    const auto share = [&](int id) {
+        return sql().number("SELECT (hash_record_extended(ROW(" + std::to_string(id) + "), 0) & 2147483647) % 2");
+    };
     int other = 2;
     while (share(other) == share(1)) {
         ++other;
@@ -121,7 +124,8 @@ TEST_F(interleavings, AWriteBetweenTheStatementsOfABatchIsLeftForTheNext) {
     const replay::selection all;
     await(session().begin(pg::isolation::repeatable_read));
     await(session().query(replay::delete_sql(plan(), all)));
-    sql().execute("UPDATE t SET v = 'second' WHERE id = 4; DELETE FROM t WHERE id = 5; INSERT INTO t VALUES (21, 21, 'new')");
+    sql().execute(
+        "UPDATE t SET v = 'second' WHERE id = 4; DELETE FROM t WHERE id = 5; INSERT INTO t VALUES (21, 21, 'new')");
     await(session().query(replay::insert_sql(plan(), all)));
     await(session().query(replay::forget_sql(plan(), all)));
     await(session().commit());
@@ -149,8 +153,9 @@ TEST_F(interleavings, RolledBackChangesLeaveNoTrace) {
     start();
     copy_all();
     build();
-    sql().execute("BEGIN; UPDATE t SET id = id + 100; ROLLBACK;"
-                  "BEGIN; SAVEPOINT a; DELETE FROM t; ROLLBACK TO a; UPDATE t SET v = 'kept' WHERE id = 2; COMMIT");
+    sql().execute(
+        "BEGIN; UPDATE t SET id = id + 100; ROLLBACK;"
+        "BEGIN; SAVEPOINT a; DELETE FROM t; ROLLBACK TO a; UPDATE t SET v = 'kept' WHERE id = 2; COMMIT");
     EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log"), 1);
     replay();
     expect_equal();
@@ -164,7 +169,8 @@ TEST_F(interleavings, SharesOfTheKeysAreDisjointAndComplete) {
         replay::selection share;
         share.part.number = number;
         share.part.count = 3;
-        rows += sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log AS l" + replay::condition(plan(), share));
+        rows += sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log AS l" +
+                             replay::condition(plan(), share));
     }
     EXPECT_EQ(rows, 20);
 }
@@ -204,9 +210,12 @@ TEST_F(interleavings, WritesUnderReplicaRoleAndByOtherRolesAreCaptured) {
     const std::string role = db().create_role("app");
     sql().execute("GRANT SELECT, INSERT, UPDATE, DELETE ON t TO " + role);
     copy_all();
-    sql().execute("SET session_replication_role = replica; UPDATE t SET v = 'replica' WHERE id = 1; RESET session_replication_role");
+    sql().execute(
+        "SET session_replication_role = replica; UPDATE t SET v = 'replica' WHERE id = 1; RESET "
+        "session_replication_role");
     auto application = db().connect_as(role);
-    application.execute("UPDATE t SET v = 'app' WHERE id = 2; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (30, 30, 'x')");
+    application.execute(
+        "UPDATE t SET v = 'app' WHERE id = 2; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (30, 30, 'x')");
     build();
     expect_equal();
 }

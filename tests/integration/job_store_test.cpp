@@ -13,7 +13,8 @@ protected:
         if (IsSkipped() || HasFatalFailure()) {
             return;
         }
-        sql().execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, g FROM generate_series(1, 100) g");
+        sql().execute(
+            "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, g FROM generate_series(1, 100) g");
         prepare("t", {"ALTER COLUMN id TYPE bigint"});
     }
 };

@@ -22,7 +22,9 @@ public:
     void job_started(std::int64_t, const std::string&, const std::string&) override {}
     void phase_started(const std::string& name, const std::string&) override { phases.push_back(name); }
     void progressed(const report::progress&) override {}
-    void lock_waited(int, report::milliseconds, const std::vector<report::blocker>& found) override { blockers = found; }
+    void lock_waited(int, report::milliseconds, const std::vector<report::blocker>& found) override {
+        blockers = found;
+    }
     void verified(const report::verification& found) override { verification = found; }
     void swapped(const report::swap_outcome&) override {}
     void message(report::level, const std::string& text) override { messages.push_back(text); }

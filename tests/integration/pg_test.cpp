@@ -13,7 +13,8 @@ class pg_layer : public job_test {};
 
 TEST_F(pg_layer, PassesParametersOfAllKindsAndNull) {
     const std::optional<std::string> nothing;
-    const pg::result row = await(session().query("SELECT $1::text, $2::int + 1, $3::boolean, $4::text IS NULL", "it's", 41, true, nothing));
+    const pg::result row = await(
+        session().query("SELECT $1::text, $2::int + 1, $3::boolean, $4::text IS NULL", "it's", 41, true, nothing));
     EXPECT_EQ(row.text(0, 0), "it's");
     EXPECT_EQ(row.integer(0, 1), 42);
     EXPECT_TRUE(row.boolean(0, 2));
@@ -33,7 +34,8 @@ TEST_F(pg_layer, KeepsTheSessionUsableAfterAnError) {
 }
 
 TEST_F(pg_layer, CancelsOnTheServerWhenTheDeadlinePasses) {
-    EXPECT_THROW(await(session().query(deadline::in(std::chrono::milliseconds(100)), "SELECT pg_sleep(60)")), pg::timed_out);
+    EXPECT_THROW(await(session().query(deadline::in(std::chrono::milliseconds(100)), "SELECT pg_sleep(60)")),
+                 pg::timed_out);
     EXPECT_TRUE(session().idle());
     EXPECT_EQ(await(session().query("SELECT 'usable'")).text(0, 0), "usable");
 }
@@ -58,11 +60,13 @@ TEST_F(pg_layer, CancelsOnTheServerWhenTheCoroutineIsCancelled) {
         rolled_back = opened->idle();
         std::rethrow_exception(inner);
     };
-    asio::co_spawn(io, task(), asio::bind_cancellation_slot(stop.slot(), [&](std::exception_ptr error) { failure = error; }));
+    asio::co_spawn(io, task(),
+                   asio::bind_cancellation_slot(stop.slot(), [&](std::exception_ptr error) { failure = error; }));
     wait_for("the query to run", [&] {
         io.poll();
-        return sql().number("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active' "
-                            "AND datname = current_database()") == 1;
+        return sql().number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active' "
+                   "AND datname = current_database()") == 1;
     });
     stop.emit(asio::cancellation_type::terminal);
     io.run();
@@ -94,7 +98,9 @@ TEST_F(pg_layer, RefusesToCommitAFailedTransactionSilently) {
 TEST_F(pg_layer, UsesPreparedStatementsAndScripts) {
     await(session().prepare("twice", "SELECT $1::int * 2"));
     EXPECT_EQ(await(session().query_prepared("twice", 21)).integer(0, 0), 42);
-    EXPECT_EQ(await(session().execute("CREATE TEMP TABLE x (a int); INSERT INTO x VALUES (7); SELECT a FROM x")).integer(0, 0), 7);
+    EXPECT_EQ(await(session().execute("CREATE TEMP TABLE x (a int); INSERT INTO x VALUES (7); SELECT a FROM x"))
+                  .integer(0, 0),
+              7);
 }
 
 TEST_F(pg_layer, CollectsNotices) {
@@ -109,13 +115,16 @@ TEST_F(pg_layer, CollectsNotices) {
 
 TEST_F(pg_layer, DoesNotTrustTheRolesSettings) {
     const std::string role = db().create_role("hostile");
-    sql().execute("ALTER ROLE " + role + " SET search_path = evil, public; ALTER ROLE " + role + " SET default_transaction_read_only = on;"
-                  "ALTER ROLE " + role + " SET statement_timeout = '1ms'; ALTER ROLE " + role + " SET lock_timeout = '1ms'");
+    sql().execute("ALTER ROLE " + role + " SET search_path = evil, public; ALTER ROLE " + role +
+                  " SET default_transaction_read_only = on;"
+                  "ALTER ROLE " +
+                  role + " SET statement_timeout = '1ms'; ALTER ROLE " + role + " SET lock_timeout = '1ms'");
     pg::connect_options options;
     options.set("dbname", db().uri_as(role));
     const auto opened = await(pg::connection::open(options, "test"));
-    const pg::result row = await(opened->query("SELECT current_setting('search_path'), current_setting('transaction_read_only'), "
-                                               "current_setting('statement_timeout'), current_setting('row_security'), pg_sleep(0.01)"));
+    const pg::result row =
+        await(opened->query("SELECT current_setting('search_path'), current_setting('transaction_read_only'), "
+                            "current_setting('statement_timeout'), current_setting('row_security'), pg_sleep(0.01)"));
     EXPECT_EQ(row.text(0, 0), "pg_catalog");
     EXPECT_EQ(row.text(0, 1), "off");
     EXPECT_EQ(row.text(0, 2), "0");
@@ -134,7 +143,8 @@ TEST_F(pg_layer, PoolReusesASessionWithItsSettingsReset) {
     }
     const auto again = await(pool.acquire());
     EXPECT_EQ(again->backend_pid(), pid);
-    const pg::result row = await(again->query("SELECT current_setting('enable_seqscan'), current_setting('search_path')"));
+    const pg::result row =
+        await(again->query("SELECT current_setting('enable_seqscan'), current_setting('search_path')"));
     EXPECT_EQ(row.text(0, 0), "on");
     EXPECT_EQ(row.text(0, 1), "pg_catalog");
 }
@@ -160,9 +170,10 @@ TEST_F(pg_layer, AFailureInAParallelGroupCancelsTheOthersAndIsTheOneThrown) {
     } catch (const pg::sql_error& failure) {
         EXPECT_EQ(failure.sqlstate(), "22012");
     }
-    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active' "
-                           "AND datname = current_database()"),
-              0);
+    EXPECT_EQ(
+        sql().number("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active' "
+                     "AND datname = current_database()"),
+        0);
 }
 
 }  // namespace

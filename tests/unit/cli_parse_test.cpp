@@ -222,7 +222,7 @@ TEST_F(parsing, what_is_wrong_and_what_is_meant) {
     EXPECT_TRUE(contains(complaint({"runn", "--table", "t"}), "did you mean run?"));
     EXPECT_TRUE(contains(complaint({"run", "--worker", "3"}), "did you mean --workers?")) << "no abbreviations";
     EXPECT_TRUE(contains(complaint({"run", "--frobnicate"}), "unknown option --frobnicate"));
-    EXPECT_TRUE(contains(complaint({"status", "--workers", "3"}), "pgeist status has no option --workers"));
+    EXPECT_TRUE(contains(complaint({"status", "--workers", "3"}), "status has no option --workers"));
     EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--workers"}), "--workers needs a value"));
     EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--drop-old=yes"}), "--drop-old takes no value"));
     EXPECT_TRUE(contains(complaint({"run", "--repack"}), "--table is missing"));

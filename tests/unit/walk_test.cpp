@@ -11,9 +11,7 @@ using std::chrono::milliseconds;
 
 bound at(const std::string& value) { return std::vector<std::string>{value}; }
 
-TEST(Gaps, OfNothingIsEverything) {
-    EXPECT_EQ(gaps({}), (std::vector<key_range>{{std::nullopt, std::nullopt}}));
-}
+TEST(Gaps, OfNothingIsEverything) { EXPECT_EQ(gaps({}), (std::vector<key_range>{{std::nullopt, std::nullopt}})); }
 
 TEST(Gaps, OfEverythingIsNothing) {
     EXPECT_TRUE(gaps({{std::nullopt, at("5")}, {at("5"), std::nullopt}}).empty());
@@ -67,15 +65,14 @@ TEST(ChunkSizer, KeepsAFixedSize) {
 plan::key_column column(const std::string& name, bool descending = false, const std::string& schema = "pg_catalog") {
     plan::key_column out;
     out.source_name = out.shadow_name = name;
-    out.type = out.shadow_type = "integer";
+    out.type = "integer";
     const auto op = [&](const char* symbol) { return "OPERATOR(" + schema + "." + symbol + ")"; };
     out.less = op("<");
     out.less_equal = op("<=");
-    out.equal = out.shadow_equal = op("=");
+    out.equal = op("=");
     out.greater_equal = op(">=");
     out.greater = op(">");
     out.descending = descending;
-    out.to_shadow = "\"" + name + "\"";
     return out;
 }
 
@@ -84,7 +81,8 @@ TEST(RangePredicate, OfOneColumn) {
     key.columns = {column("id")};
     const bound_sql both = range_predicate(key, {at("1"), at("9")}, side::source, "s");
     EXPECT_EQ(both.sql,
-              " WHERE s.\"id\" OPERATOR(pg_catalog.>) CAST($1 AS integer) AND s.\"id\" OPERATOR(pg_catalog.<=) CAST($2 AS integer)");
+              " WHERE s.\"id\" OPERATOR(pg_catalog.>) CAST($1 AS integer) AND s.\"id\" OPERATOR(pg_catalog.<=) CAST($2 "
+              "AS integer)");
     EXPECT_EQ(both.values, (pg::parameters{"1", "9"}));
     EXPECT_EQ(range_predicate(key, {std::nullopt, std::nullopt}, side::source, "s").sql, "");
 }
@@ -109,8 +107,10 @@ TEST(RangePredicate, OfMixedDirectionsIsSpelledOutWithAnIndexableStart) {
     key.columns = {column("a"), column("b", true)};
     const key_range range{std::vector<std::string>{"1", "2"}, std::nullopt};
     EXPECT_EQ(range_predicate(key, range, side::source, "s").sql,
-              " WHERE s.\"a\" OPERATOR(pg_catalog.>=) CAST($1 AS integer) AND (s.\"a\" OPERATOR(pg_catalog.>) CAST($1 AS integer) OR "
-              "(s.\"a\" OPERATOR(pg_catalog.=) CAST($1 AS integer) AND (s.\"b\" OPERATOR(pg_catalog.<) CAST($2 AS integer))))");
+              " WHERE s.\"a\" OPERATOR(pg_catalog.>=) CAST($1 AS integer) AND (s.\"a\" OPERATOR(pg_catalog.>) CAST($1 "
+              "AS integer) OR "
+              "(s.\"a\" OPERATOR(pg_catalog.=) CAST($1 AS integer) AND (s.\"b\" OPERATOR(pg_catalog.<) CAST($2 AS "
+              "integer))))");
 }
 
 TEST(RangePredicate, KeepsOperatorsOfOtherSchemasApart) {

@@ -35,7 +35,8 @@ struct control_request {
     std::vector<std::pair<std::string, std::string>> values;  ///< `pgeist set`, in the order given
 };
 
-/// Creates schema `pgeist` unless it is there. Two first runs at once are told apart by the server's unique indexes.
+/// Creates schema `pgeist` unless it is there; in an open transaction. Two first runs at once are told apart by the
+/// server's unique indexes.
 [[nodiscard]] awaitable<void> ensure_state_schema(pg::connection& session);
 /// Whether schema `pgeist` with its tables is there.
 [[nodiscard]] awaitable<bool> has_state_schema(pg::connection& session);
@@ -51,6 +52,19 @@ struct control_request {
                                          std::string message);
 [[nodiscard]] awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event,
                                         std::string detail);
+
+/// Remembers the file of the source's rows, to be taken before they are compared.
+[[nodiscard]] awaitable<void> save_source_file(pg::connection& session, std::int64_t job, std::int64_t source_oid);
+/// Whether the source's rows have moved to another file since save_source_file().
+[[nodiscard]] awaitable<bool> source_rewritten_since(pg::connection& session, std::int64_t job,
+                                                     std::int64_t source_oid);
+
+/// Records what the job's result is, so that the same change can be known as done.
+[[nodiscard]] awaitable<void> save_result(pg::connection& session, std::int64_t job, std::int64_t table_oid,
+                                          std::string fingerprint);
+/// The job that has made this very change to the table as it is now, if there is one.
+[[nodiscard]] awaitable<std::optional<std::int64_t>> find_done(pg::connection& session, plan::change_request change,
+                                                               std::int64_t table_oid, std::string fingerprint);
 
 /// Records a finished chunk; to be called in the chunk's own transaction.
 struct chunk_counts {

@@ -39,4 +39,13 @@ public:
     source_truncated() : error(exit_code::failed, "the source table was truncated") {}
 };
 
+/// Someone rewrote the source's rows without a trigger noticing (ALTER … USING, CLUSTER, VACUUM FULL): what was
+/// verified has to be verified again. Handled by the runner.
+class source_rewritten : public error {
+public:
+    source_rewritten()
+        : error(exit_code::failed, "the source table was rewritten by someone else",
+                "nothing was swapped; remove this job with: pgeist cleanup, and run again") {}
+};
+
 }  // namespace pgeist::job

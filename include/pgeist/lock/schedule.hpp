@@ -16,6 +16,9 @@ struct policy {
     /// Stay below the server's deadlock_timeout, so that a deadlock ends with our timeout and never with an
     /// application's error.
     milliseconds longest_timeout{800};
+    /// Beyond the server's deadlock_timeout, after which an autovacuum in the way of a waiter is cancelled. Only for
+    /// waits that hold up nobody.
+    milliseconds vacuum_timeout{1500};
 };
 
 /// One attempt: wait `pause` first, then ask with `timeout`; zero means NOWAIT.
@@ -23,6 +26,7 @@ struct attempt {
     int number = 0;
     milliseconds pause{0};
     milliseconds timeout{0};
+    milliseconds vacuum_timeout{1500};
 };
 
 /// The sequence of attempts: first NOWAIT with short pauses, which queue nobody; then short lock_timeouts that grow

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,16 @@ enum class mode { share_row_exclusive, access_exclusive };
 struct target {
     std::vector<qualified_name> tables;
     lock::mode mode = lock::mode::access_exclusive;
+    /// A table that only pgeist (and autovacuum) uses and that is locked first, so that nothing is waited for once the
+    /// others are held.
+    std::optional<qualified_name> own;
 };
 
 /// Makes one attempt: begins a transaction on `session` and locks all tables in it. The whole statement is bounded by
-/// the attempt's timeout, also when it waits for several tables in turn. @returns true with the transaction open and
-/// the locks held; false, with no transaction open, when somebody is in the way. Takes exactly the locks asked for.
+/// the attempt's timeout, also when it waits for several tables in turn. A waiting attempt first takes SHARE UPDATE
+/// EXCLUSIVE, which no reader or writer notices, long enough for an autovacuum in the way to be cancelled. @returns
+/// true with the transaction open and the locks held; false, with no transaction open, when somebody is in the way.
+/// Takes exactly the locks asked for.
 [[nodiscard]] awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how);
 
 /// Who holds a lock on one of the tables that conflicts, longest transaction first; our own `session` pid left out.
@@ -38,8 +44,8 @@ struct target {
 [[nodiscard]] awaitable<void> acquire(pg::connection& session, pg::connection& observer_session, target wanted,
                                       policy rules, run::on_blocked blocked, report::observer& observer);
 
-/// The longest lock_timeout that stays clear of the server's deadlock_timeout.
-[[nodiscard]] awaitable<milliseconds> longest_timeout(pg::connection& session);
+/// Fills in what depends on the server's deadlock_timeout.
+[[nodiscard]] awaitable<void> fit_to_server(pg::connection& session, policy& rules);
 
 /// @throws error (lock_not_obtained), naming who is in the way
 [[noreturn]] void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers);

@@ -114,6 +114,7 @@ private:
     explicit connection(std::shared_ptr<state> shared);
 
     [[nodiscard]] awaitable<result> run_prepared(std::string name, parameters values);
+    [[noreturn]] void throw_not_sent();
     [[nodiscard]] awaitable<result> finish_operation(deadline until, bool is_commit);
 
     std::shared_ptr<state> state_;

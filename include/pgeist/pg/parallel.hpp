@@ -12,7 +12,8 @@ namespace pgeist::pg {
 [[nodiscard]] awaitable<void> run_all(std::vector<awaitable<void>> tasks);
 
 /// Runs `main` with `background` tasks beside it, which may run for ever: when `main` has ended, they are cancelled and
-/// waited for; when one of them fails, or ends, first, `main` is cancelled. Throws the first failure that is not a consequence.
+/// waited for; when one of them fails, or ends, first, `main` is cancelled. Throws the first failure that is not a
+/// consequence.
 [[nodiscard]] awaitable<void> run_beside(awaitable<void> main, std::vector<awaitable<void>> background);
 
 /// Waits `time`; @throws pgeist::cancelled when the caller is cancelled meanwhile.

@@ -18,6 +18,7 @@ public:
     /// Borrowed session; returns itself to the pool, which must outlive it.
     class lease {
     public:
+        lease() = default;
         lease(pool& owner, std::unique_ptr<connection> session) : owner_(&owner), session_(std::move(session)) {}
         lease(lease&&) noexcept = default;
         lease& operator=(lease&&) = delete;
@@ -26,7 +27,7 @@ public:
         [[nodiscard]] connection* operator->() const noexcept { return session_.get(); }
 
     private:
-        pool* owner_;
+        pool* owner_ = nullptr;
         std::unique_ptr<connection> session_;
     };
 

@@ -53,6 +53,9 @@ public:
     /// First two characters match, for example `"23"` for integrity violations.
     [[nodiscard]] bool in_class(const char* two) const noexcept { return diag_.sqlstate.compare(0, 2, two) == 0; }
 
+    /// The data does not fit: a conversion or a constraint failed (SQLSTATE classes 22, 23, 44, and what functions
+    /// raise).
+    [[nodiscard]] bool blames_data() const noexcept;
     /// The same transaction may succeed when it is simply run again on a healthy connection.
     [[nodiscard]] bool retryable() const noexcept;
     /// The connection cannot be used any more: open a new one.

@@ -21,8 +21,9 @@ struct column {
     std::string name;                        ///< in the shadow
     std::string type;                        ///< in the shadow, as format_type prints it with search_path = pg_catalog
     std::optional<std::string> source_name;  ///< the source column with the same identity
-    /// SQL over the source's columns (bare quoted names, functions and operators schema-qualified) that is INSERTed into the
-    /// column with assignment coercion, as ALTER TABLE does. nullopt: the column is left to its default or is generated.
+    /// SQL over the source's columns (bare quoted names, functions and operators schema-qualified) that is INSERTed
+    /// into the column with assignment coercion, as ALTER TABLE does. nullopt: the column is left to its default or is
+    /// generated.
     std::optional<std::string> expression;
     bool compared = true;    ///< verified byte for byte; false where the value cannot be derived (a volatile default)
     std::string conversion;  ///< for humans: "unchanged", "integer → bigint", "USING …", "default …", "generated"
@@ -31,65 +32,73 @@ struct column {
 /// A column of the walked key. Everything that orders or equates keys uses the operators of the walked index.
 struct key_column {
     std::string source_name;
-    std::string shadow_name;
-    std::string type;        ///< the source column's type, for casts of boundaries and for the log's column
-    std::string collation;   ///< the index's collation, qualified and quoted; empty when the type has none
-    std::string less;        ///< e.g. `OPERATOR(pg_catalog.<)`, on the source's type in the walked index's operator family
+    std::string shadow_name;  ///< the column of the shadow that holds the same key (see key::carried)
+    std::string type;         ///< the source column's type, for casts of boundaries and for the log's column
+    std::string collation;    ///< the index's collation, qualified and quoted; empty when the type has none
+    std::string less;  ///< e.g. `OPERATOR(pg_catalog.<)`, on the source's type in the walked index's operator family
     std::string less_equal;
     std::string equal;
     std::string greater_equal;
     std::string greater;
     bool descending = false;
-    std::string to_shadow;   ///< expression over the source's key columns that gives the shadow's value (see column::expression)
-    std::string shadow_type;
-    std::string shadow_equal;  ///< equality on the shadow's type in the shadow key index's operator family
 };
 
 struct key {
     std::string index;  ///< name of the walked index on the source
     std::vector<key_column> columns;
-    /// Walking the shadow by its own key gives the same order as walking the source, so that the bounds of a range of the
-    /// source, converted, bound the same rows of the shadow (no conversion, or a widening within one operator family).
-    bool order_preserved = true;
-    bool hashable = true;  ///< every key column's type hashes consistently with the index's equality: replay can be split
+    /// The change converts the key in a way that does not keep its order or its equality, or drops it: the shadow
+    /// carries the source's key in extra columns until the swap. Otherwise the shadow's own key columns compare with
+    /// the source's.
+    bool carried = false;
+    bool hashable =
+        true;  ///< every key column's type hashes consistently with the index's equality: replay can be split
 };
 
 /// An index that is built on the shadow after the copy.
 struct index {
     std::string name;
-    std::string create_sql;   ///< CREATE INDEX on the shadow, in the job's schema; empty when the constraint makes its own index
-    std::string tablespace;   ///< empty: the database's default
-    std::vector<statement> after;  ///< constraint USING INDEX (or EXCLUDE …), comments, statistics targets, CLUSTER mark …
-    bool exclusive = false;   ///< must be built alone (ALTER TABLE … ADD CONSTRAINT takes a lock that excludes other builds)
+    std::string
+        create_sql;  ///< CREATE INDEX on the shadow, in the job's schema; empty when the constraint makes its own index
+    std::string tablespace;  ///< empty: the database's default
+    std::vector<statement>
+        after;  ///< constraint USING INDEX (or EXCLUDE …), comments, statistics targets, CLUSTER mark …
+    bool exclusive =
+        false;  ///< must be built alone (ALTER TABLE … ADD CONSTRAINT takes a lock that excludes other builds)
     std::int64_t source_bytes = 0;  ///< size of the source's counterpart; largest are built first
 };
 
-/// Everything the phases after "prepare" need to know, and all of it: stored with the job, so that a run is resumed from
-/// any host. The shadow module writes it once, inside the transaction that creates the shadow.
+/// Everything the phases after "prepare" need to know, and all of it: stored with the job, so that a run is resumed
+/// from any host. The shadow module writes it once, inside the transaction that creates the shadow.
 struct blueprint {
     static constexpr int current_version = 1;
     int version = current_version;
 
-    qualified_name table;        ///< the source, with its schema
+    qualified_name table;  ///< the source, with its schema
     std::int64_t source_oid = 0;
     std::int64_t shadow_oid = 0;
-    std::string job_schema;      ///< pgeist_<job>: shadow, log, trigger functions; after the swap the old table
-    std::string passage_schema;  ///< pgeist_<job>_old: empty but within the swap, when two tables of one name change places
-    bool row_triggers = false;   ///< statement triggers would not fire for every change (partition, inheritance child, subscription)
-    std::string fingerprint;     ///< of the source's definition when the shadow was made
+    std::string job_schema;  ///< pgeist_<job>: shadow, log, trigger functions; after the swap the old table
+    std::string
+        passage_schema;  ///< pgeist_<job>_old: empty but within the swap, when two tables of one name change places
+    bool row_triggers =
+        false;  ///< statement triggers would not fire for every change (partition, inheritance child, subscription)
+    std::string fingerprint;  ///< of the source's definition when the shadow was made
 
     plan::key key;
     std::vector<column> columns;  ///< in the shadow's order, dropped ones left out
 
-    index key_index;              ///< built first; the replay finds rows by it
+    index key_index;                      ///< built first; the replay finds rows by it
     bool key_index_is_temporary = false;  ///< no index of the target schema serves; dropped before the swap
-    std::vector<index> indexes;   ///< all others
-    std::vector<statement> after_build;  ///< on the shadow once all rows are there: NOT VALID checks, extended statistics …
+    std::vector<index> indexes;           ///< all others
 
-    std::vector<qualified_name> swap_locks;  ///< other tables locked in the swap (ACCESS EXCLUSIVE), such as both ends of foreign keys
-    std::vector<statement> before_move;      ///< in the swap, before the tables change schemas
-    std::vector<statement> after_move;       ///< in the swap, after; the new table has its final name
-    std::vector<statement> finish;           ///< after the swap, one transaction each, weak locks: VALIDATE CONSTRAINT …
+    /// Queries on the filled shadow that must return no row before the swap: rows that violate a new foreign key, by
+    /// their key. The label names the constraint.
+    std::vector<statement> violations;
+
+    std::vector<qualified_name>
+        swap_locks;  ///< other tables locked in the swap (ACCESS EXCLUSIVE), such as both ends of foreign keys
+    std::vector<statement> before_move;  ///< in the swap, before the tables change schemas
+    std::vector<statement> after_move;   ///< in the swap, after; the new table has its final name
+    std::vector<statement> finish;       ///< after the swap, one transaction each, weak locks: VALIDATE CONSTRAINT …
 
     std::int64_t estimated_rows = 0;
     std::int64_t table_bytes = 0;  ///< heap and TOAST

@@ -20,11 +20,13 @@ struct description {
     const change_request* change = nullptr;
     const plan::blueprint* blueprint = nullptr;
     std::vector<remark> remarks;
-    bool verbose = false;
 };
 
 /// The plan for humans, several lines, ends with a newline.
 [[nodiscard]] std::string describe(const description& what);
+
+/// The SQL of copy, build, swap and finish, one statement a line with what it is for.
+[[nodiscard]] std::string describe_sql(const blueprint& plan);
 
 /// The same as one JSON object, on one line, without newline.
 [[nodiscard]] std::string describe_json(const description& what);

@@ -43,6 +43,7 @@ public:
 private:
     [[nodiscard]] awaitable<void> part_of_pass(int number, int count, std::int64_t blocks, std::int64_t& taken);
     [[nodiscard]] awaitable<std::int64_t> batch(pg::connection& session, selection rows);
+    [[nodiscard]] awaitable<void> vacuum_log(std::int64_t left);
     void measured(std::int64_t rows, std::chrono::nanoseconds took) noexcept;
 
     job::workspace* work_;

@@ -20,6 +20,7 @@ struct preparation {
     std::optional<plan::blueprint> blueprint;  ///< absent when a check refuses
     std::optional<std::string> nothing_to_do;  ///< the table has the change already
     std::vector<std::string> warnings;
+    std::vector<plan::statement> statements;  ///< by which the shadow was made
 };
 
 /// Finds the table, runs all checks, and makes the shadow, all in the transaction that is open on `session`: a caller

@@ -9,7 +9,8 @@
 
 namespace pgeist::run {
 
-/// The switches that other sessions set through the job's row, and the brake that obeys them and the throttle's signals.
+/// The switches that other sessions set through the job's row, and the brake that obeys them and the throttle's
+/// signals.
 class switchboard : public job::brake {
 public:
     explicit switchboard(const settings& chosen) : gate_(chosen) {}

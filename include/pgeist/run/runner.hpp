@@ -15,7 +15,8 @@ namespace pgeist::run {
 class runner {
 public:
     /// All references outlive the runner. `job` must have a blueprint.
-    runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job, report::observer& observer);
+    runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job,
+           report::observer& observer);
 
     /// @throws error; the job is then resumable unless the message says otherwise
     [[nodiscard]] awaitable<void> run();

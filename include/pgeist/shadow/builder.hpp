@@ -18,6 +18,7 @@ struct prepared {
     /// Set when the change leaves the definition as it is: the run has nothing to do. Says why.
     std::optional<std::string> nothing_to_do;
     std::vector<std::string> warnings;
+    std::vector<plan::statement> statements;  ///< by which the shadow was made, before the user's clauses
 };
 
 /// Makes the schemas pgeist_<job> and pgeist_<job>_old and in the first the empty shadow of `source`, runs the user's

@@ -23,7 +23,8 @@ public:
 private:
     struct holder {
         std::string pid;
-        std::string xmin;  ///< of its snapshot: while it stays the same, the snapshot may be the same
+        std::string
+            xmin;  ///< of its snapshot, and the start of its transaction: while they stay the same, so may the snapshot
     };
     std::vector<holder> holders_;
 };

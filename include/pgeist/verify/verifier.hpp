@@ -41,7 +41,6 @@ private:
     [[nodiscard]] awaitable<void> prepare(pg::connection& session);
     [[nodiscard]] awaitable<void> cut_ranges(pipeline& pipe, walk::finished_ranges finished);
     [[nodiscard]] awaitable<void> compare_ranges(pipeline& pipe);
-    [[nodiscard]] awaitable<void> check_extra_rows();
     [[nodiscard]] awaitable<bool> settle_once();
 
     job::workspace* work_;

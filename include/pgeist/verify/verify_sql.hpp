@@ -27,11 +27,6 @@ public:
     /// differences for repair. One row: same, pending, repaired (queued now), failed (keys as text, at most 20).
     [[nodiscard]] std::string recheck() const;
 
-    /// Rows of the shadow whose key no source row and no visible log row has. Only for keys whose conversion does not
-    /// preserve the order, where a range of the source says nothing about a range of the shadow. Reads both tables
-    /// whole.
-    [[nodiscard]] std::string extra_rows() const;
-
 private:
     [[nodiscard]] walk::bound_sql joined(const walk::key_range& range, const std::string& select) const;
     [[nodiscard]] std::string image(walk::side of, const std::string& alias, bool hashable) const;

@@ -18,7 +18,7 @@ struct bound_sql {
 enum class side { source, shadow };
 
 /// ` WHERE …` for the keys of `range`, over the columns of `alias`; empty for the whole key space. For the shadow the
-/// bounds are those of the source: only where `key.order_preserved`.
+/// bounds are those of the source: its key columns compare with the source's key (see plan::key::carried).
 [[nodiscard]] bound_sql range_predicate(const plan::key& key, const key_range& range, side of,
                                         const std::string& alias);
 
@@ -38,15 +38,9 @@ enum class side { source, shadow };
 [[nodiscard]] std::string source_equals_log(const plan::key& key, const std::string& source_alias,
                                             const std::string& log_alias);
 
-/// `x1, x2` of `keys_alias` (see shadow_keys) against the shadow's columns, by the equality of the shadow's key index.
-[[nodiscard]] std::string shadow_equals(const plan::key& key, const std::string& shadow_alias,
-                                        const std::string& keys_alias);
-
-/// `expr AS x1, …`: the shadow's key values out of a relation whose columns carry the source's names.
-[[nodiscard]] std::string shadow_keys(const plan::key& key);
-
-/// `l.k1 AS "id", …`: the log's columns under the source's names.
-[[nodiscard]] std::string log_as_source(const plan::key& key, const std::string& log_alias);
+/// Rows of the shadow and log rows with the same key: `t."id" = l.k1 AND …`.
+[[nodiscard]] std::string shadow_equals_log(const plan::key& key, const std::string& shadow_alias,
+                                            const std::string& log_alias);
 
 /// `ORDER BY` list over the arrays of text in which bounds are stored: `(lower[1])::type, …` in the walked order.
 [[nodiscard]] std::string order_by_stored(const plan::key& key, const std::string& array);

@@ -1,0 +1,1 @@
+// Only carries the precompiled header that all modules share; see CMakeLists.txt.
