@@ -58,6 +58,7 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await add_foreign_keys(at);
     const auto assembled = co_await read_shadow(at);
     require_same_definition(at, assembled);
+    std::vector<plan::statement> made = at.made;
 
     prepared result;
     fill_basics(at, result.blueprint);
@@ -70,10 +71,12 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     result.blueprint.columns = co_await map_columns(at, after);
     co_await plan_key_and_indexes(at, after, result.blueprint);
     co_await plan_swap(at, after, result.blueprint);
+    check_persistence(at, after);
     co_await check_names(at, after);
     co_await strip(at, after);
     co_await check_copy_statement(at, result.blueprint);
     warn_of_unrepeatable(at, result.blueprint.columns);
+    result.statements = std::move(made);
     result.warnings = at.warnings;
     co_return result;
 }

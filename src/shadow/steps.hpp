@@ -47,8 +47,8 @@ struct known_column {
 /// The value that the default of a new column has now, as an SQL literal of the column's type.
 [[nodiscard]] awaitable<std::string> evaluate_default(site& at, catalog::column column);
 
-/// Runs `alter` on the shadow as the user's session would; what the server says against it, if anything. A statement that
-/// failed has left nothing behind.
+/// Runs `alter` on the shadow as the user's session would; what the server says against it, if anything. A statement
+/// that failed has left nothing behind.
 [[nodiscard]] awaitable<std::optional<pg::sql_error>> try_alter(site& at, plan::alter_statement alter);
 
 /// Whether the table has the change already: the reason, or nullopt. Leaves the shadow as it was.
@@ -73,6 +73,8 @@ struct known_column {
 
 /// Has the server check that rows of the source fit the shadow: types, casts, names. Reads no row.
 [[nodiscard]] awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan);
+/// Refuses SET LOGGED and SET UNLOGGED: crash recovery would empty one of the tables and not the other.
+void check_persistence(const site& at, const catalog::table& after);
 /// Refuses names of new indexes and sequences that something else has in the source's schema.
 [[nodiscard]] awaitable<void> check_names(site& at, const catalog::table& after);
 
