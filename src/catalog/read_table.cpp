@@ -16,7 +16,8 @@ constexpr const char* table_sql = R"(
            c.relkind, c.relpersistence, pg_get_userbyid(c.relowner) AS owner,
            coalesce(am.amname, '') AS access_method, coalesce(ts.spcname, '') AS tablespace,
            coalesce(c.reloptions, '{{}}') AS options, coalesce(t.reloptions, '{{}}') AS toast_options, c.relispartition,
-           EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AS has_parents,
+           (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i
+             WHERE i.inhrelid = c.oid) AS parents,
            EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_children,
            c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloftype,
            coalesce((SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -44,7 +45,7 @@ table read_table_row(const pg::result& rows) {
     into.options = rows.array(0, "options");
     into.toast_options = rows.array(0, "toast_options");
     into.is_partition = rows.boolean(0, "relispartition");
-    into.has_parents = rows.boolean(0, "has_parents");
+    into.parents = rows.text(0, "parents");
     into.has_children = rows.boolean(0, "has_children");
     into.row_security = rows.boolean(0, "relrowsecurity");
     into.force_row_security = rows.boolean(0, "relforcerowsecurity");

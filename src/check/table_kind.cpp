@@ -49,9 +49,10 @@ void judge_relation(const catalog::relation& found, findings& into) {
 void judge_table(const catalog::table& source, findings& into) {
     const std::string shown = source.name.display();
     if (source.is_partition) {
-        refuse(into, name, fmt::format("{} is a partition of another table", shown), "partitions are not done yet");
-    } else if (source.has_parents) {
-        refuse(into, name, fmt::format("{} inherits from another table", shown), "inheritance is not done yet");
+        refuse(into, name, fmt::format("{} is a partition of {}", shown, source.parents),
+               "partitions are not done yet");
+    } else if (!source.parents.empty()) {
+        refuse(into, name, fmt::format("{} inherits from {}", shown, source.parents), "inheritance is not done yet");
     }
     if (source.has_children) {
         refuse(into, name, fmt::format("other tables inherit from {}", shown), "inheritance is not done yet");

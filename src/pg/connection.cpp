@@ -175,9 +175,13 @@ awaitable<void> connection::rollback() {
     if (state_->broken || PQtransactionStatus(state_->pg) == PQTRANS_IDLE) {
         co_return;
     }
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    // A cancellation that comes now must neither cut the rollback short nor be lost: like COMMIT, it is answered first.
     try {
-        co_await execute(deadline::in(rollback_timeout), "ROLLBACK");
+        const operation current(state_);
+        if (PQsendQuery(state_->pg, "ROLLBACK") == 0) {
+            throw_not_sent();
+        }
+        co_await finish_operation(deadline::in(rollback_timeout), true);
     } catch (const sql_error&) {
         state_->broken = true;  // a session whose transaction cannot be ended is not used again
     }

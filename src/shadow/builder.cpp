@@ -29,7 +29,7 @@ void fill_basics(const site& at, plan::blueprint& into) {
     into.shadow_oid = at.shadow_oid;
     into.job_schema = at.job_schema;
     into.passage_schema = at.passage_schema;
-    into.row_triggers = at.source.has_parents || at.source.is_partition;
+    into.row_triggers = !at.source.parents.empty() || at.source.is_partition;
     into.fingerprint = at.source.fingerprint;
     into.estimated_rows = at.source.estimated_rows;
     into.table_bytes = at.source.table_bytes;

@@ -19,6 +19,7 @@ using clock = deadline::clock;
 constexpr auto snapshot_round = std::chrono::milliseconds(1000);
 constexpr auto snapshot_poll = std::chrono::milliseconds(10);
 constexpr int attempts_before_force = 3;
+constexpr int rounds_before_force = 2;
 /// The last drain may take a quarter of what one lock attempt may cost the application.
 constexpr int share_of_budget = 4;
 constexpr auto outcome_deadline = std::chrono::seconds(60);
@@ -47,6 +48,7 @@ awaitable<void> swapper::wait_for_old_snapshots(pg::connection& observer_session
         co_return;
     }
     auto next_report = clock::now() + std::chrono::seconds(1);
+    int rounds = 0;
     while (true) {
         auto snapshots = co_await old_snapshots::taken_now(observer_session);
         const auto round = deadline::in(snapshot_round);
@@ -72,6 +74,9 @@ awaitable<void> swapper::wait_for_old_snapshots(pg::connection& observer_session
         if (clock::now() >= next_report) {
             report_blocked(0, held);
             next_report = clock::now() + std::chrono::seconds(10);
+        }
+        if (++rounds > rounds_before_force) {
+            co_await lock::remove_blockers(observer_session, held, work_->settings.blocked);
         }
         // What is replayed now is newer than the snapshots just looked at: they are looked at anew afterwards.
         co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);

@@ -188,11 +188,6 @@ const std::vector<refusal_case> refusal_cases = {
      "t",
      {"--alter", "ALTER COLUMN id TYPE bigint", "--set", "n = no_such_function(id)"},
      {"no_such_function"}},
-    {"key_would_be_dropped",
-     "CREATE TABLE t (id int PRIMARY KEY, note text)",
-     "t",
-     {"--alter", "DROP COLUMN id"},
-     {"key"}},
 };
 
 INSTANTIATE_TEST_SUITE_P(of, refusal, ::testing::ValuesIn(refusal_cases),

@@ -132,11 +132,11 @@ TEST_F(foreign_keys, of_the_kept_old_table_do_not_refuse_anything) {
     EXPECT_EQ(sql().sqlstate_of("DELETE FROM public.parent WHERE id > 500"), "");
     EXPECT_EQ(
         sql().number("SELECT count(*) FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid JOIN pg_namespace n "
-                     "ON n.oid = r.relnamespace WHERE c.contype = 'f' AND n.nspname LIKE 'pgeist%'"),
+                     "ON n.oid = r.relnamespace WHERE c.contype = 'f' AND n.nspname LIKE 'pgeist\\_%'"),
         0);
     EXPECT_EQ(
         sql().number("SELECT count(*) FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace "
-                     "n ON n.oid = r.relnamespace WHERE c.contype = 'f' AND n.nspname LIKE 'pgeist%'"),
+                     "n ON n.oid = r.relnamespace WHERE c.contype = 'f' AND n.nspname LIKE 'pgeist\\_%'"),
         0);
 }
 

@@ -100,7 +100,8 @@ const std::vector<dependent_case> dependent_cases = {
      "ROW EXECUTE FUNCTION public.to_t()",
      "a_trigger", "SELECT count(*) FROM pg_trigger WHERE tgname = 'a_trigger'"},
     {"column_rights", "GRANT SELECT (id, note), UPDATE (note) ON public.t TO PUBLIC", "rights",
-     "SELECT count(*) FROM information_schema.column_privileges WHERE table_name = 't' AND grantee = 'PUBLIC'"},
+     "SELECT count(*) FROM information_schema.column_privileges WHERE table_schema = 'public' AND table_name = 't' AND "
+     "grantee = 'PUBLIC'"},
     {"policy_on_another_table",
      "CREATE TABLE public.other (id int); CREATE POLICY a_policy ON public.other USING (EXISTS (SELECT FROM public.t "
      "WHERE "

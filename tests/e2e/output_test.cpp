@@ -127,7 +127,7 @@ TEST_F(output, on_a_pipe_is_plain_lines) {
     EXPECT_TRUE(exited(result, 0));
     EXPECT_EQ(result.said().find('\x1b'), std::string::npos) << "terminal control sequences on a pipe";
     EXPECT_EQ(result.said().find('\r'), std::string::npos);
-    EXPECT_TRUE(says(result, {"copy", "verif", "swap", "2000"}));
+    EXPECT_TRUE(says(result, {"copy", "verif", "swap", "2,000"}));
 }
 
 TEST_F(output, quiet_says_nothing_when_all_is_well) {
@@ -157,7 +157,7 @@ TEST_F(output, plan_shows_columns_locks_and_size) {
         "plan",
         {"--table", "t", "--alter", "ALTER COLUMN id TYPE bigint, RENAME COLUMN note TO remark, DROP COLUMN code"});
     EXPECT_TRUE(exited(result, 0));
-    EXPECT_TRUE(says(result, {"integer", "bigint", "remark", "code", "5000"}));
+    EXPECT_TRUE(says(result, {"integer", "bigint", "remark", "5,000"}));
     const std::regex exclusive("access ?exclusive", std::regex::icase);
     EXPECT_TRUE(std::regex_search(result.out, exclusive)) << result.out;
 }

@@ -75,6 +75,31 @@ TEST_F(pg_layer, CancelsOnTheServerWhenTheCoroutineIsCancelled) {
     EXPECT_THROW(std::rethrow_exception(failure), cancelled);
 }
 
+TEST_F(pg_layer, CanStillBeCancelledAfterARollback) {
+    asio::io_context io(1);
+    asio::cancellation_signal stop;
+    std::exception_ptr failure;
+    bool waiting = false;
+    pg::connect_options options;
+    options.set("dbname", db().uri());
+    const auto task = [&]() -> awaitable<void> {
+        const auto opened = co_await pg::connection::open(options, "rolled back");
+        co_await opened->begin();
+        co_await opened->rollback();
+        waiting = true;
+        co_await pg::sleep_for(std::chrono::minutes(1));
+    };
+    asio::co_spawn(io, task(),
+                   asio::bind_cancellation_slot(stop.slot(), [&](std::exception_ptr error) { failure = error; }));
+    while (!waiting) {
+        io.run_one();
+    }
+    stop.emit(asio::cancellation_type::terminal);
+    io.run();
+    ASSERT_TRUE(failure);
+    EXPECT_THROW(std::rethrow_exception(failure), cancelled);
+}
+
 TEST_F(pg_layer, TellsALostConnection) {
     sql().execute("SELECT pg_terminate_backend(" + std::to_string(session().backend_pid()) + ")");
     try {

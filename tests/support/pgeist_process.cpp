@@ -128,7 +128,8 @@ void wait_for_job_state(const std::string& uri, const std::string& state) {
     std::string last;
     try {
         wait_for("the job's state " + state, [&] {
-            last = text_of(only_job(uri), "state");
+            // The job is not listed before its shadow table is made.
+            last = job_list(uri).empty() ? "not there" : text_of(only_job(uri), "state");
             return last == state;
         });
     } catch (const wait_failed& failure) {

@@ -172,7 +172,7 @@ struct table {
     std::vector<std::string> options;        ///< storage parameters, `name=value`
     std::vector<std::string> toast_options;  ///< of the TOAST table, without the prefix `toast.`
     bool is_partition = false;
-    bool has_parents = false;   ///< inherits from another table, or is a partition
+    std::string parents;        ///< the tables it inherits from or is a partition of, for messages; empty: none
     bool has_children = false;  ///< other tables inherit from it
     bool row_security = false;
     bool force_row_security = false;

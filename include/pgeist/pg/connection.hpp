@@ -89,7 +89,8 @@ public:
     [[nodiscard]] awaitable<void> begin(isolation level = isolation::read_committed);
     /// @throws sql_error with `outcome_unknown()` when the connection is lost before the answer.
     [[nodiscard]] awaitable<void> commit();
-    /// Ends an open transaction; does nothing when none is open or the connection is broken. Never throws sql_error.
+    /// Ends an open transaction; does nothing when none is open or the connection is broken. Never throws sql_error; a
+    /// cancellation meanwhile is thrown when the transaction has ended.
     [[nodiscard]] awaitable<void> rollback();
 
     /// A healthy session in no transaction.
