@@ -7,6 +7,7 @@
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/replay/bad_key.hpp"
 
 namespace pgeist::replay {
 
@@ -37,15 +38,15 @@ public:
     explicit cut_in_two(const std::string& message) : error(exit_code::failed, message) {}
 };
 
-[[noreturn]] void throw_does_not_fit(const pg::sql_error& failure) {
-    const std::string& constraint = failure.diag().constraint;
-    throw error(
-        exit_code::failed,
-        fmt::format("live data does not fit the new definition{}: {}",
-                    constraint.empty() ? std::string() : fmt::format(", constraint {}", display_identifier(constraint)),
-                    failure.what()),
-        "the source table is untouched; mend the rows or the change, remove this job with: pgeist cleanup, and run "
-        "again");
+[[noreturn]] void throw_does_not_fit(const pg::sql_error& failure, const std::string& key) {
+    std::string where = key.empty() ? std::string() : fmt::format(" (the row with {})", key);
+    if (!failure.diag().constraint.empty()) {
+        where += fmt::format(", constraint {}", display_identifier(failure.diag().constraint));
+    }
+    throw error(exit_code::failed,
+                fmt::format("live data does not fit the new definition{}: {}", where, failure.what()),
+                "the source table is untouched; mend the rows or the change, remove this job with: pgeist cleanup, and "
+                "run again");
 }
 
 }  // namespace
@@ -104,7 +105,8 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
             throw cut_in_two(sql_failure->what());
         }
         if (sql_failure && sql_failure->blames_data()) {
-            throw_does_not_fit(*sql_failure);
+            const std::string key = co_await find_bad_key(session, work_->plan, rows);
+            throw_does_not_fit(*sql_failure, key);
         }
         if (!sql_failure || !sql_failure->retryable() || sql_failure->poisons_connection()) {
             break;

@@ -1,0 +1,67 @@
+#include "pgeist/replay/bad_key.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/copy/transfer_sql.hpp"
+#include "pgeist/walk/key_sql.hpp"
+
+namespace pgeist::replay {
+
+namespace {
+
+constexpr int most_keys = 5'000;
+
+/// `s."id" = CAST($1 AS integer) AND …`
+std::string one_key(const plan::key& key) {
+    std::vector<std::string> conditions;
+    for (const plan::key_column& column : key.columns) {
+        const std::string collate = column.collation.empty() ? "" : " COLLATE " + column.collation;
+        conditions.push_back(fmt::format("s.{}{} {} CAST(${} AS {})", quote_identifier(column.source_name), collate,
+                                         column.equal, conditions.size() + 1, column.type));
+    }
+    return join(conditions, " AND ");
+}
+
+/// Whether the row itself is at fault: that the shadow has its key, or a unique value of it, already is not.
+bool is_at_fault(const pg::sql_error& failure) {
+    return failure.blames_data() && !failure.is(pg::sqlstate::unique_violation) &&
+           !failure.is(pg::sqlstate::exclusion_violation);
+}
+
+}  // namespace
+
+awaitable<std::string> find_bad_key(pg::connection& session, const plan::blueprint& plan, selection rows) {
+    std::vector<std::string> texts;
+    for (std::size_t at = 0; at < plan.key.columns.size(); ++at) {
+        texts.push_back(fmt::format("l.k{}::text", at + 1));
+    }
+    const std::string insert =
+        copy::transfer_sql(plan, "ONLY " + plan.table.sql() + " AS s") + " WHERE " + one_key(plan.key);
+    std::string list = fmt::format("SELECT DISTINCT {} FROM {}.pgeist_log AS l{} LIMIT {}", join(texts, ", "),
+                                   quote_identifier(plan.job_schema), condition(plan, rows), most_keys);
+    const pg::result keys = co_await session.query(std::move(list));
+    for (int row = 0; row < keys.rows(); ++row) {
+        pg::parameters values;
+        std::string shown;
+        for (std::size_t at = 0; at < plan.key.columns.size(); ++at) {
+            const int column = static_cast<int>(at);
+            values.push_back(keys.text(row, column));
+            shown += fmt::format("{}{} = {}", at == 0 ? "" : ", ", display_identifier(plan.key.columns[at].source_name),
+                                 keys.view(row, column));
+        }
+        bool found = false;
+        co_await session.begin();
+        try {
+            co_await session.query_params(insert, std::move(values), deadline::never());
+        } catch (const pg::sql_error& failure) {
+            found = is_at_fault(failure);
+        }
+        co_await session.rollback();
+        if (found) {
+            co_return shown;
+        }
+    }
+    co_return std::string();
+}
+
+}  // namespace pgeist::replay
