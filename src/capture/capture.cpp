@@ -99,7 +99,7 @@ awaitable<std::int64_t> truncations(pg::connection& session, const plan::bluepri
 }
 
 awaitable<std::int64_t> log_bytes(pg::connection& session, const plan::blueprint& plan) {
-    std::string sql = fmt::format("SELECT pg_table_size({}::regclass)",
+    std::string sql = fmt::format("SELECT coalesce(pg_table_size(to_regclass({})), 0)",
                                   quote_literal(quote_identifier(plan.job_schema) + ".pgeist_log"));
     const pg::result row = co_await session.query(std::move(sql));
     co_return row.integer(0, 0);

@@ -1,6 +1,10 @@
 #include "pgeist/run/pulse.hpp"
 
+#include <fmt/format.h>
+
+#include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
 #include "pgeist/pg/parallel.hpp"
 
 namespace pgeist::run {
@@ -17,6 +21,23 @@ throttle::work work_done(std::int64_t rows, std::chrono::nanoseconds took) {
     done.rows = rows;
     done.time = std::chrono::duration_cast<std::chrono::milliseconds>(took);
     return done;
+}
+
+/// --max-log-size: stops before a log that replay cannot keep up with fills the disk.
+awaitable<void> check_log_size(job::workspace& work, pg::connection& session) {
+    if (!work.settings.max_log_size) {
+        co_return;
+    }
+    const std::int64_t bytes = co_await capture::log_bytes(session, work.plan);
+    if (bytes > *work.settings.max_log_size) {
+        throw error(
+            exit_code::failed,
+            fmt::format("the change log has grown to {}, more than --max-log-size allows ({})", format_size(bytes),
+                        format_size(*work.settings.max_log_size)),
+            fmt::format("the source table is untouched; capture goes on: resume in a quieter time (pgeist resume {0}) "
+                        "or remove the job (pgeist cleanup {0})",
+                        work.job));
+    }
 }
 
 }  // namespace
@@ -61,6 +82,7 @@ awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switch
             } else if (work.progress.throttled) {
                 now.state = "throttled";
             }
+            co_await check_log_size(work, hold.session());
             auto request = co_await job::beat(hold.session(), work.job, std::move(now));
             switches.asked(std::move(request));
             if (switches.cancel_requested()) {
