@@ -149,6 +149,25 @@ void add_sequence(properties& into, const table& of, const sequence& each) {
     add_comment(into, object, each.comment);
 }
 
+void add_policy(properties& into, const policy& each) {
+    const std::string object = "policy " + display_identifier(each.name);
+    add(into, object,
+        fmt::format("{} {} for {} using {} check {}", each.permissive ? "permissive" : "restrictive", each.command,
+                    fmt::join(each.roles, ", "), each.using_expression.value_or("-"),
+                    each.check_expression.value_or("-")));
+    add_comment(into, object, each.comment);
+}
+
+void add_statistics(properties& into, const table& of, const statistics& each) {
+    const std::string object = "statistics " + display_identifier(each.name.name);
+    std::string text = each.definition;
+    text.replace(text.find(each.printed_name), each.printed_name.size(), "");
+    const auto from = text.rfind(" FROM " + of.printed_name);
+    add(into, object,
+        fmt::format("{}, owner {}, target {}", text.substr(0, from), each.owner, or_default(each.target)));
+    add_comment(into, object, each.comment);
+}
+
 }  // namespace
 
 std::vector<property> definition(const table& of) {
@@ -169,6 +188,12 @@ std::vector<property> definition(const table& of) {
     }
     for (const auto& each : of.sequences) {
         add_sequence(all, of, each);
+    }
+    for (const auto& each : of.policies) {
+        add_policy(all, each);
+    }
+    for (const auto& each : of.extended_statistics) {
+        add_statistics(all, of, each);
     }
     std::sort(all.begin(), all.end(), [](const property& a, const property& b) {
         return std::tie(a.object, a.text) < std::tie(b.object, b.text);

@@ -4,6 +4,11 @@ namespace pgeist::catalog {
 
 namespace {
 
+// By the catalogs, which needs no right on the schema: whoever lacks one is told so by a check.
+constexpr const char* qualified_sql = R"(
+    SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2)";
+
 // Every name is qualified: this runs under the user's own search_path.
 constexpr const char* find_sql = R"(
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence
@@ -11,21 +16,21 @@ constexpr const char* find_sql = R"(
       JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) found.oid
       JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace)";
 
-std::string lookup_name(const qualified_name& name) {
-    return name.schema.empty() ? quote_identifier(name.name) : name.sql();
+awaitable<pg::result> look_up(pg::connection& conn, qualified_name name) {
+    if (!name.schema.empty()) {
+        auto by_schema = co_await conn.query(qualified_sql, name.schema, name.name);
+        co_return by_schema;
+    }
+    co_await conn.execute("SET LOCAL search_path TO DEFAULT");
+    auto by_path = co_await conn.query(find_sql, quote_identifier(name.name));
+    co_await conn.execute("SET LOCAL search_path TO pg_catalog");
+    co_return by_path;
 }
 
 }  // namespace
 
 awaitable<std::optional<relation>> find_table(pg::connection& conn, qualified_name name) {
-    const std::string lookup = lookup_name(name);
-    if (name.schema.empty()) {
-        co_await conn.execute("SET LOCAL search_path TO DEFAULT");
-    }
-    const auto rows = co_await conn.query(find_sql, lookup);
-    if (name.schema.empty()) {
-        co_await conn.execute("SET LOCAL search_path TO pg_catalog");
-    }
+    const auto rows = co_await look_up(conn, std::move(name));
     std::optional<relation> found;
     if (!rows.empty()) {
         found.emplace();

@@ -28,6 +28,9 @@ constexpr const char* dependents_sql = R"(
         UNION SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid = $1
         UNION SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = $1 OR tgisinternal
         UNION SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE confrelid = $1 AND contype = 'f'
+        UNION SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = $1
+        UNION SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = $1
+        UNION SELECT 'pg_publication_rel'::regclass, oid FROM pg_publication_rel WHERE prrelid = $1
         UNION SELECT 'pg_class'::regclass, d.objid FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
                WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
                  AND d.deptype = 'a'),
@@ -54,9 +57,7 @@ std::string reason_for(const std::string& kind) {
         {"view", "it would go on reading the old table"},
         {"materialized view", "it would go on reading the old table"},
         {"rule", "rules are not carried to the new table yet"},
-        {"policy", "row security policies are not carried to the new table yet"},
-        {"statistics object", "extended statistics are not carried to the new table yet"},
-        {"publication relation", "the new table would not be in the publication"},
+        {"policy", "it belongs to another table and reads this one"},
         {"security label", "security labels are not carried to the new table yet"},
         {"subscription", "the subscription would not know the new table"},
         {"function", "it is bound to the old table or its row type"},

@@ -24,7 +24,8 @@ constexpr const char* table_sql = R"(
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
                         AND d.refclassid = 'pg_extension'::regclass), '') AS extension,
            {acl} AS acl, obj_description(c.oid, 'pg_class') AS comment,
-           has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid) AS readable,
+           has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+             AND NOT row_security_active(c.oid) AS readable,
            coalesce(pg_table_size(c.oid), 0) AS table_bytes, coalesce(pg_indexes_size(c.oid), 0) AS index_bytes
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
@@ -87,6 +88,9 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, bool whole) 
     into.referenced_by = co_await read_foreign_keys(conn, oid, true);
     co_await read_triggers(conn, into);
     into.sequences = co_await read_sequences(conn, oid);
+    into.policies = co_await read_policies(conn, oid);
+    into.extended_statistics = co_await read_statistics(conn, oid);
+    into.publications = co_await read_publications(conn, oid);
     into.dependents = co_await read_dependents(conn, oid);
     if (rows.boolean(0, "readable")) {
         into.estimated_rows = co_await estimate_rows(conn, into.name);

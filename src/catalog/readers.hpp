@@ -19,6 +19,9 @@ namespace pgeist::catalog {
 /// Fills `triggers` and `pgeist_triggers`.
 [[nodiscard]] awaitable<void> read_triggers(pg::connection& conn, table& into);
 [[nodiscard]] awaitable<std::vector<sequence>> read_sequences(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<policy>> read_policies(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<statistics>> read_statistics(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<publication>> read_publications(pg::connection& conn, std::int64_t table_oid);
 [[nodiscard]] awaitable<std::vector<dependent>> read_dependents(pg::connection& conn, std::int64_t table_oid);
 
 /// Reads the JSON that access_list_sql() makes.

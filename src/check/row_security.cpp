@@ -13,10 +13,6 @@ awaitable<void> check_row_security(const subject& what, findings& into) {
                            quote_identifier(rows.view(0, 1))),
                "connect as a role with BYPASSRLS, or as the owner if it is not forced");
     }
-    if (what.source->row_security || what.source->force_row_security) {
-        refuse(into, "row_security",
-               fmt::format("{} has row level security, which is not carried to the new table yet", shown));
-    }
 }
 
 }  // namespace pgeist::check

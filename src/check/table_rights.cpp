@@ -11,7 +11,8 @@ constexpr const char* name = "rights";
 // Giving a table to a role needs the right to become that role; servers before 16 do not tell it from membership.
 constexpr const char* table_sql = R"(
     SELECT current_user AS role, pg_has_role(c.relowner, 'USAGE') AS owns, pg_has_role(c.relowner, '{become}') AS may_give,
-           has_schema_privilege(c.relnamespace, 'CREATE') AS may_move, has_table_privilege(c.oid, 'SELECT') AS may_read
+           has_schema_privilege(c.relnamespace, 'CREATE') AS may_move,
+           has_schema_privilege(c.relnamespace, 'USAGE') AS may_see, has_table_privilege(c.oid, 'SELECT') AS may_read
       FROM pg_class c WHERE c.oid = $1)";
 
 constexpr const char* other_sql = R"(
@@ -55,7 +56,7 @@ awaitable<void> check_table_rights(const subject& what, findings& into) {
         refuse(into, name, fmt::format("role {} may not read {}", role, shown),
                fmt::format("GRANT SELECT ON {} TO {}", shown, role));
     }
-    if (!rows.boolean(0, "may_move")) {
+    if (!rows.boolean(0, "may_see") || !rows.boolean(0, "may_move")) {
         const std::string schema = display_identifier(what.source->name.schema);
         refuse(into, name,
                fmt::format("role {} may not create tables in schema {}, where the new table goes", role, schema),

@@ -230,7 +230,7 @@ awaitable<std::optional<std::string>> already_applied(site& at, std::vector<plan
     }
     auto known = at.stand_ins;
     co_await at.conn.execute("SAVEPOINT pgeist_already_applied");
-    const bool done = co_await try_all(at, std::move(alters));
+    const bool done = co_await try_all(at, alters);
     bool same = false;
     if (done) {
         const auto now = co_await read_shadow(at);
@@ -239,10 +239,17 @@ awaitable<std::optional<std::string>> already_applied(site& at, std::vector<plan
     co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_already_applied");
     co_await at.conn.execute("RELEASE SAVEPOINT pgeist_already_applied");
     at.stand_ins = std::move(known);
+    const bool converts = std::any_of(alters.begin(), alters.end(), [](const plan::alter_statement& alter) {
+        return std::any_of(alter.clauses.begin(), alter.clauses.end(),
+                           [](const plan::clause& clause) { return clause.using_expression.has_value(); });
+    });
     if (same) {
         reason = fmt::format("{} already is what the change would make it", at.source.name.display());
         if (!at.change.sets.empty()) {
             *reason += "; --set is not done again";
+        }
+        if (converts) {
+            *reason += "; USING is not done again (--set computes values without a change of type)";
         }
     }
     co_return reason;

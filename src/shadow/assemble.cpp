@@ -126,6 +126,13 @@ awaitable<void> assemble(site& at) {
     for (const auto& each : at.source.triggers) {
         add(create_trigger(at.source, each, at.shadow));
     }
+    for (const auto& each : at.source.policies) {
+        add(create_policy(each, at.shadow));
+    }
+    add(row_security(at.source, at.shadow));
+    for (const auto& each : at.source.extended_statistics) {
+        add(create_statistics(at.source, each, at.shadow));
+    }
     co_await run_statements(at, std::move(all));
     note_invalid_indexes(at);
 

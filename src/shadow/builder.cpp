@@ -71,7 +71,9 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     result.blueprint.columns = co_await map_columns(at, after);
     co_await plan_key_and_indexes(at, after, result.blueprint);
     co_await plan_swap(at, after, result.blueprint);
+    co_await plan_swap_objects(at, after, result.blueprint);
     check_persistence(at, after);
+    check_foreign_key_triggers(at, after);
     co_await check_names(at, after);
     co_await strip(at, after);
     co_await check_copy_statement(at, result.blueprint);

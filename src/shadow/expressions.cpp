@@ -45,7 +45,7 @@ void put_in_columns(resolved& into, const std::vector<known_column>& columns, co
         auto found = into.sql.find(wanted);
         if (found != std::string::npos && columns[place].sql.empty()) {
             throw error(exit_code::refused,
-                        fmt::format("{} uses column {}, which has no value of its own in the old rows", what,
+                        fmt::format("{} uses column {}, which the old rows do not have or the new ones will not", what,
                                     display_identifier(columns[place].name)));
         }
         if (found != std::string::npos) {
@@ -59,9 +59,13 @@ void put_in_columns(resolved& into, const std::vector<known_column>& columns, co
 
 /// The server speaks of the check constraint that the expression was put into.
 std::string about_expression(std::string message) {
-    const std::string wrong = "check constraint";
-    const auto found = message.find(wrong);
-    return found == std::string::npos ? message : message.replace(found, wrong.size(), "this expression");
+    for (const std::string wrong : {"check constraints", "check constraint"}) {
+        const auto found = message.find(wrong);
+        if (found != std::string::npos) {
+            return message.replace(found, wrong.size(), "this expression");
+        }
+    }
+    return message;
 }
 
 awaitable<void> add_probe_constraint(site& at, qualified_name probe, std::string text, std::string what) {

@@ -58,6 +58,21 @@ void check_persistence(const site& at, const catalog::table& after) {
     }
 }
 
+void check_foreign_key_triggers(const site& at, const catalog::table& after) {
+    for (const auto* keys : {&after.foreign_keys, &after.referenced_by}) {
+        for (const auto& key : *keys) {
+            if (!key.trigger_states.empty()) {
+                throw error(
+                    exit_code::refused,
+                    fmt::format("the triggers of foreign key {} would be disabled, which is lost when the key is "
+                                "led to the new {}",
+                                display_identifier(key.name), at.source.name.display()),
+                    "disable the triggers by name, or ALTER TABLE … DISABLE TRIGGER ALL after the run");
+            }
+        }
+    }
+}
+
 awaitable<void> check_names(site& at, const catalog::table& after) {
     std::vector<std::string> names;
     for (const auto& each : after.indexes) {

@@ -55,6 +55,7 @@ std::string in_user_words(const site& at, const std::string& message) {
     std::string text = message;
     replace_all(text, at.passage_schema + ".", "");
     replace_all(text, at.job_schema + ".", "");
+    replace_all(text, "\n", "; ");
     return text;
 }
 

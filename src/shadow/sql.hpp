@@ -38,6 +38,15 @@ using statements = std::vector<plan::statement>;
 [[nodiscard]] statements create_trigger(const catalog::table& of, const catalog::trigger& each,
                                         const qualified_name& target);
 
+/// CREATE POLICY with its comment. Its expressions go as they are: names in them are found when it is made.
+[[nodiscard]] statements create_policy(const catalog::policy& each, const qualified_name& target);
+/// ENABLE and FORCE ROW LEVEL SECURITY as `of` has them.
+[[nodiscard]] statements row_security(const catalog::table& of, const qualified_name& target);
+
+/// Extended statistics `each` of the table `of`, made on `target` and in its schema.
+[[nodiscard]] statements create_statistics(const catalog::table& of, const catalog::statistics& each,
+                                           const qualified_name& target);
+
 /// Check or not-null constraint with its comment.
 [[nodiscard]] statements add_constraint(const catalog::constraint& each, const qualified_name& target);
 

@@ -71,10 +71,15 @@ struct known_column {
 /// What the swap and the time after it do: `swap_locks`, `before_move`, `after_move`, `finish`.
 [[nodiscard]] awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into);
 
+/// The same for what hangs on the table without being part of it: policies, extended statistics, publications.
+[[nodiscard]] awaitable<void> plan_swap_objects(site& at, const catalog::table& after, plan::blueprint& into);
+
 /// Has the server check that rows of the source fit the shadow: types, casts, names. Reads no row.
 [[nodiscard]] awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan);
 /// Refuses SET LOGGED and SET UNLOGGED: crash recovery would empty one of the tables and not the other.
 void check_persistence(const site& at, const catalog::table& after);
+/// Refuses a change that disables the triggers of a foreign key: the key is made anew in the swap.
+void check_foreign_key_triggers(const site& at, const catalog::table& after);
 /// Refuses names of new indexes and sequences that something else has in the source's schema.
 [[nodiscard]] awaitable<void> check_names(site& at, const catalog::table& after);
 

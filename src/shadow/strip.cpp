@@ -22,6 +22,14 @@ awaitable<void> strip(site& at, const catalog::table& after) {
         all.push_back({"trigger " + display_identifier(each.name),
                        fmt::format("DROP TRIGGER {} ON {}", quote_identifier(each.name), table)});
     }
+    for (const auto& each : after.policies) {
+        all.push_back({"policy " + display_identifier(each.name),
+                       fmt::format("DROP POLICY {} ON {}", quote_identifier(each.name), table)});
+    }
+    if (after.row_security || after.force_row_security) {
+        all.push_back({"row security",
+                       fmt::format("ALTER TABLE {} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY", table)});
+    }
     for (const auto& each : after.constraints) {
         if ((each.type == 'c' || each.type == 'n') && !each.validated && each.enforced) {
             drop_constraint(each.name);

@@ -22,7 +22,8 @@ struct property {
 
 /// Everything about the table that a rebuilt copy of it must have too, sorted; by name, without OIDs, sizes and
 /// grantors, and with the table's own name left out, so that the definitions of a table and of its copy compare equal.
-/// Left out as well: sequences OWNED BY a column (they stay what they are), invalid indexes, and `dependents`.
+/// Left out as well: sequences OWNED BY a column (they stay what they are), invalid
+/// indexes, publications and `dependents`.
 [[nodiscard]] std::vector<property> definition(const table& of);
 
 /// What `wanted` has and `found` has not or has otherwise, one line each: "index i: CREATE INDEX … (found: nothing)".

@@ -143,6 +143,36 @@ struct trigger {
     std::optional<std::string> comment;
 };
 
+/// A row level security policy.
+struct policy {
+    std::string name;
+    char command = '*';  ///< as pg_policy.polcmd: * all, r select, a insert, w update, d delete
+    bool permissive = true;
+    std::vector<std::string> roles;  ///< empty: PUBLIC
+    std::optional<std::string> using_expression;
+    std::optional<std::string> check_expression;
+    std::optional<std::string> comment;
+};
+
+/// An extended statistics object. It has a schema of its own.
+struct statistics {
+    std::int64_t oid = 0;
+    qualified_name name;
+    std::string printed_name;  ///< as the server prints it in the definition
+    std::string definition;    ///< pg_get_statisticsobjdef
+    std::string owner;
+    std::optional<int> target;
+    std::optional<std::string> comment;
+};
+
+/// The table's place in a publication that names it.
+struct publication {
+    std::string name;
+    std::vector<std::string> columns;  ///< empty: all
+    std::optional<std::string> filter;
+    bool owned = true;  ///< the current role may change the publication
+};
+
 /// An object that hangs on the table by its OID and cannot be carried to another table.
 struct dependent {
     std::string kind;    ///< "view", "policy", "publication" …
@@ -190,7 +220,10 @@ struct table {
     std::vector<trigger> triggers;             ///< the user's
     std::vector<std::string> pgeist_triggers;  ///< of a pgeist job, with the job's schema: `pgeist_7`
     std::vector<sequence> sequences;           ///< identity and owned
-    std::vector<dependent> dependents;         ///< what cannot be carried
+    std::vector<policy> policies;
+    std::vector<statistics> extended_statistics;
+    std::vector<publication> publications;  ///< those that name the table
+    std::vector<dependent> dependents;      ///< what cannot be carried
 
     std::int64_t estimated_rows = 0;
     std::int64_t table_bytes = 0;  ///< heap and TOAST

@@ -1,0 +1,36 @@
+#include "readers.hpp"
+
+namespace pgeist::catalog {
+
+namespace {
+
+constexpr const char* statistics_sql = R"(
+    SELECT s.oid, n.nspname, s.stxname, quote_ident(n.nspname) || '.' || quote_ident(s.stxname) AS printed_name,
+           pg_get_statisticsobjdef(s.oid) AS definition, pg_get_userbyid(s.stxowner) AS owner,
+           nullif(s.stxstattarget, -1) AS target, obj_description(s.oid, 'pg_statistic_ext') AS comment
+      FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
+     WHERE s.stxrelid = $1 ORDER BY n.nspname COLLATE "C", s.stxname COLLATE "C")";
+
+}  // namespace
+
+awaitable<std::vector<statistics>> read_statistics(pg::connection& conn, std::int64_t table_oid) {
+    const auto rows = co_await conn.query(statistics_sql, table_oid);
+    std::vector<statistics> all;
+    for (int row = 0; row < rows.rows(); ++row) {
+        statistics each;
+        each.oid = rows.integer(row, "oid");
+        each.name.schema = rows.text(row, "nspname");
+        each.name.name = rows.text(row, "stxname");
+        each.printed_name = rows.text(row, "printed_name");
+        each.definition = rows.text(row, "definition");
+        each.owner = rows.text(row, "owner");
+        if (!rows.is_null(row, rows.column("target"))) {
+            each.target = static_cast<int>(rows.integer(row, "target"));
+        }
+        each.comment = rows.optional_text(row, "comment");
+        all.push_back(std::move(each));
+    }
+    co_return all;
+}
+
+}  // namespace pgeist::catalog

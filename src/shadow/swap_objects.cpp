@@ -1,0 +1,115 @@
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "sql.hpp"
+#include "steps.hpp"
+
+// What hangs on the table without being part of it: policies, extended statistics, publications.
+namespace pgeist::shadow {
+
+namespace {
+
+void add(std::vector<plan::statement>& into, statements more) {
+    for (auto& each : more) {
+        into.push_back(std::move(each));
+    }
+}
+
+/// Policies may read the table itself, by its name: made when the name leads to the new table.
+void plan_row_security(const site& at, const catalog::table& after, plan::blueprint& into) {
+    for (const auto& each : after.policies) {
+        add(into.after_move, create_policy(each, at.source.name));
+    }
+    add(into.after_move, row_security(after, at.source.name));
+}
+
+std::string move_statistics(const qualified_name& from, const std::string& to) {
+    return fmt::format("ALTER STATISTICS {} SET SCHEMA {}", from.sql(), quote_identifier(to));
+}
+
+/// Statistics stay in their schema when their table leaves: those of both tables change places as the tables do. The
+/// new ones have been there since before VACUUM (ANALYZE), and so have their data.
+void plan_statistics(const site& at, const catalog::table& after, plan::blueprint& into) {
+    for (const auto& old : at.source.extended_statistics) {
+        const std::string label = "statistics " + display_identifier(old.name.name);
+        into.before_move.push_back({label, move_statistics(old.name, at.passage_schema)});
+    }
+    for (const auto& made : after.extended_statistics) {
+        std::string schema = at.source.name.schema;
+        for (const auto& old : at.source.extended_statistics) {
+            schema = old.name.name == made.name.name ? old.name.schema : schema;
+        }
+        into.after_move.push_back(
+            {"statistics " + display_identifier(made.name.name), move_statistics(made.name, schema)});
+    }
+    for (const auto& old : at.source.extended_statistics) {
+        into.after_move.push_back({"statistics " + display_identifier(old.name.name),
+                                   move_statistics({at.passage_schema, old.name.name}, at.job_schema)});
+    }
+}
+
+/// The columns of the source under the names they have in the shadow.
+std::vector<known_column> new_names(const site& at, const catalog::table& after) {
+    std::vector<known_column> known;
+    for (const auto& column : at.source.columns) {
+        known_column each;
+        each.name = column.name;
+        for (const auto& [shadow, source] : at.source_attnums) {
+            const auto* kept = source == column.attnum ? after.find_column(shadow) : nullptr;
+            each.sql = kept != nullptr ? quote_identifier(kept->name) : each.sql;
+        }
+        known.push_back(std::move(each));
+    }
+    return known;
+}
+
+std::string column_list(const site& at, const std::vector<known_column>& names, const catalog::publication& each) {
+    std::vector<std::string> columns;
+    for (const auto& column : each.columns) {
+        for (const auto& known : names) {
+            if (known.name == column && known.sql.empty()) {
+                throw error(
+                    exit_code::refused,
+                    fmt::format("column {} of {} is dropped, but publication {} publishes it",
+                                display_identifier(column), at.source.name.display(), display_identifier(each.name)),
+                    "take it out of the publication first");
+            }
+            if (known.name == column) {
+                columns.push_back(known.sql);
+            }
+        }
+    }
+    return columns.empty() ? std::string() : fmt::format(" ({})", join(columns, ", "));
+}
+
+awaitable<void> plan_publications(site& at, const catalog::table& after, plan::blueprint& into) {
+    const auto names = new_names(at, after);
+    for (const auto& each : at.source.publications) {
+        const std::string label = "publication " + display_identifier(each.name);
+        const std::string name = quote_identifier(each.name);
+        std::string table = at.source.name.sql() + column_list(at, names, each);
+        if (each.filter) {
+            std::string what = "the row filter of " + label;
+            const auto filter = co_await resolve_expression(at, at.source.name, names, *each.filter, std::move(what));
+            table += fmt::format(" WHERE ({})", filter.sql);
+        }
+        plan::statement drop;
+        drop.label = label;
+        drop.sql = fmt::format("ALTER PUBLICATION {} DROP TABLE {}", name, at.source.name.sql());
+        plan::statement add_table;
+        add_table.label = label;
+        add_table.sql = fmt::format("ALTER PUBLICATION {} ADD TABLE {}", name, table);
+        into.before_move.push_back(std::move(drop));
+        into.after_move.push_back(std::move(add_table));
+    }
+}
+
+}  // namespace
+
+awaitable<void> plan_swap_objects(site& at, const catalog::table& after, plan::blueprint& into) {
+    plan_row_security(at, after, into);
+    plan_statistics(at, after, into);
+    co_await plan_publications(at, after, into);
+}
+
+}  // namespace pgeist::shadow
