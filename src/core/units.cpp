@@ -22,7 +22,9 @@ struct number_with_unit {
 number_with_unit split(std::string_view text, std::string_view kind, std::string_view example) {
     const std::string copy(text);
     char* end = nullptr;
-    const bool starts_with_digit = !copy.empty() && std::isdigit(static_cast<unsigned char>(copy[0])) != 0;
+    const bool hexadecimal = copy.size() > 1 && (copy[1] == 'x' || copy[1] == 'X');  // strtod would read it
+    const bool starts_with_digit =
+        !copy.empty() && std::isdigit(static_cast<unsigned char>(copy[0])) != 0 && !hexadecimal;
     const double value = starts_with_digit ? std::strtod(copy.c_str(), &end) : -1;
     if (!starts_with_digit || value < 0 || !std::isfinite(value)) {
         throw usage_error(fmt::format("\"{}\" is not a {}", text, kind), fmt::format("write for example {}", example));
