@@ -73,7 +73,8 @@ const std::vector<dependent_case> dependent_cases = {
     {"row_security_enabled", "ALTER TABLE public.t ENABLE ROW LEVEL SECURITY", "row",
      "SELECT relrowsecurity FROM pg_class WHERE oid = 'public.t'::regclass"},
     {"extended_statistics", "CREATE STATISTICS public.a_statistic (dependencies) ON note, code FROM public.t",
-     "a_statistic", "SELECT stxrelid::regclass FROM pg_statistic_ext WHERE stxname = 'a_statistic' AND stxnamespace = "
+     "a_statistic",
+     "SELECT stxrelid::regclass FROM pg_statistic_ext WHERE stxname = 'a_statistic' AND stxnamespace = "
      "'public'::regnamespace"},
     {"publication", "CREATE PUBLICATION a_publication FOR TABLE public.t", "a_publication",
      "SELECT string_agg(schemaname || '.' || tablename, ',') FROM pg_publication_tables WHERE pubname = "
