@@ -37,10 +37,11 @@ README = ROOT / "bench" / "README.md"
 BEGIN, END = "<!-- results: begin (scripts/run_bench.py) -->", "<!-- results: end -->"
 
 # Durable, and sized for the machine it was written on (24 GB). Checkpoints come between measurements, by hand: one that
-# starts inside a measurement would be charged to whoever is running.
+# starts inside a measurement would be charged to whoever is running. min_wal_size keeps the segments written before: who
+# comes first would otherwise pay for creating them.
 SETTINGS = (
     "fsync=on synchronous_commit=on full_page_writes=on wal_level=replica shared_buffers=2GB maintenance_work_mem=512MB "
-    "max_wal_size=32GB checkpoint_timeout=1h work_mem=64MB"
+    "max_wal_size=32GB min_wal_size=4GB checkpoint_timeout=1h work_mem=64MB"
 )
 
 TABLE = """

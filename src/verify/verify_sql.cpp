@@ -1,6 +1,7 @@
 #include "pgeist/verify/verify_sql.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -28,44 +29,81 @@ std::string same_log_key(const plan::key& key, const std::string& left, const st
     });
 }
 
+/// Types whose `=` is true only for the same bytes. Numbers with a scale or a negative zero, json, padded text,
+/// intervals and everything composed of others are not among them.
+statements::equality equality_of(const std::string& type) {
+    static const std::set<std::string> plain{"smallint", "integer", "bigint", "oid",  "boolean", "date",
+                                             "uuid",     "bytea",   "pg_lsn", "xid8", "money"};
+    const std::string without_length = type.substr(0, type.find('('));
+    if (type == "text" || without_length == "character varying") {
+        return statements::equality::as_text;
+    }
+    const bool is_time = type.rfind("timestamp", 0) == 0 || (type.rfind("time", 0) == 0 && type.find("without") != type.npos);
+    return is_time || plain.count(type) != 0 ? statements::equality::plain : statements::equality::by_image;
+}
+
 }  // namespace
 
 statements::statements(const plan::blueprint& plan, std::vector<std::string> hashed_as_text)
     : plan_(&plan), hashed_as_text_(std::move(hashed_as_text)) {}
 
-std::string statements::image(walk::side of, const std::string& alias, bool hashable) const {
-    std::vector<std::string> values;
+std::vector<statements::compared> statements::compared_columns() const {
+    std::vector<compared> all;
     for (const plan::column& column : plan_->columns) {
         if (!column.compared) {
             continue;
         }
-        std::string value;
-        if (of == walk::side::shadow) {
-            value = alias + "." + quote_identifier(column.name);
-        } else if (column.expression) {
-            value = fmt::format("CAST({} AS {})", *column.expression, column.type);
+        compared each;
+        each.name = fmt::format("c{}", all.size() + 1);
+        each.shadow_value = quote_identifier(column.name);
+        if (column.expression) {
+            each.source_value = fmt::format("CAST({} AS {})", *column.expression, column.type);
         } else if (column.source_name) {
-            value = alias + "." + quote_identifier(*column.source_name);  // generated on both sides
+            each.source_value = quote_identifier(*column.source_name);  // generated on both sides
         } else {
-            value = fmt::format("CAST(NULL AS {})", column.type);  // new, without a default
+            each.source_value = fmt::format("CAST(NULL AS {})", column.type);  // new, without a default
         }
-        const bool as_text =
+        each.equality = equality_of(column.type);
+        each.hashed_as_text =
             std::find(hashed_as_text_.begin(), hashed_as_text_.end(), column.name) != hashed_as_text_.end();
-        values.push_back(hashable && as_text ? fmt::format("({})::text", value) : value);
+        all.push_back(std::move(each));
     }
-    return fmt::format("ROW({})", join(values, ", "));
+    return all;
 }
 
-std::string statements::images(walk::side of, const std::string& alias) const {
-    std::string out = image(of, alias, false) + " AS image";
-    if (!hashed_as_text_.empty()) {
-        out += ", " + image(of, alias, true) + " AS hashed";
+std::string statements::values(walk::side of) const {
+    std::string out;
+    for (const compared& each : compared_columns()) {
+        out += fmt::format(", {} AS {}", of == walk::side::shadow ? each.shadow_value : each.source_value, each.name);
     }
     return out;
 }
 
 std::string statements::difference() const {
-    return "(s.present IS NULL OR t.present IS NULL OR record_image_ne(s.image, t.image))";
+    std::string out = "(s.present IS NULL OR t.present IS NULL";
+    std::vector<std::string> source_image;
+    std::vector<std::string> shadow_image;
+    for (const compared& each : compared_columns()) {
+        if (each.equality == equality::by_image) {
+            source_image.push_back("s." + each.name);
+            shadow_image.push_back("t." + each.name);
+        } else {
+            const char* collate = each.equality == equality::as_text ? " COLLATE \"C\"" : "";
+            out += fmt::format(" OR s.{0}{1} IS DISTINCT FROM t.{0}{1}", each.name, collate);
+        }
+    }
+    if (!source_image.empty()) {
+        out += fmt::format(" OR record_image_ne(ROW({}), ROW({}))", join(source_image, ", "), join(shadow_image, ", "));
+    }
+    return out + ")";
+}
+
+std::string statements::hash(const std::string& prefix) const {
+    std::vector<std::string> parts;
+    for (const compared& each : compared_columns()) {
+        parts.push_back(prefix + each.name + (each.hashed_as_text ? "::text" : ""));
+    }
+    return fmt::format("hash_record_extended(ROW({}), 0)", join(parts, ", "));
 }
 
 walk::bound_sql statements::joined(const walk::key_range& range, const std::string& select) const {
@@ -74,13 +112,13 @@ walk::bound_sql statements::joined(const walk::key_range& range, const std::stri
     const std::string key_columns = each_key(key, ", ", [](const plan::key_column& column, std::size_t number) {
         return fmt::format("s.{} AS k{}", quote_identifier(column.source_name), number);
     });
-    const std::string left = fmt::format("SELECT {}, true AS present, {} FROM ONLY {} AS s{}", key_columns,
-                                         images(walk::side::source, "s"), plan_->table.sql(), source.sql);
+    const std::string left = fmt::format("SELECT {}, true AS present{} FROM ONLY {} AS s{}", key_columns,
+                                         values(walk::side::source), plan_->table.sql(), source.sql);
     const std::string right_columns = each_key(key, ", ", [](const plan::key_column& column, std::size_t number) {
         return fmt::format("t.{} AS k{}", quote_identifier(column.shadow_name), number);
     });
     const std::string right =
-        fmt::format("SELECT {}, true AS present, {} FROM {} AS t{}", right_columns, images(walk::side::shadow, "t"),
+        fmt::format("SELECT {}, true AS present{} FROM {} AS t{}", right_columns, values(walk::side::shadow),
                     plan_->shadow().sql(), walk::range_predicate(key, range, walk::side::shadow, "t").sql);
     std::string sql = fmt::format("SELECT {} FROM ({}) AS s FULL JOIN ({}) AS t ON {}", select, left, right,
                                   same_log_key(key, "s", "t"));
@@ -88,22 +126,21 @@ walk::bound_sql statements::joined(const walk::key_range& range, const std::stri
 }
 
 walk::bound_sql statements::compare(const walk::key_range& range) const {
-    const std::string hashed = hashed_as_text_.empty() ? "image" : "hashed";
-    // OFFSET 0 keeps the comparison from being evaluated once for each use.
-    walk::bound_sql sql = joined(range, fmt::format("s.present AS in_source, t.present AS in_shadow, {0} AS differs, "
-                                                    "s.{1} AS source_row, t.{1} AS shadow_row",
-                                                    difference(), hashed));
-    // Rows whose images are the same have the same hash: the source's checksum needs only the shadow's hashes and those
-    // of the rows that differ. Half the cost of hashing both sides.
+    std::string select = "s.present AS in_source, t.present AS in_shadow, " + difference() + " AS differs";
+    for (const compared& each : compared_columns()) {
+        select += fmt::format(", s.{0} AS s_{0}, t.{0} AS t_{0}", each.name);
+    }
+    walk::bound_sql sql = joined(range, select);
+    // Rows that are the same have the same hash: the source's checksum needs only the shadow's hashes and those of the
+    // rows that differ. Half the cost of hashing both sides. OFFSET 0 keeps the comparison from being evaluated once
+    // for each use.
     sql.sql = fmt::format(
         "SELECT count(in_source) AS source_rows, count(in_shadow) AS shadow_rows, "
-        "count(*) FILTER (WHERE differs) AS differing, coalesce(sum({0}(shadow_row, 0)) FILTER (WHERE in_shadow), 0) "
-        "AS "
-        "shadow_checksum, coalesce(sum({0}(shadow_row, 0)) FILTER (WHERE in_shadow), 0) "
-        "- coalesce(sum({0}(shadow_row, 0)) FILTER (WHERE in_shadow AND differs), 0) "
-        "+ coalesce(sum({0}(source_row, 0)) FILTER (WHERE in_source AND differs), 0) AS checksum FROM ({1} OFFSET 0) "
-        "AS c",
-        "hash_record_extended", sql.sql);
+        "count(*) FILTER (WHERE differs) AS differing, coalesce(sum({0}) FILTER (WHERE in_shadow), 0) AS "
+        "shadow_checksum, coalesce(sum({0}) FILTER (WHERE in_shadow), 0) "
+        "- coalesce(sum({0}) FILTER (WHERE in_shadow AND differs), 0) "
+        "+ coalesce(sum({1}) FILTER (WHERE in_source AND differs), 0) AS checksum FROM ({2} OFFSET 0) AS c",
+        hash("t_"), hash("s_"), sql.sql);
     return sql;
 }
 
@@ -130,19 +167,17 @@ std::string statements::recheck() const {
     const plan::key& key = plan_->key;
     const std::string columns = walk::log_columns(key);
     const std::string source =
-        fmt::format("SELECT true AS present, {} AS image FROM ONLY {} AS s WHERE {}",
-                    image(walk::side::source, "s", false), plan_->table.sql(), walk::source_equals_log(key, "s", "r"));
-    const std::string shadow =
-        fmt::format("SELECT true AS present, {} AS image FROM {} AS t WHERE {}", image(walk::side::shadow, "t", false),
-                    plan_->shadow().sql(), walk::shadow_equals_log(key, "t", "r"));
+        fmt::format("SELECT true AS present{} FROM ONLY {} AS s WHERE {}", values(walk::side::source),
+                    plan_->table.sql(), walk::source_equals_log(key, "s", "r"));
+    const std::string shadow = fmt::format("SELECT true AS present{} FROM {} AS t WHERE {}", values(walk::side::shadow),
+                                           plan_->shadow().sql(), walk::shadow_equals_log(key, "t", "r"));
     const std::string as_text = each_key(key, " || ', ' || ", [](const plan::key_column&, std::size_t number) {
         return fmt::format("k{}::text", number);
     });
     return fmt::format(
         "WITH looked_at AS MATERIALIZED (SELECT r.ctid AS place, r.*, "
         "  EXISTS (SELECT FROM {0} AS l WHERE {1}) AS pending, "
-        "  s.present IS NULL AND t.present IS NULL OR s.present AND t.present AND NOT record_image_ne(s.image, "
-        "t.image) AS same "
+        "  s.present IS NULL AND t.present IS NULL OR NOT {8} AS same "
         "  FROM {2} AS r LEFT JOIN LATERAL ({3}) AS s ON true LEFT JOIN LATERAL ({4}) AS t ON true), "
         "forgotten AS (DELETE FROM {2} WHERE ctid IN (SELECT place FROM looked_at WHERE same IS TRUE)), "
         "marked AS (UPDATE {2} AS r SET repaired = true FROM looked_at AS a WHERE r.ctid = a.place AND a.same IS NOT "
@@ -155,7 +190,7 @@ std::string statements::recheck() const {
         "looked_at",
         log_of(*plan_), same_log_key(key, "l", "r"), recheck_of(*plan_), source, shadow,
         each_key(key, ", ", [](const plan::key_column&, std::size_t number) { return fmt::format("r.k{}", number); }),
-        columns, as_text);
+        columns, as_text, difference());
 }
 
 }  // namespace pgeist::verify

@@ -287,6 +287,7 @@ std::vector<change_case> table_features() {
                 "CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE NULLS NOT DISTINCT); INSERT INTO t VALUES "
                 "(1, 1), (2, NULL)");
     nulls.oldest_server = 15;
+    nulls.newer_syntax = " NULLS NOT DISTINCT";
     cases.push_back(nulls);
     return cases;
 }

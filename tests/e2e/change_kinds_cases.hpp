@@ -18,6 +18,8 @@ struct change_case {
     std::string table = "t";
     /// Whether the same change, asked for again, finds nothing to do.
     bool idempotent = true;
+    /// Syntax that servers before `oldest_server` do not know: left out of the statements there.
+    std::string newer_syntax;
     int oldest_server = 14;
 };
 

@@ -11,6 +11,7 @@
 #include "e2e/run_test.hpp"
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
+#include "support/table_rows.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -146,6 +147,55 @@ TEST_F(interrupted, someone_elses_ddl_during_the_run_stops_it_before_the_swap) {
     expect_cleanup_leaves_nothing();
     EXPECT_EQ(
         sql().number("SELECT count(*) FROM pg_indexes WHERE indexname = 'someone_elses' AND schemaname = 'public'"), 1);
+}
+
+// After the swap the table that is called old holds the only copy of nothing, but the new one is in use: neither goes.
+TEST_F(interrupted, cancel_after_the_swap_undoes_nothing) {
+    EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN id TYPE bigint"}), 0));
+    const std::string job = text_of(only_job(db().uri()), "job");
+    sql().query("UPDATE pgeist.jobs SET state = 'stopped', phase = 'finish' WHERE id = $1", {job});
+    command("cancel", {job});
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 1000);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist_" + job + ".t"), 1000) << "the old table was dropped";
+}
+
+TEST_F(interrupted, first_runs_of_a_database_may_begin_at_once) {
+    std::vector<std::unique_ptr<pgeist_process>> running;
+    for (int number = 1; number <= 5; ++number) {
+        const std::string table = "first" + std::to_string(number);
+        sql().execute("CREATE TABLE public." + table + " (id int PRIMARY KEY); INSERT INTO public." + table +
+                      " SELECT generate_series(1, 100)");
+    }
+    for (int number = 1; number <= 5; ++number) {
+        running.push_back(std::make_unique<pgeist_process>(
+            db().uri(), std::vector<std::string>{"run", "--table", "first" + std::to_string(number), "--alter",
+                                                 "ALTER COLUMN id TYPE bigint"}));
+    }
+    for (auto& each : running) {
+        EXPECT_TRUE(exited(each->finish(), 0));
+    }
+    EXPECT_EQ(sql().number("SELECT count(DISTINCT id) FROM pgeist.jobs"), 5);
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(interrupted, by_a_log_that_grows_too_large_it_can_be_resumed) {
+    copying->close();
+    pgeist_process running = start({"--alter", "ALTER COLUMN id TYPE bigint", "--set",
+                                    "note = " + copying->expression("id = 550", "note"), "--chunk-rows", "100",
+                                    "--max-log-size", "256kB"});
+    copying->wait_until_reached();
+    for (int round = 0; round < 20; ++round) {
+        sql().execute("UPDATE public.t SET code = code + 1");
+    }
+    const run_result result = running.finish();
+    copying->open();
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"--max-log-size", "resume"}));
+    const std::string job = text_of(only_job(db().uri()), "job");
+    sql().execute("CREATE TABLE public.expected AS TABLE public.t");
+    EXPECT_TRUE(exited(command("resume", {job, "--max-log-size", "off"}), 0));
+    EXPECT_EQ(differing_rows(sql(), "public.expected", "public.t"), std::vector<std::string>{});
 }
 
 }  // namespace

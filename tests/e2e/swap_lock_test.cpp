@@ -12,6 +12,7 @@
 
 #include "e2e/run_test.hpp"
 #include "support/json_lines.hpp"
+#include "support/table_rows.hpp"
 #include "support/wait_for.hpp"
 
 namespace pgeist::test {
@@ -185,6 +186,63 @@ TEST_F(swap_lock, an_old_snapshot_can_be_ignored_when_told_to) {
     old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM public.other");
     EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN id TYPE bigint", "--ignore-old-snapshots"}), 0));
     EXPECT_EQ(type_of("id"), "bigint");
+}
+
+// Another role's snapshot age is hidden from a role without pg_read_all_stats; its transaction id is not.
+TEST_F(swap_lock, an_old_snapshot_of_another_role_is_seen_without_rights) {
+    const std::string owner = db().create_role("owner");
+    sql().execute("CREATE TABLE public.other (n int); ALTER TABLE public.t OWNER TO " + owner +
+                  "; GRANT CREATE ON DATABASE " + db().name() + " TO " + owner + "; GRANT USAGE, CREATE ON SCHEMA public TO " +
+                  owner);
+    sync_connection old = db().connect();
+    old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM public.other");
+    std::vector<std::string> arguments{"run", "--table", "t"};
+    arguments.insert(arguments.end(), soon_giving_up.begin(), soon_giving_up.end());
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(owner), arguments), 4));
+    EXPECT_EQ(old.number("SELECT count(*) FROM public.t"), 500);
+    old.execute("COMMIT");
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(owner), {"resume", text_of(only_job(db().uri()), "job")}), 0));
+    EXPECT_EQ(type_of("id"), "bigint");
+}
+
+// Whoever works on the shadow, autovacuum for one, must not make the application wait for the table pgeist holds.
+TEST_F(swap_lock, a_lock_on_the_shadow_never_keeps_the_application_waiting) {
+    pgeist_process running = start({"--alter", "ALTER COLUMN id TYPE bigint", "--postpone-swap"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    const std::string job = text_of(only_job(db().uri()), "job");
+    sync_connection maintenance = db().connect();
+    maintenance.execute("BEGIN; LOCK TABLE pgeist_" + job + ".t IN SHARE UPDATE EXCLUSIVE MODE");
+    EXPECT_TRUE(exited(command("swap", {job}), 0));
+    wait_for_lock_wait(running);
+    for (int round = 0; round < 20; ++round) {
+        EXPECT_EQ(sql().sqlstate_of("BEGIN; SET LOCAL statement_timeout = '5s'; UPDATE public.t SET note = 'x' WHERE id = 3; "
+                                    "COMMIT"),
+                  "");
+    }
+    EXPECT_EQ(type_of("id"), "integer");
+    maintenance.execute("COMMIT");
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_EQ(note_of(3), "x");
+}
+
+// ALTER … USING to the same type leaves the definition as it is, but not the rows, and fires no trigger.
+TEST_F(swap_lock, a_source_rewritten_by_others_is_not_swapped_unnoticed) {
+    pgeist_process running = start({"--alter", "ALTER COLUMN id TYPE bigint", "--postpone-swap"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sql().execute("ALTER TABLE public.t ALTER COLUMN code TYPE int USING code + 1");
+    const std::string rewritten = table_digest(sql(), "public.t");
+    EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
+    const run_result result = running.finish();
+    if (result.exit_code == 0) {
+        EXPECT_EQ(type_of("id"), "bigint");
+    } else {
+        EXPECT_TRUE(exited(result, 1));
+        EXPECT_EQ(type_of("id"), "integer");
+    }
+    EXPECT_EQ(table_digest(sql(), "public.t"), rewritten);
+    expect_cleanup_leaves_nothing();
+    EXPECT_EQ(table_digest(sql(), "public.t"), rewritten);
 }
 
 TEST_F(swap_lock, a_postponed_swap_waits_for_the_command) {

@@ -27,11 +27,27 @@ public:
     /// differences for repair. One row: same, pending, repaired (queued now), failed (keys as text, at most 20).
     [[nodiscard]] std::string recheck() const;
 
+    /// How two values of a column are told apart: by their type's `=` where that is true for the same bytes only (much
+    /// the cheapest), as text byte by byte, or by their image in memory.
+    enum class equality { plain, as_text, by_image };
+
 private:
+    /// A column that is compared, under the name c1, c2 … on both sides.
+    struct compared {
+        std::string name;
+        std::string source_value;
+        std::string shadow_value;
+        statements::equality equality = statements::equality::by_image;
+        bool hashed_as_text = false;
+    };
+
+    [[nodiscard]] std::vector<compared> compared_columns() const;
     [[nodiscard]] walk::bound_sql joined(const walk::key_range& range, const std::string& select) const;
-    [[nodiscard]] std::string image(walk::side of, const std::string& alias, bool hashable) const;
-    [[nodiscard]] std::string images(walk::side of, const std::string& alias) const;
+    /// `, v AS c1, w AS c2 …`
+    [[nodiscard]] std::string values(walk::side of) const;
+    /// Whether s.c1 … and t.c1 … differ; never null.
     [[nodiscard]] std::string difference() const;
+    [[nodiscard]] std::string hash(const std::string& prefix) const;
 
     const plan::blueprint* plan_;
     std::vector<std::string> hashed_as_text_;
