@@ -27,6 +27,24 @@ awaitable<bool> exists(pg::connection& session, const plan::blueprint& plan, con
                 "run again");
 }
 
+/// Memory for one build, SQL. A sort of many small runs takes less processor time than one of few large ones, because
+/// a run then fits the processor's cache: 5 million rows took 23 s of it with 512 MB, 18 s with 16 MB. So no more than
+/// what leaves one pass to merge them; other methods use what they are given.
+std::string memory_sql(const job::workspace& work, const plan::index& index) {
+    constexpr std::int64_t smallest = 32 << 20;
+    constexpr std::int64_t runs = 50;
+    if (work.settings.maintenance_work_mem) {
+        return fmt::format("; SET LOCAL maintenance_work_mem = '{}kB'", *work.settings.maintenance_work_mem / 1024);
+    }
+    if (index.create_sql.find(" USING btree ") == std::string::npos) {
+        return {};
+    }
+    return fmt::format(
+        "; SELECT set_config(name, least(setting::bigint, {}) || 'kB', true) FROM pg_settings "
+        "WHERE name = 'maintenance_work_mem'",
+        std::max(smallest, index.source_bytes / runs) / 1024);
+}
+
 /// Creates one index with all that belongs to it, in one transaction: where the index is, its constraint and comment
 /// are.
 awaitable<void> build_one(job::workspace& work, pg::connection& session, const plan::index& index) {
@@ -34,11 +52,8 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
     if (present) {
         co_return;
     }
-    std::string settings = "SET LOCAL default_tablespace = " + quote_literal(index.tablespace);
-    if (work.settings.maintenance_work_mem) {
-        settings +=
-            fmt::format("; SET LOCAL maintenance_work_mem = '{}kB'", *work.settings.maintenance_work_mem / 1024);
-    }
+    std::string settings =
+        "SET LOCAL default_tablespace = " + quote_literal(index.tablespace) + memory_sql(work, index);
     std::exception_ptr failure;
     std::optional<pg::sql_error> sql_failure;
     try {
