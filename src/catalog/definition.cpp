@@ -158,6 +158,13 @@ void add_policy(properties& into, const policy& each) {
     add_comment(into, object, each.comment);
 }
 
+void add_rule(properties& into, const table& of, const rule& each) {
+    const std::string object = "rule " + display_identifier(each.name);
+    add(into, object,
+        fmt::format("{} (enabled {})", retarget(each.definition, of.printed_name, "TABLE", "TO"), each.enabled));
+    add_comment(into, object, each.comment);
+}
+
 void add_statistics(properties& into, const table& of, const statistics& each) {
     const std::string object = "statistics " + display_identifier(each.name.name);
     std::string text = each.definition;
@@ -192,6 +199,9 @@ std::vector<property> definition(const table& of) {
     for (const auto& each : of.policies) {
         add_policy(all, each);
     }
+    for (const auto& each : of.rules) {
+        add_rule(all, of, each);
+    }
     for (const auto& each : of.extended_statistics) {
         add_statistics(all, of, each);
     }
@@ -199,6 +209,20 @@ std::vector<property> definition(const table& of) {
         return std::tie(a.object, a.text) < std::tie(b.object, b.text);
     });
     return all;
+}
+
+std::vector<std::string> definition_in_swap(table of) {
+    for (auto* keys : {&of.foreign_keys, &of.referenced_by}) {
+        for (auto& key : *keys) {
+            key.validated = false;
+        }
+    }
+    std::vector<std::string> lines;
+    for (const property& each : definition(of)) {
+        lines.push_back(fmt::format("{}: {}", each.object, each.text));
+    }
+    std::sort(lines.begin(), lines.end());
+    return lines;
 }
 
 std::vector<std::string> missing_properties(const std::vector<property>& wanted, const std::vector<property>& found) {

@@ -11,7 +11,18 @@ namespace {
 // them, OIDs of indexes because REINDEX CONCURRENTLY does. Of attoptions only what ALTER can set counts: some servers
 // stamp others.
 constexpr const char* fingerprint_sql = R"(
-    WITH c AS (SELECT * FROM pg_class WHERE oid = $1),
+    WITH RECURSIVE c AS (SELECT * FROM pg_class WHERE oid = $1),
+    bound(classid, objid) AS (
+        SELECT DISTINCT d.classid, d.objid FROM pg_depend d
+         WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
+            OR (d.refclassid = 'pg_type'::regclass
+                AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype))),
+    standing_on(oid) AS (
+        SELECT w.ev_class FROM bound b JOIN pg_rewrite w ON b.classid = 'pg_rewrite'::regclass AND w.oid = b.objid
+         WHERE w.ev_class <> $1
+        UNION
+        SELECT w.ev_class FROM standing_on s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
+          JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid),
     lines(line) AS (
         SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,
                    (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), relrowsecurity, relforcerowsecurity,
@@ -70,6 +81,18 @@ constexpr const char* fingerprint_sql = R"(
                     AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype)))
            AND d.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
            AND coalesce(x.relkind, ' ') NOT IN ('i', 't')
+        UNION ALL
+        SELECT ROW('view', v.relname, v.relnamespace, v.relowner, v.reloptions, v.relacl, w.rulename, w.ev_action,
+                   w.ev_enabled)::text
+          FROM standing_on s JOIN pg_class v ON v.oid = s.oid JOIN pg_rewrite w ON w.ev_class = v.oid
+        UNION ALL
+        SELECT ROW('function', p.*)::text FROM bound b JOIN pg_proc p ON b.classid = 'pg_proc'::regclass AND p.oid = b.objid
+        UNION ALL
+        SELECT ROW('policy elsewhere', p.*)::text
+          FROM bound b JOIN pg_policy p ON b.classid = 'pg_policy'::regclass AND p.oid = b.objid AND p.polrelid <> $1
+        UNION ALL
+        SELECT ROW('default elsewhere', d.*)::text
+          FROM bound b JOIN pg_attrdef d ON b.classid = 'pg_attrdef'::regclass AND d.oid = b.objid AND d.adrelid <> $1
         UNION ALL
         SELECT ROW('comment', e.classoid, e.objsubid, o.name, e.description)::text
           FROM (SELECT 'pg_class'::regclass::oid AS classid, oid, relname AS name FROM c

@@ -1,4 +1,5 @@
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -29,6 +30,7 @@ constexpr const char* dependents_sql = R"(
         UNION SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = $1 OR tgisinternal
         UNION SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE confrelid = $1 AND contype = 'f'
         UNION SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = $1
+        UNION SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class = $1
         UNION SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = $1
         UNION SELECT 'pg_publication_rel'::regclass, oid FROM pg_publication_rel WHERE prrelid = $1
         UNION SELECT 'pg_class'::regclass, d.objid FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
@@ -39,28 +41,33 @@ constexpr const char* dependents_sql = R"(
           FROM pg_depend d JOIN held h ON d.refclassid = h.classid AND d.refobjid = h.objid
          WHERE d.deptype <> 'p' AND NOT EXISTS (SELECT FROM own o WHERE o.classid = d.classid AND o.objid = d.objid))
     SELECT DISTINCT
-           CASE WHEN w.ev_class = $1 THEN 'rule' WHEN v.relkind = 'v' THEN 'view' WHEN v.relkind = 'm' THEN 'materialized view'
-                ELSE (pg_identify_object(f.classid, f.objid, 0)).type END AS kind,
-           CASE WHEN w.ev_class <> $1 THEN pg_describe_object('pg_class'::regclass, w.ev_class, 0)
+           CASE v.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+                ELSE (pg_identify_object(f.classid, f.objid, f.objsubid)).type END AS kind,
+           coalesce(v.oid, f.objid) AS oid,
+           CASE WHEN v.oid IS NOT NULL THEN pg_describe_object('pg_class'::regclass, v.oid, 0)
                 ELSE pg_describe_object(f.classid, f.objid, f.objsubid) END AS name
       FROM found f LEFT JOIN pg_rewrite w ON f.classid = 'pg_rewrite'::regclass AND w.oid = f.objid
+       AND w.rulename = '_RETURN'
       LEFT JOIN pg_class v ON v.oid = w.ev_class
-     UNION ALL SELECT 'security label', format('security label of provider %s on %s', l.provider,
+     UNION ALL SELECT 'security label', 0, format('security label of provider %s on %s', l.provider,
                                               pg_describe_object(l.classoid, l.objoid, l.objsubid))
       FROM pg_seclabel l JOIN held h ON l.classoid = h.classid AND l.objoid = h.objid
-     UNION ALL SELECT 'subscription', format('subscription %s', s.subname)
+     UNION ALL SELECT 'subscription', 0, format('subscription %s', s.subname)
       FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE r.srrelid = $1
-     ORDER BY 1, 2)";
+     ORDER BY 1, 3)";
+
+/// Kinds that the shadow module knows how to lead to the new table.
+bool can_be_led(const std::string& kind) {
+    static const std::set<std::string> kinds{"view",   "rule",          "function", "procedure",
+                                             "policy", "default value", "trigger"};
+    return kinds.count(kind) != 0;
+}
 
 std::string reason_for(const std::string& kind) {
     static const std::map<std::string, std::string> reasons{
-        {"view", "it would go on reading the old table"},
         {"materialized view", "it would go on reading the old table"},
-        {"rule", "rules are not carried to the new table yet"},
-        {"policy", "it belongs to another table and reads this one"},
         {"security label", "security labels are not carried to the new table yet"},
         {"subscription", "the subscription would not know the new table"},
-        {"function", "it is bound to the old table or its row type"},
         {"table column", "it is bound to the old table's row type"},
     };
     const auto found = reasons.find(kind);
@@ -69,17 +76,23 @@ std::string reason_for(const std::string& kind) {
 
 }  // namespace
 
-awaitable<std::vector<dependent>> read_dependents(pg::connection& conn, std::int64_t table_oid) {
-    const auto rows = co_await conn.query(dependents_sql, table_oid);
-    std::vector<dependent> dependents;
+awaitable<void> read_dependents(pg::connection& conn, table& into) {
+    const auto rows = co_await conn.query(dependents_sql, into.oid);
     for (int row = 0; row < rows.rows(); ++row) {
+        if (can_be_led(rows.text(row, "kind"))) {
+            bound_object bound;
+            bound.kind = rows.text(row, "kind");
+            bound.oid = rows.integer(row, "oid");
+            bound.name = rows.text(row, "name");
+            into.bound.push_back(std::move(bound));
+            continue;
+        }
         dependent each;
         each.kind = rows.text(row, "kind");
         each.name = rows.text(row, "name");
         each.reason = reason_for(each.kind);
-        dependents.push_back(std::move(each));
+        into.dependents.push_back(std::move(each));
     }
-    co_return dependents;
 }
 
 }  // namespace pgeist::catalog

@@ -91,7 +91,8 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, bool whole) 
     into.policies = co_await read_policies(conn, oid);
     into.extended_statistics = co_await read_statistics(conn, oid);
     into.publications = co_await read_publications(conn, oid);
-    into.dependents = co_await read_dependents(conn, oid);
+    into.rules = co_await read_rules(conn, oid);
+    co_await read_dependents(conn, into);
     if (rows.boolean(0, "readable")) {
         into.estimated_rows = co_await estimate_rows(conn, into.name);
     }
@@ -105,6 +106,20 @@ awaitable<table> read_table(pg::connection& conn, std::int64_t oid) {
     table into = co_await read_parts(conn, oid, true);
     co_await conn.execute(session_settings);
     co_return into;
+}
+
+awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, std::int64_t oid) {
+    table of;
+    of.oid = oid;
+    co_await read_dependents(conn, of);
+    std::vector<std::string> names;
+    for (const auto& each : of.bound) {
+        names.push_back(each.name);
+    }
+    for (const auto& each : of.dependents) {
+        names.push_back(each.name);
+    }
+    co_return names;
 }
 
 awaitable<table> read_shape(pg::connection& conn, std::int64_t oid) {

@@ -22,7 +22,9 @@ namespace pgeist::catalog {
 [[nodiscard]] awaitable<std::vector<policy>> read_policies(pg::connection& conn, std::int64_t table_oid);
 [[nodiscard]] awaitable<std::vector<statistics>> read_statistics(pg::connection& conn, std::int64_t table_oid);
 [[nodiscard]] awaitable<std::vector<publication>> read_publications(pg::connection& conn, std::int64_t table_oid);
-[[nodiscard]] awaitable<std::vector<dependent>> read_dependents(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<rule>> read_rules(pg::connection& conn, std::int64_t table_oid);
+/// Fills `bound` and `dependents`.
+[[nodiscard]] awaitable<void> read_dependents(pg::connection& conn, table& into);
 
 /// Reads the JSON that access_list_sql() makes.
 [[nodiscard]] access_list parse_access_list(const std::string& json);

@@ -28,7 +28,15 @@ const std::vector<command_info> commands{
      the_usual,
      {"watch"},
      job_argument::optional},
-    {command::resume, "resume", "JOB", "go on with an interrupted job", the_usual, {}, job_argument::required},
+    {command::resume,
+     "resume",
+     "JOB",
+     "go on with an interrupted job",
+     the_usual,
+     {},
+     job_argument::required,
+     true,
+     true},
     {command::pause, "pause", "JOB", "let a running job rest", the_usual, {}, job_argument::required},
     {command::proceed, "continue", "JOB", "let a paused job go on", the_usual, {}, job_argument::required},
     {command::swap,
@@ -72,7 +80,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 bool command_info::takes(const option_info& option) const {
-    return std::find(groups.begin(), groups.end(), option.place) != groups.end() ||
+    return (takes_steerable && option.steerable) ||
+           std::find(groups.begin(), groups.end(), option.place) != groups.end() ||
            std::find(extras.begin(), extras.end(), option.name) != extras.end();
 }
 

@@ -37,7 +37,8 @@ struct option_info {
     std::string_view help;
     group place = group::general;
     bool repeatable = false;
-    bool available = true;  ///< false: part of the contract, not of this version
+    bool available = true;   ///< false: part of the contract, not of this version
+    bool steerable = false;  ///< may change in the course of a job
 
     [[nodiscard]] bool is_switch() const noexcept { return value.empty(); }
 };
@@ -54,6 +55,7 @@ struct command_info {
     std::vector<std::string_view> extras;  ///< single options of groups that it does not take as a whole
     job_argument job = job_argument::none;
     bool available = true;
+    bool takes_steerable = false;  ///< besides its groups, every option that may change in the course of a job
 
     [[nodiscard]] bool takes(const option_info& option) const;
 };

@@ -105,7 +105,7 @@ awaitable<exit_code> dispatch(session& now) {
         case command::run:
             return run::start(asked.connection, asked.change, asked.settings, now.observer);
         case command::resume:
-            return run::resume(asked.connection, *asked.job, now.observer);
+            return run::resume(asked.connection, *asked.job, asked.values, now.observer);
         case command::cleanup:
             return clean_up(now);
         case command::status:

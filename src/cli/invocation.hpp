@@ -28,7 +28,7 @@ struct invocation {
     bool all = false;          ///< cleanup --all
     bool watch = false;        ///< status --watch
     bool yes = false;          ///< ask no questions
-    run::named_values values;  ///< of `pgeist set`
+    run::named_values values;  ///< of `pgeist set` and `pgeist resume`
 
     report::output_format format = report::output_format::human;
     report::progress_mode progress = report::progress_mode::automatic;

@@ -71,6 +71,7 @@ std::vector<option_info> all_options() {
     for (const run::option& each : run::options()) {
         option_info option{each.name, 0, each.value, each.fallback, each.help, group_of(each.group)};
         option.repeatable = each.repeatable;
+        option.steerable = each.steerable;
         all.push_back(option);
     }
     all.insert(all.end(), std::begin(own), std::end(own));

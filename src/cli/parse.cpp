@@ -116,6 +116,23 @@ void read_settings(const given& options, run::settings& into) {
     }
 }
 
+/// Options that replace those a job was started with.
+run::named_values read_changes(const given& options) {
+    run::settings trial;
+    run::named_values values;
+    for (const run::option& option : run::options()) {
+        const given_option* found = option.steerable ? options.find(option.name) : nullptr;
+        if (found == nullptr) {
+            continue;
+        }
+        for (const std::string& value : found->values) {
+            about(found->origin, [&] { option.apply(trial, value); });
+            values.emplace_back(option.name, value);
+        }
+    }
+    return values;
+}
+
 void read_output(const given& options, invocation& into) {
     const std::string format = options.value("output").value_or("human");
     if (format != "human" && format != "json") {
@@ -269,6 +286,9 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
     read_words(info, std::move(words), options, made);
     made.watch = options.is_on("watch");
     made.yes = options.is_on("yes");
+    if (info.takes_steerable) {
+        made.values = read_changes(options);
+    }
     if (info.id == command::run || info.id == command::plan) {
         read_change(options, made.change);
         read_settings(options, made.settings);

@@ -11,6 +11,7 @@ namespace pgeist::lock {
 namespace {
 
 constexpr milliseconds shortest_timeout{200};
+constexpr milliseconds no_wait{10};       // for what knows no NOWAIT: less than anybody notices
 constexpr int attempts_before_force = 3;  // waiting attempts that fail before --on-blocked acts
 
 std::string mode_name(mode value) {
@@ -60,7 +61,11 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
 
 awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {
     const bool waits = how.timeout.count() > 0;
-    std::string lock_sql = waits ? timeouts_sql(how.timeout) : std::string();
+    std::string lock_sql =
+        waits ? timeouts_sql(how.timeout) : fmt::format("SET LOCAL lock_timeout = {}; ", no_wait.count());
+    for (const plan::statement& each : wanted.views) {
+        lock_sql += each.sql + "; ";
+    }
     lock_sql +=
         fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), waits ? "" : " NOWAIT");
     // Nothing that follows under the lock may wait long for another one either.
@@ -92,6 +97,9 @@ awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_s
     std::vector<std::string> names;
     for (const qualified_name& each : wanted.tables) {
         names.push_back(each.sql());
+    }
+    for (const plan::statement& each : wanted.views) {
+        names.push_back(each.label);
     }
     std::string sql = fmt::format(R"sql(
         SELECT DISTINCT l.pid, coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,

@@ -139,6 +139,8 @@ blueprint read_blueprint(const json::object& object) {
     value.indexes = list(object, "indexes", to_index);
     value.violations = list(object, "violations", to_statement);
     value.swap_locks = list(object, "swap_locks", json_fields::name);
+    value.swap_views = list(object, "swap_views", to_statement);
+    value.expected = json_fields::texts(object, "expected");
     value.before_move = list(object, "before_move", to_statement);
     value.after_move = list(object, "after_move", to_statement);
     value.finish = list(object, "finish", to_statement);
@@ -167,6 +169,8 @@ std::string to_json(const blueprint& value) {
         {"indexes", json_fields::array(value.indexes, from_index)},
         {"violations", json_fields::array(value.violations, from_statement)},
         {"swap_locks", json_fields::array(value.swap_locks, from_name)},
+        {"swap_views", json_fields::array(value.swap_views, from_statement)},
+        {"expected", from(value.expected)},
         {"before_move", json_fields::array(value.before_move, from_statement)},
         {"after_move", json_fields::array(value.after_move, from_statement)},
         {"finish", json_fields::array(value.finish, from_statement)},

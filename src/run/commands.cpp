@@ -1,4 +1,5 @@
 #include "pgeist/run/commands.hpp"
+#include "pgeist/run/options.hpp"
 
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
@@ -186,10 +187,11 @@ awaitable<job::record> take_over(session_set& sessions, std::int64_t job) {
 
 }  // namespace
 
-awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, report::observer& observer) {
+awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named_values changes,
+                            report::observer& observer) {
     session_set sessions(std::move(options));
     co_await open_hold(sessions);
-    const job::record record = co_await take_over(sessions, job);
+    job::record record = co_await take_over(sessions, job);
     if (record.reached == job::phase::done) {
         observer.message(report::level::info, fmt::format("job {} is done already", job));
         co_return exit_code::done;
@@ -201,8 +203,14 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, repor
     {
         const auto session = co_await sessions.pool.acquire();
         co_await job::save_state(*session, job, "running", "");
-        co_await session->query("UPDATE pgeist.jobs SET control = '{}' WHERE id = $1", job);
-        co_await job::add_event(*session, job, "resumed", "");
+        std::string changed;
+        for (const auto& [name, value] : changes) {
+            apply_steering(record.settings, name, value);
+            changed += (changed.empty() ? "" : ", ") + name + " = " + value;
+        }
+        co_await session->query("UPDATE pgeist.jobs SET control = '{}', settings = $2::jsonb WHERE id = $1", job,
+                                to_json(record.settings));
+        co_await job::add_event(*session, job, "resumed", changed);
     }
     observer.job_started(record.id, record.table.display(), "shadow");
     co_await carry_out(sessions, record, observer);

@@ -130,6 +130,9 @@ awaitable<void> assemble(site& at) {
         add(create_policy(each, at.shadow));
     }
     add(row_security(at.source, at.shadow));
+    for (const auto& each : at.source.rules) {
+        add(create_rule(at.source, each, at.shadow));
+    }
     for (const auto& each : at.source.extended_statistics) {
         add(create_statistics(at.source, each, at.shadow));
     }

@@ -36,6 +36,14 @@ void fill_basics(const site& at, plan::blueprint& into) {
     into.index_bytes = at.source.index_bytes;
 }
 
+/// What the swap must leave; the owner's own rights are taken from the shadow only while it is filled.
+std::vector<std::string> expected_definition(const site& at, catalog::table after) {
+    if (after.owner == at.source.owner) {
+        after.acl = at.source.acl;
+    }
+    return catalog::definition_in_swap(std::move(after));
+}
+
 void warn_of_unrepeatable(site& at, const std::vector<plan::column>& columns) {
     for (const auto& column : columns) {
         if (!column.compared && column.expression) {
@@ -72,6 +80,8 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await plan_key_and_indexes(at, after, result.blueprint);
     co_await plan_swap(at, after, result.blueprint);
     co_await plan_swap_objects(at, after, result.blueprint);
+    co_await plan_bound_objects(at, after, result.blueprint);
+    result.blueprint.expected = expected_definition(at, after);
     check_persistence(at, after);
     check_foreign_key_triggers(at, after);
     co_await check_names(at, after);

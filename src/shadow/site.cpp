@@ -1,4 +1,4 @@
-#include "site.hpp"
+#include "steps.hpp"
 
 #include <fmt/format.h>
 
@@ -24,6 +24,15 @@ site::site(pg::connection& connection, const catalog::table& table, const plan::
       job_schema(fmt::format("pgeist_{}", job)),
       passage_schema(fmt::format("pgeist_{}_old", job)),
       shadow{job_schema, table.name.name} {}
+
+const catalog::column* kept_column(const site& at, const catalog::table& after, int attnum) {
+    for (const auto& [shadow, source] : at.source_attnums) {
+        if (source == attnum) {
+            return after.find_column(shadow);
+        }
+    }
+    return nullptr;
+}
 
 awaitable<void> run_statements(site& at, std::vector<plan::statement> statements) {
     at.made.insert(at.made.end(), statements.begin(), statements.end());

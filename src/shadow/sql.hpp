@@ -38,6 +38,14 @@ using statements = std::vector<plan::statement>;
 [[nodiscard]] statements create_trigger(const catalog::table& of, const catalog::trigger& each,
                                         const qualified_name& target);
 
+/// Rule `each` of the table `of`, made on `target`, with its state and comment.
+[[nodiscard]] statements create_rule(const catalog::table& of, const catalog::rule& each, const qualified_name& target);
+/// The letters of pg_trigger.tgenabled and pg_rewrite.ev_enabled: ENABLE, DISABLE, ENABLE ALWAYS …
+[[nodiscard]] std::string state_sql(char enabled);
+
+/// `"fillfactor" = '70', …`: the parameters of pg_class.reloptions as SQL.
+[[nodiscard]] std::string option_list(const std::vector<std::string>& options);
+
 /// CREATE POLICY with its comment. Its expressions go as they are: names in them are found when it is made.
 [[nodiscard]] statements create_policy(const catalog::policy& each, const qualified_name& target);
 /// ENABLE and FORCE ROW LEVEL SECURITY as `of` has them.

@@ -74,6 +74,11 @@ struct known_column {
 /// The same for what hangs on the table without being part of it: policies, extended statistics, publications.
 [[nodiscard]] awaitable<void> plan_swap_objects(site& at, const catalog::table& after, plan::blueprint& into);
 
+/// The same for objects elsewhere that hold the table by its OID: views, functions, policies of other tables.
+[[nodiscard]] awaitable<void> plan_bound_objects(site& at, const catalog::table& after, plan::blueprint& into);
+/// What became of the source's column `attnum` in the shadow; nullptr when it is dropped.
+[[nodiscard]] const catalog::column* kept_column(const site& at, const catalog::table& after, int attnum);
+
 /// Has the server check that rows of the source fit the shadow: types, casts, names. Reads no row.
 [[nodiscard]] awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan);
 /// Refuses SET LOGGED and SET UNLOGGED: crash recovery would empty one of the tables and not the other.

@@ -26,6 +26,10 @@ awaitable<void> strip(site& at, const catalog::table& after) {
         all.push_back({"policy " + display_identifier(each.name),
                        fmt::format("DROP POLICY {} ON {}", quote_identifier(each.name), table)});
     }
+    for (const auto& each : after.rules) {
+        all.push_back({"rule " + display_identifier(each.name),
+                       fmt::format("DROP RULE {} ON {}", quote_identifier(each.name), table)});
+    }
     if (after.row_security || after.force_row_security) {
         all.push_back({"row security",
                        fmt::format("ALTER TABLE {} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY", table)});

@@ -15,12 +15,15 @@ void add(std::vector<plan::statement>& into, statements more) {
     }
 }
 
-/// Policies may read the table itself, by its name: made when the name leads to the new table.
+/// Policies and rules may read the table itself, by its name: made when the name leads to the new table.
 void plan_row_security(const site& at, const catalog::table& after, plan::blueprint& into) {
     for (const auto& each : after.policies) {
         add(into.after_move, create_policy(each, at.source.name));
     }
     add(into.after_move, row_security(after, at.source.name));
+    for (const auto& each : after.rules) {
+        add(into.after_move, create_rule(after, each, at.source.name));
+    }
 }
 
 std::string move_statistics(const qualified_name& from, const std::string& to) {
@@ -54,10 +57,8 @@ std::vector<known_column> new_names(const site& at, const catalog::table& after)
     for (const auto& column : at.source.columns) {
         known_column each;
         each.name = column.name;
-        for (const auto& [shadow, source] : at.source_attnums) {
-            const auto* kept = source == column.attnum ? after.find_column(shadow) : nullptr;
-            each.sql = kept != nullptr ? quote_identifier(kept->name) : each.sql;
-        }
+        const auto* kept = kept_column(at, after, column.attnum);
+        each.sql = kept != nullptr ? quote_identifier(kept->name) : std::string();
         known.push_back(std::move(each));
     }
     return known;

@@ -102,12 +102,7 @@ int width_of(const std::string& type) {
 void move_owned_sequence(const site& at, const catalog::sequence& sequence, const catalog::table& after,
                          plan::blueprint& into) {
     const auto* source = at.source.find_column(sequence.column);
-    const catalog::column* kept = nullptr;
-    for (const auto& [shadow, from] : at.source_attnums) {
-        if (from == sequence.column) {
-            kept = after.find_column(shadow);
-        }
-    }
+    const catalog::column* kept = kept_column(at, after, sequence.column);
     if (kept == nullptr) {
         return;  // it belongs to a dropped column and goes with the old table
     }

@@ -30,6 +30,14 @@ std::string alter_column(const qualified_name& target, const catalog::column& co
 
 }  // namespace
 
+std::string option_list(const std::vector<std::string>& options) {
+    std::vector<std::string> parts;
+    for (const auto& option : options) {
+        parts.push_back(option_sql("", option));
+    }
+    return join(parts, ", ");
+}
+
 plan::statement comment_on(const std::string& object, const std::string& text) {
     return {fmt::format("comment on {}", object), fmt::format("COMMENT ON {} IS {}", object, quote_literal(text))};
 }
@@ -51,12 +59,9 @@ statements column_details(const catalog::table& source, const qualified_name& ta
             all.push_back(
                 {label, fmt::format("{} SET STATISTICS {}", alter_column(target, column), *column.statistics)});
         }
-        std::vector<std::string> options;
-        for (const auto& option : column.options) {
-            options.push_back(option_sql("", option));
-        }
-        if (!options.empty()) {
-            all.push_back({label, fmt::format("{} SET ({})", alter_column(target, column), join(options, ", "))});
+        if (!column.options.empty()) {
+            all.push_back(
+                {label, fmt::format("{} SET ({})", alter_column(target, column), option_list(column.options))});
         }
     }
     if (source.comment) {

@@ -5,9 +5,6 @@
 
 namespace pgeist::shadow {
 
-namespace {
-
-/// The letters of pg_trigger.tgenabled.
 std::string state_sql(char enabled) {
     switch (enabled) {
         case 'D':
@@ -20,8 +17,6 @@ std::string state_sql(char enabled) {
             return "ENABLE";
     }
 }
-
-}  // namespace
 
 statements create_trigger(const catalog::table& of, const catalog::trigger& each, const qualified_name& target) {
     const std::string name = quote_identifier(each.name);

@@ -7,6 +7,7 @@
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/swap/fidelity.hpp"
 #include "pgeist/swap/old_snapshots.hpp"
 
 namespace pgeist::swap {
@@ -36,6 +37,7 @@ swapper::swapper(job::workspace& work, replay::replayer& changes)
     target_.own = work.plan.shadow();
     target_.tables.push_back(work.plan.table);
     target_.tables.insert(target_.tables.end(), work.plan.swap_locks.begin(), work.plan.swap_locks.end());
+    target_.views = work.plan.swap_views;
 }
 
 void swapper::report_blocked(int number, const std::vector<report::blocker>& blockers) {
@@ -185,6 +187,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
         if (drained) {
             co_await check_unchanged(session);
             co_await exchange(session);
+            co_await require_nothing_lost(session, work_->plan);
             const pg::result row = co_await session.query(
                 "UPDATE pgeist.jobs SET phase = 'finish', swap_xid = pg_current_xact_id(), updated_at = "
                 "clock_timestamp() "

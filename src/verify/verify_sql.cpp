@@ -38,7 +38,8 @@ statements::equality equality_of(const std::string& type) {
     if (type == "text" || without_length == "character varying") {
         return statements::equality::as_text;
     }
-    const bool is_time = type.rfind("timestamp", 0) == 0 || (type.rfind("time", 0) == 0 && type.find("without") != type.npos);
+    const bool is_time =
+        type.rfind("timestamp", 0) == 0 || (type.rfind("time", 0) == 0 && type.find("without") != type.npos);
     return is_time || plain.count(type) != 0 ? statements::equality::plain : statements::equality::by_image;
 }
 

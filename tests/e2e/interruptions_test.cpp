@@ -181,11 +181,11 @@ TEST_F(interrupted, first_runs_of_a_database_may_begin_at_once) {
 
 TEST_F(interrupted, by_a_log_that_grows_too_large_it_can_be_resumed) {
     copying->close();
-    pgeist_process running = start({"--alter", "ALTER COLUMN id TYPE bigint", "--set",
-                                    "note = " + copying->expression("id = 550", "note"), "--chunk-rows", "100",
-                                    "--max-log-size", "256kB"});
+    pgeist_process running =
+        start({"--alter", "ALTER COLUMN id TYPE bigint", "--set", "note = " + copying->expression("id = 550", "note"),
+               "--chunk-rows", "100", "--max-log-size", "1MB"});
     copying->wait_until_reached();
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < 60; ++round) {
         sql().execute("UPDATE public.t SET code = code + 1");
     }
     const run_result result = running.finish();

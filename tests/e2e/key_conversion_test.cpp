@@ -53,8 +53,15 @@ TEST_P(key_conversion, loses_nothing_written_below_in_and_above_the_copy) {
     sql().execute("INSERT INTO public.t VALUES " + rows + "; ALTER TABLE public.t ADD PRIMARY KEY (k)");
     gate copying(db(), 1);
     copying.close();
-    std::vector<std::string> arguments{"run", "--table", "t", "--chunk-rows", "50", "--workers", "1",
-                                       "--set", "note = " + copying.expression("n = 300", "note")};
+    std::vector<std::string> arguments{"run",
+                                       "--table",
+                                       "t",
+                                       "--chunk-rows",
+                                       "50",
+                                       "--workers",
+                                       "1",
+                                       "--set",
+                                       "note = " + copying.expression("n = 300", "note")};
     arguments.insert(arguments.end(), GetParam().arguments.begin(), GetParam().arguments.end());
     pgeist_process running(db().uri(), arguments);
     copying.wait_until_reached();
@@ -81,12 +88,7 @@ const std::vector<key_conversion_case> cases = {
     {"int_to_bigint", "int", "@n", {"--alter", "ALTER k TYPE bigint"}, "k::bigint AS k, n, note", "k, n, note"},
     {"bigint_to_int", "bigint", "@n", {"--alter", "ALTER k TYPE int"}, "k::int AS k, n, note", "k, n, note"},
     {"int_to_text", "int", "@n", {"--alter", "ALTER k TYPE text"}, "k::text AS k, n, note", "k, n, note"},
-    {"text_to_int",
-     "text",
-     "'@n'",
-     {"--alter", "ALTER k TYPE int USING k::int"},
-     "k::int AS k, n, note",
-     "k, n, note"},
+    {"text_to_int", "text", "'@n'", {"--alter", "ALTER k TYPE int USING k::int"}, "k::int AS k, n, note", "k, n, note"},
     {"order_reversed",
      "int",
      "@n",

@@ -192,8 +192,8 @@ TEST_F(swap_lock, an_old_snapshot_can_be_ignored_when_told_to) {
 TEST_F(swap_lock, an_old_snapshot_of_another_role_is_seen_without_rights) {
     const std::string owner = db().create_role("owner");
     sql().execute("CREATE TABLE public.other (n int); ALTER TABLE public.t OWNER TO " + owner +
-                  "; GRANT CREATE ON DATABASE " + db().name() + " TO " + owner + "; GRANT USAGE, CREATE ON SCHEMA public TO " +
-                  owner);
+                  "; GRANT CREATE ON DATABASE " + db().name() + " TO " + owner +
+                  "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner);
     sync_connection old = db().connect();
     old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM public.other");
     std::vector<std::string> arguments{"run", "--table", "t"};
@@ -215,9 +215,10 @@ TEST_F(swap_lock, a_lock_on_the_shadow_never_keeps_the_application_waiting) {
     EXPECT_TRUE(exited(command("swap", {job}), 0));
     wait_for_lock_wait(running);
     for (int round = 0; round < 20; ++round) {
-        EXPECT_EQ(sql().sqlstate_of("BEGIN; SET LOCAL statement_timeout = '5s'; UPDATE public.t SET note = 'x' WHERE id = 3; "
-                                    "COMMIT"),
-                  "");
+        EXPECT_EQ(
+            sql().sqlstate_of("BEGIN; SET LOCAL statement_timeout = '5s'; UPDATE public.t SET note = 'x' WHERE id = 3; "
+                              "COMMIT"),
+            "");
     }
     EXPECT_EQ(type_of("id"), "integer");
     maintenance.execute("COMMIT");

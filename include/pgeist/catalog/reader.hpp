@@ -24,4 +24,8 @@ namespace pgeist::catalog {
 /// @throws as read_table()
 [[nodiscard]] awaitable<table> read_shape(pg::connection& conn, std::int64_t oid);
 
+/// What refers to the table by its OID from elsewhere, as pg_describe_object prints it. Leaves the session's settings
+/// as they are.
+[[nodiscard]] awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, std::int64_t oid);
+
 }  // namespace pgeist::catalog

@@ -154,6 +154,14 @@ struct policy {
     std::optional<std::string> comment;
 };
 
+/// A rewrite rule of the table.
+struct rule {
+    std::string name;
+    std::string definition;  ///< pg_get_ruledef
+    char enabled = 'O';      ///< O origin, D disabled, R replica, A always
+    std::optional<std::string> comment;
+};
+
 /// An extended statistics object. It has a schema of its own.
 struct statistics {
     std::int64_t oid = 0;
@@ -171,6 +179,13 @@ struct publication {
     std::vector<std::string> columns;  ///< empty: all
     std::optional<std::string> filter;
     bool owned = true;  ///< the current role may change the publication
+};
+
+/// An object that hangs on the table by its OID and is led to the new table in the swap.
+struct bound_object {
+    std::string kind;  ///< view, rule, function, procedure, policy, default value, trigger
+    std::int64_t oid = 0;
+    std::string name;  ///< as pg_describe_object prints it
 };
 
 /// An object that hangs on the table by its OID and cannot be carried to another table.
@@ -223,7 +238,9 @@ struct table {
     std::vector<policy> policies;
     std::vector<statistics> extended_statistics;
     std::vector<publication> publications;  ///< those that name the table
-    std::vector<dependent> dependents;      ///< what cannot be carried
+    std::vector<rule> rules;
+    std::vector<bound_object> bound;    ///< objects elsewhere that refer to the table
+    std::vector<dependent> dependents;  ///< what cannot be carried
 
     std::int64_t estimated_rows = 0;
     std::int64_t table_bytes = 0;  ///< heap and TOAST

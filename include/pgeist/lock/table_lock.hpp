@@ -7,6 +7,7 @@
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/lock/schedule.hpp"
 #include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
 #include "pgeist/report/observer.hpp"
 #include "pgeist/run/settings.hpp"
 
@@ -18,6 +19,9 @@ enum class mode { share_row_exclusive, access_exclusive };
 struct target {
     std::vector<qualified_name> tables;
     lock::mode mode = lock::mode::access_exclusive;
+    /// Statements that lock one view each and change nothing, run first: who reads a view holds its lock and then wants
+    /// the tables'. The label is the view's name.
+    std::vector<plan::statement> views;
     /// A table that only pgeist (and autovacuum) uses and that is locked first, so that nothing is waited for once the
     /// others are held.
     std::optional<qualified_name> own;

@@ -70,7 +70,7 @@ struct index {
 /// Everything the phases after "prepare" need to know, and all of it: stored with the job, so that a run is resumed
 /// from any host. The shadow module writes it once, inside the transaction that creates the shadow.
 struct blueprint {
-    static constexpr int current_version = 1;
+    static constexpr int current_version = 2;
     int version = current_version;
 
     qualified_name table;  ///< the source, with its schema
@@ -90,12 +90,16 @@ struct blueprint {
     bool key_index_is_temporary = false;  ///< no index of the target schema serves; dropped before the swap
     std::vector<index> indexes;           ///< all others
 
+    /// What catalog::definition() must find after the swap, one line each; what is only validated later is left out.
+    std::vector<std::string> expected;
+
     /// Queries on the filled shadow that must return no row before the swap: rows that violate a new foreign key, by
     /// their key. The label names the constraint.
     std::vector<statement> violations;
 
     std::vector<qualified_name>
         swap_locks;  ///< other tables locked in the swap (ACCESS EXCLUSIVE), such as both ends of foreign keys
+    std::vector<statement> swap_views;   ///< views locked first, each by a statement of its own; the label is its name
     std::vector<statement> before_move;  ///< in the swap, before the tables change schemas
     std::vector<statement> after_move;   ///< in the swap, after; the new table has its final name
     std::vector<statement> finish;       ///< after the swap, one transaction each, weak locks: VALIDATE CONSTRAINT …

@@ -26,8 +26,14 @@ namespace pgeist::run {
 [[nodiscard]] awaitable<exit_code> start(pg::connect_options options, plan::change_request change, settings chosen,
                                          report::observer& observer);
 
-/// `pgeist resume`: goes on with an interrupted job where its checkpoints end.
-[[nodiscard]] awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, report::observer& observer);
+/// Names and values of options that change in the course of a job, as on the command line and checked by
+/// `apply_option`.
+using named_values = std::vector<std::pair<std::string, std::string>>;
+
+/// `pgeist resume`: goes on with an interrupted job where its checkpoints end. `changes` replace options that the job
+/// was started with, for good.
+[[nodiscard]] awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named_values changes,
+                                          report::observer& observer);
 
 /// `pgeist cleanup`: removes what a job left behind; without `job`, what all jobs left that are not running.
 [[nodiscard]] awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int64_t> job,
@@ -37,9 +43,6 @@ namespace pgeist::run {
 /// @throws error when `job` is given and unknown
 [[nodiscard]] awaitable<std::vector<job::status>> list_jobs(pg::connect_options options,
                                                             std::optional<std::int64_t> job);
-
-/// Names and values of `pgeist set`, as on the command line and checked by `apply_option`.
-using named_values = std::vector<std::pair<std::string, std::string>>;
 
 /// `pause`, `continue`, `swap`, `cancel`, `set`: tells a running job what to do, through the database.
 /// @throws error when the job is unknown or nobody runs it

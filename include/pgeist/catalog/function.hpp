@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "pgeist/catalog/table.hpp"
+#include "pgeist/pg/connection.hpp"
+
+namespace pgeist::catalog {
+
+/// A function or procedure with all that it takes to make it again.
+struct function {
+    std::string signature;   ///< as regprocedure prints it
+    std::string definition;  ///< pg_get_functiondef; empty for aggregates and window functions, which have none
+    std::string owner;
+    bool owned = true;         ///< the current role has the owner's rights
+    bool of_row_type = false;  ///< takes or gives the table's row type
+    std::string users;         ///< what depends on it, for messages; empty: nothing
+    access_list acl;
+    access_list implied_acl;  ///< what a new function of that owner has
+    std::optional<std::string> comment;
+};
+
+/// Reads a function that depends on the table `table_oid`; names come back as they read best with `search_path`.
+[[nodiscard]] awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::int64_t table_oid,
+                                                std::string search_path);
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgeist/catalog/table.hpp"
+#include "pgeist/pg/connection.hpp"
+
+namespace pgeist::catalog {
+
+struct view_column {
+    std::string name;
+    access_list acl;
+    std::optional<std::string> default_expression;
+    std::optional<std::string> comment;
+};
+
+/// A view with all that it takes to make it again.
+struct view {
+    std::int64_t oid = 0;
+    qualified_name name;
+    std::string owner;
+    bool owned = true;  ///< the current role has the owner's rights
+    std::string extension;
+    std::vector<std::string> options;  ///< `security_barrier=true` …
+    std::string definition;            ///< the query, without the semicolon
+    access_list acl;
+    access_list implied_acl;  ///< what a new view of that owner has
+    std::optional<std::string> comment;
+    std::vector<view_column> columns;
+    std::vector<trigger> triggers;
+    bool has_rules = false;  ///< besides the one that makes it a view
+};
+
+/// Reads a view; names in its definition come back as they read best with `search_path` (SQL text).
+[[nodiscard]] awaitable<view> read_view(pg::connection& conn, std::int64_t oid, std::string search_path);
+
+}  // namespace pgeist::catalog

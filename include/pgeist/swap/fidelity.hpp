@@ -1,0 +1,13 @@
+#pragma once
+
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+
+namespace pgeist::swap {
+
+/// Reads the new table's definition inside the swap's transaction and compares it with the plan's; nothing may refer to
+/// the old table any more. So a loss is found on the day it matters, and rolled back.
+/// @throws error (failed) that names what is missing
+[[nodiscard]] awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan);
+
+}  // namespace pgeist::swap

@@ -1,0 +1,52 @@
+#include "pgeist/catalog/function.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/core/error.hpp"
+#include "readers.hpp"
+
+namespace pgeist::catalog {
+
+namespace {
+
+constexpr const char* function_sql = R"(
+    SELECT CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) ELSE '' END AS definition,
+           p.oid::regprocedure::text AS signature, pg_get_userbyid(p.proowner) AS owner,
+           pg_has_role(p.proowner, 'USAGE') AS owned, {acl} AS acl, {implied} AS implied_acl,
+           obj_description(p.oid, 'pg_proc') AS comment,
+           EXISTS (SELECT FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
+                    WHERE c.oid = $2 AND (t.oid = p.prorettype
+                          OR t.oid = ANY (p.proargtypes::oid[] || coalesce(p.proallargtypes, '{{}}')))) AS of_row_type,
+           coalesce((SELECT string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ') FROM pg_depend d
+                      WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.deptype <> 'i'), '') AS users
+      FROM pg_proc p WHERE p.oid = $1)";
+
+}  // namespace
+
+awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::int64_t table_oid,
+                                  std::string search_path) {
+    co_await conn.execute(reading_settings);
+    co_await conn.execute("SET LOCAL search_path TO " + search_path);
+    const std::string acl = access_list_sql("p.proacl", "acldefault('f', p.proowner)");
+    const std::string implied = access_list_sql("NULL::aclitem[]", "acldefault('f', p.proowner)");
+    const auto rows = co_await conn.query(fmt::format(function_sql, fmt::arg("acl", acl), fmt::arg("implied", implied)),
+                                          oid, table_oid);
+    if (rows.empty()) {
+        throw error(exit_code::failed, "a function was dropped while its definition was read", "try again");
+    }
+    function into;
+    into.signature = rows.text(0, "signature");
+    into.definition = rows.text(0, "definition");
+    into.owner = rows.text(0, "owner");
+    into.owned = rows.boolean(0, "owned");
+    into.of_row_type = rows.boolean(0, "of_row_type");
+    into.users = rows.text(0, "users");
+    into.acl = parse_access_list(rows.text(0, "acl"));
+    into.implied_acl = parse_access_list(rows.text(0, "implied_acl"));
+    into.comment = rows.optional_text(0, "comment");
+    co_await conn.execute(session_settings);
+    co_return into;
+}
+
+}  // namespace pgeist::catalog

@@ -1,0 +1,267 @@
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/catalog/view.hpp"
+#include "pgeist/core/error.hpp"
+#include "rebind.hpp"
+#include "sql.hpp"
+
+// A view whose columns stay what they are is replaced in place: same object, same rights, and whatever hangs on it
+// notices nothing. Where the change gives it another column type, PostgreSQL allows only to drop it and make it again,
+// with all views that stand on it.
+namespace pgeist::shadow {
+
+namespace {
+
+constexpr const char* same_columns_sql = R"(
+    WITH parts AS (SELECT attrelid, array_agg((attnum, attname, atttypid, atttypmod, attcollation)::text ORDER BY attnum) AS p
+                     FROM pg_attribute WHERE attnum > 0 AND attrelid IN ($1, $2) GROUP BY attrelid)
+    SELECT count(DISTINCT p) = 1 FROM parts)";
+
+// Every view that stands on one of $1, directly or not, after those it stands on.
+constexpr const char* standing_on_sql = R"(
+    WITH RECURSIVE tree(oid, depth) AS (
+        SELECT unnest($1::oid[]), 0
+        UNION ALL
+        SELECT w.ev_class, t.depth + 1 FROM tree t
+          JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> t.oid)
+    SELECT t.oid, max(t.depth) AS depth, c.relkind, pg_describe_object('pg_class'::regclass, t.oid, 0) AS name
+      FROM tree t JOIN pg_class c ON c.oid = t.oid GROUP BY t.oid, c.relkind ORDER BY depth, t.oid)";
+
+// What else hangs on a view that is dropped.
+constexpr const char* others_sql = R"(
+    SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
+     WHERE d.deptype = 'n' AND NOT (d.classid = 'pg_rewrite'::regclass) AND (
+           (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
+        OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
+               SELECT t.oid FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype WHERE c.oid = $1)))
+     LIMIT 1)";
+
+std::string create_view(const catalog::view& view, const std::string& name, bool replace) {
+    const std::string options = view.options.empty() ? "" : fmt::format(" WITH ({})", option_list(view.options));
+    return fmt::format("CREATE {}VIEW {}{} AS {}", replace ? "OR REPLACE " : "", name, options, view.definition);
+}
+
+/// The view's query with the columns' new names: the server renames them in a view on a copy of the source.
+awaitable<void> follow_renaming(rebinding& what, catalog::view& view) {
+    site& at = what.at;
+    const bool renamed = std::any_of(at.source.columns.begin(), at.source.columns.end(), [&](const auto& column) {
+        const auto* kept = kept_column(at, what.after, column.attnum);
+        return kept != nullptr && kept->name != column.name;
+    });
+    if (!renamed) {
+        co_return;
+    }
+    const qualified_name copy{at.passage_schema, at.source.name.name};
+    const std::string path = fmt::format("{}, {}", quote_identifier(at.passage_schema), home_path(at));
+    const qualified_name probe{at.passage_schema, "pgeist_view"};
+    co_await at.conn.execute("SAVEPOINT pgeist_rebind");
+    co_await at.conn.execute(fmt::format("CREATE TABLE {} (LIKE {})", copy.sql(), at.source.name.sql()));
+    co_await at.conn.execute("SET LOCAL search_path TO " + path);
+    co_await at.conn.execute(create_view(view, probe.sql(), false));
+    for (const bool last : {false, true}) {  // names may change places
+        for (const auto& column : at.source.columns) {
+            const auto* kept = kept_column(at, what.after, column.attnum);
+            if (kept == nullptr || kept->name == column.name) {
+                continue;
+            }
+            const std::string passing = fmt::format("pgeist_{}", column.attnum);
+            const std::string from = last ? passing : column.name;
+            const std::string to = last ? kept->name : passing;
+            co_await at.conn.execute(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", copy.sql(),
+                                                 quote_identifier(from), quote_identifier(to)));
+        }
+    }
+    const std::int64_t oid = co_await table_oid(at.conn, probe);
+    const catalog::view with_new_names = co_await catalog::read_view(at.conn, oid, path);
+    view.definition = with_new_names.definition;
+    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_rebind");
+    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_rebind");
+}
+
+void require_columns_kept(const rebinding& what, const std::string& name, const pg::result& used) {
+    for (int row = 0; row < used.rows(); ++row) {
+        const auto* column = what.at.source.find_column(static_cast<int>(used.integer(row, 0)));
+        if (column != nullptr && kept_column(what.at, what.after, column->attnum) == nullptr) {
+            refuse_object(what, name,
+                          fmt::format("it uses column {}, which is dropped", display_identifier(column->name)),
+                          fmt::format("drop {} first", name));
+        }
+    }
+}
+
+constexpr const char* columns_used_sql = R"(
+    SELECT DISTINCT d.refobjsubid FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+     WHERE w.ev_class = $1 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $2 AND d.refobjsubid > 0)";
+
+/// Reads a view as it has to be made on the new table.
+awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name) {
+    const auto used = co_await what.at.conn.query(columns_used_sql, oid, what.at.source.oid);
+    require_columns_kept(what, name, used);
+    catalog::view view = co_await catalog::read_view(what.at.conn, oid, home_path(what.at));
+    if (!view.owned) {
+        refuse_object(what, name, fmt::format("it belongs to {}", display_identifier(view.owner)),
+                      "run as a role that has the rights of its owner");
+    }
+    if (!used.empty()) {
+        co_await follow_renaming(what, view);
+    }
+    co_return view;
+}
+
+/// Makes the view on the shadow, under `name` in the job's schema. @returns its oid
+awaitable<std::int64_t> rehearse(rebinding& what, const catalog::view& view, std::string label, std::string name) {
+    site& at = what.at;
+    const qualified_name probe{at.job_schema, std::move(name)};
+    std::optional<pg::sql_error> failed;
+    co_await at.conn.execute("SET LOCAL search_path TO " + shadow_path(at));
+    try {
+        co_await at.conn.execute(create_view(view, probe.sql(), false));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    if (failed) {
+        refuse_object(what, label, in_user_words(at, failed->diag().message), "drop the view for the time of the run");
+    }
+    co_await at.conn.execute(catalog::session_settings);
+    const std::int64_t oid = co_await table_oid(at.conn, probe);
+    co_return oid;
+}
+
+/// Whether PostgreSQL can replace the view in place: its columns stay what they are.
+awaitable<bool> keeps_its_columns(rebinding& what, const catalog::view& view, std::string label) {
+    site& at = what.at;
+    co_await at.conn.execute("SAVEPOINT pgeist_rebind");
+    const std::int64_t made = co_await rehearse(what, view, label, "pgeist_view");
+    const auto row = co_await at.conn.query(same_columns_sql, view.oid, made);
+    const bool same = row.boolean(0, 0);
+    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_rebind");
+    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_rebind");
+    co_return same;
+}
+
+void create_again(rebinding& what, const catalog::view& view, const std::string& label) {
+    const std::string name = view.name.sql();
+    const auto add = [&](const std::string& sql) { what.into.after_move.push_back(at_home(what, label, sql)); };
+    add(create_view(view, name, false));
+    for (const auto& column : view.columns) {
+        if (column.default_expression) {
+            add(fmt::format("ALTER VIEW {} ALTER COLUMN {} SET DEFAULT {}", name, quote_identifier(column.name),
+                            *column.default_expression));
+        }
+        if (column.comment) {
+            add(comment_on(fmt::format("COLUMN {}.{}", name, quote_identifier(column.name)), *column.comment).sql);
+        }
+    }
+    catalog::table of;
+    of.printed_name = name;
+    for (const auto& trigger : view.triggers) {
+        for (const auto& each : create_trigger(of, trigger, view.name)) {
+            add(each.sql);
+        }
+    }
+    if (view.comment) {
+        add(comment_on("VIEW " + name, *view.comment).sql);
+    }
+    add(fmt::format("ALTER VIEW {} OWNER TO {}", name, quote_identifier(view.owner)));
+    for (const auto& each : change_rights("TABLE " + name, "", view.acl, view.implied_acl, view.owner, true)) {
+        add(each.sql);
+    }
+    for (const auto& column : view.columns) {
+        for (const auto& each : change_rights("TABLE " + name, column.name, column.acl, {}, view.owner, true)) {
+            add(each.sql);
+        }
+    }
+}
+
+awaitable<void> require_recreatable(rebinding& what, const catalog::view& view, std::string kind, std::string label) {
+    const std::string hint = "drop it for the time of the run and make it again afterwards";
+    if (kind != "v" || view.has_rules || !view.extension.empty()) {
+        refuse_object(what, label,
+                      kind != "v" ? "a view that it stands on gets other column types"
+                                  : "it has rules or belongs to an extension, and gets other column types",
+                      hint);
+    }
+    const auto others = co_await what.at.conn.query(others_sql, view.oid);
+    if (!others.empty()) {
+        refuse_object(what, label, fmt::format("it gets other column types, and {} depends on it", others.text(0, 0)),
+                      hint);
+    }
+}
+
+/// ALTER … OWNER to the same owner changes nothing and locks the view alone. LOCK TABLE would lock every table that the
+/// view reads.
+void lock_view(rebinding& what, const catalog::view& view) {
+    const std::string name = view.name.sql();
+    what.into.swap_views.push_back(
+        {name, fmt::format("ALTER VIEW {} OWNER TO {}", name, quote_identifier(view.owner))});
+}
+
+/// Drops and makes again `changed` and every view that stands on one of them. @returns their oids
+awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::string> changed) {
+    site& at = what.at;
+    const auto tree = co_await at.conn.query(standing_on_sql, pg::array_literal(changed));
+    std::vector<std::string> dropped;
+    std::set<std::int64_t> made;
+    co_await at.conn.execute("SAVEPOINT pgeist_views");
+    for (int row = 0; row < tree.rows(); ++row) {
+        const std::string label = tree.text(row, "name");
+        const std::int64_t oid = tree.integer(row, "oid");
+        const std::string kind = tree.text(row, "relkind");
+        const auto view = co_await read_for_new_table(what, oid, label);
+        co_await require_recreatable(what, view, kind, label);
+        // Under its own name, so that the next one finds it; views of other schemas are named with theirs.
+        std::string name = fmt::format("pgeist_view_{}", row);
+        if (view.name.schema == at.source.name.schema) {
+            name = view.name.name;
+        }
+        co_await rehearse(what, view, label, name);
+        create_again(what, view, label);
+        dropped.push_back(view.name.sql());
+        made.insert(oid);
+        lock_view(what, view);
+    }
+    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_views");
+    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_views");
+    what.into.before_move.push_back({"views with other column types", "DROP VIEW " + join(dropped, ", ")});
+    co_return made;
+}
+
+}  // namespace
+
+awaitable<void> rebind_views(rebinding& what) {
+    std::vector<std::string> changed;
+    std::vector<catalog::view> kept;
+    for (const catalog::bound_object& each : what.at.source.bound) {
+        if (each.kind != "view") {
+            continue;
+        }
+        auto view = co_await read_for_new_table(what, each.oid, each.name);
+        const bool keeps = co_await keeps_its_columns(what, view, each.name);
+        if (keeps) {
+            kept.push_back(std::move(view));
+        } else {
+            changed.push_back(std::to_string(each.oid));
+        }
+    }
+    std::set<std::int64_t> made;
+    if (!changed.empty()) {
+        made = co_await make_anew(what, std::move(changed));
+    }
+    for (const catalog::view& view : kept) {
+        if (made.count(view.oid) == 0) {  // else it stands on one of those as well
+            const std::string label = "view " + view.name.display();
+            what.into.after_move.push_back(at_home(what, label, create_view(view, view.name.sql(), true)));
+            lock_view(what, view);
+        }
+    }
+}
+
+}  // namespace pgeist::shadow

@@ -1,0 +1,47 @@
+#include "pgeist/swap/fidelity.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/definition.hpp"
+#include "pgeist/catalog/reader.hpp"
+#include "pgeist/core/error.hpp"
+
+namespace pgeist::swap {
+
+namespace {
+
+std::vector<std::string> only_in(const std::vector<std::string>& left, const std::vector<std::string>& right) {
+    std::vector<std::string> lines;
+    std::set_difference(left.begin(), left.end(), right.begin(), right.end(), std::back_inserter(lines));
+    return lines;
+}
+
+[[noreturn]] void throw_lost(const plan::blueprint& plan, const std::string& what) {
+    throw error(exit_code::failed,
+                fmt::format("the new {} would not be what was planned: {}", plan.table.display(), what),
+                "nothing was swapped, the source table is untouched; remove this job with: pgeist cleanup; please "
+                "report this");
+}
+
+}  // namespace
+
+awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan) {
+    catalog::table found = co_await catalog::read_table(session, plan.shadow_oid);
+    const std::vector<std::string> lines = catalog::definition_in_swap(std::move(found));
+    std::vector<std::string> missing = only_in(plan.expected, lines);
+    const std::vector<std::string> extra = only_in(lines, plan.expected);
+    if (!missing.empty()) {
+        throw_lost(plan, "missing " + join(missing, "; ") + (extra.empty() ? "" : "; found " + join(extra, "; ")));
+    }
+    if (!extra.empty()) {
+        throw_lost(plan, "unexpected " + join(extra, "; "));
+    }
+    const std::vector<std::string> left = co_await catalog::names_of_dependents(session, plan.source_oid);
+    if (!left.empty()) {
+        throw_lost(plan, join(left, ", ") + " still belongs to the old table");
+    }
+}
+
+}  // namespace pgeist::swap
