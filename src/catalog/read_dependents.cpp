@@ -58,14 +58,13 @@ constexpr const char* dependents_sql = R"(
 
 /// Kinds that the shadow module knows how to lead to the new table.
 bool can_be_led(const std::string& kind) {
-    static const std::set<std::string> kinds{"view",   "rule",          "function", "procedure",
-                                             "policy", "default value", "trigger"};
+    static const std::set<std::string> kinds{"view",   "materialized view", "rule",   "function", "procedure",
+                                             "policy", "default value",     "trigger"};
     return kinds.count(kind) != 0;
 }
 
 std::string reason_for(const std::string& kind) {
     static const std::map<std::string, std::string> reasons{
-        {"materialized view", "it would go on reading the old table"},
         {"security label", "security labels are not carried to the new table yet"},
         {"subscription", "the subscription would not know the new table"},
         {"table column", "it is bound to the old table's row type"},

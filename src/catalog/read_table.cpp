@@ -69,8 +69,14 @@ awaitable<std::int64_t> estimate_rows(pg::connection& conn, qualified_name name)
     co_return estimate.to_number<std::int64_t>();
 }
 
-awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, bool whole) {
-    std::string digest = co_await fingerprint(conn, oid);
+/// Columns, indexes and constraints; all of the definition; what there is to know besides.
+enum class extent { shape, definition, whole };
+
+awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, extent wanted) {
+    std::string digest;
+    if (wanted != extent::definition) {
+        digest = co_await fingerprint(conn, oid);
+    }
     const std::string acl = access_list_sql("c.relacl", "acldefault('r', c.relowner)");
     const auto rows = co_await conn.query(fmt::format(table_sql, fmt::arg("acl", acl)), oid);
     if (rows.empty()) {
@@ -81,7 +87,7 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, bool whole) 
     into.columns = co_await read_columns(conn, oid);
     into.indexes = co_await read_indexes(conn, oid);
     into.constraints = co_await read_constraints(conn, oid);
-    if (!whole) {
+    if (wanted == extent::shape) {
         co_return into;
     }
     into.foreign_keys = co_await read_foreign_keys(conn, oid, false);
@@ -92,6 +98,9 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, bool whole) 
     into.extended_statistics = co_await read_statistics(conn, oid);
     into.publications = co_await read_publications(conn, oid);
     into.rules = co_await read_rules(conn, oid);
+    if (wanted == extent::definition) {
+        co_return into;
+    }
     co_await read_dependents(conn, into);
     if (rows.boolean(0, "readable")) {
         into.estimated_rows = co_await estimate_rows(conn, into.name);
@@ -103,7 +112,7 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, bool whole) 
 
 awaitable<table> read_table(pg::connection& conn, std::int64_t oid) {
     co_await conn.execute(reading_settings);
-    table into = co_await read_parts(conn, oid, true);
+    table into = co_await read_parts(conn, oid, extent::whole);
     co_await conn.execute(session_settings);
     co_return into;
 }
@@ -122,9 +131,16 @@ awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, st
     co_return names;
 }
 
+awaitable<table> read_definition(pg::connection& conn, std::int64_t oid) {
+    co_await conn.execute(reading_settings);
+    table into = co_await read_parts(conn, oid, extent::definition);
+    co_await conn.execute(session_settings);
+    co_return into;
+}
+
 awaitable<table> read_shape(pg::connection& conn, std::int64_t oid) {
     co_await conn.execute(reading_settings);
-    table into = co_await read_parts(conn, oid, false);
+    table into = co_await read_parts(conn, oid, extent::shape);
     co_await conn.execute(session_settings);
     co_return into;
 }

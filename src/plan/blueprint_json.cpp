@@ -139,6 +139,7 @@ blueprint read_blueprint(const json::object& object) {
     value.indexes = list(object, "indexes", to_index);
     value.violations = list(object, "violations", to_statement);
     value.swap_locks = list(object, "swap_locks", json_fields::name);
+    value.ahead = list(object, "ahead", to_statement);
     value.swap_views = list(object, "swap_views", to_statement);
     value.expected = json_fields::texts(object, "expected");
     value.before_move = list(object, "before_move", to_statement);
@@ -169,6 +170,7 @@ std::string to_json(const blueprint& value) {
         {"indexes", json_fields::array(value.indexes, from_index)},
         {"violations", json_fields::array(value.violations, from_statement)},
         {"swap_locks", json_fields::array(value.swap_locks, from_name)},
+        {"ahead", json_fields::array(value.ahead, from_statement)},
         {"swap_views", json_fields::array(value.swap_views, from_statement)},
         {"expected", from(value.expected)},
         {"before_move", json_fields::array(value.before_move, from_statement)},

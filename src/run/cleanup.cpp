@@ -75,12 +75,13 @@ awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_
 awaitable<void> drop_everything(pg::connection& session, const leftovers& left) {
     // First what could have dependents outside: RESTRICT. What is left in the schemas is ours alone.
     const pg::result tables = co_await session.query(
-        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname IN ($1, $2) AND c.relkind IN ('r', 'p')",
+        "SELECT CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END || format(' %I.%I', n.nspname, "
+        "c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname IN ($1, $2) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
         left.job_schema, left.passage_schema);
     std::string script = "BEGIN; ";
     for (int row = 0; row < tables.rows(); ++row) {
-        script += fmt::format("DROP TABLE {}; ", tables.text(row, 0));
+        script += fmt::format("DROP {}; ", tables.text(row, 0));
     }
     script += fmt::format(
         "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}; "

@@ -222,6 +222,7 @@ awaitable<void> runner::wait_for_permission_to_swap() {
 awaitable<void> runner::swap() {
     progress_.rows_total = 0;
     co_await wait_for_permission_to_swap();
+    co_await build::build_ahead(work_);
     swap::swapper exchange(work_, changes_);
     report::swap_outcome done = co_await exchange.swap();
     if (!work_.settings.drop_old) {

@@ -82,6 +82,8 @@ awaitable<void> plan_bound_objects(site& at, const catalog::table& after, plan::
             co_await rebind_default(what, each);
         } else if (each.kind == "trigger") {
             co_await rebind_trigger(what, each);
+        } else if (each.kind == "materialized view") {
+            co_await rebind_materialized_view(what, each);
         } else if (each.kind == "rule") {
             co_await rebind_rule(what, each);
         }

@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "pgeist/catalog/view.hpp"
 #include "steps.hpp"
 
 /// Objects elsewhere that hold the table by its OID: how the swap leads each to the new table. Their definitions are
@@ -40,6 +41,11 @@ void lock_too(rebinding& what, const qualified_name& table);
                                 const std::string& hint);
 
 [[nodiscard]] awaitable<void> rebind_views(rebinding& what);
+[[nodiscard]] awaitable<void> rebind_materialized_view(rebinding& what, catalog::bound_object object);
+
+/// The view, plain or materialized, with its query as it reads on the new table. @throws error when it uses a column
+/// that is dropped, or belongs to somebody else
+[[nodiscard]] awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name);
 [[nodiscard]] awaitable<void> rebind_function(rebinding& what, catalog::bound_object object);
 [[nodiscard]] awaitable<void> rebind_policy(rebinding& what, catalog::bound_object object);
 [[nodiscard]] awaitable<void> rebind_default(rebinding& what, catalog::bound_object object);

@@ -98,21 +98,6 @@ constexpr const char* columns_used_sql = R"(
     SELECT DISTINCT d.refobjsubid FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
      WHERE w.ev_class = $1 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $2 AND d.refobjsubid > 0)";
 
-/// Reads a view as it has to be made on the new table.
-awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name) {
-    const auto used = co_await what.at.conn.query(columns_used_sql, oid, what.at.source.oid);
-    require_columns_kept(what, name, used);
-    catalog::view view = co_await catalog::read_view(what.at.conn, oid, home_path(what.at));
-    if (!view.owned) {
-        refuse_object(what, name, fmt::format("it belongs to {}", display_identifier(view.owner)),
-                      "run as a role that has the rights of its owner");
-    }
-    if (!used.empty()) {
-        co_await follow_renaming(what, view);
-    }
-    co_return view;
-}
-
 /// Makes the view on the shadow, under `name` in the job's schema. @returns its oid
 awaitable<std::int64_t> rehearse(rebinding& what, const catalog::view& view, std::string label, std::string name) {
     site& at = what.at;
@@ -235,6 +220,20 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
 }
 
 }  // namespace
+
+awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name) {
+    const auto used = co_await what.at.conn.query(columns_used_sql, oid, what.at.source.oid);
+    require_columns_kept(what, name, used);
+    catalog::view view = co_await catalog::read_view(what.at.conn, oid, home_path(what.at));
+    if (!view.owned) {
+        refuse_object(what, name, fmt::format("it belongs to {}", display_identifier(view.owner)),
+                      "run as a role that has the rights of its owner");
+    }
+    if (!used.empty()) {
+        co_await follow_renaming(what, view);
+    }
+    co_return view;
+}
 
 awaitable<void> rebind_views(rebinding& what) {
     std::vector<std::string> changed;

@@ -46,6 +46,9 @@ using statements = std::vector<plan::statement>;
 /// `"fillfactor" = '70', …`: the parameters of pg_class.reloptions as SQL.
 [[nodiscard]] std::string option_list(const std::vector<std::string>& options);
 
+/// ` WITH (…)` with the storage parameters of a table or materialized view and of its TOAST table; empty: none.
+[[nodiscard]] std::string storage_parameters(const catalog::table& source);
+
 /// CREATE POLICY with its comment. Its expressions go as they are: names in them are found when it is made.
 [[nodiscard]] statements create_policy(const catalog::policy& each, const qualified_name& target);
 /// ENABLE and FORCE ROW LEVEL SECURITY as `of` has them.

@@ -13,17 +13,6 @@ std::string option_sql(const std::string& prefix, const std::string& option) {
     return fmt::format("{}{} = {}", prefix, quote_identifier(option.substr(0, equals)), quote_literal(value));
 }
 
-std::string storage_parameters(const catalog::table& source) {
-    std::vector<std::string> options;
-    for (const auto& option : source.options) {
-        options.push_back(option_sql("", option));
-    }
-    for (const auto& option : source.toast_options) {
-        options.push_back(option_sql("toast.", option));
-    }
-    return options.empty() ? std::string() : fmt::format(" WITH ({})", join(options, ", "));
-}
-
 std::string alter_column(const qualified_name& target, const catalog::column& column) {
     return fmt::format("ALTER TABLE {} ALTER COLUMN {}", target.sql(), quote_identifier(column.name));
 }
@@ -36,6 +25,17 @@ std::string option_list(const std::vector<std::string>& options) {
         parts.push_back(option_sql("", option));
     }
     return join(parts, ", ");
+}
+
+std::string storage_parameters(const catalog::table& source) {
+    std::vector<std::string> options;
+    for (const auto& option : source.options) {
+        options.push_back(option_sql("", option));
+    }
+    for (const auto& option : source.toast_options) {
+        options.push_back(option_sql("toast.", option));
+    }
+    return options.empty() ? std::string() : fmt::format(" WITH ({})", join(options, ", "));
 }
 
 plan::statement comment_on(const std::string& object, const std::string& text) {

@@ -27,8 +27,15 @@ std::vector<std::string> only_in(const std::vector<std::string>& left, const std
 
 }  // namespace
 
+awaitable<void> warm_up(pg::connection& session, const plan::blueprint& plan) {
+    co_await session.begin();
+    co_await catalog::read_definition(session, plan.source_oid);
+    co_await catalog::names_of_dependents(session, plan.source_oid);
+    co_await session.rollback();
+}
+
 awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan) {
-    catalog::table found = co_await catalog::read_table(session, plan.shadow_oid);
+    catalog::table found = co_await catalog::read_definition(session, plan.shadow_oid);
     const std::vector<std::string> lines = catalog::definition_in_swap(std::move(found));
     std::vector<std::string> missing = only_in(plan.expected, lines);
     const std::vector<std::string> extra = only_in(lines, plan.expected);

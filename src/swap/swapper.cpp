@@ -221,6 +221,7 @@ awaitable<report::swap_outcome> swapper::swap() {
     rules.attempts = work_->settings.swap_attempts;
     rules.max_wait = work_->settings.swap_max_wait;
     co_await lock::fit_to_server(*session, rules);
+    co_await warm_up(*session, work_->plan);
     lock::schedule attempts(rules);
     std::vector<report::blocker> blockers;
     while (!attempts.exhausted() && !until_.passed()) {

@@ -10,6 +10,7 @@
 
 #include "e2e/run_test.hpp"
 #include "support/json_lines.hpp"
+#include "support/table_description.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -117,6 +118,46 @@ TEST_F(dependents, a_view_that_the_new_type_breaks_is_a_refusal) {
     EXPECT_TRUE(exited(result, 3));
     EXPECT_TRUE(says(result, {"view public.v", "of_int"}));
     expect_nothing_left();
+}
+
+TEST_F(dependents, materialized_views_are_built_anew_with_all_they_had) {
+    const std::string owner = db().create_role("owner");
+    const std::string reader = db().create_role("reader");
+    sql().execute("GRANT USAGE, CREATE ON SCHEMA public TO " + owner + "; GRANT SELECT ON public.t TO " + owner);
+    sql().execute(
+        "CREATE MATERIALIZED VIEW public.m WITH (fillfactor = 70) AS SELECT id, note, session_user AS who, "
+        "current_user AS "
+        "by_whom FROM public.t; CREATE UNIQUE INDEX m_id ON public.m (id); CREATE INDEX m_upper ON public.m "
+        "(upper(note)) "
+        "WHERE id > 3; COMMENT ON MATERIALIZED VIEW public.m IS 'made'; COMMENT ON COLUMN public.m.note IS 'the note'; "
+        "ALTER MATERIALIZED VIEW public.m ALTER COLUMN note SET STATISTICS 77; GRANT SELECT ON public.m TO " +
+        reader + "; ALTER MATERIALIZED VIEW public.m OWNER TO " + owner);
+    sql().execute("CREATE MATERIALIZED VIEW public.empty AS SELECT note FROM public.t WITH NO DATA");
+    const auto before = describe_table(sql(), "public", "m");
+    const std::string definition = sql().scalar("SELECT pg_get_viewdef('public.m'::regclass)");
+    sql().execute("UPDATE public.t SET note = 'later' WHERE id = 9");
+    EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN amount TYPE numeric(30, 4)"}), 0));
+    EXPECT_EQ(description_difference(before, describe_table(sql(), "public", "m")), std::vector<std::string>{});
+    EXPECT_EQ(sql().scalar("SELECT pg_get_viewdef('public.m'::regclass)"), definition);
+    EXPECT_EQ(sql().scalar("SELECT note FROM public.m WHERE id = 9"), "later");
+    EXPECT_EQ(sql().scalar("SELECT DISTINCT by_whom FROM public.m"), owner) << "not built with its owner's rights";
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE relname = 'empty' AND NOT relispopulated"), 1);
+    sql().execute("DELETE FROM public.t WHERE id = 9");
+    sql().execute("REFRESH MATERIALIZED VIEW CONCURRENTLY public.m");
+    sql().execute("REFRESH MATERIALIZED VIEW public.empty");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.m"), 49);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.empty"), 49);
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(dependents, a_materialized_view_goes_with_a_job_that_is_undone) {
+    sql().execute("CREATE MATERIALIZED VIEW public.m AS SELECT id FROM public.t");
+    sync_connection reader = db().connect();
+    reader.execute("BEGIN; SELECT 1 FROM public.t LIMIT 1");
+    EXPECT_TRUE(exited(run({"--repack", "--swap-max-wait", "1s", "--swap-attempts", "2"}), 4));
+    reader.execute("COMMIT");
+    expect_cleanup_leaves_nothing();
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.m"), 50);
 }
 
 TEST_F(dependents, functions_are_the_same_with_their_rights) {

@@ -23,6 +23,13 @@ TEST(catalog_retarget, replaces_the_table_only) {
               "CREATE TRIGGER t AFTER INSERT ON x.t FOR EACH ROW EXECUTE FUNCTION f(' ON app.t ')");
 }
 
+TEST(catalog_retarget, knows_what_rules_are_made_to) {
+    EXPECT_EQ(retarget("CREATE RULE r AS\n    ON DELETE TO app.t DO  INSERT INTO app.t", "app.t", "x.t", "TO"),
+              "CREATE RULE r AS\n    ON DELETE TO x.t DO  INSERT INTO app.t");
+    EXPECT_EQ(retarget("CREATE RULE r AS\n    ON DELETE TO app.t\n   WHERE (1 = 2) DO NOTHING", "app.t", "x.t", "TO"),
+              "CREATE RULE r AS\n    ON DELETE TO x.t\n   WHERE (1 = 2) DO NOTHING");
+}
+
 TEST(catalog_retarget, is_not_fooled_by_names) {
     EXPECT_EQ(retarget("CREATE INDEX \"a ON app.t USING\" ON app.t USING btree (a)", "app.t", "x.t"),
               "CREATE INDEX \"a ON app.t USING\" ON x.t USING btree (a)");

@@ -207,6 +207,14 @@ TEST_F(parsing, jobs) {
     EXPECT_TRUE(contains(complaint({"run", "t", "--table", "t", "--repack"}), "too much"));
 }
 
+TEST_F(parsing, resume_takes_options_that_may_change) {
+    const auto changed = parsed({"resume", "3", "--max-log-size", "2GB", "--workers=4"}).values;
+    EXPECT_EQ(changed, (run::named_values{{"workers", "4"}, {"max-log-size", "2GB"}}));
+    EXPECT_TRUE(parsed({"resume", "3"}).values.empty());
+    EXPECT_TRUE(contains(complaint({"resume", "3", "--drop-old"}), "no option"));
+    EXPECT_TRUE(contains(complaint({"resume", "3", "--max-log-size", "much"}), "--max-log-size"));
+}
+
 TEST_F(parsing, set_takes_names_and_values_and_checks_them) {
     const auto made = parsed({"set", "3", "workers=4", "max-lag=r1:10s"});
     EXPECT_EQ(made.job, 3);

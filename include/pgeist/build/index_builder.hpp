@@ -15,6 +15,10 @@ namespace pgeist::build {
 /// VACUUM (ANALYZE) of the shadow: visibility map, hint bits and statistics before the first query of the application.
 [[nodiscard]] awaitable<void> vacuum_shadow(job::workspace& work);
 
+/// Builds what stands on the shadow and is exchanged with it: materialized views. Again each time: their rows are those
+/// of this moment. No lock on the source.
+[[nodiscard]] awaitable<void> build_ahead(job::workspace& work);
+
 /// Drops what build_key_index() and build_indexes() built, so that rows can be copied into a bare table again.
 [[nodiscard]] awaitable<void> drop_indexes(pg::connection& session, const plan::blueprint& plan);
 

@@ -20,6 +20,10 @@ namespace pgeist::catalog {
 /// @throws pg::sql_error; error when the table is gone
 [[nodiscard]] awaitable<table> read_table(pg::connection& conn, std::int64_t oid);
 
+/// Reads all that definition() shows: without fingerprint, estimates and what refers to the table from elsewhere.
+/// @throws as read_table()
+[[nodiscard]] awaitable<table> read_definition(pg::connection& conn, std::int64_t oid);
+
 /// Reads columns, indexes and constraints only; touches nothing but the catalogs, and needs no right on the table.
 /// @throws as read_table()
 [[nodiscard]] awaitable<table> read_shape(pg::connection& conn, std::int64_t oid);

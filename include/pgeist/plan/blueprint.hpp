@@ -97,6 +97,8 @@ struct blueprint {
     /// their key. The label names the constraint.
     std::vector<statement> violations;
 
+    /// Run in one transaction shortly before the swap, each time it is tried anew: materialized views on the shadow.
+    std::vector<statement> ahead;
     std::vector<qualified_name>
         swap_locks;  ///< other tables locked in the swap (ACCESS EXCLUSIVE), such as both ends of foreign keys
     std::vector<statement> swap_views;   ///< views locked first, each by a statement of its own; the label is its name

@@ -10,4 +10,7 @@ namespace pgeist::swap {
 /// @throws error (failed) that names what is missing
 [[nodiscard]] awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan);
 
+/// Reads the same once without any lock: the server keeps what it had to look up for it, and is faster under the lock.
+[[nodiscard]] awaitable<void> warm_up(pg::connection& session, const plan::blueprint& plan);
+
 }  // namespace pgeist::swap
