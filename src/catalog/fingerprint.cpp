@@ -19,7 +19,7 @@ constexpr const char* fingerprint_sql = R"(
                 AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype))),
     standing_on(oid) AS (
         SELECT w.ev_class FROM bound b JOIN pg_rewrite w ON b.classid = 'pg_rewrite'::regclass AND w.oid = b.objid
-         WHERE w.ev_class <> $1
+         WHERE w.ev_class <> $1 AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = w.ev_class AND t.relpersistence = 't')
         UNION
         SELECT w.ev_class FROM standing_on s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
           JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid),
@@ -81,10 +81,34 @@ constexpr const char* fingerprint_sql = R"(
                     AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype)))
            AND d.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
            AND coalesce(x.relkind, ' ') NOT IN ('i', 't')
+           AND NOT EXISTS (SELECT FROM pg_rewrite w JOIN pg_class t ON t.oid = w.ev_class
+                            WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND t.relpersistence = 't')
         UNION ALL
         SELECT ROW('view', v.relname, v.relnamespace, v.relowner, v.reloptions, v.relacl, w.rulename, w.ev_action,
                    w.ev_enabled)::text
           FROM standing_on s JOIN pg_class v ON v.oid = s.oid JOIN pg_rewrite w ON w.ev_class = v.oid
+        UNION ALL
+        SELECT ROW('view column', a.attrelid, a.attname, a.attacl, a.attstattarget, a.attstorage, d.adbin)::text
+          FROM standing_on s JOIN pg_attribute a ON a.attrelid = s.oid AND a.attnum > 0
+          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        UNION ALL
+        SELECT ROW('view index', x.relname, i.indkey, i.indexprs, i.indpred, i.indisunique, i.indoption, i.indclass)::text
+          FROM standing_on s JOIN pg_index i ON i.indrelid = s.oid JOIN pg_class x ON x.oid = i.indexrelid
+        UNION ALL
+        SELECT ROW('trigger elsewhere', t.tgrelid, t.tgname, t.tgfoid, t.tgtype, t.tgenabled, t.tgdeferrable,
+                   t.tginitdeferred, t.tgattr, t.tgargs, t.tgqual)::text
+          FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgrelid <> $1
+           AND (t.tgrelid IN (SELECT oid FROM standing_on)
+                OR t.oid IN (SELECT objid FROM bound WHERE classid = 'pg_trigger'::regclass))
+        UNION ALL
+        SELECT ROW('comment elsewhere', e.classoid, e.objoid, e.objsubid, e.description)::text
+          FROM pg_description e WHERE (e.classoid, e.objoid) IN (
+               SELECT b.classid, b.objid FROM bound b WHERE b.classid <> 'pg_class'::regclass
+               UNION SELECT 'pg_class'::regclass, oid FROM standing_on
+               UNION SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = $1
+               UNION SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class = $1
+               UNION SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = $1)
+           AND e.classoid NOT IN ('pg_constraint'::regclass)
         UNION ALL
         SELECT ROW('function', p.*)::text FROM bound b JOIN pg_proc p ON b.classid = 'pg_proc'::regclass AND p.oid = b.objid
         UNION ALL

@@ -27,7 +27,7 @@ constexpr const char* dependents_sql = R"(
         SELECT classid, objid FROM held
         UNION SELECT 'pg_class'::regclass, reltoastrelid FROM pg_class WHERE oid = $1
         UNION SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid = $1
-        UNION SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = $1 OR tgisinternal
+        UNION SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = $1
         UNION SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE confrelid = $1 AND contype = 'f'
         UNION SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = $1
         UNION SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class = $1
@@ -39,22 +39,24 @@ constexpr const char* dependents_sql = R"(
     found AS (
         SELECT DISTINCT d.classid, d.objid, d.objsubid
           FROM pg_depend d JOIN held h ON d.refclassid = h.classid AND d.refobjid = h.objid
-         WHERE d.deptype <> 'p' AND NOT EXISTS (SELECT FROM own o WHERE o.classid = d.classid AND o.objid = d.objid))
+         WHERE d.deptype <> 'p'
+           AND NOT EXISTS (SELECT FROM pg_trigger g WHERE d.classid = 'pg_trigger'::regclass AND g.oid = d.objid AND g.tgisinternal)
+           AND NOT EXISTS (SELECT FROM own o WHERE o.classid = d.classid AND o.objid = d.objid))
     SELECT DISTINCT
            CASE v.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
                 ELSE (pg_identify_object(f.classid, f.objid, f.objsubid)).type END AS kind,
-           coalesce(v.oid, f.objid) AS oid,
+           coalesce(v.oid, f.objid) AS oid, coalesce(v.relpersistence = 't', false) AS temporary,
            CASE WHEN v.oid IS NOT NULL THEN pg_describe_object('pg_class'::regclass, v.oid, 0)
                 ELSE pg_describe_object(f.classid, f.objid, f.objsubid) END AS name
       FROM found f LEFT JOIN pg_rewrite w ON f.classid = 'pg_rewrite'::regclass AND w.oid = f.objid
        AND w.rulename = '_RETURN'
       LEFT JOIN pg_class v ON v.oid = w.ev_class
-     UNION ALL SELECT 'security label', 0, format('security label of provider %s on %s', l.provider,
+     UNION ALL SELECT 'security label', 0, false, format('security label of provider %s on %s', l.provider,
                                               pg_describe_object(l.classoid, l.objoid, l.objsubid))
       FROM pg_seclabel l JOIN held h ON l.classoid = h.classid AND l.objoid = h.objid
-     UNION ALL SELECT 'subscription', 0, format('subscription %s', s.subname)
+     UNION ALL SELECT 'subscription', 0, false, format('subscription %s', s.subname)
       FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE r.srrelid = $1
-     ORDER BY 1, 3)";
+     ORDER BY 1, 4)";
 
 /// Kinds that the shadow module knows how to lead to the new table.
 bool can_be_led(const std::string& kind) {
@@ -65,6 +67,7 @@ bool can_be_led(const std::string& kind) {
 
 std::string reason_for(const std::string& kind) {
     static const std::map<std::string, std::string> reasons{
+        {"view", "it is temporary: another session's"},
         {"security label", "security labels are not carried to the new table yet"},
         {"subscription", "the subscription would not know the new table"},
         {"table column", "it is bound to the old table's row type"},
@@ -78,7 +81,7 @@ std::string reason_for(const std::string& kind) {
 awaitable<void> read_dependents(pg::connection& conn, table& into) {
     const auto rows = co_await conn.query(dependents_sql, into.oid);
     for (int row = 0; row < rows.rows(); ++row) {
-        if (can_be_led(rows.text(row, "kind"))) {
+        if (can_be_led(rows.text(row, "kind")) && !rows.boolean(row, "temporary")) {
             bound_object bound;
             bound.kind = rows.text(row, "kind");
             bound.oid = rows.integer(row, "oid");

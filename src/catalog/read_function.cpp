@@ -12,7 +12,10 @@ namespace {
 
 constexpr const char* function_sql = R"(
     SELECT CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) ELSE '' END AS definition,
-           p.oid::regprocedure::text AS signature, pg_get_userbyid(p.proowner) AS owner,
+           p.oid::regprocedure::text AS signature, p.prosqlbody IS NOT NULL AS has_body,
+           coalesce((SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                      WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                        AND d.refclassid = 'pg_extension'::regclass), '') AS extension, pg_get_userbyid(p.proowner) AS owner,
            pg_has_role(p.proowner, 'USAGE') AS owned, {acl} AS acl, {implied} AS implied_acl,
            obj_description(p.oid, 'pg_proc') AS comment,
            EXISTS (SELECT FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
@@ -24,10 +27,8 @@ constexpr const char* function_sql = R"(
 
 }  // namespace
 
-awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::int64_t table_oid,
-                                  std::string search_path) {
+awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::int64_t table_oid) {
     co_await conn.execute(reading_settings);
-    co_await conn.execute("SET LOCAL search_path TO " + search_path);
     const std::string acl = access_list_sql("p.proacl", "acldefault('f', p.proowner)");
     const std::string implied = access_list_sql("NULL::aclitem[]", "acldefault('f', p.proowner)");
     const auto rows = co_await conn.query(fmt::format(function_sql, fmt::arg("acl", acl), fmt::arg("implied", implied)),
@@ -38,6 +39,8 @@ awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::i
     function into;
     into.signature = rows.text(0, "signature");
     into.definition = rows.text(0, "definition");
+    into.has_body = rows.boolean(0, "has_body");
+    into.extension = rows.text(0, "extension");
     into.owner = rows.text(0, "owner");
     into.owned = rows.boolean(0, "owned");
     into.of_row_type = rows.boolean(0, "of_row_type");

@@ -50,9 +50,8 @@ awaitable<std::vector<view_column>> columns_of(pg::connection& conn, std::int64_
 
 }  // namespace
 
-awaitable<view> read_view(pg::connection& conn, std::int64_t oid, std::string search_path) {
+awaitable<view> read_view(pg::connection& conn, std::int64_t oid) {
     co_await conn.execute(reading_settings);
-    co_await conn.execute("SET LOCAL search_path TO " + search_path);
     const std::string acl = access_list_sql("c.relacl", "acldefault('r', c.relowner)");
     const std::string implied = access_list_sql("NULL::aclitem[]", "acldefault('r', c.relowner)");
     const auto rows =

@@ -1,6 +1,7 @@
 #include "rebind.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include <fmt/format.h>
 
@@ -11,12 +12,38 @@ namespace pgeist::shadow {
 
 namespace {
 
-// A view's dependencies are those of the rule that makes it one.
 constexpr const char* columns_used_sql = R"(
     SELECT DISTINCT d.refobjsubid FROM pg_depend d
      WHERE d.classid = $1::text::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $3 AND d.refobjsubid > 0
-       AND d.objid IN (SELECT $2::bigint::oid
-                       UNION SELECT oid FROM pg_rewrite WHERE ev_class = $2::bigint::oid AND $1::text = 'pg_rewrite'))";
+       AND d.objid = $2)";
+
+constexpr const char* strangers_sql = R"(
+    SELECT DISTINCT pg_get_userbyid(x.grantee)
+      FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS x
+     WHERE d.defaclobjtype IN ('r', 'f') AND x.grantee <> 0 ORDER BY 1)";
+
+constexpr const char* relation_sql = R"(
+    SELECT c.relkind, pg_has_role(c.relowner, 'USAGE') AS owned, pg_get_userbyid(c.relowner) AS owner
+      FROM pg_class c WHERE c.oid = to_regclass($1))";
+
+constexpr const char* another_type = "given another type";
+
+bool is_part_of_name(char before) {
+    const auto letter = static_cast<unsigned char>(before);
+    return std::isalnum(letter) != 0 || before == '_' || before == '$' || before == '"' || letter >= 0x80;
+}
+
+/// What became of the column, in words; empty when it is as it was.
+std::string fate_of(const rebinding& what, const catalog::column& column) {
+    const catalog::column* kept = kept_column(what.at, what.after, column.attnum);
+    if (kept == nullptr) {
+        return "dropped";
+    }
+    if (kept->name != column.name) {
+        return "renamed";
+    }
+    return kept->type != column.type || kept->collation != column.collation ? another_type : "";
+}
 
 }  // namespace
 
@@ -26,43 +53,136 @@ std::string shadow_path(const site& at) {
     return fmt::format("{}, {}", quote_identifier(at.job_schema), home_path(at));
 }
 
-plan::statement at_home(const rebinding& what, std::string label, const std::string& sql) {
-    return {std::move(label), fmt::format("SET LOCAL search_path TO {}; {}; SET LOCAL search_path TO pg_catalog",
-                                          home_path(what.at), sql)};
+awaitable<std::string> printed(site& at, std::string path, std::string deparser, std::int64_t oid) {
+    co_await at.conn.execute(catalog::reading_settings);
+    co_await at.conn.execute("SET LOCAL search_path TO " + path);
+    const auto rows = co_await at.conn.query(fmt::format("SELECT {}($1::pg_catalog.oid)", deparser), oid);
+    std::string text = rows.text(0, 0);
+    text.erase(text.find_last_not_of("; \n") + 1);
+    co_await at.conn.execute(catalog::session_settings);
+    co_return text;
 }
 
-awaitable<pg::result> query_at_home(site& at, std::string sql, std::int64_t oid) {
+awaitable<pg::result> read_definition(site& at, std::string sql, std::int64_t oid) {
     co_await at.conn.execute(catalog::reading_settings);
-    co_await at.conn.execute("SET LOCAL search_path TO " + home_path(at));
     pg::result rows = co_await at.conn.query(std::move(sql), oid);
     co_await at.conn.execute(catalog::session_settings);
     co_return rows;
 }
 
-awaitable<void> require_same_columns(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+awaitable<void> try_on_shadow(rebinding& what, std::string name, std::string sql) {
+    std::optional<pg::sql_error> failed;
+    co_await what.at.conn.execute("SET LOCAL search_path TO " + shadow_path(what.at));
+    try {
+        co_await what.at.conn.execute(std::move(sql));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    if (failed) {
+        refuse_object(what, name, in_user_words(what.at, failed->diag().message),
+                      fmt::format("drop {} for the time of the run", name));
+    }
+    co_await what.at.conn.execute(catalog::session_settings);
+}
+
+std::string moved_home(const site& at, const std::string& text) {
+    const std::string from = at.job_schema + ".";  // a name that the server does not quote
+    const std::string to = home_path(at) + ".";
+    std::string out = text;
+    for (auto place = out.find(from); place != std::string::npos; place = out.find(from, place)) {
+        if (place > 0 && is_part_of_name(out[place - 1])) {
+            place += from.size();
+            continue;
+        }
+        out.replace(place, from.size(), to);
+        place += to.size();
+    }
+    return out;
+}
+
+namespace {
+
+awaitable<void> require_columns(rebinding& what, std::string catalog_name, catalog::bound_object object,
+                                bool types_too) {
     const auto rows = co_await what.at.conn.query(columns_used_sql, catalog_name, object.oid, what.at.source.oid);
     for (int row = 0; row < rows.rows(); ++row) {
         const auto* column = what.at.source.find_column(static_cast<int>(rows.integer(row, 0)));
-        if (column == nullptr) {
-            continue;
-        }
-        const catalog::column* kept = kept_column(what.at, what.after, column->attnum);
-        if (kept == nullptr || kept->name != column->name) {
+        const std::string fate = column != nullptr ? fate_of(what, *column) : "";
+        if (!fate.empty() && (types_too || fate != another_type)) {
             refuse_object(what, object.name,
-                          fmt::format("it uses column {}, which is {}", display_identifier(column->name),
-                                      kept == nullptr ? "dropped" : "renamed"),
+                          fmt::format("it uses column {}, which is {}", display_identifier(column->name), fate),
                           fmt::format("drop {} for the time of the run and make it again afterwards", object.name));
         }
     }
 }
 
-void lock_too(rebinding& what, const qualified_name& table) {
+}  // namespace
+
+awaitable<void> require_same_columns(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+    co_await require_columns(what, std::move(catalog_name), std::move(object), true);
+}
+
+awaitable<void> require_same_names(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+    co_await require_columns(what, std::move(catalog_name), std::move(object), false);
+}
+
+plan::statement lock_view(const qualified_name& view, bool materialized) {
+    // To the schema it is in: somebody who has moved it meanwhile is noticed, not undone.
+    return {view.sql(), fmt::format("ALTER {}VIEW {} SET SCHEMA {}", materialized ? "MATERIALIZED " : "", view.sql(),
+                                    quote_identifier(view.schema))};
+}
+
+awaitable<void> lock_too(rebinding& what, qualified_name relation, std::string object) {
+    const auto rows = co_await what.at.conn.query(relation_sql, relation.sql());
+    const std::string kind = rows.text(0, "relkind");
+    if (!rows.boolean(0, "owned")) {
+        refuse_object(what, object,
+                      fmt::format("{} belongs to {}", relation.display(), display_identifier(rows.text(0, "owner"))),
+                      "run as a role that has the rights of its owner");
+    }
+    if (kind == "v") {
+        what.into.swap_views.push_back(lock_view(relation, false));
+        co_return;
+    }
+    if (kind != "r" && kind != "p") {
+        refuse_object(what, object, fmt::format("{} is no table that can be locked", relation.display()),
+                      "drop it for the time of the run and make it again afterwards");
+    }
     auto& locks = what.into.swap_locks;
     const bool there = std::any_of(locks.begin(), locks.end(), [&](const qualified_name& each) {
-        return each.schema == table.schema && each.name == table.name;
+        return each.schema == relation.schema && each.name == relation.name;
     });
     if (!there) {
-        locks.push_back(table);
+        locks.push_back(relation);
+    }
+}
+
+void require_own_grants(const rebinding& what, const std::string& name, const catalog::access_list& acl,
+                        const std::string& owner) {
+    for (const auto& each : acl.grants) {
+        if (each.grantor != owner) {
+            refuse_object(what, name,
+                          fmt::format("{} granted rights on it, which only that role can grant again",
+                                      display_identifier(each.grantor)),
+                          "grant them as the owner instead, or drop it for the time of the run");
+        }
+    }
+}
+
+awaitable<void> require_owner_may_create(rebinding& what, std::string name, std::string owner, std::string schema) {
+    const auto row = co_await what.at.conn.query(
+        "SELECT rolsuper OR $1 = current_user OR has_schema_privilege($1::name, $2, 'CREATE') FROM pg_roles WHERE "
+        "rolname "
+        "= current_user",
+        owner, schema);
+    if (!row.boolean(0, 0)) {
+        refuse_object(what, name,
+                      fmt::format("its owner {} may not create in schema {}, so it cannot be given to that role again",
+                                  display_identifier(owner), display_identifier(schema)),
+                      "grant CREATE on the schema for the time of the run");
     }
 }
 
@@ -72,7 +192,11 @@ void refuse_object(const rebinding& what, const std::string& name, const std::st
 }
 
 awaitable<void> plan_bound_objects(site& at, const catalog::table& after, plan::blueprint& into) {
-    rebinding what{at, after, into};
+    rebinding what{at, after, into, {}};
+    const auto strangers = co_await at.conn.query(strangers_sql);
+    for (int row = 0; row < strangers.rows(); ++row) {
+        what.strangers.push_back(strangers.text(row, 0));
+    }
     for (const catalog::bound_object& each : at.source.bound) {
         if (each.kind == "function" || each.kind == "procedure") {
             co_await rebind_function(what, each);

@@ -6,9 +6,10 @@
 #include "pgeist/catalog/view.hpp"
 #include "steps.hpp"
 
-/// Objects elsewhere that hold the table by its OID: how the swap leads each to the new table. Their definitions are
-/// read with the table's schema as search_path, so that its name comes back bare: the same text then means the shadow
-/// where the job's schema comes first, and the new table after the swap. No text is searched for names.
+/// Objects elsewhere that hold the table by its OID: how the swap leads each to the new table. The statements of the
+/// swap name everything in full, so that nobody can put another object in the way before they run. To try an object on
+/// the shadow, its definition is printed with the table's schema as search_path, which leaves the table's name bare,
+/// and read again with the job's schema before that. No text is searched for names.
 namespace pgeist::shadow {
 
 /// What the builders for each kind share.
@@ -16,6 +17,7 @@ struct rebinding {
     site& at;
     const catalog::table& after;  ///< the shadow with the change
     plan::blueprint& into;
+    std::vector<std::string> strangers;  ///< roles to whom default privileges give rights on new objects
 };
 
 /// The source's schema alone, SQL text.
@@ -23,19 +25,39 @@ struct rebinding {
 /// The search_path under which the bare name means the shadow.
 [[nodiscard]] std::string shadow_path(const site& at);
 
-/// `sql` as a statement of the swap, in which a bare name of the source's schema means the table there.
-[[nodiscard]] plan::statement at_home(const rebinding& what, std::string label, const std::string& sql);
+/// What a function of the server prints about `oid` with this search_path. `deparser` is its qualified name: nothing of
+/// ours but that one call runs under a search_path in which others can make objects.
+[[nodiscard]] awaitable<std::string> printed(site& at, std::string path, std::string deparser, std::int64_t oid);
 
-/// Runs one query of ours about `oid` under home_path().
-[[nodiscard]] awaitable<pg::result> query_at_home(site& at, std::string sql, std::int64_t oid);
+/// Reads definitions of one object; every name in them comes back qualified.
+[[nodiscard]] awaitable<pg::result> read_definition(site& at, std::string sql, std::int64_t oid);
 
-/// Refuses when the object reads a column that the change drops or renames: its text would not fit. Only views can
-/// follow a renaming.
+/// Runs `sql` with shadow_path(). @throws error (refused) that names the object when the server does not take it
+[[nodiscard]] awaitable<void> try_on_shadow(rebinding& what, std::string name, std::string sql);
+
+/// `text`, printed of something in the job's schema, as it must read in the source's.
+[[nodiscard]] std::string moved_home(const site& at, const std::string& text);
+
+/// Refuses when the object reads a column that the change drops, renames or gives another type: its text might not
+/// fit.
 [[nodiscard]] awaitable<void> require_same_columns(rebinding& what, std::string catalog_name,
                                                    catalog::bound_object object);
+/// The same for an object that is tried on the shadow: another type is no reason.
+[[nodiscard]] awaitable<void> require_same_names(rebinding& what, std::string catalog_name,
+                                                 catalog::bound_object object);
 
-/// Adds another table to those that the swap locks.
-void lock_too(rebinding& what, const qualified_name& table);
+/// Adds another relation, of this relkind, to those that the swap locks. Refuses what the current role does not own.
+[[nodiscard]] awaitable<void> lock_too(rebinding& what, qualified_name relation, std::string object);
+/// A statement that changes nothing and locks the view alone, without the tables that LOCK TABLE would lock with it.
+[[nodiscard]] plan::statement lock_view(const qualified_name& view, bool materialized);
+
+/// Refuses rights that somebody else than the owner granted: only they can grant them again.
+void require_own_grants(const rebinding& what, const std::string& name, const catalog::access_list& acl,
+                        const std::string& owner);
+
+/// Only a role that may create in the schema can be given a new object there, unless a superuser does it.
+[[nodiscard]] awaitable<void> require_owner_may_create(rebinding& what, std::string name, std::string owner,
+                                                       std::string schema);
 
 [[noreturn]] void refuse_object(const rebinding& what, const std::string& name, const std::string& reason,
                                 const std::string& hint);
@@ -43,9 +65,18 @@ void lock_too(rebinding& what, const qualified_name& table);
 [[nodiscard]] awaitable<void> rebind_views(rebinding& what);
 [[nodiscard]] awaitable<void> rebind_materialized_view(rebinding& what, catalog::bound_object object);
 
-/// The view, plain or materialized, with its query as it reads on the new table. @throws error when it uses a column
-/// that is dropped, or belongs to somebody else
+/// A view as it was on the shadow for a moment.
+struct tried_view {
+    std::int64_t oid = 0;   ///< of the view on the shadow; it stays until the caller rolls back
+    std::string on_shadow;  ///< its query there
+};
+
+/// The view, plain or materialized, with its query as it must be tried on the shadow: bare names, new column names.
+/// @throws error when it uses a column that is dropped, or belongs to somebody else
 [[nodiscard]] awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name);
+/// Makes the view on the shadow, under `name` in the job's schema.
+[[nodiscard]] awaitable<tried_view> try_view(rebinding& what, const catalog::view& view, std::string label,
+                                             std::string name);
 [[nodiscard]] awaitable<void> rebind_function(rebinding& what, catalog::bound_object object);
 [[nodiscard]] awaitable<void> rebind_policy(rebinding& what, catalog::bound_object object);
 [[nodiscard]] awaitable<void> rebind_default(rebinding& what, catalog::bound_object object);

@@ -39,7 +39,7 @@ qualified_name table_of(const pg::result& rows) { return {rows.text(0, "nspname"
 
 awaitable<void> rebind_policy(rebinding& what, catalog::bound_object object) {
     co_await require_same_columns(what, "pg_policy", object);
-    const auto rows = co_await query_at_home(what.at, policy_sql, object.oid);
+    const auto rows = co_await read_definition(what.at, policy_sql, object.oid);
     const qualified_name table = table_of(rows);
     std::string sql = fmt::format("ALTER POLICY {} ON {}", quote_identifier(rows.text(0, "polname")), table.sql());
     if (const auto expression = rows.optional_text(0, "using_expression")) {
@@ -48,28 +48,28 @@ awaitable<void> rebind_policy(rebinding& what, catalog::bound_object object) {
     if (const auto expression = rows.optional_text(0, "check_expression")) {
         sql += fmt::format(" WITH CHECK ({})", *expression);
     }
-    what.into.after_move.push_back(at_home(what, object.name, sql));
-    lock_too(what, table);
+    what.into.after_move.push_back({object.name, sql});
+    co_await lock_too(what, table, object.name);
 }
 
 awaitable<void> rebind_default(rebinding& what, catalog::bound_object object) {
     co_await require_same_columns(what, "pg_attrdef", object);
-    const auto rows = co_await query_at_home(what.at, default_sql, object.oid);
+    const auto rows = co_await read_definition(what.at, default_sql, object.oid);
     if (rows.boolean(0, "generated")) {
         refuse_object(what, object.name, "the expression of a generated column cannot be replaced",
                       "drop the column for the time of the run and make it again afterwards");
     }
     const qualified_name table = table_of(rows);
-    what.into.after_move.push_back(at_home(
-        what, object.name,
-        fmt::format("ALTER {} {} ALTER COLUMN {} SET DEFAULT {}", rows.text(0, "relkind") == "v" ? "VIEW" : "TABLE",
-                    table.sql(), quote_identifier(rows.text(0, "attname")), rows.text(0, "expression"))));
-    lock_too(what, table);
+    what.into.after_move.push_back(
+        {object.name, fmt::format("ALTER {} {} ALTER COLUMN {} SET DEFAULT {}",
+                                  rows.text(0, "relkind") == "v" ? "VIEW" : "TABLE ONLY", table.sql(),
+                                  quote_identifier(rows.text(0, "attname")), rows.text(0, "expression"))});
+    co_await lock_too(what, table, object.name);
 }
 
 awaitable<void> rebind_trigger(rebinding& what, catalog::bound_object object) {
     co_await require_same_columns(what, "pg_trigger", object);
-    const auto rows = co_await query_at_home(what.at, trigger_sql, object.oid);
+    const auto rows = co_await read_definition(what.at, trigger_sql, object.oid);
     const qualified_name table = table_of(rows);
     catalog::trigger trigger;
     trigger.name = rows.text(0, "tgname");
@@ -81,19 +81,20 @@ awaitable<void> rebind_trigger(rebinding& what, catalog::bound_object object) {
     what.into.before_move.push_back(
         {object.name, fmt::format("DROP TRIGGER {} ON {}", quote_identifier(trigger.name), table.sql())});
     for (auto& each : create_trigger(of, trigger, table)) {
-        what.into.after_move.push_back(at_home(what, each.label, each.sql));
+        what.into.after_move.push_back(std::move(each));
     }
-    lock_too(what, table);
+    co_await lock_too(what, table, object.name);
 }
 
 awaitable<void> rebind_rule(rebinding& what, catalog::bound_object object) {
     co_await require_same_columns(what, "pg_rewrite", object);
-    const auto rows = co_await query_at_home(what.at, rule_sql, object.oid);
+    const auto rows = co_await read_definition(what.at, rule_sql, object.oid);
     std::string sql = rows.text(0, "definition");
     sql.erase(sql.find_last_not_of("; \n") + 1);
     sql.replace(0, std::string("CREATE").size(), "CREATE OR REPLACE");
-    what.into.after_move.push_back(at_home(what, object.name, sql));
-    lock_too(what, table_of(rows));
+    what.into.after_move.push_back({object.name, sql});
+    const qualified_name table = table_of(rows);
+    co_await lock_too(what, table, object.name);
 }
 
 }  // namespace pgeist::shadow

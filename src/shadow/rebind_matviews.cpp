@@ -20,11 +20,6 @@ struct matview {
     std::string label;
 };
 
-plan::statement on_shadow(const rebinding& what, const std::string& label, const std::string& sql) {
-    return {label, fmt::format("SET LOCAL search_path TO {}; {}; SET LOCAL search_path TO pg_catalog",
-                               shadow_path(what.at), sql)};
-}
-
 /// The letters of pg_attribute.attstorage.
 std::string storage_name(char storage) {
     switch (storage) {
@@ -98,18 +93,18 @@ void add_all(const rebinding& what, const matview& one) {
     auto& ahead = what.into.ahead;
     const std::string made = one.made.sql();
     ahead.push_back({one.label, "DROP MATERIALIZED VIEW IF EXISTS " + made});
-    ahead.push_back(on_shadow(what, one.label, create_sql(one)));
+    ahead.push_back({one.label, create_sql(one)});
     add_columns(what, one);
     fill(what, one);
     if (one.view.comment) {
         ahead.push_back(comment_on("MATERIALIZED VIEW " + made, *one.view.comment));
     }
-    for (auto& each : change_rights("TABLE " + made, "", one.view.acl, one.view.implied_acl, one.table.owner, true)) {
+    for (auto& each :
+         rights_of_new("TABLE " + made, one.view.acl, one.view.implied_acl, one.table.owner, what.strangers)) {
         ahead.push_back(std::move(each));
     }
     const std::string name = one.view.name.sql();
-    what.into.swap_views.push_back(
-        {name, fmt::format("ALTER MATERIALIZED VIEW {} OWNER TO {}", name, quote_identifier(one.table.owner))});
+    what.into.swap_views.push_back(lock_view(one.view.name, true));
     what.into.before_move.push_back({one.label, "DROP MATERIALIZED VIEW " + name});
     what.into.after_move.push_back({one.label, fmt::format("ALTER MATERIALIZED VIEW {} SET SCHEMA {}", made,
                                                            quote_identifier(one.view.name.schema))});
@@ -138,6 +133,14 @@ awaitable<void> rebind_materialized_view(rebinding& what, catalog::bound_object 
     matview one;
     one.label = object.name;
     one.view = co_await read_for_new_table(what, object.oid, object.name);
+    require_own_grants(what, object.name, one.view.acl, one.view.owner);
+    co_await what.at.conn.execute("SAVEPOINT pgeist_matview");
+    catalog::view query_alone = one.view;
+    query_alone.options.clear();  // those of a table, not of a view
+    const tried_view tried = co_await try_view(what, query_alone, object.name, "pgeist_view");
+    co_await what.at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_matview");
+    co_await what.at.conn.execute("RELEASE SAVEPOINT pgeist_matview");
+    one.view.definition = tried.on_shadow;
     one.table = co_await catalog::read_definition(what.at.conn, object.oid);
     const auto row = co_await what.at.conn.query("SELECT relispopulated FROM pg_class WHERE oid = $1", object.oid);
     one.populated = row.boolean(0, 0);

@@ -25,21 +25,26 @@ constexpr const char* same_columns_sql = R"(
 constexpr const char* standing_on_sql = R"(
     WITH RECURSIVE tree(oid, depth) AS (
         SELECT unnest($1::oid[]), 0
-        UNION ALL
+        UNION
         SELECT w.ev_class, t.depth + 1 FROM tree t
           JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_rewrite'::regclass
-          JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> t.oid)
+          JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> t.oid AND w.rulename = '_RETURN')
     SELECT t.oid, max(t.depth) AS depth, c.relkind, pg_describe_object('pg_class'::regclass, t.oid, 0) AS name
       FROM tree t JOIN pg_class c ON c.oid = t.oid GROUP BY t.oid, c.relkind ORDER BY depth, t.oid)";
 
-// What else hangs on a view that is dropped.
+// What else hangs on a view that is dropped: all but the views that stand on it, and a security label.
 constexpr const char* others_sql = R"(
     SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
-     WHERE d.deptype = 'n' AND NOT (d.classid = 'pg_rewrite'::regclass) AND (
-           (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
+     WHERE d.deptype = 'n'
+       AND NOT EXISTS (SELECT FROM pg_rewrite w WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+                                                  AND w.rulename = '_RETURN')
+       AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
         OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
                SELECT t.oid FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype WHERE c.oid = $1)))
+    UNION ALL SELECT 'security label ' || provider FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1
      LIMIT 1)";
+
+constexpr const char* viewdef = "pg_catalog.pg_get_viewdef";
 
 std::string create_view(const catalog::view& view, const std::string& name, bool replace) {
     const std::string options = view.options.empty() ? "" : fmt::format(" WITH ({})", option_list(view.options));
@@ -63,6 +68,7 @@ awaitable<void> follow_renaming(rebinding& what, catalog::view& view) {
     co_await at.conn.execute(fmt::format("CREATE TABLE {} (LIKE {})", copy.sql(), at.source.name.sql()));
     co_await at.conn.execute("SET LOCAL search_path TO " + path);
     co_await at.conn.execute(create_view(view, probe.sql(), false));
+    co_await at.conn.execute(catalog::session_settings);
     for (const bool last : {false, true}) {  // names may change places
         for (const auto& column : at.source.columns) {
             const auto* kept = kept_column(at, what.after, column.attnum);
@@ -77,8 +83,7 @@ awaitable<void> follow_renaming(rebinding& what, catalog::view& view) {
         }
     }
     const std::int64_t oid = co_await table_oid(at.conn, probe);
-    const catalog::view with_new_names = co_await catalog::read_view(at.conn, oid, path);
-    view.definition = with_new_names.definition;
+    view.definition = co_await printed(at, path, viewdef, oid);
     co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_rebind");
     co_await at.conn.execute("RELEASE SAVEPOINT pgeist_rebind");
 }
@@ -98,34 +103,14 @@ constexpr const char* columns_used_sql = R"(
     SELECT DISTINCT d.refobjsubid FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
      WHERE w.ev_class = $1 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $2 AND d.refobjsubid > 0)";
 
-/// Makes the view on the shadow, under `name` in the job's schema. @returns its oid
-awaitable<std::int64_t> rehearse(rebinding& what, const catalog::view& view, std::string label, std::string name) {
-    site& at = what.at;
-    const qualified_name probe{at.job_schema, std::move(name)};
-    std::optional<pg::sql_error> failed;
-    co_await at.conn.execute("SET LOCAL search_path TO " + shadow_path(at));
-    try {
-        co_await at.conn.execute(create_view(view, probe.sql(), false));
-    } catch (const pg::sql_error& problem) {
-        failed = problem;
-    }
-    if (failed && failed->poisons_connection()) {
-        throw *failed;
-    }
-    if (failed) {
-        refuse_object(what, label, in_user_words(at, failed->diag().message), "drop the view for the time of the run");
-    }
-    co_await at.conn.execute(catalog::session_settings);
-    const std::int64_t oid = co_await table_oid(at.conn, probe);
-    co_return oid;
-}
-
-/// Whether PostgreSQL can replace the view in place: its columns stay what they are.
-awaitable<bool> keeps_its_columns(rebinding& what, const catalog::view& view, std::string label) {
+/// Whether PostgreSQL can replace the view in place: its columns stay what they are. Leaves its query as the swap must
+/// write it.
+awaitable<bool> keeps_its_columns(rebinding& what, catalog::view& view, std::string label) {
     site& at = what.at;
     co_await at.conn.execute("SAVEPOINT pgeist_rebind");
-    const std::int64_t made = co_await rehearse(what, view, label, "pgeist_view");
-    const auto row = co_await at.conn.query(same_columns_sql, view.oid, made);
+    const tried_view made = co_await try_view(what, view, label, "pgeist_view");
+    const auto row = co_await at.conn.query(same_columns_sql, view.oid, made.oid);
+    view.definition = moved_home(at, made.on_shadow);
     const bool same = row.boolean(0, 0);
     co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_rebind");
     co_await at.conn.execute("RELEASE SAVEPOINT pgeist_rebind");
@@ -134,7 +119,7 @@ awaitable<bool> keeps_its_columns(rebinding& what, const catalog::view& view, st
 
 void create_again(rebinding& what, const catalog::view& view, const std::string& label) {
     const std::string name = view.name.sql();
-    const auto add = [&](const std::string& sql) { what.into.after_move.push_back(at_home(what, label, sql)); };
+    const auto add = [&](const std::string& sql) { what.into.after_move.push_back({label, sql}); };
     add(create_view(view, name, false));
     for (const auto& column : view.columns) {
         if (column.default_expression) {
@@ -156,7 +141,7 @@ void create_again(rebinding& what, const catalog::view& view, const std::string&
         add(comment_on("VIEW " + name, *view.comment).sql);
     }
     add(fmt::format("ALTER VIEW {} OWNER TO {}", name, quote_identifier(view.owner)));
-    for (const auto& each : change_rights("TABLE " + name, "", view.acl, view.implied_acl, view.owner, true)) {
+    for (const auto& each : rights_of_new("TABLE " + name, view.acl, view.implied_acl, view.owner, what.strangers)) {
         add(each.sql);
     }
     for (const auto& column : view.columns) {
@@ -168,25 +153,22 @@ void create_again(rebinding& what, const catalog::view& view, const std::string&
 
 awaitable<void> require_recreatable(rebinding& what, const catalog::view& view, std::string kind, std::string label) {
     const std::string hint = "drop it for the time of the run and make it again afterwards";
+    require_own_grants(what, label, view.acl, view.owner);
+    for (const auto& column : view.columns) {
+        require_own_grants(what, label, column.acl, view.owner);
+    }
     if (kind != "v" || view.has_rules || !view.extension.empty()) {
         refuse_object(what, label,
                       kind != "v" ? "a view that it stands on gets other column types"
                                   : "it has rules or belongs to an extension, and gets other column types",
                       hint);
     }
+    co_await require_owner_may_create(what, label, view.owner, view.name.schema);
     const auto others = co_await what.at.conn.query(others_sql, view.oid);
     if (!others.empty()) {
         refuse_object(what, label, fmt::format("it gets other column types, and {} depends on it", others.text(0, 0)),
                       hint);
     }
-}
-
-/// ALTER … OWNER to the same owner changes nothing and locks the view alone. LOCK TABLE would lock every table that the
-/// view reads.
-void lock_view(rebinding& what, const catalog::view& view) {
-    const std::string name = view.name.sql();
-    what.into.swap_views.push_back(
-        {name, fmt::format("ALTER VIEW {} OWNER TO {}", name, quote_identifier(view.owner))});
 }
 
 /// Drops and makes again `changed` and every view that stands on one of them. @returns their oids
@@ -200,18 +182,20 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
         const std::string label = tree.text(row, "name");
         const std::int64_t oid = tree.integer(row, "oid");
         const std::string kind = tree.text(row, "relkind");
-        const auto view = co_await read_for_new_table(what, oid, label);
+        auto view = co_await read_for_new_table(what, oid, label);
         co_await require_recreatable(what, view, kind, label);
         // Under its own name, so that the next one finds it; views of other schemas are named with theirs.
         std::string name = fmt::format("pgeist_view_{}", row);
         if (view.name.schema == at.source.name.schema) {
             name = view.name.name;
         }
-        co_await rehearse(what, view, label, name);
+        const tried_view tried = co_await try_view(what, view, label, name);
+        view.definition = moved_home(at, tried.on_shadow);
         create_again(what, view, label);
         dropped.push_back(view.name.sql());
         made.insert(oid);
-        lock_view(what, view);
+        // Who reads a view locks it before those it stands on.
+        what.into.swap_views.insert(what.into.swap_views.begin(), lock_view(view.name, false));
     }
     co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_views");
     co_await at.conn.execute("RELEASE SAVEPOINT pgeist_views");
@@ -224,7 +208,8 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
 awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name) {
     const auto used = co_await what.at.conn.query(columns_used_sql, oid, what.at.source.oid);
     require_columns_kept(what, name, used);
-    catalog::view view = co_await catalog::read_view(what.at.conn, oid, home_path(what.at));
+    catalog::view view = co_await catalog::read_view(what.at.conn, oid);
+    view.definition = co_await printed(what.at, home_path(what.at), viewdef, oid);
     if (!view.owned) {
         refuse_object(what, name, fmt::format("it belongs to {}", display_identifier(view.owner)),
                       "run as a role that has the rights of its owner");
@@ -233,6 +218,15 @@ awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, s
         co_await follow_renaming(what, view);
     }
     co_return view;
+}
+
+awaitable<tried_view> try_view(rebinding& what, const catalog::view& view, std::string label, std::string name) {
+    const qualified_name probe{what.at.job_schema, std::move(name)};
+    co_await try_on_shadow(what, label, create_view(view, probe.sql(), false));
+    tried_view made;
+    made.oid = co_await table_oid(what.at.conn, probe);
+    made.on_shadow = co_await printed(what.at, "pg_catalog", viewdef, made.oid);
+    co_return made;
 }
 
 awaitable<void> rebind_views(rebinding& what) {
@@ -257,8 +251,8 @@ awaitable<void> rebind_views(rebinding& what) {
     for (const catalog::view& view : kept) {
         if (made.count(view.oid) == 0) {  // else it stands on one of those as well
             const std::string label = "view " + view.name.display();
-            what.into.after_move.push_back(at_home(what, label, create_view(view, view.name.sql(), true)));
-            lock_view(what, view);
+            what.into.after_move.push_back({label, create_view(view, view.name.sql(), true)});
+            what.into.swap_views.push_back(lock_view(view.name, false));
         }
     }
 }

@@ -40,4 +40,24 @@ statements change_rights(const std::string& object, const std::string& column, c
     return all;
 }
 
+statements rights_of_new(const std::string& object, const catalog::access_list& wanted,
+                         const catalog::access_list& implied, const std::string& owner,
+                         const std::vector<std::string>& strangers) {
+    if (wanted.is_default && strangers.empty()) {
+        return {};
+    }
+    std::string others = "PUBLIC";
+    for (const auto& role : strangers) {
+        others += role == owner ? "" : ", " + quote_identifier(role);
+    }
+    statements all{{"rights on " + object, fmt::format("REVOKE ALL ON {} FROM {}", object, others)}};
+    catalog::access_list found;  // after that
+    std::copy_if(implied.grants.begin(), implied.grants.end(), std::back_inserter(found.grants),
+                 [&](const catalog::grant& each) { return each.grantee == owner; });
+    for (auto& each : change_rights(object, "", wanted, found, owner, true)) {
+        all.push_back(std::move(each));
+    }
+    return all;
+}
+
 }  // namespace pgeist::shadow

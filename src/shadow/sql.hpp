@@ -71,4 +71,10 @@ using statements = std::vector<plan::statement>;
                                        const catalog::access_list& wanted, const catalog::access_list& found,
                                        const std::string& owner, bool owners_too);
 
+/// What gives a newly made object the rights `wanted`, whatever default privileges gave it. `strangers`: the roles that
+/// default privileges name; `implied`: what an object of `owner` has without them.
+[[nodiscard]] statements rights_of_new(const std::string& object, const catalog::access_list& wanted,
+                                       const catalog::access_list& implied, const std::string& owner,
+                                       const std::vector<std::string>& strangers);
+
 }  // namespace pgeist::shadow

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
@@ -15,8 +17,42 @@ void add(std::vector<plan::statement>& into, statements more) {
     }
 }
 
+/// Whether a column is renamed or dropped.
+bool loses_names(const site& at, const catalog::table& after) {
+    return std::any_of(at.source.columns.begin(), at.source.columns.end(), [&](const catalog::column& column) {
+        const auto* kept = kept_column(at, after, column.attnum);
+        return kept == nullptr || kept->name != column.name;
+    });
+}
+
+/// The server renames columns in what is on the shadow; where a policy or rule reads the table itself, it reads the
+/// source.
+void require_no_self_reference(const site& at, const std::string& what, const std::string& text) {
+    if (text.find(at.source.printed_name) != std::string::npos) {
+        throw error(exit_code::refused,
+                    fmt::format("{} of {} reads the table itself, and a column is renamed or dropped", what,
+                                at.source.name.display()),
+                    "drop it for the time of the run and make it again afterwards, or rename the column in an ALTER "
+                    "TABLE of its own");
+    }
+}
+
+void require_names_kept(const site& at, const catalog::table& after) {
+    if (!loses_names(at, after)) {
+        return;
+    }
+    for (const auto& each : after.policies) {
+        require_no_self_reference(at, "policy " + display_identifier(each.name),
+                                  each.using_expression.value_or("") + each.check_expression.value_or(""));
+    }
+    for (const auto& each : after.rules) {
+        require_no_self_reference(at, "rule " + display_identifier(each.name), each.definition);
+    }
+}
+
 /// Policies and rules may read the table itself, by its name: made when the name leads to the new table.
 void plan_row_security(const site& at, const catalog::table& after, plan::blueprint& into) {
+    require_names_kept(at, after);
     for (const auto& each : after.policies) {
         add(into.after_move, create_policy(each, at.source.name));
     }

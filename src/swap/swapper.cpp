@@ -187,6 +187,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
         if (drained) {
             co_await check_unchanged(session);
             co_await exchange(session);
+            co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
             co_await require_nothing_lost(session, work_->plan);
             const pg::result row = co_await session.query(
                 "UPDATE pgeist.jobs SET phase = 'finish', swap_xid = pg_current_xact_id(), updated_at = "

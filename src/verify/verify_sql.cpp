@@ -34,6 +34,9 @@ std::string same_log_key(const plan::key& key, const std::string& left, const st
 statements::equality equality_of(const std::string& type) {
     static const std::set<std::string> plain{"smallint", "integer", "bigint", "oid",  "boolean", "date",
                                              "uuid",     "bytea",   "pg_lsn", "xid8", "money"};
+    if (type.ends_with("[]")) {
+        return statements::equality::by_image;
+    }
     const std::string without_length = type.substr(0, type.find('('));
     if (type == "text" || without_length == "character varying") {
         return statements::equality::as_text;

@@ -10,8 +10,10 @@ namespace pgeist::catalog {
 
 /// A function or procedure with all that it takes to make it again.
 struct function {
-    std::string signature;   ///< as regprocedure prints it
-    std::string definition;  ///< pg_get_functiondef; empty for aggregates and window functions, which have none
+    std::string signature;   ///< as regprocedure prints it, qualified
+    std::string definition;  ///< pg_get_functiondef, qualified; empty for aggregates, which have none
+    std::string extension;   ///< the extension it belongs to; empty for none
+    bool has_body = false;   ///< parsed when it was made (BEGIN ATOMIC)
     std::string owner;
     bool owned = true;         ///< the current role has the owner's rights
     bool of_row_type = false;  ///< takes or gives the table's row type
@@ -21,8 +23,7 @@ struct function {
     std::optional<std::string> comment;
 };
 
-/// Reads a function that depends on the table `table_oid`; names come back as they read best with `search_path`.
-[[nodiscard]] awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::int64_t table_oid,
-                                                std::string search_path);
+/// Reads a function that depends on the table `table_oid`.
+[[nodiscard]] awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::int64_t table_oid);
 
 }  // namespace pgeist::catalog

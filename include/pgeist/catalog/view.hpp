@@ -24,7 +24,7 @@ struct view {
     bool owned = true;  ///< the current role has the owner's rights
     std::string extension;
     std::vector<std::string> options;  ///< `security_barrier=true` …
-    std::string definition;            ///< the query, without the semicolon
+    std::string definition;            ///< the query, without the semicolon, every name qualified
     access_list acl;
     access_list implied_acl;  ///< what a new view of that owner has
     std::optional<std::string> comment;
@@ -33,7 +33,7 @@ struct view {
     bool has_rules = false;  ///< besides the one that makes it a view
 };
 
-/// Reads a view; names in its definition come back as they read best with `search_path` (SQL text).
-[[nodiscard]] awaitable<view> read_view(pg::connection& conn, std::int64_t oid, std::string search_path);
+/// Reads a view, plain or materialized.
+[[nodiscard]] awaitable<view> read_view(pg::connection& conn, std::int64_t oid);
 
 }  // namespace pgeist::catalog
