@@ -17,6 +17,9 @@ enum class mode { share_row_exclusive, access_exclusive };
 /// The tables that are locked together, in this order, in one statement.
 struct target {
     std::vector<qualified_name> tables;
+    /// Locked before `tables`, and without their children: tables that one of `tables` inherits from. A query through
+    /// the parent locks it first too.
+    std::vector<qualified_name> parents;
     lock::mode mode = lock::mode::access_exclusive;
     /// A table that only pgeist (and autovacuum) uses and that is locked first, so that nothing is waited for once the
     /// others are held.

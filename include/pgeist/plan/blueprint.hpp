@@ -94,6 +94,11 @@ struct blueprint {
     /// their key. The label names the constraint.
     std::vector<statement> violations;
 
+    /// The tables that the source inherits from or is a partition of, and whose child it is no longer and again in the
+    /// swap; locked first (ACCESS EXCLUSIVE, without their other children), as queries that go through them do.
+    std::vector<qualified_name> swap_parents;
+    /// Before the swap, one transaction each, with the source in use; may be repeated.
+    std::vector<statement> before_swap;
     std::vector<qualified_name>
         swap_locks;  ///< other tables locked in the swap (ACCESS EXCLUSIVE), such as both ends of foreign keys
     std::vector<statement> before_move;  ///< in the swap, before the tables change schemas
