@@ -106,11 +106,15 @@ awaitable<void> assemble(site& at) {
     co_await create_schema(at, at.job_schema);
     co_await create_schema(at, at.passage_schema);
     statements first{create_table(at.source, at.shadow)};
+    if (at.source.is_heir()) {
+        first = create_heir(at.source, mold_of(at), at.shadow);
+    }
     co_await run_statements(at, std::move(first));
     at.shadow_oid = co_await table_oid(at.conn, at.shadow);
 
     const auto bare = co_await catalog::read_shape(at.conn, at.shadow_oid);
-    statements all = constraint_corrections(at.source, bare, at.shadow);
+    statements all = at.source.is_heir() ? heir_details(at.source, bare, at.shadow)
+                                         : constraint_corrections(at.source, bare, at.shadow);
     const auto add = [&](statements more) { all.insert(all.end(), more.begin(), more.end()); };
     for (const auto& sequence : at.source.sequences) {
         if (sequence.identity) {
