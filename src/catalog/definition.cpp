@@ -56,10 +56,11 @@ void add_table(properties& into, const table& of) {
     add_comment(into, "the table", of.comment);
 }
 
-/// A partition has nothing of its own but what its parent has, whatever the flags of an older attachment say.
-std::string inheritance(const table& of, bool local, int inherited) {
-    return of.is_partition ? fmt::format("parents {}", inherited)
-                           : fmt::format("parents {}, local {}", inherited, local);
+/// What a partition has from its parent is not its own after it is attached, whatever the flags of an older attachment
+/// say; only NOT NULL can be both.
+std::string inheritance(const table& of, bool local, int inherited, char type = 0) {
+    return of.is_partition && type != 'n' ? fmt::format("parents {}", inherited)
+                                          : fmt::format("parents {}, local {}", inherited, local);
 }
 
 /// What only tables with parents have: nothing is added for others.
@@ -78,7 +79,7 @@ void add_parents(properties& into, const table& of) {
     for (const auto& each : of.constraints) {
         if (!each.local || each.inherited != 0) {
             add(into, "inheritance of constraint " + display_identifier(each.name),
-                inheritance(of, each.local, each.inherited));
+                inheritance(of, each.local, each.inherited, each.type));
         }
     }
     for (const auto& each : of.indexes) {

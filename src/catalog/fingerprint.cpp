@@ -56,7 +56,7 @@ constexpr const char* fingerprint_sql = R"(
         SELECT ROW('ancestor', p.oid, p.relpartbound)::text
           FROM pg_partition_ancestors($1) a JOIN pg_class p ON p.oid = a.relid
         UNION ALL
-        SELECT ROW('default partition', k.partdefid)::text
+        SELECT ROW('default partition', k.partdefid <> 0, k.partdefid = i.inhrelid)::text
           FROM pg_inherits i JOIN pg_partitioned_table k ON k.partrelid = i.inhparent WHERE i.inhrelid = $1
         UNION ALL
         SELECT ROW('beside the default partition', s.relpartbound)::text

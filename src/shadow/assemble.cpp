@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/catalog/definition.hpp"
@@ -48,9 +50,13 @@ awaitable<void> correct_rights(site& at, const catalog::table& made) {
     co_await run_statements(at, std::move(all));
 }
 
+/// Those first that belong to a parent's index: of several that are equal, the oldest one is attached.
 statements index_statements(const site& at) {
+    std::vector<catalog::index> indexes = at.source.indexes;
+    std::stable_partition(indexes.begin(), indexes.end(),
+                          [](const catalog::index& each) { return !each.parent_index.empty(); });
     statements all;
-    for (const auto& each : at.source.indexes) {
+    for (const auto& each : indexes) {
         if (!each.valid) {
             continue;
         }

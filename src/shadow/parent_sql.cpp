@@ -98,8 +98,16 @@ plan::statement leave_parent(const catalog::parent& as, const qualified_name& pa
             fmt::format("ALTER TABLE {} NO INHERIT {}", child.sql(), parent.sql())};
 }
 
-statements inherited_trigger_states(const catalog::table& of, const qualified_name& target) {
+statements own_share(const catalog::table& of, const qualified_name& target) {
     statements all;
+    for (const auto& each : of.constraints) {
+        const auto* column = each.columns.empty() ? nullptr : of.find_column(each.columns.front());
+        if (of.is_partition && each.type == 'n' && each.local && each.inherited > 0 && column != nullptr) {
+            all.push_back({"constraint " + display_identifier(each.name),
+                           fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", target.sql(),
+                                       quote_identifier(column->name))});
+        }
+    }
     for (const auto& each : of.inherited_triggers) {
         const std::string name = quote_identifier(each.name);
         if (each.enabled != each.parent_enabled) {

@@ -65,7 +65,7 @@ awaitable<void> join_parents(site& at) {
         all.push_back(leave_parent(plain, mold_of(at), at.shadow));
         all.push_back({"the table", "DROP TABLE " + mold_of(at).sql()});
     }
-    for (auto& each : inherited_trigger_states(at.source, at.shadow)) {
+    for (auto& each : own_share(at.source, at.shadow)) {
         all.push_back(std::move(each));
     }
     co_await run_statements(at, std::move(all));

@@ -60,8 +60,9 @@ using statements = std::vector<plan::statement>;
 /// DETACH PARTITION or NO INHERIT.
 [[nodiscard]] plan::statement leave_parent(const catalog::parent& as, const qualified_name& parent,
                                            const qualified_name& child);
-/// States and comments that the clones of the parent's triggers have in `of` alone, for the clones on `target`.
-[[nodiscard]] statements inherited_trigger_states(const catalog::table& of, const qualified_name& target);
+/// What a table has of its own in what its parents handed down, made on `target` once it has joined them: states and
+/// comments of the clones of the parent's triggers, and NOT NULL that is its own as well.
+[[nodiscard]] statements own_share(const catalog::table& of, const qualified_name& target);
 
 /// CREATE TABLE `target` as create_table() does, for a table that inherits from others: columns and constraints that
 /// are not its own come from the table `mold`, made for that purpose and to be left when the parents are joined.

@@ -93,7 +93,7 @@ awaitable<void> plan_swap_parents(site& at, const catalog::table& after, plan::b
             into.after_move.push_back({"the parent's stand-in", "DROP TABLE " + standing_in.sql()});
         }
     }
-    for (auto& each : inherited_trigger_states(after, at.source.name)) {
+    for (auto& each : own_share(after, at.source.name)) {
         into.after_move.push_back(std::move(each));
     }
     add_keys_of_ancestors(at, into);
