@@ -40,6 +40,8 @@ blueprint sample() {
     plan.key_index.create_sql = "CREATE UNIQUE INDEX orders_pkey ON x (id)";
     plan.key_index.after.push_back({"constraint orders_pkey", "ALTER TABLE x ADD PRIMARY KEY USING INDEX orders_pkey"});
     plan.swap_locks.push_back(qualified_name{"app", "items"});
+    plan.swap_parents.push_back(qualified_name{"app", "all_orders"});
+    plan.before_swap.push_back({"bounds", "ALTER TABLE x ADD CHECK (true) NOT VALID"});
     plan.before_move.push_back({"drop foreign key f", "ALTER TABLE y DROP CONSTRAINT f"});
     plan.after_move.push_back({"foreign key f", "ALTER TABLE y ADD CONSTRAINT f …"});
     plan.finish.push_back({"validate f", "ALTER TABLE y VALIDATE CONSTRAINT f"});
