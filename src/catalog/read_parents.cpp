@@ -5,7 +5,7 @@ namespace pgeist::catalog {
 namespace {
 
 constexpr const char* parents_sql = R"(
-    SELECT p.oid, n.nspname, p.relname, p.relkind = 'p' AS partitioned, pg_has_role(p.relowner, 'USAGE') AS owned,
+    SELECT p.oid, n.nspname, p.relname, p.relkind = 'p' AS partitioned, p.relkind = 'f' AS is_foreign, pg_has_role(p.relowner, 'USAGE') AS owned,
            i.inhdetachpending, pg_get_partkeydef(p.oid) AS partition_key, pg_get_expr(c.relpartbound, c.oid) AS bound,
            pg_get_partition_constraintdef(c.oid) AS partition_constraint,
            coalesce(d.oid, 0) AS default_oid, dn.nspname AS default_schema, d.relname AS default_name,
@@ -28,6 +28,7 @@ awaitable<std::vector<parent>> read_parents(pg::connection& conn, std::int64_t t
         each.name.schema = rows.text(row, "nspname");
         each.name.name = rows.text(row, "relname");
         each.partitioned = rows.boolean(row, "partitioned");
+        each.foreign = rows.boolean(row, "is_foreign");
         each.owned = rows.boolean(row, "owned");
         each.detaching = rows.boolean(row, "inhdetachpending");
         each.partition_key = rows.text(row, "partition_key");

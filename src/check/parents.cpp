@@ -38,6 +38,11 @@ void judge_rights(const subject& what, const catalog::parent& parent, findings& 
 
 awaitable<void> judge_parent(const subject& what, const catalog::parent& parent, findings& into) {
     judge_rights(what, parent, into);
+    if (parent.foreign) {
+        refuse(into, name,
+               fmt::format("{} inherits from {}, a foreign table, which cannot be locked", what.source->name.display(),
+                           parent.name.display()));
+    }
     if (parent.detaching) {
         refuse(into, name,
                fmt::format("{} is being detached from {}", what.source->name.display(), parent.name.display()),

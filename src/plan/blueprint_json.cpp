@@ -140,6 +140,7 @@ blueprint read_blueprint(const json::object& object) {
     value.violations = list(object, "violations", to_statement);
     value.swap_parents = list(object, "swap_parents", json_fields::name);
     value.before_swap = list(object, "before_swap", to_statement);
+    value.instead_of_swap = list(object, "instead_of_swap", to_statement);
     value.swap_locks = list(object, "swap_locks", json_fields::name);
     value.before_move = list(object, "before_move", to_statement);
     value.after_move = list(object, "after_move", to_statement);
@@ -170,6 +171,7 @@ std::string to_json(const blueprint& value) {
         {"violations", json_fields::array(value.violations, from_statement)},
         {"swap_parents", json_fields::array(value.swap_parents, from_name)},
         {"before_swap", json_fields::array(value.before_swap, from_statement)},
+        {"instead_of_swap", json_fields::array(value.instead_of_swap, from_statement)},
         {"swap_locks", json_fields::array(value.swap_locks, from_name)},
         {"before_move", json_fields::array(value.before_move, from_statement)},
         {"after_move", json_fields::array(value.after_move, from_statement)},

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/build/index_builder.hpp"
@@ -245,9 +246,20 @@ awaitable<void> runner::wait_for_permission_to_swap() {
 awaitable<void> runner::swap() {
     progress_.rows_total = 0;
     co_await wait_for_permission_to_swap();
-    co_await prepare_siblings(work_);
     swap::swapper exchange(work_, changes_);
-    report::swap_outcome done = co_await exchange.swap();
+    report::swap_outcome done;
+    std::exception_ptr failure;
+    try {
+        co_await prepare_siblings(work_);
+        done = co_await exchange.swap();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        co_await release_siblings(work_);
+        std::rethrow_exception(failure);
+    }
     if (!work_.settings.drop_old) {
         done.old_table = work_.plan.shadow().display();
     }

@@ -36,18 +36,13 @@ awaitable<std::optional<pg::sql_error>> attempt(pg::connection& session, std::st
     co_return failure;
 }
 
-}  // namespace
-
-awaitable<void> prepare_siblings(job::workspace& work) {
-    if (work.plan.before_swap.empty()) {
-        co_return;
-    }
+awaitable<void> politely(job::workspace& work, std::vector<plan::statement> statements, int most_attempts) {
     const auto session = co_await work.pool.acquire();
-    for (const plan::statement& each : work.plan.before_swap) {
+    for (const plan::statement& each : statements) {
         work.progress.detail = each.label;
         lock::policy rules;
         rules.lock_timeout = work.settings.lock_timeout;
-        rules.attempts = work.settings.swap_attempts;
+        rules.attempts = most_attempts;
         lock::schedule attempts(rules);
         std::optional<pg::sql_error> blocked;
         do {
@@ -63,6 +58,28 @@ awaitable<void> prepare_siblings(job::workspace& work) {
         } while (blocked);
     }
     work.progress.detail.clear();
+}
+
+}  // namespace
+
+awaitable<void> prepare_siblings(job::workspace& work) {
+    if (!work.plan.before_swap.empty()) {
+        co_await politely(work, work.plan.before_swap, work.settings.swap_attempts);
+    }
+}
+
+awaitable<void> release_siblings(job::workspace& work) {
+    constexpr int few_attempts = 10;
+    if (work.plan.instead_of_swap.empty()) {
+        co_return;
+    }
+    try {
+        co_await politely(work, work.plan.instead_of_swap, few_attempts);
+    } catch (const std::exception&) {
+        work.observer.message(report::level::warning,
+                              "a constraint of this job is left on the default partition: "
+                              "pgeist resume and pgeist cleanup remove it");
+    }
 }
 
 }  // namespace pgeist::run

@@ -121,6 +121,8 @@ void prove_default(const site& at, const catalog::parent& parent, plan::blueprin
                             table, name, at.own_bound)});
     into.before_swap.push_back({label, fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, name)});
     into.after_move.push_back({label, fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, name)});
+    into.instead_of_swap.push_back(
+        {label, fmt::format("ALTER TABLE IF EXISTS {} DROP CONSTRAINT IF EXISTS {}", table, name)});
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "e2e/run_test.hpp"
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
+#include "support/table_description.hpp"
 #include "support/table_rows.hpp"
 #include "support/wait_for.hpp"
 
@@ -225,29 +226,44 @@ TEST_F(partition_in_use, killed_in_the_copy_is_resumed) {
     expect_cleanup_leaves_nothing();
 }
 
-// Just before the swap the default partition has a constraint of the run's.
-TEST_F(partition_in_use, given_up_at_the_swap_leaves_nothing_on_the_parent_and_the_siblings) {
+TEST_F(partition_in_use, given_up_at_the_swap_leaves_nothing_on_the_siblings) {
     const table_state before = state_of();
-    const table_state parent = state_of("p");
     const table_state low = state_of("low");
     sync_connection reader = db().connect();
     reader.execute("BEGIN; SELECT 1 FROM public.t LIMIT 1");
-    const std::vector<std::string> soon_giving_up{"--repack", "--swap-max-wait", "2s", "--swap-attempts", "3"};
-    EXPECT_TRUE(exited(run(soon_giving_up), 4));
-    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_constraint WHERE conname = 'pgeist_1_bound'"), 1);
-    reader.execute("COMMIT");
-    expect_cleanup_leaves_nothing();
-    expect_unchanged(before);
-    expect_unchanged(parent, "p");
+    EXPECT_TRUE(exited(run({"--repack", "--swap-max-wait", "2s", "--swap-attempts", "3"}), 4));
     expect_unchanged(low, "low");
-
-    reader.execute("BEGIN; SELECT 1 FROM public.t LIMIT 1");
-    EXPECT_TRUE(exited(run(soon_giving_up), 4));
     reader.execute("COMMIT");
     EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
     EXPECT_NE(state_of().identity, before.identity);
     expect_unchanged(low, "low");
     expect_cleanup_leaves_nothing();
+}
+
+// Just before the swap the default partition has a constraint of the run's.
+TEST_F(partition_in_use, killed_at_the_swap_is_cleaned_up_or_resumed) {
+    const table_state before = state_of();
+    const table_state parent = state_of("p");
+    const table_state low = state_of("low");
+    for (const bool resumes : {false, true}) {
+        sync_connection reader = db().connect();
+        reader.execute("BEGIN; SELECT 1 FROM public.t LIMIT 1");
+        pgeist_process process = start({"--repack"});
+        process.wait_for_event("lock_wait", [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
+        process.kill_hard();
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_constraint WHERE conname LIKE 'pgeist%bound' AND conrelid = "
+                               "'public.low'::regclass"),
+                  1);
+        reader.execute("COMMIT");
+        if (resumes) {
+            EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+        }
+        expect_cleanup_leaves_nothing();
+        expect_unchanged(parent, "p");
+        expect_unchanged(low, "low");
+        EXPECT_EQ(state_of().identity == before.identity, !resumes);
+        EXPECT_EQ(description_difference(before.description, state_of().description), std::vector<std::string>{});
+    }
 }
 
 TEST_F(partition_in_use, a_session_that_holds_the_parent_is_named_and_not_waited_behind) {

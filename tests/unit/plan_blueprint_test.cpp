@@ -42,6 +42,7 @@ blueprint sample() {
     plan.swap_locks.push_back(qualified_name{"app", "items"});
     plan.swap_parents.push_back(qualified_name{"app", "all_orders"});
     plan.before_swap.push_back({"bounds", "ALTER TABLE x ADD CHECK (true) NOT VALID"});
+    plan.instead_of_swap.push_back({"bounds", "ALTER TABLE x DROP CONSTRAINT x_check"});
     plan.before_move.push_back({"drop foreign key f", "ALTER TABLE y DROP CONSTRAINT f"});
     plan.after_move.push_back({"foreign key f", "ALTER TABLE y ADD CONSTRAINT f …"});
     plan.finish.push_back({"validate f", "ALTER TABLE y VALIDATE CONSTRAINT f"});

@@ -161,6 +161,7 @@ struct parent {
     qualified_name name;
     bool partitioned = false;
     bool owned = true;                 ///< the current role may attach and detach tables
+    bool foreign = false;              ///< a foreign table
     bool detaching = false;            ///< a DETACH … CONCURRENTLY was begun
     std::string partition_key;         ///< pg_get_partkeydef of the parent
     std::string bound;                 ///< of this table in it: FOR VALUES …, or DEFAULT

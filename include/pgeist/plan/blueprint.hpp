@@ -99,6 +99,7 @@ struct blueprint {
     std::vector<qualified_name> swap_parents;
     /// Before the swap, one transaction each, with the source in use; may be repeated.
     std::vector<statement> before_swap;
+    std::vector<statement> instead_of_swap;  ///< takes back what before_swap has done, when the swap does not come
     std::vector<qualified_name>
         swap_locks;  ///< other tables locked in the swap (ACCESS EXCLUSIVE), such as both ends of foreign keys
     std::vector<statement> before_move;  ///< in the swap, before the tables change schemas

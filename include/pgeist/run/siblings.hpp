@@ -9,4 +9,8 @@ namespace pgeist::run {
 /// @throws error (lock_not_obtained) when attempts are used up
 [[nodiscard]] awaitable<void> prepare_siblings(job::workspace& work);
 
+/// Takes that back as far as a few attempts can: a constraint that tells where the source's rows may be must not
+/// outlive the run, or it would refuse rows when the partition is dropped. Never throws; a cleanup does the rest.
+[[nodiscard]] awaitable<void> release_siblings(job::workspace& work);
+
 }  // namespace pgeist::run
