@@ -46,25 +46,47 @@ std::string memory_sql(const job::workspace& work, const plan::index& index) {
         index.source_bytes / runs / 1024, for_one_process / 1024);
 }
 
-/// Creates one index with all that belongs to it, in one transaction: where the index is, its constraint and comment
-/// are.
-awaitable<void> build_one(job::workspace& work, pg::connection& session, const plan::index& index) {
+/// What is left to do for one index: its creation, unless it is there, and what belongs to it. A constraint that has
+/// taken it over is not added a second time; all else may be repeated.
+awaitable<std::vector<std::string>> steps_for(job::workspace& work, pg::connection& session, const plan::index& index,
+                                              bool bare) {
+    std::vector<std::string> steps;
     const bool present = co_await exists(session, work.plan, index);
-    if (present) {
+    if (!present) {
+        steps.push_back("SET LOCAL default_tablespace = " + quote_literal(index.tablespace) + memory_sql(work, index));
+        if (!index.create_sql.empty()) {
+            steps.push_back(index.create_sql);
+        }
+    }
+    if (bare || index.after.empty()) {
+        co_return steps;
+    }
+    const pg::result row =
+        co_await session.query("SELECT EXISTS (SELECT FROM pg_constraint WHERE conindid = to_regclass($1))",
+                               shadow_name(work.plan, index.name));
+    const bool taken_over = row.boolean(0, 0);
+    for (const plan::statement& each : index.after) {
+        if (!taken_over || each.sql.find(" ADD CONSTRAINT ") == std::string::npos) {
+            steps.push_back(each.sql);
+        }
+    }
+    co_return steps;
+}
+
+/// Creates one index in one transaction, with all that belongs to it or, while others are built at the same time,
+/// without: a constraint locks the table more strongly than its index does, and two builders that both came to that
+/// would wait for each other.
+awaitable<void> build_one(job::workspace& work, pg::connection& session, const plan::index& index, bool bare) {
+    const std::vector<std::string> steps = co_await steps_for(work, session, index, bare);
+    if (steps.empty()) {
         co_return;
     }
-    std::string settings =
-        "SET LOCAL default_tablespace = " + quote_literal(index.tablespace) + memory_sql(work, index);
     std::exception_ptr failure;
     std::optional<pg::sql_error> sql_failure;
     try {
         co_await session.begin();
-        co_await session.execute(std::move(settings));
-        if (!index.create_sql.empty()) {
-            co_await session.execute(index.create_sql);
-        }
-        for (const plan::statement& each : index.after) {
-            co_await session.execute(each.sql);
+        for (const std::string& each : steps) {
+            co_await session.execute(each);
         }
         co_await session.commit();
     } catch (const pg::sql_error& error) {
@@ -88,12 +110,13 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
 }
 
 /// One of the builders: takes the next index until none is left.
-awaitable<void> builder(job::workspace& work, const std::vector<const plan::index*>& queue, std::size_t& next) {
+awaitable<void> builder(job::workspace& work, const std::vector<const plan::index*>& queue, std::size_t& next,
+                        bool bare) {
     const auto session = co_await work.pool.acquire();
     while (next < queue.size()) {
         const plan::index& index = *queue[next++];
         work.progress.detail = "building " + display_identifier(index.name);
-        co_await build_one(work, *session, index);
+        co_await build_one(work, *session, index, bare);
     }
 }
 
@@ -102,7 +125,7 @@ awaitable<void> builder(job::workspace& work, const std::vector<const plan::inde
 awaitable<void> build_key_index(job::workspace& work) {
     const auto session = co_await work.pool.acquire();
     work.progress.detail = "building " + display_identifier(work.plan.key_index.name);
-    co_await build_one(work, *session, work.plan.key_index);
+    co_await build_one(work, *session, work.plan.key_index, false);
 }
 
 awaitable<void> build_indexes(job::workspace& work) {
@@ -116,11 +139,12 @@ awaitable<void> build_indexes(job::workspace& work) {
     std::size_t next = 0;
     std::vector<awaitable<void>> builders;
     for (int number = 0; number < work.settings.index_jobs; ++number) {
-        builders.push_back(builder(work, queue, next));
+        builders.push_back(builder(work, queue, next, true));
     }
     co_await pg::run_all(std::move(builders));
+    queue.insert(queue.end(), alone.begin(), alone.end());
     std::size_t next_alone = 0;
-    co_await builder(work, alone, next_alone);
+    co_await builder(work, queue, next_alone, false);
 }
 
 awaitable<void> vacuum_shadow(job::workspace& work) {

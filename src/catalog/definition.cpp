@@ -56,6 +56,44 @@ void add_table(properties& into, const table& of) {
     add_comment(into, "the table", of.comment);
 }
 
+/// What a partition has from its parent is not its own after it is attached, whatever the flags of an older attachment
+/// say; only NOT NULL can be both.
+std::string inheritance(const table& of, bool local, int inherited, char type = 0) {
+    return of.is_partition && type != 'n' ? fmt::format("parents {}", inherited)
+                                          : fmt::format("parents {}, local {}", inherited, local);
+}
+
+/// What only tables with parents have: nothing is added for others.
+void add_parents(properties& into, const table& of) {
+    for (std::size_t place = 0; place < of.inherits.size(); ++place) {
+        const auto& each = of.inherits[place];
+        add(into, fmt::format("parent {}", each.name.display()),
+            each.partitioned ? "partition " + each.bound : fmt::format("number {}", place + 1));
+    }
+    for (const auto& each : of.columns) {
+        if (!each.local || each.inherited != 0) {
+            add(into, "inheritance of column " + display_identifier(each.name),
+                inheritance(of, each.local, each.inherited));
+        }
+    }
+    for (const auto& each : of.constraints) {
+        if (!each.local || each.inherited != 0) {
+            add(into, "inheritance of constraint " + display_identifier(each.name),
+                inheritance(of, each.local, each.inherited, each.type));
+        }
+    }
+    for (const auto& each : of.indexes) {
+        if (each.valid && !each.parent_index.empty()) {
+            add(into, "parent of index " + display_identifier(each.name), display_identifier(each.parent_index));
+        }
+    }
+    for (const auto& each : of.inherited_triggers) {
+        const std::string object = "inherited trigger " + display_identifier(each.name);
+        add(into, object, fmt::format("enabled {}", each.enabled));
+        add_comment(into, object, each.comment);
+    }
+}
+
 void add_column(properties& into, const column& each, std::size_t place) {
     const std::string object = "column " + display_identifier(each.name);
     std::string text = fmt::format("number {}, {}", place, each.type);
@@ -115,6 +153,11 @@ std::string foreign_key_text(const foreign_key& key) {
 void add_foreign_keys(properties& into, const table& of) {
     for (const auto& each : of.foreign_keys) {
         const std::string object = "foreign key " + display_identifier(each.name);
+        add(into, object, foreign_key_text(each));
+        add_comment(into, object, each.comment);
+    }
+    for (const auto& each : of.inherited_foreign_keys) {
+        const std::string object = "inherited foreign key " + display_identifier(each.name);
         add(into, object, foreign_key_text(each));
         add_comment(into, object, each.comment);
     }
@@ -180,6 +223,7 @@ void add_statistics(properties& into, const table& of, const statistics& each) {
 std::vector<property> definition(const table& of) {
     properties all;
     add_table(all, of);
+    add_parents(all, of);
     for (std::size_t place = 0; place < of.columns.size(); ++place) {
         add_column(all, of.columns[place], place + 1);
     }

@@ -7,9 +7,9 @@ namespace pgeist::catalog {
 namespace {
 
 // Stored trees and numbers are hashed as they are: no definition is put back into SQL text, which would cost time under
-// the lock. Statistics, sizes, transaction ids and relfilenodes are left out because writes and maintenance change
-// them, OIDs of indexes because REINDEX CONCURRENTLY does. Of attoptions only what ALTER can set counts: some servers
-// stamp others.
+// the lock. What a DEFAULT partition may hold is what no other partition takes: their bounds count as its own.
+// Statistics, sizes, transaction ids and relfilenodes are left out because writes and maintenance change them, OIDs of
+// indexes because REINDEX CONCURRENTLY does. Of attoptions only what ALTER can set counts: some servers stamp others.
 constexpr const char* fingerprint_sql = R"(
     WITH RECURSIVE c AS (SELECT * FROM pg_class WHERE oid = $1),
     bound(classid, objid) AS (
@@ -26,7 +26,7 @@ constexpr const char* fingerprint_sql = R"(
     lines(line) AS (
         SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,
                    (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), relrowsecurity, relforcerowsecurity,
-                   relreplident, reloftype, relispartition, pg_get_expr(relpartbound, oid), relacl)::text FROM c
+                   relreplident, reloftype, relispartition, relpartbound, relacl)::text FROM c
         UNION ALL
         SELECT ROW('column', attnum, attname, atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated,
                    attstorage, attcompression, attstattarget, attisdropped, attislocal, attinhcount,
@@ -38,6 +38,7 @@ constexpr const char* fingerprint_sql = R"(
         SELECT ROW('index', x.relname, x.relam, x.reltablespace, x.reloptions, i.indisunique, i.indisprimary,
                    i.indisexclusion, i.indimmediate, i.indisclustered, i.indisvalid, i.indisreplident, i.indkey, i.indclass,
                    i.indcollation, i.indoption, i.indexprs, i.indpred, {nulls_not_distinct},
+                   (SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = i.indexrelid),
                    ARRAY(SELECT a.attstattarget::text FROM pg_attribute a WHERE a.attrelid = x.oid ORDER BY a.attnum))::text
           FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = $1
         UNION ALL
@@ -62,6 +63,17 @@ constexpr const char* fingerprint_sql = R"(
         UNION ALL
         SELECT ROW('inheritance', inhrelid, inhparent, inhseqno)::text
           FROM pg_inherits WHERE inhrelid = $1 OR inhparent = $1
+        UNION ALL
+        SELECT ROW('ancestor', p.oid, p.relpartbound)::text
+          FROM pg_partition_ancestors($1) a JOIN pg_class p ON p.oid = a.relid
+        UNION ALL
+        SELECT ROW('default partition', k.partdefid <> 0, k.partdefid = i.inhrelid)::text
+          FROM pg_inherits i JOIN pg_partitioned_table k ON k.partrelid = i.inhparent WHERE i.inhrelid = $1
+        UNION ALL
+        SELECT ROW('beside the default partition', s.relpartbound)::text
+          FROM pg_partition_ancestors($1) a JOIN pg_inherits i ON i.inhrelid = a.relid
+          JOIN pg_partitioned_table k ON k.partrelid = i.inhparent AND k.partdefid = i.inhrelid
+          JOIN pg_inherits o ON o.inhparent = i.inhparent JOIN pg_class s ON s.oid = o.inhrelid
         UNION ALL
         SELECT ROW('statistics', stxname, stxnamespace, stxowner, stxkeys, stxkind, stxexprs, stxstattarget)::text
           FROM pg_statistic_ext WHERE stxrelid = $1

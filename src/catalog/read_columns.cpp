@@ -17,7 +17,8 @@ constexpr const char* columns_sql = R"(
            a.attidentity, a.attgenerated, a.attstorage, a.attcompression, nullif(a.attstattarget, -1) AS statistics,
            ARRAY(SELECT o FROM unnest(a.attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o) AS options,
            {acl} AS acl, col_description(a.attrelid, a.attnum) AS comment,
-           CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END AS missing_value
+           CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END AS missing_value,
+           a.attislocal, a.attinhcount
       FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
       LEFT JOIN pg_collation co ON co.oid = a.attcollation
       LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
@@ -46,6 +47,8 @@ column read_column(const pg::result& rows, int row) {
     each.acl = parse_access_list(rows.text(row, "acl"));
     each.comment = rows.optional_text(row, "comment");
     each.missing_value = rows.optional_text(row, "missing_value");
+    each.local = rows.boolean(row, "attislocal");
+    each.inherited = static_cast<int>(rows.integer(row, "attinhcount"));
     return each;
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* constraints_sql = R"(
     SELECT c.oid, c.conname, c.contype, pg_get_constraintdef(c.oid) AS definition, c.convalidated, {enforced} AS enforced,
-           {period} AS period, c.condeferrable, c.condeferred, c.conislocal,
+           {period} AS period, c.condeferrable, c.condeferred, c.conislocal, c.coninhcount,
            coalesce(i.relname, '') AS index, c.conkey, obj_description(c.oid, 'pg_constraint') AS comment
       FROM pg_constraint c LEFT JOIN pg_class i ON i.oid = c.conindid
      WHERE c.conrelid = $1 AND c.contype IN ('c', 'n', 'p', 'u', 'x')
@@ -26,6 +26,7 @@ constraint read_constraint(const pg::result& rows, int row) {
     each.deferrable = rows.boolean(row, "condeferrable");
     each.deferred = rows.boolean(row, "condeferred");
     each.local = rows.boolean(row, "conislocal");
+    each.inherited = static_cast<int>(rows.integer(row, "coninhcount"));
     each.index = rows.text(row, "index");
     for (const auto& attnum : rows.array(row, "conkey")) {
         each.columns.push_back(std::stoi(attnum));

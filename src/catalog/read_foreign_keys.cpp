@@ -6,8 +6,8 @@ namespace pgeist::catalog {
 
 namespace {
 
-// A partitioned table at either end has one more row for each partition (conparentid); only the one the user made
-// counts.
+// A partitioned table at either end has one more row for each partition (conparentid); it counts only where it is asked
+// for.
 constexpr const char* foreign_keys_sql = R"(
     SELECT c.oid, c.conname, c.conrelid, ns.nspname AS table_schema, s.relname AS table_name, s.relkind AS table_kind,
            c.confrelid, nr.nspname AS referenced_schema, r.relname AS referenced_name,
@@ -26,18 +26,35 @@ constexpr const char* foreign_keys_sql = R"(
       JOIN pg_class s ON s.oid = c.conrelid JOIN pg_namespace ns ON ns.oid = s.relnamespace
       JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace nr ON nr.oid = r.relnamespace
       LEFT JOIN pg_class i ON i.oid = c.conindid
-     WHERE c.contype = 'f' AND c.conparentid = 0 AND {which}
+     WHERE c.contype = 'f' AND {which}
      ORDER BY ns.nspname COLLATE "C", s.relname COLLATE "C", c.conname COLLATE "C")";
 
 constexpr const char* set_columns_sql = R"(
     ARRAY(SELECT a.attname FROM unnest(c.confdelsetcols) WITH ORDINALITY AS k(attnum, place)
             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.place))";
 
-std::string sql_for(int server_major, bool incoming) {
+const char* condition(foreign_keys_of which) {
+    switch (which) {
+        case foreign_keys_of::own:
+            return "c.conparentid = 0 AND c.conrelid = $1";
+        case foreign_keys_of::incoming:
+            return "c.conparentid = 0 AND c.confrelid = $1 AND c.conrelid <> $1";
+        case foreign_keys_of::parent:
+            return "c.conrelid = $1 AND EXISTS (SELECT FROM pg_constraint u WHERE u.oid = c.conparentid AND u.conrelid "
+                   "<> "
+                   "c.conrelid AND u.confrelid = c.confrelid)";
+        case foreign_keys_of::ancestors_incoming:
+            return "c.conparentid = 0 AND c.confrelid IN (SELECT relid FROM pg_partition_ancestors($1) WHERE relid <> "
+                   "$1)";
+    }
+    return "false";
+}
+
+std::string sql_for(int server_major, foreign_keys_of which) {
     return fmt::format(foreign_keys_sql, fmt::arg("set_columns", server_major >= 15 ? set_columns_sql : "'{}'::text[]"),
                        fmt::arg("enforced", server_major >= 18 ? "c.conenforced" : "true"),
                        fmt::arg("period", server_major >= 18 ? "c.conperiod" : "false"),
-                       fmt::arg("which", incoming ? "c.confrelid = $1 AND c.conrelid <> $1" : "c.conrelid = $1"));
+                       fmt::arg("which", condition(which)));
 }
 
 foreign_key read_foreign_key(const pg::result& rows, int row) {
@@ -70,8 +87,9 @@ foreign_key read_foreign_key(const pg::result& rows, int row) {
 
 }  // namespace
 
-awaitable<std::vector<foreign_key>> read_foreign_keys(pg::connection& conn, std::int64_t table_oid, bool incoming) {
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), incoming), table_oid);
+awaitable<std::vector<foreign_key>> read_foreign_keys(pg::connection& conn, std::int64_t table_oid,
+                                                      foreign_keys_of which) {
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), which), table_oid);
     std::vector<foreign_key> keys;
     for (int row = 0; row < rows.rows(); ++row) {
         keys.push_back(read_foreign_key(rows, row));

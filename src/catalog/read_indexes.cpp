@@ -8,7 +8,9 @@ constexpr const char* indexes_sql = R"(
     SELECT c.oid, c.relname, pg_get_indexdef(c.oid) AS definition, pg_get_expr(i.indpred, i.indrelid) AS predicate,
            am.amname, coalesce(ts.spcname, '') AS tablespace, i.indisunique, i.indisprimary, i.indisexclusion,
            i.indimmediate, i.indisvalid, i.indisclustered, i.indisreplident, pg_relation_size(c.oid) AS bytes,
-           obj_description(c.oid, 'pg_class') AS comment
+           obj_description(c.oid, 'pg_class') AS comment,
+           coalesce((SELECT p.relname FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent WHERE h.inhrelid = c.oid), '')
+             AS parent_index
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam
       LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
      WHERE i.indrelid = $1 ORDER BY c.relname COLLATE "C")";
@@ -44,6 +46,7 @@ index read_index(const pg::result& rows, int row) {
     each.replica_identity = rows.boolean(row, "indisreplident");
     each.bytes = rows.integer(row, "bytes");
     each.comment = rows.optional_text(row, "comment");
+    each.parent_index = rows.text(row, "parent_index");
     return each;
 }
 

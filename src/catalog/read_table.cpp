@@ -90,8 +90,11 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, extent wante
     if (wanted == extent::shape) {
         co_return into;
     }
-    into.foreign_keys = co_await read_foreign_keys(conn, oid, false);
-    into.referenced_by = co_await read_foreign_keys(conn, oid, true);
+    into.inherits = co_await read_parents(conn, oid);
+    into.foreign_keys = co_await read_foreign_keys(conn, oid, foreign_keys_of::own);
+    into.referenced_by = co_await read_foreign_keys(conn, oid, foreign_keys_of::incoming);
+    into.inherited_foreign_keys = co_await read_foreign_keys(conn, oid, foreign_keys_of::parent);
+    into.ancestors_referenced_by = co_await read_foreign_keys(conn, oid, foreign_keys_of::ancestors_incoming);
     co_await read_triggers(conn, into);
     into.sequences = co_await read_sequences(conn, oid);
     into.policies = co_await read_policies(conn, oid);

@@ -9,7 +9,14 @@ constexpr const char* triggers_sql = R"(
            obj_description(t.oid, 'pg_trigger') AS comment,
            CASE WHEN t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+$' THEN n.nspname END AS job_schema
       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
-     WHERE t.tgrelid = $1 AND NOT t.tgisinternal ORDER BY t.tgname COLLATE "C")";
+     WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgparentid = 0 ORDER BY t.tgname COLLATE "C")";
+
+// Servers before 15 mark clones as internal, as the triggers of foreign keys are.
+constexpr const char* inherited_sql = R"(
+    SELECT t.tgname, t.tgenabled, p.tgenabled AS parent_enabled, obj_description(t.oid, 'pg_trigger') AS comment
+      FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid
+     WHERE t.tgrelid = $1 AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.oid = t.tgconstraint AND c.contype <> 't')
+     ORDER BY t.tgname COLLATE "C")";
 
 }  // namespace
 
@@ -27,6 +34,15 @@ awaitable<void> read_triggers(pg::connection& conn, table& into) {
         each.enabled = read_char(rows, row, "tgenabled");
         each.comment = rows.optional_text(row, "comment");
         into.triggers.push_back(std::move(each));
+    }
+    const auto clones = co_await conn.query(inherited_sql, into.oid);
+    for (int row = 0; row < clones.rows(); ++row) {
+        inherited_trigger each;
+        each.name = clones.text(row, "tgname");
+        each.enabled = read_char(clones, row, "tgenabled");
+        each.parent_enabled = read_char(clones, row, "parent_enabled");
+        each.comment = clones.optional_text(row, "comment");
+        into.inherited_triggers.push_back(std::move(each));
     }
 }
 

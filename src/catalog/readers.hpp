@@ -13,10 +13,14 @@ namespace pgeist::catalog {
 [[nodiscard]] awaitable<std::vector<column>> read_columns(pg::connection& conn, std::int64_t table_oid);
 [[nodiscard]] awaitable<std::vector<index>> read_indexes(pg::connection& conn, std::int64_t table_oid);
 [[nodiscard]] awaitable<std::vector<constraint>> read_constraints(pg::connection& conn, std::int64_t table_oid);
-/// Foreign keys of the table (`incoming` false) or those of other tables that refer to it.
+/// The tables that it is a partition of or inherits from.
+[[nodiscard]] awaitable<std::vector<parent>> read_parents(pg::connection& conn, std::int64_t table_oid);
+/// Which foreign keys: the table's own, those of other tables that refer to it, those that it has because its
+/// partitioned parent has them, and those that refer to one of its partitioned ancestors.
+enum class foreign_keys_of { own, incoming, parent, ancestors_incoming };
 [[nodiscard]] awaitable<std::vector<foreign_key>> read_foreign_keys(pg::connection& conn, std::int64_t table_oid,
-                                                                    bool incoming);
-/// Fills `triggers` and `pgeist_triggers`.
+                                                                    foreign_keys_of which);
+/// Fills `triggers`, `inherited_triggers` and `pgeist_triggers`.
 [[nodiscard]] awaitable<void> read_triggers(pg::connection& conn, table& into);
 [[nodiscard]] awaitable<std::vector<sequence>> read_sequences(pg::connection& conn, std::int64_t table_oid);
 [[nodiscard]] awaitable<std::vector<policy>> read_policies(pg::connection& conn, std::int64_t table_oid);

@@ -11,6 +11,9 @@ constexpr const char* name = "foreign_keys";
 /// Servers before 18 cannot add a foreign key to a partitioned table without reading it all, under the swap's lock.
 constexpr int first_with_partitioned_not_valid = 18;
 
+/// Rows whose foreign key can be validated within the lock's usual time.
+constexpr std::int64_t most_rows_validated = 100'000;
+
 void judge(const subject& what, const catalog::foreign_key& key, findings& into) {
     const std::string shown = fmt::format("foreign key {} of {}", display_identifier(key.name), key.table.display());
     if (key.table_kind == 'p' && what.conn.server_major() < first_with_partitioned_not_valid) {
@@ -27,13 +30,38 @@ void judge(const subject& what, const catalog::foreign_key& key, findings& into)
     }
 }
 
+/// Attached again, a partition must have its parent's keys, and have them validated: there is no NOT VALID for it.
+void judge_inherited(const subject& what, const catalog::foreign_key& key, findings& into) {
+    const std::string shown = fmt::format("foreign key {}, which {} has from {},", display_identifier(key.name),
+                                          what.source->name.display(), what.source->parents);
+    if (!key.trigger_states.empty()) {
+        refuse(into, name, fmt::format("triggers of {} are disabled, which cannot be carried to the new table", shown),
+               "ALTER TABLE … ENABLE TRIGGER ALL");
+    }
+    if (key.validated && key.enforced && what.source->estimated_rows > most_rows_validated) {
+        refuse(into, name,
+               fmt::format("{} would be validated under the lock of the swap, and about {} rows are too many for that",
+                           shown, what.source->estimated_rows),
+               "PostgreSQL attaches a partition only with its parent's foreign keys valid; drop the key for the time "
+               "of the run, or have the key on the partitions instead of the parent");
+    } else if (key.validated && key.enforced) {
+        warn(into, name,
+             fmt::format("{} is validated under the lock of the swap: about {} rows", shown,
+                         what.source->estimated_rows));
+    }
+}
+
 }  // namespace
 
 awaitable<void> check_foreign_keys(const subject& what, findings& into) {
-    for (const auto* keys : {&what.source->foreign_keys, &what.source->referenced_by}) {
+    for (const auto* keys :
+         {&what.source->foreign_keys, &what.source->referenced_by, &what.source->ancestors_referenced_by}) {
         for (const auto& key : *keys) {
             judge(what, key, into);
         }
+    }
+    for (const auto& key : what.source->inherited_foreign_keys) {
+        judge_inherited(what, key, into);
     }
     co_return;
 }

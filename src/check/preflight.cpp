@@ -17,7 +17,7 @@ constexpr check_function always[] = {
 
 constexpr check_function about_the_table[] = {
     check_usable_key,   check_table_rights, check_row_security, check_other_job,
-    check_foreign_keys, check_publications, check_dependents,
+    check_foreign_keys, check_publications, check_parents,      check_dependents,
 };
 
 }  // namespace

@@ -22,7 +22,7 @@ std::string kind_name(char kind) {
 
 std::string kind_hint(char kind) {
     if (kind == 'p') {
-        return "partitioned tables are not done yet";
+        return "change its partitions one by one";
     }
     return kind == 'v' || kind == 'm' ? "give the table under it" : "";
 }
@@ -48,14 +48,9 @@ void judge_relation(const catalog::relation& found, findings& into) {
 
 void judge_table(const catalog::table& source, findings& into) {
     const std::string shown = source.name.display();
-    if (source.is_partition) {
-        refuse(into, name, fmt::format("{} is a partition of {}", shown, source.parents),
-               "partitions are not done yet");
-    } else if (!source.parents.empty()) {
-        refuse(into, name, fmt::format("{} inherits from {}", shown, source.parents), "inheritance is not done yet");
-    }
-    if (source.has_children) {
-        refuse(into, name, fmt::format("other tables inherit from {}", shown), "inheritance is not done yet");
+    if (source.has_children && source.kind != 'p') {
+        refuse(into, name, fmt::format("other tables inherit from {}", shown),
+               "a table with inheritance children is not done yet");
     }
     if (source.of_type != 0) {
         refuse(into, name, fmt::format("{} is a typed table (CREATE TABLE … OF)", shown));

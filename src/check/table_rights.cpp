@@ -20,7 +20,10 @@ constexpr const char* other_sql = R"(
       FROM pg_class WHERE oid = $1)";
 
 awaitable<void> check_foreign_key_rights(const subject& what, findings& into) {
-    for (const auto& key : what.source->referenced_by) {
+    auto incoming = what.source->referenced_by;
+    incoming.insert(incoming.end(), what.source->ancestors_referenced_by.begin(),
+                    what.source->ancestors_referenced_by.end());
+    for (const auto& key : incoming) {
         const auto rows = co_await what.conn.query(other_sql, key.table_oid);
         if (!rows.empty() && !rows.boolean(0, "owns")) {
             refuse(into, name,

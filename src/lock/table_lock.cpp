@@ -20,6 +20,9 @@ std::string mode_name(mode value) {
 
 std::string tables_sql(const target& wanted) {
     std::vector<std::string> names;
+    for (const qualified_name& each : wanted.parents) {
+        names.push_back("ONLY " + each.sql());
+    }
     for (const qualified_name& each : wanted.tables) {
         names.push_back(each.sql());
     }
@@ -95,8 +98,10 @@ awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt 
 awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_session, const target& wanted,
                                                       int own_pid) {
     std::vector<std::string> names;
-    for (const qualified_name& each : wanted.tables) {
-        names.push_back(each.sql());
+    for (const auto* tables : {&wanted.parents, &wanted.tables}) {
+        for (const qualified_name& each : *tables) {
+            names.push_back(each.sql());
+        }
     }
     for (const plan::statement& each : wanted.views) {
         names.push_back(each.label);

@@ -138,6 +138,9 @@ blueprint read_blueprint(const json::object& object) {
     value.key_index_is_temporary = flag(object, "key_index_is_temporary");
     value.indexes = list(object, "indexes", to_index);
     value.violations = list(object, "violations", to_statement);
+    value.swap_parents = list(object, "swap_parents", json_fields::name);
+    value.before_swap = list(object, "before_swap", to_statement);
+    value.instead_of_swap = list(object, "instead_of_swap", to_statement);
     value.swap_locks = list(object, "swap_locks", json_fields::name);
     value.ahead = list(object, "ahead", to_statement);
     value.swap_views = list(object, "swap_views", to_statement);
@@ -169,6 +172,9 @@ std::string to_json(const blueprint& value) {
         {"key_index_is_temporary", value.key_index_is_temporary},
         {"indexes", json_fields::array(value.indexes, from_index)},
         {"violations", json_fields::array(value.violations, from_statement)},
+        {"swap_parents", json_fields::array(value.swap_parents, from_name)},
+        {"before_swap", json_fields::array(value.before_swap, from_statement)},
+        {"instead_of_swap", json_fields::array(value.instead_of_swap, from_statement)},
         {"swap_locks", json_fields::array(value.swap_locks, from_name)},
         {"ahead", json_fields::array(value.ahead, from_statement)},
         {"swap_views", json_fields::array(value.swap_views, from_statement)},

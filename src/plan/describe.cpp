@@ -131,6 +131,7 @@ std::string describe_sql(const blueprint& plan) {
         add_index_sql(text, each);
     }
     add_sql(text, "shortly before the swap", plan.ahead);
+    add_sql(text, "before the swap", plan.before_swap);
     add_sql(text, "swap, before the tables change places", plan.before_move);
     const std::string move = "ALTER TABLE {} SET SCHEMA {}";
     const qualified_name passed{plan.passage_schema, plan.table.name};

@@ -72,16 +72,53 @@ awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_
     }
 }
 
+/// Takes away the constraint that a run puts on a DEFAULT partition just before the swap; its partitions have it too.
+awaitable<void> drop_sibling_constraint(pg::connection& session, pg::connection& observer_session,
+                                        const leftovers& left, report::observer& observer) {
+    const std::string constraint = left.job_schema + "_bound";
+    const pg::result found = co_await session.query(
+        "SELECT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.conname = $1 AND k.contype = 'c' AND k.coninhcount = 0",
+        constraint);
+    for (int row = 0; row < found.rows(); ++row) {
+        const qualified_name table{found.text(row, 0), found.text(row, 1)};
+        lock::target target;
+        target.tables.push_back(table);
+        lock::policy rules;
+        co_await lock::fit_to_server(session, rules);
+        co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
+        std::exception_ptr failure;
+        try {
+            co_await session.execute(
+                fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table.sql(), quote_identifier(constraint)));
+            co_await session.commit();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        if (failure) {
+            co_await session.rollback();
+            std::rethrow_exception(failure);
+        }
+    }
+}
+
 awaitable<void> drop_everything(pg::connection& session, const leftovers& left) {
     // First what could have dependents outside: RESTRICT. What is left in the schemas is ours alone.
     const pg::result tables = co_await session.query(
-        "SELECT CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END || format(' %I.%I', n.nspname, "
-        "c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname IN ($1, $2) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
+        "SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'm' FROM pg_class c JOIN pg_namespace n ON n.oid = "
+        "c.relnamespace WHERE n.nspname IN ($1, $2) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
         left.job_schema, left.passage_schema);
     std::string script = "BEGIN; ";
+    std::vector<std::string> names;
     for (int row = 0; row < tables.rows(); ++row) {
-        script += fmt::format("DROP {}; ", tables.text(row, 0));
+        if (tables.boolean(row, 1)) {
+            script += fmt::format("DROP MATERIALIZED VIEW {}; ", tables.text(row, 0));
+        } else {
+            names.push_back(tables.text(row, 0));
+        }
+    }
+    if (!names.empty()) {
+        script += fmt::format("DROP TABLE {}; ", join(names, ", "));  // at once: some may inherit from others
     }
     script += fmt::format(
         "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}; "
@@ -135,6 +172,10 @@ awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, rep
         }
         const auto observer_session = co_await pool.acquire();
         co_await drop_triggers(*session, *observer_session, left, observer);
+    }
+    {
+        const auto observer_session = co_await pool.acquire();
+        co_await drop_sibling_constraint(*session, *observer_session, left, observer);
     }
     co_await drop_everything(*session, left);
     observer.message(report::level::info, fmt::format("job {} is cleaned up", job));

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/build/index_builder.hpp"
@@ -10,6 +11,7 @@
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/run/finish.hpp"
+#include "pgeist/run/siblings.hpp"
 #include "pgeist/swap/swapper.hpp"
 #include "pgeist/verify/verifier.hpp"
 #include "pgeist/verify/violations.hpp"
@@ -52,6 +54,7 @@ awaitable<void> runner::phases() {
         work_.observer.phase_started(std::string(job::display_name(reached_)), std::string(job::lock_of(reached_)));
         bool truncated = false;
         bool rewritten = false;
+        std::exception_ptr failure;
         try {
             co_await do_phase(reached_);
             work_.observer.progressed(progress_);
@@ -62,6 +65,11 @@ awaitable<void> runner::phases() {
             if (work_.settings.verify != verify_mode::full) {
                 throw;  // nothing would notice what the rewriting did to the rows
             }
+        } catch (const error&) {
+            failure = std::current_exception();
+        }
+        if (failure) {
+            co_await explain(failure);
         }
         if (rewritten) {
             work_.observer.message(report::level::warning,
@@ -78,6 +86,22 @@ awaitable<void> runner::phases() {
         }
         co_await save_phase(reached_);
     }
+}
+
+/// A partition's bounds are watched by a constraint on the shadow, but known by the source: when somebody has changed
+/// them, that is the reason.
+awaitable<void> runner::explain(std::exception_ptr failure) {
+    bool bounds = false;
+    try {
+        std::rethrow_exception(failure);
+    } catch (const error& what) {
+        bounds = std::string_view(what.what()).find("pgeist_partition_bound") != std::string_view::npos;
+    }
+    if (bounds) {
+        const auto session = co_await work_.pool.acquire();
+        co_await capture::require_unchanged(*session, work_.plan);
+    }
+    std::rethrow_exception(failure);
 }
 
 awaitable<void> runner::do_phase(job::phase now) {
@@ -222,9 +246,22 @@ awaitable<void> runner::wait_for_permission_to_swap() {
 awaitable<void> runner::swap() {
     progress_.rows_total = 0;
     co_await wait_for_permission_to_swap();
-    co_await build::build_ahead(work_);
     swap::swapper exchange(work_, changes_);
-    report::swap_outcome done = co_await exchange.swap();
+    report::swap_outcome done;
+    std::exception_ptr failure;
+    try {
+        co_await build::build_ahead(work_);
+        co_await prepare_siblings(work_);
+        done = co_await exchange.swap();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        co_await release_siblings(work_);
+        co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+        std::rethrow_exception(failure);
+    }
     if (!work_.settings.drop_old) {
         done.old_table = work_.plan.shadow().display();
     }

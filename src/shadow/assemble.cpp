@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/catalog/definition.hpp"
@@ -48,9 +50,13 @@ awaitable<void> correct_rights(site& at, const catalog::table& made) {
     co_await run_statements(at, std::move(all));
 }
 
+/// Those first that belong to a parent's index: of several that are equal, the oldest one is attached.
 statements index_statements(const site& at) {
+    std::vector<catalog::index> indexes = at.source.indexes;
+    std::stable_partition(indexes.begin(), indexes.end(),
+                          [](const catalog::index& each) { return !each.parent_index.empty(); });
     statements all;
-    for (const auto& each : at.source.indexes) {
+    for (const auto& each : indexes) {
         if (!each.valid) {
             continue;
         }
@@ -106,11 +112,15 @@ awaitable<void> assemble(site& at) {
     co_await create_schema(at, at.job_schema);
     co_await create_schema(at, at.passage_schema);
     statements first{create_table(at.source, at.shadow)};
+    if (at.source.is_heir()) {
+        first = create_heir(at.source, mold_of(at), at.shadow);
+    }
     co_await run_statements(at, std::move(first));
     at.shadow_oid = co_await table_oid(at.conn, at.shadow);
 
     const auto bare = co_await catalog::read_shape(at.conn, at.shadow_oid);
-    statements all = constraint_corrections(at.source, bare, at.shadow);
+    statements all = at.source.is_heir() ? heir_details(at.source, bare, at.shadow)
+                                         : constraint_corrections(at.source, bare, at.shadow);
     const auto add = [&](statements more) { all.insert(all.end(), more.begin(), more.end()); };
     for (const auto& sequence : at.source.sequences) {
         if (sequence.identity) {

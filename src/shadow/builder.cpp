@@ -64,6 +64,7 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await hold_definition(at);
     co_await assemble(at);
     co_await add_foreign_keys(at);
+    co_await join_parents(at);
     const auto assembled = co_await read_shadow(at);
     require_same_definition(at, assembled);
     std::vector<plan::statement> made = at.made;
@@ -82,10 +83,12 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await plan_swap_objects(at, after, result.blueprint);
     co_await plan_bound_objects(at, after, result.blueprint);
     result.blueprint.expected = expected_definition(at, after);
+    co_await plan_swap_parents(at, after, result.blueprint);
     check_persistence(at, after);
     check_foreign_key_triggers(at, after);
     co_await check_names(at, after);
     co_await strip(at, after);
+    co_await prove_partition(at, result.blueprint);
     co_await check_copy_statement(at, result.blueprint);
     warn_of_unrepeatable(at, result.blueprint.columns);
     result.statements = std::move(made);

@@ -123,13 +123,21 @@ awaitable<void> follow_columns(site& at, std::map<int, column_value> retyped) {
     at.values = std::move(kept);
 }
 
+/// Some things can be changed for a whole family of tables only.
+std::string family(const site& at) {
+    return at.source.inherits.empty()
+               ? std::string()
+               : fmt::format("; {} {} {}", at.source.name.display(),
+                             at.source.is_partition ? "is a partition of" : "inherits from", at.source.parents);
+}
+
 [[noreturn]] void refuse_clause(const site& at, const std::string& text, const pg::sql_error& problem) {
     const auto& diag = problem.diag();
     std::string message = fmt::format("{}: {}", text, in_user_words(at, diag.message));
     if (!diag.detail.empty()) {
         message += fmt::format(" ({})", in_user_words(at, diag.detail));
     }
-    throw error(exit_code::refused, message, diag.hint);
+    throw error(exit_code::refused, message + family(at), diag.hint);
 }
 
 /// Throws for the statement that failed with `problem`, naming the clause at fault: the first that fails by itself.

@@ -112,6 +112,19 @@ std::int64_t size_of_counterpart(const site& at, const catalog::index& each) {
     return counterpart != nullptr ? counterpart->bytes : 0;
 }
 
+/// Attaching the table takes the oldest of the indexes that serve a parent's: one that is not to be taken must be built
+/// when the other is there.
+bool comes_later(const catalog::table& after, const catalog::index& each) {
+    const auto same_columns = [](const catalog::index& a, const catalog::index& b) {
+        return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                          [](const auto& x, const auto& y) { return x.attnum == y.attnum; });
+    };
+    return each.parent_index.empty() &&
+           std::any_of(after.indexes.begin(), after.indexes.end(), [&](const catalog::index& other) {
+               return !other.parent_index.empty() && other.method == each.method && same_columns(other, each);
+           });
+}
+
 }  // namespace
 
 awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into) {
@@ -152,6 +165,7 @@ awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan
         if (&each != found_by) {
             into.indexes.push_back(rebuild_index(after, each, at.shadow));
             into.indexes.back().source_bytes = size_of_counterpart(at, each);
+            into.indexes.back().exclusive = into.indexes.back().exclusive || comes_later(after, each);
         }
     }
     std::stable_sort(into.indexes.begin(), into.indexes.end(),

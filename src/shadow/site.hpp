@@ -46,6 +46,8 @@ struct site {
     qualified_name shadow;
     std::int64_t shadow_oid = 0;
     std::vector<stand_in> stand_ins;
+    std::vector<stand_in> parents;       ///< empty tables in the place of the source's parents, in the same order
+    std::string own_bound;               ///< the partition constraint that the parent's key alone gives; empty: none
     std::map<int, column_value> values;  ///< by attnum of the shadow
     std::map<int, int> source_attnums;   ///< of the shadow's columns that were made from one, by attnum of the shadow
     std::set<std::int64_t> identity_sequences;  ///< of the shadow, made for the source's

@@ -61,6 +61,30 @@ using statements = std::vector<plan::statement>;
 /// Check or not-null constraint with its comment.
 [[nodiscard]] statements add_constraint(const catalog::constraint& each, const qualified_name& target);
 
+/// An empty table `name` with what `parent` hands down to its children. `as` tells how the source is its child.
+/// Foreign keys are left out.
+[[nodiscard]] statements create_parent(const catalog::table& parent, const catalog::parent& as,
+                                       const qualified_name& name, int server_major);
+/// ATTACH PARTITION or INHERIT: makes `child` what `as` describes, with `parent` in the parent's place.
+[[nodiscard]] plan::statement join_parent(const catalog::parent& as, const qualified_name& parent,
+                                          const qualified_name& child);
+/// DETACH PARTITION or NO INHERIT.
+[[nodiscard]] plan::statement leave_parent(const catalog::parent& as, const qualified_name& parent,
+                                           const qualified_name& child);
+/// What a table has of its own in what its parents handed down, made on `target` once it has joined them: states and
+/// comments of the clones of the parent's triggers, and NOT NULL that is its own as well.
+[[nodiscard]] statements own_share(const catalog::table& of, const qualified_name& target);
+
+/// CREATE TABLE `target` as create_table() does, for a table that inherits from others: columns and constraints that
+/// are not its own come from the table `mold`, made for that purpose and to be left when the parents are joined.
+[[nodiscard]] statements create_heir(const catalog::table& source, const qualified_name& mold,
+                                     const qualified_name& target);
+/// What create_heir() leaves out of what LIKE gives: the table's own constraints, comments.
+[[nodiscard]] statements heir_details(const catalog::table& source, const catalog::table& found,
+                                      const qualified_name& target);
+/// ` USING heap WITH (…) TABLESPACE …` of CREATE TABLE.
+[[nodiscard]] std::string storage_clauses(const catalog::table& source);
+
 /// `COMMENT ON object IS …`.
 [[nodiscard]] plan::statement comment_on(const std::string& object, const std::string& text);
 

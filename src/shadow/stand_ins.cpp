@@ -109,7 +109,15 @@ awaitable<catalog::table> read_shadow(site& at) {
             }
         }
     };
-    for (auto* keys : {&found.foreign_keys, &found.referenced_by}) {
+    for (std::size_t place = 0; place < found.inherits.size(); ++place) {
+        for (const auto& each : at.parents) {
+            if (each.oid == found.inherits[place].oid) {
+                found.inherits[place].oid = each.real_oid;
+                found.inherits[place].name = each.real;
+            }
+        }
+    }
+    for (auto* keys : {&found.foreign_keys, &found.referenced_by, &found.inherited_foreign_keys}) {
         for (auto& key : *keys) {
             real_of(key.table_oid, key.table);
             real_of(key.referenced_oid, key.referenced);

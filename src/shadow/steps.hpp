@@ -19,6 +19,11 @@ namespace pgeist::shadow {
 /// The stand-in of the table `real_oid`, made when there is none yet.
 [[nodiscard]] awaitable<stand_in> stand_in_for(site& at, std::int64_t real_oid);
 
+/// Makes the shadow a child of stand-ins for the source's parents.
+[[nodiscard]] awaitable<void> join_parents(site& at);
+/// The table that hands down what is not an inheriting source's own, until the stand-ins do.
+[[nodiscard]] qualified_name mold_of(const site& at);
+
 /// Reads the shadow as a table that has the source's name and whose foreign keys lead to the real tables.
 [[nodiscard]] awaitable<catalog::table> read_shadow(site& at);
 
@@ -70,6 +75,12 @@ struct known_column {
 [[nodiscard]] awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into);
 /// What the swap and the time after it do: `swap_locks`, `before_move`, `after_move`, `finish`.
 [[nodiscard]] awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into);
+
+/// What proves to the server that the shadow's rows belong into the partition: a CHECK on the shadow and, when the
+/// parent has a DEFAULT partition, one on that, made before the swap. Refuses large tables for which there is no proof.
+[[nodiscard]] awaitable<void> prove_partition(site& at, plan::blueprint& into);
+/// The parents' part in the swap: leaving them and joining them again. After all others have planned their parts.
+[[nodiscard]] awaitable<void> plan_swap_parents(site& at, const catalog::table& after, plan::blueprint& into);
 
 /// The same for what hangs on the table without being part of it: policies, extended statistics, publications.
 [[nodiscard]] awaitable<void> plan_swap_objects(site& at, const catalog::table& after, plan::blueprint& into);

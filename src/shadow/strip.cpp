@@ -12,11 +12,25 @@ awaitable<void> strip(site& at, const catalog::table& after) {
         all.push_back({"constraint " + display_identifier(name),
                        fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, quote_identifier(name))});
     };
+    std::vector<std::string> others;
+    for (const auto& each : at.stand_ins) {
+        others.push_back(each.name.sql());
+    }
+    if (at.source.is_partition) {
+        // What it had from the parent is its own from here on, and goes too. A child by INHERIT stays one until the
+        // swap: what is not its own would become so.
+        const auto& parent = at.parents.front();
+        all.push_back(leave_parent(at.source.inherits.front(), parent.name, at.shadow));
+        others.push_back(parent.name.sql());
+        for (const auto& key : after.inherited_foreign_keys) {
+            drop_constraint(key.name);
+        }
+    }
     for (const auto& key : after.foreign_keys) {
         drop_constraint(key.name);
     }
-    for (const auto& each : at.stand_ins) {
-        all.push_back({"the foreign key's other table " + each.real.display(), "DROP TABLE " + each.name.sql()});
+    if (!others.empty()) {
+        all.push_back({"the tables around it", "DROP TABLE " + join(others, ", ")});
     }
     for (const auto& each : after.triggers) {
         all.push_back({"trigger " + display_identifier(each.name),

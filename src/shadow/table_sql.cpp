@@ -45,10 +45,14 @@ plan::statement comment_on(const std::string& object, const std::string& text) {
 plan::statement create_table(const catalog::table& source, const qualified_name& target) {
     return {"the table",
             fmt::format("CREATE {}TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
-                        "INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS) USING {}{}{}",
+                        "INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){}",
                         source.persistence == 'u' ? "UNLOGGED " : "", target.sql(), source.name.sql(),
-                        quote_identifier(source.access_method), storage_parameters(source),
-                        source.tablespace.empty() ? "" : " TABLESPACE " + quote_identifier(source.tablespace))};
+                        storage_clauses(source))};
+}
+
+std::string storage_clauses(const catalog::table& source) {
+    return fmt::format(" USING {}{}{}", quote_identifier(source.access_method), storage_parameters(source),
+                       source.tablespace.empty() ? "" : " TABLESPACE " + quote_identifier(source.tablespace));
 }
 
 statements column_details(const catalog::table& source, const qualified_name& target) {

@@ -35,6 +35,7 @@ bool is_passing(const pg::sql_error& failure) {
 swapper::swapper(job::workspace& work, replay::replayer& changes)
     : work_(&work), changes_(&changes), until_(deadline::in(work.settings.swap_max_wait)), started_(clock::now()) {
     target_.own = work.plan.shadow();
+    target_.parents = work.plan.swap_parents;
     target_.tables.push_back(work.plan.table);
     target_.tables.insert(target_.tables.end(), work.plan.swap_locks.begin(), work.plan.swap_locks.end());
     target_.views = work.plan.swap_views;

@@ -7,7 +7,8 @@
 namespace pgeist::test {
 namespace {
 
-// $1 is the table's OID in each.
+// $1 is the table's OID in each. The entry that a foreign key to a partitioned table has for each partition
+// is valid when the key is: before 18 VALIDATE CONSTRAINT does not mark it.
 constexpr const char* describe_relation = R"(
     SELECT format('table: kind %s, persistence %s, owner %s, method %s, tablespace %s, replica identity %s, rls %s %s, '
                   'options %s, acl %s, comment %s',
@@ -18,18 +19,25 @@ constexpr const char* describe_relation = R"(
     FROM pg_class c LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
     WHERE c.oid = $1::oid)";
 
+// The order of the parents counts, not the gaps that leaving one has made.
+constexpr const char* describe_parents = R"(
+    SELECT format('parent %s: number %s, bound %s, constraint %s', i.inhparent::regclass,
+                  row_number() OVER (ORDER BY i.inhseqno), coalesce(pg_get_expr(c.relpartbound, c.oid), '-'),
+                  coalesce(pg_get_partition_constraintdef(c.oid), '-'))
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = $1::oid)";
+
 // Columns are numbered by position: native ALTER leaves holes where a column was dropped. Debian's 15 stamps
 // attoptions with pg_attver, which no ALTER can set.
 constexpr const char* describe_columns = R"(
     SELECT format('column %s: %s %s%s%s, default %s, identity %s, generated %s, storage %s, compression %s, '
-                  'statistics %s, options %s, acl %s, comment %s',
+                  'statistics %s, options %s, acl %s, comment %s, local %s, parents %s',
                   row_number() OVER (ORDER BY a.attnum), quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
                   CASE WHEN a.attcollation <> t.typcollation THEN ' collate ' || a.attcollation::regcollation ELSE '' END,
                   CASE WHEN a.attnotnull THEN ' not null' ELSE '' END, coalesce(pg_get_expr(d.adbin, d.adrelid), '-'),
                   coalesce(nullif(a.attidentity::text, ''), '-'), coalesce(nullif(a.attgenerated::text, ''), '-'),
                   a.attstorage, coalesce(nullif(a.attcompression::text, ''), '-'), coalesce(a.attstattarget, -1),
                   coalesce((SELECT string_agg(o, ',' ORDER BY o) FROM unnest(a.attoptions) o WHERE o NOT LIKE 'pg_attver=%'), '-'),
-                  coalesce(a.attacl::text, '-'), coalesce(col_description(a.attrelid, a.attnum), '-'))
+                  coalesce(a.attacl::text, '-'), coalesce(col_description(a.attrelid, a.attnum), '-'), a.attislocal, a.attinhcount)
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped)";
@@ -46,21 +54,30 @@ constexpr const char* describe_sequences = R"(
       AND d.deptype IN ('a', 'i'))";
 
 constexpr const char* describe_indexes = R"(
-    SELECT format('index: %s, unique %s, valid %s, ready %s, clustered %s, identity %s, tablespace %s, comment %s',
+    SELECT format('index: %s, unique %s, valid %s, ready %s, clustered %s, identity %s, tablespace %s, comment %s, '
+                  'parent %s',
                   pg_get_indexdef(i.indexrelid), i.indisunique, i.indisvalid, i.indisready, i.indisclustered,
-                  i.indisreplident, coalesce(s.spcname, '-'), coalesce(obj_description(i.indexrelid, 'pg_class'), '-'))
+                  i.indisreplident, coalesce(s.spcname, '-'), coalesce(obj_description(i.indexrelid, 'pg_class'), '-'),
+                  coalesce((SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid), '-'))
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
     WHERE i.indrelid = $1::oid)";
 
 constexpr const char* describe_constraints = R"(
-    SELECT format('constraint %s on %s: %s, valid %s, comment %s', quote_ident(n.conname), n.conrelid::regclass,
-                  pg_get_constraintdef(n.oid), n.convalidated, coalesce(obj_description(n.oid, 'pg_constraint'), '-'))
-    FROM pg_constraint n WHERE n.conrelid = $1::oid OR (n.contype = 'f' AND n.confrelid = $1::oid))";
+    SELECT format('constraint %s on %s: %s, valid %s, comment %s, local %s, parents %s, parent %s', quote_ident(n.conname),
+                  n.conrelid::regclass,
+                  CASE WHEN p.oid IS NULL OR p.conrelid <> n.conrelid THEN pg_get_constraintdef(n.oid)
+                       ELSE replace(pg_get_constraintdef(n.oid), ' NOT VALID', '') END,
+                  CASE WHEN p.oid IS NULL OR p.conrelid <> n.conrelid THEN n.convalidated::text ELSE 'as its parent' END,
+                  coalesce(obj_description(n.oid, 'pg_constraint'), '-'), n.conislocal, n.coninhcount,
+                  coalesce(p.conname || ' of ' || p.conrelid::regclass, '-'))
+    FROM pg_constraint n LEFT JOIN pg_constraint p ON p.oid = n.conparentid WHERE n.conrelid = $1::oid OR (n.contype = 'f' AND n.confrelid = $1::oid))";
 
 constexpr const char* describe_triggers = R"(
-    SELECT format('trigger: %s, enabled %s, comment %s', pg_get_triggerdef(t.oid), t.tgenabled,
-                  coalesce(obj_description(t.oid, 'pg_trigger'), '-'))
-    FROM pg_trigger t WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal
+    SELECT format('trigger: %s, enabled %s, comment %s, parent %s', pg_get_triggerdef(t.oid), t.tgenabled,
+                  coalesce(obj_description(t.oid, 'pg_trigger'), '-'),
+                  coalesce((SELECT p.tgrelid::regclass::text FROM pg_trigger p WHERE p.oid = t.tgparentid), '-'))
+    FROM pg_trigger t WHERE t.tgrelid = $1::oid AND (NOT t.tgisinternal OR (t.tgparentid <> 0 AND NOT EXISTS
+        (SELECT FROM pg_constraint n WHERE n.oid = t.tgconstraint AND n.contype <> 't')))
     UNION ALL
     SELECT format('rule: %s, enabled %s', pg_get_ruledef(r.oid), r.ev_enabled) FROM pg_rewrite r WHERE r.ev_class = $1::oid
     UNION ALL
@@ -90,7 +107,7 @@ std::vector<std::string> describe_table(sync_connection& connection, const std::
         connection.scalar("SELECT format('%I.%I', $1::text, $2::text)::regclass::oid", {schema, table});
     const std::string prefix = connection.scalar("SELECT quote_ident($1) || '.'", {schema});
     std::vector<std::string> lines;
-    const std::array queries{describe_relation, describe_columns,     describe_sequences,
+    const std::array queries{describe_relation, describe_parents,     describe_columns, describe_sequences,
                              describe_indexes,  describe_constraints, describe_triggers};
     connection.execute("SET search_path = pg_catalog");
     for (const char* query : queries) {

@@ -43,6 +43,9 @@ blueprint sample() {
     plan.expected = {"column a: \"quoted\"", "owner: o"};
     plan.ahead.push_back({"materialized view m", "CREATE MATERIALIZED VIEW m AS SELECT 1"});
     plan.swap_views.push_back({"v", "ALTER VIEW v OWNER TO o"});
+    plan.swap_parents.push_back(qualified_name{"app", "all_orders"});
+    plan.before_swap.push_back({"bounds", "ALTER TABLE x ADD CHECK (true) NOT VALID"});
+    plan.instead_of_swap.push_back({"bounds", "ALTER TABLE x DROP CONSTRAINT x_check"});
     plan.before_move.push_back({"drop foreign key f", "ALTER TABLE y DROP CONSTRAINT f"});
     plan.after_move.push_back({"foreign key f", "ALTER TABLE y ADD CONSTRAINT f …"});
     plan.finish.push_back({"validate f", "ALTER TABLE y VALIDATE CONSTRAINT f"});

@@ -59,6 +59,8 @@ struct column {
     access_list acl;
     std::optional<std::string> comment;
     std::optional<std::string> missing_value;  ///< text of attmissingval: what rows without the column show
+    bool local = true;                         ///< attislocal: the table's own, whatever parents have
+    int inherited = 0;                         ///< attinhcount: the number of parents that have it
 };
 
 /// A column or expression of an index, in index order.
@@ -89,6 +91,7 @@ struct index {
     bool replica_identity = false;
     std::int64_t bytes = 0;
     std::optional<std::string> comment;
+    std::string parent_index;  ///< of the partitioned parent, that this one is attached to; empty: none
 };
 
 /// CHECK, NOT NULL (servers from 18 on), PRIMARY KEY, UNIQUE and EXCLUDE; foreign keys have their own type.
@@ -103,6 +106,7 @@ struct constraint {
     bool deferred = false;
     bool period = false;  ///< WITHOUT OVERLAPS
     bool local = true;
+    int inherited = 0;  ///< coninhcount
     std::string index;  ///< name of its index; empty for c and n
     std::vector<int> columns;
     std::optional<std::string> comment;
@@ -141,6 +145,31 @@ struct trigger {
     std::string definition;  ///< pg_get_triggerdef
     char enabled = 'O';      ///< O origin, D disabled, R replica, A always
     std::optional<std::string> comment;
+};
+
+/// A trigger that the partitioned parent has and that was cloned for the partition (tgparentid).
+struct inherited_trigger {
+    std::string name;
+    char enabled = 'O';         ///< here
+    char parent_enabled = 'O';  ///< as it is cloned
+    std::optional<std::string> comment;
+};
+
+/// A table that this one is a partition of or inherits from.
+struct parent {
+    std::int64_t oid = 0;
+    qualified_name name;
+    bool partitioned = false;
+    bool owned = true;                 ///< the current role may attach and detach tables
+    bool foreign = false;              ///< a foreign table
+    bool detaching = false;            ///< a DETACH … CONCURRENTLY was begun
+    std::string partition_key;         ///< pg_get_partkeydef of the parent
+    std::string bound;                 ///< of this table in it: FOR VALUES …, or DEFAULT
+    std::string constraint;            ///< pg_get_partition_constraintdef of this table: with the ancestors' bounds
+    qualified_name default_partition;  ///< another partition, which is the parent's DEFAULT; empty: none
+    std::int64_t default_oid = 0;
+    char default_kind = 'r';
+    bool default_owned = true;
 };
 
 /// A row level security policy.
@@ -217,8 +246,9 @@ struct table {
     std::vector<std::string> options;        ///< storage parameters, `name=value`
     std::vector<std::string> toast_options;  ///< of the TOAST table, without the prefix `toast.`
     bool is_partition = false;
-    std::string parents;        ///< the tables it inherits from or is a partition of, for messages; empty: none
-    bool has_children = false;  ///< other tables inherit from it
+    std::string parents;           ///< the tables it inherits from or is a partition of, for messages; empty: none
+    std::vector<parent> inherits;  ///< the same, in order of inhseqno
+    bool has_children = false;     ///< other tables inherit from it
     bool row_security = false;
     bool force_row_security = false;
     char replica_identity = 'd';  ///< d default, n nothing, f full, i index
@@ -230,9 +260,13 @@ struct table {
     std::vector<column> columns;  ///< in attnum order, dropped ones left out
     std::vector<index> indexes;
     std::vector<constraint> constraints;
-    std::vector<foreign_key> foreign_keys;     ///< of this table, self-references included
-    std::vector<foreign_key> referenced_by;    ///< of other tables
-    std::vector<trigger> triggers;             ///< the user's
+    std::vector<foreign_key> foreign_keys;            ///< of this table, self-references included
+    std::vector<foreign_key> referenced_by;           ///< of other tables
+    std::vector<foreign_key> inherited_foreign_keys;  ///< of a partitioned parent, which this table has too
+    std::vector<foreign_key>
+        ancestors_referenced_by;    ///< those that refer to a partitioned ancestor, and so to its rows
+    std::vector<trigger> triggers;  ///< the user's
+    std::vector<inherited_trigger> inherited_triggers;
     std::vector<std::string> pgeist_triggers;  ///< of a pgeist job, with the job's schema: `pgeist_7`
     std::vector<sequence> sequences;           ///< identity and owned
     std::vector<policy> policies;
@@ -245,6 +279,9 @@ struct table {
     std::int64_t estimated_rows = 0;
     std::int64_t table_bytes = 0;  ///< heap and TOAST
     std::int64_t index_bytes = 0;
+
+    /// Inherits from tables that are not partitioned.
+    [[nodiscard]] bool is_heir() const { return !is_partition && !inherits.empty(); }
 
     [[nodiscard]] const column* find_column(const std::string& column_name) const;
     [[nodiscard]] const column* find_column(int attnum) const;

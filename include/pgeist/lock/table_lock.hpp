@@ -18,6 +18,9 @@ enum class mode { share_row_exclusive, access_exclusive };
 /// The tables that are locked together, in this order, in one statement.
 struct target {
     std::vector<qualified_name> tables;
+    /// Locked before `tables`, and without their children: tables that one of `tables` inherits from. A query through
+    /// the parent locks it first too.
+    std::vector<qualified_name> parents;
     lock::mode mode = lock::mode::access_exclusive;
     /// Statements that lock one view each and change nothing, run first: who reads a view holds its lock and then wants
     /// the tables'. The label is the view's name.

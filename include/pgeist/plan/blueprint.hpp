@@ -99,6 +99,12 @@ struct blueprint {
 
     /// Run in one transaction shortly before the swap, each time it is tried anew: materialized views on the shadow.
     std::vector<statement> ahead;
+    /// The tables that the source inherits from or is a partition of, and whose child it is no longer and again in the
+    /// swap; locked first (ACCESS EXCLUSIVE, without their other children), as queries that go through them do.
+    std::vector<qualified_name> swap_parents;
+    /// Before the swap, one transaction each, with the source in use; may be repeated.
+    std::vector<statement> before_swap;
+    std::vector<statement> instead_of_swap;  ///< takes back what before_swap has done, when the swap does not come
     std::vector<qualified_name>
         swap_locks;  ///< other tables locked in the swap (ACCESS EXCLUSIVE), such as both ends of foreign keys
     std::vector<statement> swap_views;   ///< views locked first, each by a statement of its own; the label is its name

@@ -27,6 +27,7 @@ public:
 private:
     [[nodiscard]] awaitable<void> phases();
     [[nodiscard]] awaitable<void> do_phase(job::phase now);
+    [[nodiscard]] awaitable<void> explain(std::exception_ptr failure);
     [[nodiscard]] awaitable<void> save_phase(job::phase next);
     [[nodiscard]] awaitable<void> capture();
     [[nodiscard]] awaitable<void> build();
