@@ -117,8 +117,8 @@ const option table[] = {
      [](settings& s, text v) { s.chunk_rows = optional_number(v, 1, 1'000'000'000); }},
     {"index-jobs", "N", "2", "indexes built at the same time, 1 to 64", copy, steerable, once,
      [](settings& s, text v) { s.index_jobs = static_cast<int>(whole_number(v, 1, 64)); }},
-    {"maintenance-work-mem", "SIZE", "fitted to each index, at most the server's", "memory of one index build", copy,
-     steerable, once, [](settings& s, text v) { s.maintenance_work_mem = optional_size(v, megabyte); }},
+    {"maintenance-work-mem", "SIZE", "the server's", "memory of one index build (by default less where that is faster)",
+     copy, steerable, once, [](settings& s, text v) { s.maintenance_work_mem = optional_size(v, megabyte); }},
 
     {"max-lag", "[NAMES:]LAG", "off",
      "wait while a replica is further behind: a size (64MB) or a time (10s), of any replica or of those named "
