@@ -101,8 +101,10 @@ build() { # PRESET
 
 run_ctest() { # PRESET LABEL REPORT
     local -a more=(--no-tests=error)
+    local at_once=$jobs
+    [[ $2 != e2e ]] || at_once=$((jobs + 1))  # they wait for the server more than they compute
     [[ -z $filter ]] || more=(-R "$filter" --no-tests=ignore)
-    ctest --test-dir "build/$1" -L "^$2\$" -j "$jobs" --output-on-failure --timeout 600 \
+    ctest --test-dir "build/$1" -L "^$2\$" -j "$at_once" --output-on-failure --timeout 600 \
         --output-junit "$results/$3.xml" "${more[@]}"
 }
 

@@ -13,7 +13,7 @@ public:
     /// Remembers where the log ends now. The connection must outlive this.
     explicit server_log(sync_connection& connection);
 
-    /// What has been written since; of all databases.
+    /// The lines written since by sessions of the same database.
     std::string since();
 
 private:
