@@ -31,6 +31,14 @@ access_list parse_access_list(const std::string& text) {
     return list;
 }
 
+std::string extension_sql(const std::string& catalog, const std::string& oid) {
+    return fmt::format(
+        R"(coalesce((SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                      WHERE d.classid = '{}'::regclass AND d.objid = {} AND d.deptype = 'e'
+                        AND d.refclassid = 'pg_extension'::regclass), ''))",
+        catalog, oid);
+}
+
 char read_char(const pg::result& rows, int row, const char* name) {
     const auto value = rows.view(row, rows.column(name));
     return value.empty() || value[0] == ' ' ? '\0' : value[0];

@@ -13,9 +13,7 @@ namespace {
 constexpr const char* function_sql = R"(
     SELECT CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) ELSE '' END AS definition,
            p.oid::regprocedure::text AS signature, p.prosqlbody IS NOT NULL AS has_body,
-           coalesce((SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-                      WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-                        AND d.refclassid = 'pg_extension'::regclass), '') AS extension, pg_get_userbyid(p.proowner) AS owner,
+           {extension} AS extension, pg_get_userbyid(p.proowner) AS owner,
            pg_has_role(p.proowner, 'USAGE') AS owned, {acl} AS acl, {implied} AS implied_acl,
            obj_description(p.oid, 'pg_proc') AS comment,
            EXISTS (SELECT FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
@@ -31,7 +29,8 @@ awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::i
     co_await conn.execute(reading_settings);
     const std::string acl = access_list_sql("p.proacl", "acldefault('f', p.proowner)");
     const std::string implied = access_list_sql("NULL::aclitem[]", "acldefault('f', p.proowner)");
-    const auto rows = co_await conn.query(fmt::format(function_sql, fmt::arg("acl", acl), fmt::arg("implied", implied)),
+    const auto rows = co_await conn.query(fmt::format(function_sql, fmt::arg("acl", acl), fmt::arg("implied", implied),
+                                                      fmt::arg("extension", extension_sql("pg_proc", "p.oid"))),
                                           oid, table_oid);
     if (rows.empty()) {
         throw error(exit_code::failed, "a function was dropped while its definition was read", "try again");

@@ -20,9 +20,7 @@ constexpr const char* table_sql = R"(
              WHERE i.inhrelid = c.oid) AS parents,
            EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_children,
            c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloftype,
-           coalesce((SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-                        AND d.refclassid = 'pg_extension'::regclass), '') AS extension,
+           {extension} AS extension,
            {acl} AS acl, obj_description(c.oid, 'pg_class') AS comment,
            has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
              AND NOT row_security_active(c.oid) AS readable,
@@ -78,7 +76,8 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, extent wante
         digest = co_await fingerprint(conn, oid);
     }
     const std::string acl = access_list_sql("c.relacl", "acldefault('r', c.relowner)");
-    const auto rows = co_await conn.query(fmt::format(table_sql, fmt::arg("acl", acl)), oid);
+    const auto rows = co_await conn.query(
+        fmt::format(table_sql, fmt::arg("acl", acl), fmt::arg("extension", extension_sql("pg_class", "c.oid"))), oid);
     if (rows.empty()) {
         throw error(exit_code::failed, "the table was dropped while its definition was read");
     }

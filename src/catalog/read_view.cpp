@@ -15,9 +15,7 @@ constexpr const char* view_sql = R"(
            coalesce(c.reloptions, '{{}}') AS options, rtrim(pg_get_viewdef(c.oid), ';') AS definition,
            {acl} AS acl, {implied} AS implied_acl, obj_description(c.oid, 'pg_class') AS comment,
            EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN') AS has_rules,
-           coalesce((SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-                        AND d.refclassid = 'pg_extension'::regclass), '') AS extension
+           {extension} AS extension
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1)";
 
 constexpr const char* columns_sql = R"(
@@ -54,8 +52,9 @@ awaitable<view> read_view(pg::connection& conn, std::int64_t oid) {
     co_await conn.execute(reading_settings);
     const std::string acl = access_list_sql("c.relacl", "acldefault('r', c.relowner)");
     const std::string implied = access_list_sql("NULL::aclitem[]", "acldefault('r', c.relowner)");
-    const auto rows =
-        co_await conn.query(fmt::format(view_sql, fmt::arg("acl", acl), fmt::arg("implied", implied)), oid);
+    const auto rows = co_await conn.query(fmt::format(view_sql, fmt::arg("acl", acl), fmt::arg("implied", implied),
+                                                      fmt::arg("extension", extension_sql("pg_class", "c.oid"))),
+                                          oid);
     if (rows.empty()) {
         throw error(exit_code::failed, "a view was dropped while its definition was read", "try again");
     }

@@ -34,6 +34,8 @@ enum class foreign_keys_of { own, incoming, parent, ancestors_incoming };
 [[nodiscard]] access_list parse_access_list(const std::string& json);
 /// SQL that turns the ACL column `acl` into JSON. `implied` is what NULL in it means.
 [[nodiscard]] std::string access_list_sql(const std::string& acl, const std::string& implied);
+/// SQL for the name of the extension that the object `oid` of the catalog `catalog` belongs to; empty for none.
+[[nodiscard]] std::string extension_sql(const std::string& catalog, const std::string& oid);
 /// A one-character catalog column; 0 when it is NULL, empty or a blank.
 [[nodiscard]] char read_char(const pg::result& rows, int row, const char* name);
 

@@ -34,13 +34,12 @@ using stand_ins = std::vector<stand_in>;
 
 /// Begins a trial; what it returns goes to back_to_mark(): stand-ins made in between vanish with it.
 awaitable<stand_ins> set_mark(site& at) {
-    co_await at.conn.execute("SAVEPOINT pgeist_trial");
+    co_await begin_trial(at);
     co_return at.stand_ins;
 }
 
 awaitable<void> back_to_mark(site& at, stand_ins known) {
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_trial");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_trial");
+    co_await undo_trial(at);
     at.stand_ins = std::move(known);
 }
 
@@ -229,15 +228,14 @@ awaitable<std::optional<std::string>> already_applied(site& at, std::vector<plan
         co_return reason;
     }
     auto known = at.stand_ins;
-    co_await at.conn.execute("SAVEPOINT pgeist_already_applied");
+    co_await begin_trial(at);
     const bool done = co_await try_all(at, alters);
     bool same = false;
     if (done) {
         const auto now = co_await read_shadow(at);
         same = catalog::definition(now) == catalog::definition(assembled);
     }
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_already_applied");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_already_applied");
+    co_await undo_trial(at);
     at.stand_ins = std::move(known);
     const bool converts = std::any_of(alters.begin(), alters.end(), [](const plan::alter_statement& alter) {
         return std::any_of(alter.clauses.begin(), alter.clauses.end(),

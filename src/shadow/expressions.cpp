@@ -101,7 +101,7 @@ awaitable<resolved> resolve_expression(site& at, qualified_name like, std::vecto
     }
     // Named as the user's table, so that `orders.total` means what the user means.
     const qualified_name probe{at.passage_schema, at.source.name.name};
-    co_await at.conn.execute("SAVEPOINT pgeist_expression");
+    co_await begin_trial(at);
     co_await at.conn.execute(fmt::format("CREATE TABLE {} (LIKE {})", probe.sql(), like.sql()));
     co_await add_probe_constraint(at, probe, text, what);
     // The columns get names that cannot stand for anything else in the text that is read back.
@@ -113,8 +113,7 @@ awaitable<resolved> resolve_expression(site& at, qualified_name like, std::vecto
     const auto rows = co_await at.conn.query(read_back_sql, probe.sql());
     found.sql = inner(rows.text(0, "expression"));
     found.repeatable = rows.boolean(0, "repeatable");
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_expression");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_expression");
+    co_await undo_trial(at);
     put_in_columns(found, columns, what);
     co_return found;
 }
@@ -128,7 +127,7 @@ awaitable<std::string> evaluate_default(site& at, catalog::column column) {
         literal = fmt::format("CAST({} AS {})", quote_literal(*column.missing_value), type);
         co_return literal;
     }
-    co_await at.conn.execute("SAVEPOINT pgeist_expression");
+    co_await begin_trial(at);
     co_await at.conn.execute(catalog::reading_settings);
     co_await at.conn.execute(fmt::format("CREATE TABLE {} (value {}{} DEFAULT {})", probe.sql(), type, collation,
                                          column.default_expression.value_or("NULL")));
@@ -139,8 +138,7 @@ awaitable<std::string> evaluate_default(site& at, catalog::column column) {
     if (!rows.boolean(0, 1)) {
         literal = fmt::format("CAST({} AS {})", quote_literal(rows.view(0, 0)), type);
     }
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_expression");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_expression");
+    co_await undo_trial(at);
     co_return literal;
 }
 

@@ -41,19 +41,6 @@ void add_indexes(statements& into, const catalog::table& parent, const qualified
     }
 }
 
-const char* trigger_state(char enabled) {
-    switch (enabled) {
-        case 'D':
-            return "DISABLE";
-        case 'R':
-            return "ENABLE REPLICA";
-        case 'A':
-            return "ENABLE ALWAYS";
-        default:
-            return "ENABLE";
-    }
-}
-
 }  // namespace
 
 statements create_parent(const catalog::table& parent, const catalog::parent& as, const qualified_name& name,
@@ -111,9 +98,8 @@ statements own_share(const catalog::table& of, const qualified_name& target) {
     for (const auto& each : of.inherited_triggers) {
         const std::string name = quote_identifier(each.name);
         if (each.enabled != each.parent_enabled) {
-            all.push_back(
-                {"trigger " + display_identifier(each.name),
-                 fmt::format("ALTER TABLE {} {} TRIGGER {}", target.sql(), trigger_state(each.enabled), name)});
+            all.push_back({"trigger " + display_identifier(each.name),
+                           fmt::format("ALTER TABLE {} {} TRIGGER {}", target.sql(), state_sql(each.enabled), name)});
         }
         if (each.comment) {
             all.push_back(comment_on(fmt::format("TRIGGER {} ON {}", name, target.sql()), *each.comment));

@@ -36,10 +36,9 @@ void require_rebindable(const rebinding& what, const catalog::bound_object& obje
 awaitable<void> try_body(rebinding& what, catalog::bound_object object) {
     site& at = what.at;
     std::string sql = co_await printed(at, home_path(at), "pg_catalog.pg_get_functiondef", object.oid);
-    co_await at.conn.execute("SAVEPOINT pgeist_rebind");
+    co_await begin_trial(at);
     co_await try_on_shadow(what, object.name, std::move(sql));
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_rebind");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_rebind");
+    co_await undo_trial(at);
 }
 
 std::string create_function(const catalog::function& found) {

@@ -115,10 +115,9 @@ awaitable<void> rehearse(rebinding& what, std::size_t first) {
     std::vector<plan::statement> statements(what.into.ahead.begin() + static_cast<std::ptrdiff_t>(first),
                                             what.into.ahead.end());
     const std::size_t before = what.at.made.size();
-    co_await what.at.conn.execute("SAVEPOINT pgeist_rebind");
+    co_await begin_trial(what.at);
     co_await run_statements(what.at, std::move(statements));
-    co_await what.at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_rebind");
-    co_await what.at.conn.execute("RELEASE SAVEPOINT pgeist_rebind");
+    co_await undo_trial(what.at);
     what.at.made.resize(before);
 }
 
@@ -134,12 +133,11 @@ awaitable<void> rebind_materialized_view(rebinding& what, catalog::bound_object 
     one.label = object.name;
     one.view = co_await read_for_new_table(what, object.oid, object.name);
     require_own_grants(what, object.name, one.view.acl, one.view.owner);
-    co_await what.at.conn.execute("SAVEPOINT pgeist_matview");
+    co_await begin_trial(what.at);
     catalog::view query_alone = one.view;
     query_alone.options.clear();  // those of a table, not of a view
     const tried_view tried = co_await try_view(what, query_alone, object.name, "pgeist_view");
-    co_await what.at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_matview");
-    co_await what.at.conn.execute("RELEASE SAVEPOINT pgeist_matview");
+    co_await undo_trial(what.at);
     one.view.definition = tried.on_shadow;
     one.table = co_await catalog::read_definition(what.at.conn, object.oid);
     const auto row = co_await what.at.conn.query("SELECT relispopulated FROM pg_class WHERE oid = $1", object.oid);

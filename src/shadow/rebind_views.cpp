@@ -64,7 +64,7 @@ awaitable<void> follow_renaming(rebinding& what, catalog::view& view) {
     const qualified_name copy{at.passage_schema, at.source.name.name};
     const std::string path = fmt::format("{}, {}", quote_identifier(at.passage_schema), home_path(at));
     const qualified_name probe{at.passage_schema, "pgeist_view"};
-    co_await at.conn.execute("SAVEPOINT pgeist_rebind");
+    co_await begin_trial(at);
     co_await at.conn.execute(fmt::format("CREATE TABLE {} (LIKE {})", copy.sql(), at.source.name.sql()));
     co_await at.conn.execute("SET LOCAL search_path TO " + path);
     co_await at.conn.execute(create_view(view, probe.sql(), false));
@@ -84,8 +84,7 @@ awaitable<void> follow_renaming(rebinding& what, catalog::view& view) {
     }
     const std::int64_t oid = co_await table_oid(at.conn, probe);
     view.definition = co_await printed(at, path, viewdef, oid);
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_rebind");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_rebind");
+    co_await undo_trial(at);
 }
 
 void require_columns_kept(const rebinding& what, const std::string& name, const pg::result& used) {
@@ -107,13 +106,12 @@ constexpr const char* columns_used_sql = R"(
 /// write it.
 awaitable<bool> keeps_its_columns(rebinding& what, catalog::view& view, std::string label) {
     site& at = what.at;
-    co_await at.conn.execute("SAVEPOINT pgeist_rebind");
+    co_await begin_trial(at);
     const tried_view made = co_await try_view(what, view, label, "pgeist_view");
     const auto row = co_await at.conn.query(same_columns_sql, view.oid, made.oid);
     view.definition = moved_home(at, made.on_shadow);
     const bool same = row.boolean(0, 0);
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_rebind");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_rebind");
+    co_await undo_trial(at);
     co_return same;
 }
 
@@ -177,7 +175,7 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
     const auto tree = co_await at.conn.query(standing_on_sql, pg::array_literal(changed));
     std::vector<std::string> dropped;
     std::set<std::int64_t> made;
-    co_await at.conn.execute("SAVEPOINT pgeist_views");
+    co_await begin_trial(at);
     for (int row = 0; row < tree.rows(); ++row) {
         const std::string label = tree.text(row, "name");
         const std::int64_t oid = tree.integer(row, "oid");
@@ -197,8 +195,7 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
         // Who reads a view locks it before those it stands on.
         what.into.swap_views.insert(what.into.swap_views.begin(), lock_view(view.name, false));
     }
-    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_views");
-    co_await at.conn.execute("RELEASE SAVEPOINT pgeist_views");
+    co_await undo_trial(at);
     what.into.before_move.push_back({"views with other column types", "DROP VIEW " + join(dropped, ", ")});
     co_return made;
 }

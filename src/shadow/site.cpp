@@ -55,6 +55,12 @@ awaitable<void> run_statements(site& at, std::vector<plan::statement> statements
     }
 }
 
+awaitable<void> begin_trial(site& at) { co_await at.conn.execute("SAVEPOINT pgeist_trial"); }
+
+awaitable<void> undo_trial(site& at) {
+    co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_trial; RELEASE SAVEPOINT pgeist_trial");
+}
+
 awaitable<std::int64_t> table_oid(pg::connection& conn, qualified_name name) {
     const auto rows = co_await conn.query("SELECT to_regclass($1)::oid", name.sql());
     co_return rows.integer(0, 0);

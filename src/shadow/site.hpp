@@ -58,6 +58,10 @@ struct site {
 /// Runs `statements`; a failure becomes an error with exit code `refused` that names the statement's label.
 [[nodiscard]] awaitable<void> run_statements(site& at, std::vector<plan::statement> statements);
 
+/// What is done between the two is a trial: undo_trial() takes back all of it. Trials may contain others.
+[[nodiscard]] awaitable<void> begin_trial(site& at);
+[[nodiscard]] awaitable<void> undo_trial(site& at);
+
 /// Runs one query of ours and returns its only value as a number.
 [[nodiscard]] awaitable<std::int64_t> table_oid(pg::connection& conn, qualified_name name);
 
