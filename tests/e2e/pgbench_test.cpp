@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -56,11 +57,12 @@ protected:
     }
 
     void change_under_load(const std::string& protocol, const std::vector<std::string>& change) {
-        child_process load(pgbench_with({"-n", "-c", "4", "-j", "2", "-T", "12", "-M", protocol}));
+        child_process load(pgbench_with({"-n", "-c", "4", "-j", "2", "-T", "600", "-M", protocol}));
         std::vector<std::string> arguments{"--table", "pgbench_accounts"};
         arguments.insert(arguments.end(), change.begin(), change.end());
         EXPECT_TRUE(exited(command("run", arguments), 0));
         EXPECT_TRUE(load.running()) << "the load ended before the swap; the test shows nothing";
+        load.signal(SIGALRM);  // what ends the time of -T
         EXPECT_EQ(load.wait().code, 0) << load.err();
         EXPECT_NE(load.out().find("number of failed transactions: 0 (0.000%)"), std::string::npos) << load.out();
         EXPECT_EQ(load.err().find("ERROR"), std::string::npos) << load.err();
