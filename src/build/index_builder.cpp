@@ -45,13 +45,9 @@ std::string memory_sql(const job::workspace& work, const plan::index& index) {
         std::max(smallest, index.source_bytes / runs) / 1024);
 }
 
-/// Creates one index with all that belongs to it, in one transaction: where the index is, its constraint and comment
-/// are.
-awaitable<void> build_one(job::workspace& work, pg::connection& session, const plan::index& index) {
-    const bool present = co_await exists(session, work.plan, index);
-    if (present) {
-        co_return;
-    }
+/// Runs what makes `index`, or a part of it, in one transaction.
+awaitable<void> run_in_transaction(job::workspace& work, pg::connection& session, const plan::index& index,
+                                   std::vector<std::string> all) {
     std::string settings =
         "SET LOCAL default_tablespace = " + quote_literal(index.tablespace) + memory_sql(work, index);
     std::exception_ptr failure;
@@ -59,11 +55,8 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
     try {
         co_await session.begin();
         co_await session.execute(std::move(settings));
-        if (!index.create_sql.empty()) {
-            co_await session.execute(index.create_sql);
-        }
-        for (const plan::statement& each : index.after) {
-            co_await session.execute(each.sql);
+        for (const std::string& sql : all) {
+            co_await session.execute(sql);
         }
         co_await session.commit();
     } catch (const pg::sql_error& error) {
@@ -86,13 +79,56 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
     std::rethrow_exception(failure);
 }
 
-/// One of the builders: takes the next index until none is left.
+std::vector<std::string> completion(const plan::index& index) {
+    std::vector<std::string> all;
+    for (const plan::statement& each : index.after) {
+        all.push_back(each.sql);
+    }
+    return all;
+}
+
+/// Creates one index with all that belongs to it: where the index is, its constraint and comment are. Nobody else may
+/// be building one.
+awaitable<void> build_one(job::workspace& work, pg::connection& session, const plan::index& index) {
+    const bool present = co_await exists(session, work.plan, index);
+    if (present) {
+        co_return;
+    }
+    std::vector<std::string> all = completion(index);
+    if (!index.create_sql.empty()) {
+        all.insert(all.begin(), index.create_sql);
+    }
+    co_await run_in_transaction(work, session, index, std::move(all));
+}
+
+/// One of the builders: takes the next index until none is left. Creates it bare: its constraint needs a lock that
+/// waits for the other builders, and two that waited for each other would be a deadlock.
 awaitable<void> builder(job::workspace& work, const std::vector<const plan::index*>& queue, std::size_t& next) {
     const auto session = co_await work.pool.acquire();
     while (next < queue.size()) {
         const plan::index& index = *queue[next++];
         work.progress.detail = "building " + display_identifier(index.name);
-        co_await build_one(work, *session, index);
+        const bool present = co_await exists(*session, work.plan, index);
+        if (!present) {
+            std::vector<std::string> create{index.create_sql};
+            co_await run_in_transaction(work, *session, index, std::move(create));
+        }
+    }
+}
+
+/// Adds to an index that has been created what belongs to it. A run that is resumed finds it done when the constraint
+/// is there; everything else may be done twice.
+awaitable<void> complete(job::workspace& work, pg::connection& session, const plan::index& index) {
+    if (index.after.empty()) {
+        co_return;
+    }
+    const pg::result row = co_await session.query(
+        "SELECT EXISTS (SELECT FROM pg_constraint WHERE conindid = to_regclass($1) AND contype IN ('p', 'u', 'x'))",
+        shadow_name(work.plan, index.name));
+    const bool done = row.boolean(0, 0);
+    if (!done) {
+        std::vector<std::string> all = completion(index);
+        co_await run_in_transaction(work, session, index, std::move(all));
     }
 }
 
@@ -118,8 +154,14 @@ awaitable<void> build_indexes(job::workspace& work) {
         builders.push_back(builder(work, queue, next));
     }
     co_await pg::run_all(std::move(builders));
-    std::size_t next_alone = 0;
-    co_await builder(work, alone, next_alone);
+    const auto session = co_await work.pool.acquire();
+    for (const plan::index* each : queue) {
+        co_await complete(work, *session, *each);
+    }
+    for (const plan::index* each : alone) {
+        work.progress.detail = "building " + display_identifier(each->name);
+        co_await build_one(work, *session, *each);
+    }
 }
 
 awaitable<void> vacuum_shadow(job::workspace& work) {
