@@ -84,6 +84,8 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     result.blueprint.expected = expected_definition(at, after);
     check_persistence(at, after);
     check_foreign_key_triggers(at, after);
+    check_deferred_checks(after);
+    check_bindings(at, after);
     co_await check_names(at, after);
     co_await strip(at, after);
     co_await check_copy_statement(at, result.blueprint);
