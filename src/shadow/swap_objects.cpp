@@ -18,7 +18,7 @@ void add(std::vector<plan::statement>& into, statements more) {
 /// Policies and rules may read the table itself, by its name: made when the name leads to the new table.
 void plan_row_security(const site& at, const catalog::table& after, plan::blueprint& into) {
     for (const auto& each : after.policies) {
-        add(into.after_move, create_policy(each, at.source.name));
+        add(into.after_move, create_policy(after, each, at.source.name));
     }
     add(into.after_move, row_security(after, at.source.name));
     for (const auto& each : after.rules) {
