@@ -21,12 +21,14 @@ void add_comment(properties& into, const std::string& object, const std::optiona
     }
 }
 
-void add_grants(properties& into, const std::string& object, const access_list& acl) {
+std::string shown_role(const std::string& role) { return role.empty() ? "PUBLIC" : display_identifier(role); }
+
+void add_grants(properties& into, const std::string& object, const access_list& acl, const std::string& owner) {
     for (const auto& each : acl.grants) {
         add(into, "rights on " + object,
-            fmt::format("{} for {}{}", each.privilege,
-                        each.grantee.empty() ? "PUBLIC" : display_identifier(each.grantee),
-                        each.grantable ? " with grant option" : ""));
+            fmt::format("{} for {}{}{}", each.privilege, shown_role(each.grantee),
+                        each.grantable ? " with grant option" : "",
+                        each.grantor == owner ? "" : " by " + shown_role(each.grantor)));
     }
 }
 
@@ -52,8 +54,10 @@ void add_table(properties& into, const table& of) {
     if (of.row_security || of.force_row_security) {
         add(into, "row security", fmt::format("enabled {}, forced {}", of.row_security, of.force_row_security));
     }
-    add_grants(into, "the table", of.acl);
+    add_grants(into, "the table", of.acl, of.owner);
     add_comment(into, "the table", of.comment);
+    add_grants(into, "the row type", of.type_acl, of.owner);
+    add_comment(into, "the row type", of.type_comment);
 }
 
 /// What a partition has from its parent is not its own after it is attached, whatever the flags of an older attachment
@@ -94,7 +98,7 @@ void add_parents(properties& into, const table& of) {
     }
 }
 
-void add_column(properties& into, const column& each, std::size_t place) {
+void add_column(properties& into, const table& of, const column& each, std::size_t place) {
     const std::string object = "column " + display_identifier(each.name);
     std::string text = fmt::format("number {}, {}", place, each.type);
     if (!each.collation.empty()) {
@@ -113,7 +117,7 @@ void add_column(properties& into, const column& each, std::size_t place) {
     add(into, "storage of " + object,
         fmt::format("{}, compression {}, statistics {}, options {{{}}}", each.storage, or_default(each.compression),
                     or_default(each.statistics), fmt::join(each.options, ",")));
-    add_grants(into, object, each.acl);
+    add_grants(into, object, each.acl, of.owner);
     add_comment(into, object, each.comment);
 }
 
@@ -128,9 +132,9 @@ void add_index(properties& into, const table& of, const index& each) {
         statistics += " " + or_default(part.statistics);
     }
     add(into, "state of " + object,
-        fmt::format("tablespace {}, statistics{}, clustered {}, replica identity {}",
+        fmt::format("tablespace {}, statistics{}, clustered {}, replica identity {}, extensions {{{}}}",
                     each.tablespace.empty() ? "default" : each.tablespace, statistics, each.clustered,
-                    each.replica_identity));
+                    each.replica_identity, fmt::join(each.extensions, ",")));
     add_comment(into, object, each.comment);
 }
 
@@ -174,8 +178,10 @@ void add_foreign_keys(properties& into, const table& of) {
 void add_trigger(properties& into, const table& of, const trigger& each) {
     const std::string object = "trigger " + display_identifier(each.name);
     add(into, object,
-        fmt::format("{} (enabled {})", retarget(each.definition, of.printed_name, "TABLE"), each.enabled));
+        fmt::format("{} (enabled {}, extensions {{{}}})", retarget(each.definition, of.printed_name, "TABLE"),
+                    each.enabled, fmt::join(each.extensions, ",")));
     add_comment(into, object, each.comment);
+    add_comment(into, "constraint of " + object, each.constraint_comment);
 }
 
 void add_sequence(properties& into, const table& of, const sequence& each) {
@@ -188,16 +194,18 @@ void add_sequence(properties& into, const table& of, const sequence& each) {
         fmt::format("of {}: {} start {} increment {} from {} to {} cache {} cycle {}",
                     owner != nullptr ? owner->name : "", each.type, each.start, each.increment, each.minimum,
                     each.maximum, each.cache, each.cycle));
-    add_grants(into, object, each.acl);
+    add_grants(into, object, each.acl, of.owner);
     add_comment(into, object, each.comment);
 }
 
-void add_policy(properties& into, const policy& each) {
+void add_policy(properties& into, const table& of, const policy& each) {
+    const auto shown = [&](const std::optional<std::string>& expression) {
+        return expression ? replace_relation(*expression, of.printed_name, "TABLE") : std::string("-");
+    };
     const std::string object = "policy " + display_identifier(each.name);
     add(into, object,
         fmt::format("{} {} for {} using {} check {}", each.permissive ? "permissive" : "restrictive", each.command,
-                    fmt::join(each.roles, ", "), each.using_expression.value_or("-"),
-                    each.check_expression.value_or("-")));
+                    fmt::join(each.roles, ", "), shown(each.using_expression), shown(each.check_expression)));
     add_comment(into, object, each.comment);
 }
 
@@ -225,7 +233,7 @@ std::vector<property> definition(const table& of) {
     add_table(all, of);
     add_parents(all, of);
     for (std::size_t place = 0; place < of.columns.size(); ++place) {
-        add_column(all, of.columns[place], place + 1);
+        add_column(all, of, of.columns[place], place + 1);
     }
     for (const auto& each : of.indexes) {
         add_index(all, of, each);
@@ -241,7 +249,7 @@ std::vector<property> definition(const table& of) {
         add_sequence(all, of, each);
     }
     for (const auto& each : of.policies) {
-        add_policy(all, each);
+        add_policy(all, of, each);
     }
     for (const auto& each : of.rules) {
         add_rule(all, of, each);

@@ -26,7 +26,8 @@ constexpr const char* fingerprint_sql = R"(
     lines(line) AS (
         SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,
                    (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), relrowsecurity, relforcerowsecurity,
-                   relreplident, reloftype, relispartition, relpartbound, relacl)::text FROM c
+                   relreplident, reloftype, relispartition, pg_get_expr(relpartbound, oid), relacl,
+                   (SELECT y.typacl FROM pg_type y WHERE y.oid = c.reltype))::text FROM c
         UNION ALL
         SELECT ROW('column', attnum, attname, atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated,
                    attstorage, attcompression, attstattarget, attisdropped, attislocal, attinhcount,
@@ -135,8 +136,20 @@ constexpr const char* fingerprint_sql = R"(
                 UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, x.relname
                             FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = $1
                 UNION ALL SELECT 'pg_constraint'::regclass, oid, conname FROM pg_constraint WHERE conrelid = $1
-                UNION ALL SELECT 'pg_trigger'::regclass, oid, tgname FROM pg_trigger WHERE tgrelid = $1) AS o
+                UNION ALL SELECT 'pg_trigger'::regclass, oid, tgname FROM pg_trigger WHERE tgrelid = $1
+                UNION ALL SELECT 'pg_policy'::regclass, oid, polname FROM pg_policy WHERE polrelid = $1
+                UNION ALL SELECT 'pg_statistic_ext'::regclass, oid, stxname FROM pg_statistic_ext WHERE stxrelid = $1
+                UNION ALL SELECT 'pg_type'::regclass, reltype, relname FROM c
+                UNION ALL SELECT 'pg_class'::regclass, x.oid, x.relname
+                            FROM pg_depend d JOIN pg_class x ON x.oid = d.objid AND x.relkind = 'S'
+                           WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+                             AND d.refobjid = $1) AS o
           JOIN pg_description e ON e.classoid = o.classid AND e.objoid = o.oid
+        UNION ALL
+        SELECT ROW('extension', classid, objid, refobjid)::text FROM pg_depend
+         WHERE deptype = 'x' AND refclassid = 'pg_extension'::regclass
+           AND ((classid = 'pg_trigger'::regclass AND objid IN (SELECT oid FROM pg_trigger WHERE tgrelid = $1))
+                OR (classid = 'pg_class'::regclass AND objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = $1)))
         UNION ALL
         SELECT ROW('security label', objsubid, provider, label)::text
           FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1)

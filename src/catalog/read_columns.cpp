@@ -14,7 +14,7 @@ constexpr const char* columns_sql = R"(
            a.attnotnull, pg_get_expr(d.adbin, d.adrelid) AS default_expression,
            EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS used
                      JOIN pg_proc p ON p.oid = used[1]::oid WHERE p.provolatile = 'v') AS default_is_volatile,
-           a.attidentity, a.attgenerated, a.attstorage, a.attcompression, nullif(a.attstattarget, -1) AS statistics,
+           a.attidentity, a.attgenerated, a.attndims, a.attstorage, a.attcompression, nullif(a.attstattarget, -1) AS statistics,
            ARRAY(SELECT o FROM unnest(a.attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o) AS options,
            {acl} AS acl, col_description(a.attrelid, a.attnum) AS comment,
            CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END AS missing_value,
@@ -38,6 +38,7 @@ column read_column(const pg::result& rows, int row) {
     each.default_is_volatile = rows.boolean(row, "default_is_volatile");
     each.identity = read_char(rows, row, "attidentity");
     each.generated = read_char(rows, row, "attgenerated");
+    each.dimensions = static_cast<int>(rows.integer(row, "attndims"));
     each.storage = read_char(rows, row, "attstorage");
     each.compression = read_char(rows, row, "attcompression");
     if (!rows.is_null(row, rows.column("statistics"))) {

@@ -12,6 +12,8 @@ constexpr const char* foreign_keys_sql = R"(
     SELECT c.oid, c.conname, c.conrelid, ns.nspname AS table_schema, s.relname AS table_name, s.relkind AS table_kind,
            c.confrelid, nr.nspname AS referenced_schema, r.relname AS referenced_name,
            coalesce(i.relname, '') AS referenced_index,
+           EXISTS (SELECT FROM pg_index x WHERE x.indexrelid = c.conindid AND x.indisprimary
+                      AND c.confkey = (string_to_array(x.indkey::text, ' ')::int2[])[1:x.indnkeyatts]) AS of_primary_key,
            ARRAY(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k(attnum, place)
                    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.place) AS columns,
            ARRAY(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, place)
@@ -71,6 +73,7 @@ foreign_key read_foreign_key(const pg::result& rows, int row) {
     each.referenced.name = rows.text(row, "referenced_name");
     each.referenced_columns = rows.array(row, "referenced_columns");
     each.referenced_index = rows.text(row, "referenced_index");
+    each.of_primary_key = rows.boolean(row, "of_primary_key");
     each.match = read_char(rows, row, "confmatchtype");
     each.on_update = read_char(rows, row, "confupdtype");
     each.on_delete = read_char(rows, row, "confdeltype");

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -8,7 +10,8 @@ constexpr const char* indexes_sql = R"(
     SELECT c.oid, c.relname, pg_get_indexdef(c.oid) AS definition, pg_get_expr(i.indpred, i.indrelid) AS predicate,
            am.amname, coalesce(ts.spcname, '') AS tablespace, i.indisunique, i.indisprimary, i.indisexclusion,
            i.indimmediate, i.indisvalid, i.indisclustered, i.indisreplident, pg_relation_size(c.oid) AS bytes,
-           obj_description(c.oid, 'pg_class') AS comment,
+           obj_description(c.oid, 'pg_class') AS comment, coalesce(c.reloptions, '{{}}') AS options,
+           {operator_schemas} AS operator_schemas, {extensions} AS extensions,
            coalesce((SELECT p.relname FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent WHERE h.inhrelid = c.oid), '')
              AS parent_index
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam
@@ -35,6 +38,9 @@ index read_index(const pg::result& rows, int row) {
     each.name = rows.text(row, "relname");
     each.definition = rows.text(row, "definition");
     each.predicate = rows.optional_text(row, "predicate");
+    each.operator_schemas = rows.array(row, "operator_schemas");
+    each.options = rows.array(row, "options");
+    each.extensions = rows.array(row, "extensions");
     each.method = rows.text(row, "amname");
     each.tablespace = rows.text(row, "tablespace");
     each.unique = rows.boolean(row, "indisunique");
@@ -67,7 +73,10 @@ index_column read_index_column(const pg::result& rows, int row) {
 }  // namespace
 
 awaitable<std::vector<index>> read_indexes(pg::connection& conn, std::int64_t table_oid) {
-    const auto rows = co_await conn.query(indexes_sql, table_oid);
+    std::string sql = fmt::format(
+        indexes_sql, fmt::arg("operator_schemas", operator_schemas_sql("concat(i.indexprs::text, i.indpred::text)")),
+        fmt::arg("extensions", extensions_sql("pg_class", "c.oid")));
+    const auto rows = co_await conn.query(std::move(sql), table_oid);
     const auto column_rows = co_await conn.query(columns_sql, table_oid);
     std::vector<index> indexes;
     for (int row = 0; row < rows.rows(); ++row) {

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -7,7 +9,8 @@ namespace {
 // Role 0 in polroles is PUBLIC, and then the only one.
 constexpr const char* policies_sql = R"(
     SELECT p.polname, p.polcmd, p.polpermissive,
-           ARRAY(SELECT pg_get_userbyid(r) FROM unnest(p.polroles) AS r WHERE r <> 0 ORDER BY 1) AS roles,
+           ARRAY(SELECT pg_get_userbyid(r) FROM unnest(p.polroles) WITH ORDINALITY AS each(r, place) WHERE r <> 0
+                  ORDER BY place) AS roles, {operator_schemas} AS operator_schemas,
            pg_get_expr(p.polqual, p.polrelid) AS using_expression,
            pg_get_expr(p.polwithcheck, p.polrelid) AS check_expression, obj_description(p.oid, 'pg_policy') AS comment
       FROM pg_policy p WHERE p.polrelid = $1 ORDER BY p.oid)";
@@ -15,7 +18,8 @@ constexpr const char* policies_sql = R"(
 }  // namespace
 
 awaitable<std::vector<policy>> read_policies(pg::connection& conn, std::int64_t table_oid) {
-    const auto rows = co_await conn.query(policies_sql, table_oid);
+    const std::string schemas = operator_schemas_sql("concat(p.polqual::text, p.polwithcheck::text)");
+    const auto rows = co_await conn.query(fmt::format(policies_sql, fmt::arg("operator_schemas", schemas)), table_oid);
     std::vector<policy> policies;
     for (int row = 0; row < rows.rows(); ++row) {
         policy each;
@@ -23,6 +27,7 @@ awaitable<std::vector<policy>> read_policies(pg::connection& conn, std::int64_t 
         each.command = read_char(rows, row, "polcmd");
         each.permissive = rows.boolean(row, "polpermissive");
         each.roles = rows.array(row, "roles");
+        each.operator_schemas = rows.array(row, "operator_schemas");
         each.using_expression = rows.optional_text(row, "using_expression");
         each.check_expression = rows.optional_text(row, "check_expression");
         each.comment = rows.optional_text(row, "comment");

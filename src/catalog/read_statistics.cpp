@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -7,6 +9,7 @@ namespace {
 constexpr const char* statistics_sql = R"(
     SELECT s.oid, n.nspname, s.stxname, quote_ident(n.nspname) || '.' || quote_ident(s.stxname) AS printed_name,
            pg_get_statisticsobjdef(s.oid) AS definition, pg_get_userbyid(s.stxowner) AS owner,
+           {operator_schemas} AS operator_schemas,
            nullif(s.stxstattarget, -1) AS target, obj_description(s.oid, 'pg_statistic_ext') AS comment
       FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
      WHERE s.stxrelid = $1 ORDER BY n.nspname COLLATE "C", s.stxname COLLATE "C")";
@@ -14,7 +17,9 @@ constexpr const char* statistics_sql = R"(
 }  // namespace
 
 awaitable<std::vector<statistics>> read_statistics(pg::connection& conn, std::int64_t table_oid) {
-    const auto rows = co_await conn.query(statistics_sql, table_oid);
+    const std::string schemas = operator_schemas_sql("s.stxexprs::text");
+    const auto rows =
+        co_await conn.query(fmt::format(statistics_sql, fmt::arg("operator_schemas", schemas)), table_oid);
     std::vector<statistics> all;
     for (int row = 0; row < rows.rows(); ++row) {
         statistics each;
@@ -23,6 +28,7 @@ awaitable<std::vector<statistics>> read_statistics(pg::connection& conn, std::in
         each.name.name = rows.text(row, "stxname");
         each.printed_name = rows.text(row, "printed_name");
         each.definition = rows.text(row, "definition");
+        each.operator_schemas = rows.array(row, "operator_schemas");
         each.owner = rows.text(row, "owner");
         if (!rows.is_null(row, rows.column("target"))) {
             each.target = static_cast<int>(rows.integer(row, "target"));

@@ -15,19 +15,21 @@ constexpr const char* table_sql = R"(
     SELECT c.oid, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS printed_name,
            c.relkind, c.relpersistence, pg_get_userbyid(c.relowner) AS owner,
            coalesce(am.amname, '') AS access_method, coalesce(ts.spcname, '') AS tablespace,
-           coalesce(c.reloptions, '{{}}') AS options, coalesce(t.reloptions, '{{}}') AS toast_options, c.relispartition,
+           coalesce(c.reloptions, '{{}}') AS options, coalesce(t.reloptions, '{{}}') AS toast_options,
+           c.reltoastrelid <> 0 AS has_toast_table, c.relispartition,
            (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i
              WHERE i.inhrelid = c.oid) AS parents,
            EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_children,
            c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloftype,
            {extension} AS extension,
            {acl} AS acl, obj_description(c.oid, 'pg_class') AS comment,
+           {type_acl} AS type_acl, obj_description(y.oid, 'pg_type') AS type_comment,
            has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
              AND NOT row_security_active(c.oid) AS readable,
            coalesce(pg_table_size(c.oid), 0) AS table_bytes, coalesce(pg_indexes_size(c.oid), 0) AS index_bytes
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
-      LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+      LEFT JOIN pg_class t ON t.oid = c.reltoastrelid LEFT JOIN pg_type y ON y.oid = c.reltype
      WHERE c.oid = $1)";
 
 table read_table_row(const pg::result& rows) {
@@ -43,6 +45,7 @@ table read_table_row(const pg::result& rows) {
     into.tablespace = rows.text(0, "tablespace");
     into.options = rows.array(0, "options");
     into.toast_options = rows.array(0, "toast_options");
+    into.has_toast_table = rows.boolean(0, "has_toast_table");
     into.is_partition = rows.boolean(0, "relispartition");
     into.parents = rows.text(0, "parents");
     into.has_children = rows.boolean(0, "has_children");
@@ -53,6 +56,8 @@ table read_table_row(const pg::result& rows) {
     into.extension = rows.text(0, "extension");
     into.acl = parse_access_list(rows.text(0, "acl"));
     into.comment = rows.optional_text(0, "comment");
+    into.type_acl = parse_access_list(rows.text(0, "type_acl"));
+    into.type_comment = rows.optional_text(0, "type_comment");
     into.table_bytes = rows.integer(0, "table_bytes");
     into.index_bytes = rows.integer(0, "index_bytes");
     return into;
@@ -76,8 +81,10 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, extent wante
         digest = co_await fingerprint(conn, oid);
     }
     const std::string acl = access_list_sql("c.relacl", "acldefault('r', c.relowner)");
-    const auto rows = co_await conn.query(
-        fmt::format(table_sql, fmt::arg("acl", acl), fmt::arg("extension", extension_sql("pg_class", "c.oid"))), oid);
+    const std::string type_acl = access_list_sql("y.typacl", "acldefault('T', c.relowner)");
+    const auto rows = co_await conn.query(fmt::format(table_sql, fmt::arg("acl", acl), fmt::arg("type_acl", type_acl),
+                                                      fmt::arg("extension", extension_sql("pg_class", "c.oid"))),
+                                          oid);
     if (rows.empty()) {
         throw error(exit_code::failed, "the table was dropped while its definition was read");
     }

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -7,6 +9,8 @@ namespace {
 constexpr const char* triggers_sql = R"(
     SELECT t.oid, t.tgname, pg_get_triggerdef(t.oid) AS definition, t.tgenabled,
            obj_description(t.oid, 'pg_trigger') AS comment,
+           obj_description(nullif(t.tgconstraint, 0), 'pg_constraint') AS constraint_comment,
+           {operator_schemas} AS operator_schemas, {extensions} AS extensions,
            CASE WHEN t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+$' THEN n.nspname END AS job_schema
       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
      WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgparentid = 0 ORDER BY t.tgname COLLATE "C")";
@@ -21,7 +25,9 @@ constexpr const char* inherited_sql = R"(
 }  // namespace
 
 awaitable<void> read_triggers(pg::connection& conn, table& into) {
-    const auto rows = co_await conn.query(triggers_sql, into.oid);
+    std::string sql = fmt::format(triggers_sql, fmt::arg("operator_schemas", operator_schemas_sql("t.tgqual::text")),
+                                  fmt::arg("extensions", extensions_sql("pg_trigger", "t.oid")));
+    const auto rows = co_await conn.query(std::move(sql), into.oid);
     for (int row = 0; row < rows.rows(); ++row) {
         if (const auto job_schema = rows.optional_text(row, "job_schema")) {
             into.pgeist_triggers.push_back(*job_schema);
@@ -31,6 +37,9 @@ awaitable<void> read_triggers(pg::connection& conn, table& into) {
         each.oid = rows.integer(row, "oid");
         each.name = rows.text(row, "tgname");
         each.definition = rows.text(row, "definition");
+        each.operator_schemas = rows.array(row, "operator_schemas");
+        each.extensions = rows.array(row, "extensions");
+        each.constraint_comment = rows.optional_text(row, "constraint_comment");
         each.enabled = read_char(rows, row, "tgenabled");
         each.comment = rows.optional_text(row, "comment");
         into.triggers.push_back(std::move(each));

@@ -36,6 +36,10 @@ enum class foreign_keys_of { own, incoming, parent, ancestors_incoming };
 [[nodiscard]] std::string access_list_sql(const std::string& acl, const std::string& implied);
 /// SQL for the name of the extension that the object `oid` of the catalog `catalog` belongs to; empty for none.
 [[nodiscard]] std::string extension_sql(const std::string& catalog, const std::string& oid);
+/// SQL for the operator_schemas of the pg_node_tree `tree` (any text of trees; NULL has none).
+[[nodiscard]] std::string operator_schemas_sql(const std::string& tree);
+/// SQL for the names of the extensions that the object DEPENDS ON; `catalog` is 'pg_class', `oid` an expression.
+[[nodiscard]] std::string extensions_sql(const std::string& catalog, const std::string& oid);
 /// A one-character catalog column; 0 when it is NULL, empty or a blank.
 [[nodiscard]] char read_char(const pg::result& rows, int row, const char* name);
 

@@ -43,9 +43,12 @@ void warn(findings& into, const char* check, std::string message, std::string hi
 // Those about the table that was found.
 [[nodiscard]] awaitable<void> check_usable_key(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_table_rights(const subject& what, findings& into);
+[[nodiscard]] awaitable<void> check_given_rights(const subject& what, findings& into);
+[[nodiscard]] awaitable<void> check_statistics_rights(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_row_security(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_other_job(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_foreign_keys(const subject& what, findings& into);
+[[nodiscard]] awaitable<void> check_deferred_checks(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_publications(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_parents(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_dependents(const subject& what, findings& into);

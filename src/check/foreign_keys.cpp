@@ -21,9 +21,6 @@ void judge(const subject& what, const catalog::foreign_key& key, findings& into)
                fmt::format("{} cannot be led to the new table: {} is partitioned", shown, key.table.display()),
                "before PostgreSQL 18 such a key cannot be added NOT VALID; drop it for the time of the run");
     }
-    if (key.period) {
-        refuse(into, name, fmt::format("{} has a PERIOD, which is not carried to the new table yet", shown));
-    }
     if (!key.trigger_states.empty()) {
         refuse(into, name, fmt::format("triggers of {} are disabled, which cannot be carried to the new table", shown),
                "ALTER TABLE … ENABLE TRIGGER ALL, or drop the foreign key");

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
+#include "binding.hpp"
 #include "pgeist/catalog/definition.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
@@ -30,10 +32,39 @@ awaitable<void> create_schema(site& at, std::string name) {
         fmt::format("GRANT USAGE, CREATE ON SCHEMA {} TO {}", quoted, quote_identifier(at.source.owner)));
 }
 
+/// The roles other than the owner that have granted rights. They grant them again, and must see the shadow for that.
+std::set<std::string> other_grantors(const catalog::table& of) {
+    std::set<std::string> roles;
+    const auto add = [&](const catalog::access_list& list) {
+        for (const auto& each : list.grants) {
+            roles.insert(each.grantor);
+        }
+    };
+    add(of.acl);
+    add(of.type_acl);
+    for (const auto& column : of.columns) {
+        add(column.acl);
+    }
+    for (const auto& sequence : of.sequences) {
+        add(sequence.acl);
+    }
+    roles.erase(of.owner);
+    return roles;
+}
+
 awaitable<void> correct_rights(site& at, const catalog::table& made) {
     const std::string table = "TABLE " + at.shadow.sql();
-    statements all = change_rights(table, "", at.source.acl, made.acl, at.source.owner, false);
+    const auto role = co_await at.conn.query("SELECT current_user::text");
+    std::set<std::string> grantors = other_grantors(at.source);
+    grantors.erase(role.text(0, 0));  // the schema is its own
+    statements all;
+    for (const auto& grantor : grantors) {
+        all.push_back({"rights", fmt::format("GRANT USAGE ON SCHEMA {} TO {}", quote_identifier(at.job_schema),
+                                             quote_identifier(grantor))});
+    }
     const auto add = [&](statements more) { all.insert(all.end(), more.begin(), more.end()); };
+    add(change_rights(table, "", at.source.acl, made.acl, at.source.owner, false));
+    add(change_rights("TYPE " + at.shadow.sql(), "", at.source.type_acl, made.type_acl, at.source.owner, true));
     for (const auto& column : at.source.columns) {
         const auto* own = made.find_column(column.name);
         if (own != nullptr) {
@@ -47,22 +78,25 @@ awaitable<void> correct_rights(site& at, const catalog::table& made) {
             }
         }
     }
+    for (const auto& grantor : grantors) {
+        all.push_back({"rights", fmt::format("REVOKE USAGE ON SCHEMA {} FROM {}", quote_identifier(at.job_schema),
+                                             quote_identifier(grantor))});
+    }
     co_await run_statements(at, std::move(all));
 }
 
 /// Those first that belong to a parent's index: of several that are equal, the oldest one is attached.
 statements index_statements(const site& at) {
-    std::vector<catalog::index> indexes = at.source.indexes;
-    std::stable_partition(indexes.begin(), indexes.end(),
-                          [](const catalog::index& each) { return !each.parent_index.empty(); });
+    std::vector<const catalog::index*> indexes = in_binding_order(at.source);
+    std::stable_partition(indexes.begin(), indexes.end(), [](const auto* each) { return !each->parent_index.empty(); });
     statements all;
-    for (const auto& each : indexes) {
-        if (!each.valid) {
+    for (const auto* each : indexes) {
+        if (!each->valid) {
             continue;
         }
-        plan::index made = rebuild_index(at.source, each, at.shadow);
+        plan::index made = rebuild_index(at.source, *each, at.shadow);
         if (!made.create_sql.empty()) {
-            all.push_back({"index " + display_identifier(each.name), made.create_sql});
+            all.push_back({"index " + display_identifier(each->name), made.create_sql});
         }
         all.insert(all.end(), made.after.begin(), made.after.end());
     }
@@ -119,9 +153,10 @@ awaitable<void> assemble(site& at) {
     at.shadow_oid = co_await table_oid(at.conn, at.shadow);
 
     const auto bare = co_await catalog::read_shape(at.conn, at.shadow_oid);
-    statements all = at.source.is_heir() ? heir_details(at.source, bare, at.shadow)
-                                         : constraint_corrections(at.source, bare, at.shadow);
+    statements all = declared_dimensions(at.source, at.shadow);
     const auto add = [&](statements more) { all.insert(all.end(), more.begin(), more.end()); };
+    add(at.source.is_heir() ? heir_details(at.source, bare, at.shadow)
+                            : constraint_corrections(at.source, bare, at.shadow));
     for (const auto& sequence : at.source.sequences) {
         if (sequence.identity) {
             add(add_identity(at.source, sequence, at.shadow));
@@ -137,7 +172,7 @@ awaitable<void> assemble(site& at) {
         add(create_trigger(at.source, each, at.shadow));
     }
     for (const auto& each : at.source.policies) {
-        add(create_policy(each, at.shadow));
+        add(create_policy(at.source, each, at.shadow));
     }
     add(row_security(at.source, at.shadow));
     for (const auto& each : at.source.rules) {
@@ -155,7 +190,11 @@ awaitable<void> assemble(site& at) {
 }
 
 void require_same_definition(const site& at, const catalog::table& found) {
-    const auto wanted_properties = catalog::definition(at.source);
+    catalog::table wanted = at.source;
+    if (!found.has_toast_table) {
+        wanted.toast_options.clear();  // of a TOAST table that a dropped column has left
+    }
+    const auto wanted_properties = catalog::definition(wanted);
     const auto found_properties = catalog::definition(found);
     std::vector<std::string> differences = catalog::missing_properties(wanted_properties, found_properties);
     for (const auto& line : catalog::missing_properties(found_properties, wanted_properties)) {

@@ -86,6 +86,8 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await plan_swap_parents(at, after, result.blueprint);
     check_persistence(at, after);
     check_foreign_key_triggers(at, after);
+    check_deferred_checks(after);
+    check_bindings(at, after);
     co_await check_names(at, after);
     co_await strip(at, after);
     co_await prove_partition(at, result.blueprint);

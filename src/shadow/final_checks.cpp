@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "binding.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/pg/result.hpp"
 #include "steps.hpp"
@@ -69,6 +70,29 @@ void check_foreign_key_triggers(const site& at, const catalog::table& after) {
                                 display_identifier(key.name), at.source.name.display()),
                     "disable the triggers by name, or ALTER TABLE … DISABLE TRIGGER ALL after the run");
             }
+        }
+    }
+}
+
+void check_deferred_checks(const catalog::table& after) {
+    for (const auto& each : after.constraints) {
+        if (each.recheck_disabled) {
+            throw error(exit_code::refused,
+                        fmt::format("the trigger of deferrable constraint {} would be disabled, which is lost when its "
+                                    "index is built anew",
+                                    display_identifier(each.name)),
+                        "disable the triggers by name, or ALTER TABLE … DISABLE TRIGGER ALL after the run");
+        }
+    }
+}
+
+void check_bindings(const site& at, const catalog::table& after) {
+    for (const auto& each : at.source.indexes) {
+        if (is_bound(at.source, each) && must_be_younger(at.source, each) && after.find_index(each.name) != nullptr) {
+            throw error(exit_code::refused,
+                        fmt::format("foreign keys refer to the same columns of {} by index {} and by another one",
+                                    at.source.name.display(), display_identifier(each.name)),
+                        "PostgreSQL would bind all of them to one; drop one of the unique constraints and its keys");
         }
     }
 }

@@ -58,17 +58,25 @@ std::string validity(const catalog::foreign_key& key, bool validated) {
     return validated ? "" : " NOT VALID";
 }
 
+/// Without a list of columns the key is bound to the primary key. With one it is bound to the oldest unique index over
+/// them, which need not be that.
+std::string referenced_columns(const catalog::foreign_key& key) {
+    if (key.of_primary_key && !key.period) {
+        return "";
+    }
+    return fmt::format(" ({})", column_list(key.referenced_columns, key.period));
+}
+
 }  // namespace
 
 statements add_foreign_key(const catalog::foreign_key& key, const qualified_name& table,
                            const qualified_name& referenced, bool validated) {
     const std::string name = quote_identifier(key.name);
     statements all;
-    all.push_back(
-        {fmt::format("foreign key {} of {}", display_identifier(key.name), table.display()),
-         fmt::format("ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}){}{}", table.sql(), name,
-                     column_list(key.columns, key.period), referenced.sql(),
-                     column_list(key.referenced_columns, key.period), actions(key), validity(key, validated))});
+    all.push_back({fmt::format("foreign key {} of {}", display_identifier(key.name), table.display()),
+                   fmt::format("ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {}{}{}{}", table.sql(),
+                               name, column_list(key.columns, key.period), referenced.sql(), referenced_columns(key),
+                               actions(key), validity(key, validated))});
     if (key.comment) {
         all.push_back(comment_on(fmt::format("CONSTRAINT {} ON {}", name, table.sql()), *key.comment));
     }

@@ -40,14 +40,27 @@ std::string deferral(const catalog::constraint& constraint) {
 /// WITHOUT OVERLAPS and EXCLUDE cannot take over an index that is there already.
 bool makes_its_index(const catalog::constraint& constraint) { return constraint.type == 'x' || constraint.period; }
 
-void add_constraint_steps(plan::index& into, const catalog::constraint& constraint, const qualified_name& target) {
+/// The constraint's definition with its index's storage parameters, which pg_get_constraintdef prints for EXCLUDE only;
+/// they stand before DEFERRABLE.
+std::string with_options(const catalog::constraint& constraint, const catalog::index& each) {
+    if (constraint.type == 'x' || each.options.empty()) {
+        return constraint.definition;
+    }
+    const std::string tail = deferral(constraint);
+    const std::string head = constraint.definition.substr(0, constraint.definition.size() - tail.size());
+    return fmt::format("{} WITH ({}){}", head, option_list(each.options), tail);
+}
+
+void add_constraint_steps(plan::index& into, const catalog::constraint& constraint, const catalog::index& each,
+                          const qualified_name& target) {
     const std::string name = quote_identifier(constraint.name);
     const std::string label = "constraint " + display_identifier(constraint.name);
     if (makes_its_index(constraint)) {
         into.create_sql.clear();
         into.exclusive = true;
-        into.after.push_back(
-            {label, fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", target.sql(), name, constraint.definition)});
+        into.after.push_back({label, with_operators(each.operator_schemas,
+                                                    fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", target.sql(),
+                                                                name, with_options(constraint, each)))});
         if (!into.tablespace.empty()) {
             into.after.push_back(
                 {label, fmt::format("ALTER INDEX {} SET TABLESPACE {}", qualified_name{target.schema, into.name}.sql(),
@@ -73,9 +86,11 @@ plan::index rebuild_index(const catalog::table& of, const catalog::index& each, 
     into.name = each.name;
     into.tablespace = each.tablespace;
     into.source_bytes = each.bytes;
-    into.create_sql = with_tablespace(catalog::retarget(each.definition, of.printed_name, target.sql()), each);
+    into.create_sql =
+        with_operators(each.operator_schemas,
+                       with_tablespace(catalog::retarget(each.definition, of.printed_name, target.sql()), each));
     if (const auto* constraint = constraint_of(of, each)) {
-        add_constraint_steps(into, *constraint, target);
+        add_constraint_steps(into, *constraint, each, target);
     }
     for (std::size_t place = 0; place < each.columns.size(); ++place) {
         if (each.columns[place].statistics) {
@@ -85,6 +100,10 @@ plan::index rebuild_index(const catalog::table& of, const catalog::index& each, 
     }
     if (each.comment) {
         into.after.push_back(comment_on("INDEX " + qualified, *each.comment));
+    }
+    for (const auto& extension : each.extensions) {
+        into.after.push_back(
+            {label, fmt::format("ALTER INDEX {} DEPENDS ON EXTENSION {}", qualified, quote_identifier(extension))});
     }
     if (each.clustered) {
         into.after.push_back({label, fmt::format("ALTER TABLE {} CLUSTER ON {}", target.sql(), name)});

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "binding.hpp"
 #include "key_choice.hpp"
 #include "pgeist/core/error.hpp"
 #include "sql.hpp"
@@ -125,6 +126,24 @@ bool comes_later(const catalog::table& after, const catalog::index& each) {
            });
 }
 
+/// Largest first, but those to which foreign keys are bound before all others, and what competes with them last.
+void plan_other_indexes(const site& at, const catalog::table& after, const catalog::index* key_index,
+                        plan::blueprint& into) {
+    for (const auto* each : in_binding_order(after)) {
+        if (each != key_index) {
+            plan::index made = rebuild_index(after, *each, at.shadow);
+            made.source_bytes = size_of_counterpart(at, *each);
+            made.exclusive = made.exclusive || must_be_younger(after, *each) || comes_later(after, *each);
+            into.indexes.push_back(std::move(made));
+        }
+    }
+    const auto others = std::find_if(into.indexes.begin(), into.indexes.end(), [&](const plan::index& made) {
+        return !is_bound(after, *after.find_index(made.name));
+    });
+    std::stable_sort(others, into.indexes.end(),
+                     [](const plan::index& a, const plan::index& b) { return a.source_bytes > b.source_bytes; });
+}
+
 }  // namespace
 
 awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into) {
@@ -161,15 +180,7 @@ awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan
         into.key_index = temporary_index(at, into.key);
         into.key_index_is_temporary = true;
     }
-    for (const auto& each : after.indexes) {
-        if (&each != found_by) {
-            into.indexes.push_back(rebuild_index(after, each, at.shadow));
-            into.indexes.back().source_bytes = size_of_counterpart(at, each);
-            into.indexes.back().exclusive = into.indexes.back().exclusive || comes_later(after, each);
-        }
-    }
-    std::stable_sort(into.indexes.begin(), into.indexes.end(),
-                     [](const plan::index& a, const plan::index& b) { return a.source_bytes > b.source_bytes; });
+    plan_other_indexes(at, after, found_by, into);
 }
 
 }  // namespace pgeist::shadow

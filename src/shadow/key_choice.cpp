@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "binding.hpp"
 #include "pgeist/catalog/walkable.hpp"
 #include "pgeist/core/error.hpp"
 
@@ -84,13 +85,17 @@ const catalog::index& choose_walked_index(const site& at, const catalog::table& 
 
 const catalog::index* choose_shadow_index(const catalog::table& after, const std::vector<int>& key_columns,
                                           const std::vector<catalog::index_column>& walked) {
+    // It is made first, which is what a foreign key bound to it needs.
+    const auto rank_of = [&](const catalog::index& each) {
+        return std::make_tuple(is_bound(after, each), each.primary);
+    };
     const catalog::index* best = nullptr;
     for (const auto& each : after.indexes) {
         const auto columns = catalog::key_columns(each);
         const bool same = std::equal(columns.begin(), columns.end(), key_columns.begin(), key_columns.end(),
                                      [](const catalog::index_column& a, int b) { return a.attnum == b; });
         if (same && each.unique && each.valid && each.method == "btree" && !each.predicate &&
-            same_equality(columns, walked) && (best == nullptr || each.primary)) {
+            same_equality(columns, walked) && (best == nullptr || rank_of(each) > rank_of(*best))) {
             best = &each;
         }
     }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "pgeist/catalog/definition.hpp"
 #include "sql.hpp"
 
 namespace pgeist::shadow {
@@ -24,7 +25,10 @@ std::string command_sql(char command) {
 
 }  // namespace
 
-statements create_policy(const catalog::policy& each, const qualified_name& target) {
+statements create_policy(const catalog::table& of, const catalog::policy& each, const qualified_name& target) {
+    const auto expression = [&](const std::string& text) {
+        return catalog::replace_relation(text, of.printed_name, target.sql());
+    };
     const std::string name = quote_identifier(each.name);
     std::vector<std::string> roles;
     for (const auto& role : each.roles) {
@@ -33,9 +37,9 @@ statements create_policy(const catalog::policy& each, const qualified_name& targ
     std::string sql = fmt::format("CREATE POLICY {} ON {} AS {} FOR {} TO {}", name, target.sql(),
                                   each.permissive ? "PERMISSIVE" : "RESTRICTIVE", command_sql(each.command),
                                   roles.empty() ? "PUBLIC" : join(roles, ", "));
-    sql += each.using_expression ? fmt::format(" USING ({})", *each.using_expression) : "";
-    sql += each.check_expression ? fmt::format(" WITH CHECK ({})", *each.check_expression) : "";
-    statements all{{"policy " + display_identifier(each.name), std::move(sql)}};
+    sql += each.using_expression ? fmt::format(" USING ({})", expression(*each.using_expression)) : "";
+    sql += each.check_expression ? fmt::format(" WITH CHECK ({})", expression(*each.check_expression)) : "";
+    statements all{{"policy " + display_identifier(each.name), with_operators(each.operator_schemas, std::move(sql))}};
     if (each.comment) {
         all.push_back(comment_on(fmt::format("POLICY {} ON {}", name, target.sql()), *each.comment));
     }

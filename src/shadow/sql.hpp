@@ -12,9 +12,11 @@ namespace pgeist::shadow {
 
 using statements = std::vector<plan::statement>;
 
-/// CREATE TABLE `target` with the columns, defaults, checks and storage of `source`; no identity, no index.
+/// CREATE TABLE `target` with the columns, defaults and storage of `source`; no identity, no checks, no index.
 [[nodiscard]] plan::statement create_table(const catalog::table& source, const qualified_name& target);
-/// What LIKE leaves out: statistics targets, options, the table's comment.
+/// The dimensions that array columns were declared with; LIKE forgets them.
+[[nodiscard]] statements declared_dimensions(const catalog::table& source, const qualified_name& target);
+/// What else LIKE leaves out: statistics targets, options, comments on the table and its row type.
 [[nodiscard]] statements column_details(const catalog::table& source, const qualified_name& target);
 /// Checks and not-null constraints of `source` that `found` (what LIKE made of them) lacks or has otherwise.
 [[nodiscard]] statements constraint_corrections(const catalog::table& source, const catalog::table& found,
@@ -49,8 +51,9 @@ using statements = std::vector<plan::statement>;
 /// ` WITH (…)` with the storage parameters of a table or materialized view and of its TOAST table; empty: none.
 [[nodiscard]] std::string storage_parameters(const catalog::table& source);
 
-/// CREATE POLICY with its comment. Its expressions go as they are: names in them are found when it is made.
-[[nodiscard]] statements create_policy(const catalog::policy& each, const qualified_name& target);
+/// CREATE POLICY with its comment. Where its expressions read the table `of` itself, they read `target` instead.
+[[nodiscard]] statements create_policy(const catalog::table& of, const catalog::policy& each,
+                                       const qualified_name& target);
 /// ENABLE and FORCE ROW LEVEL SECURITY as `of` has them.
 [[nodiscard]] statements row_security(const catalog::table& of, const qualified_name& target);
 
@@ -88,9 +91,12 @@ using statements = std::vector<plan::statement>;
 /// `COMMENT ON object IS …`.
 [[nodiscard]] plan::statement comment_on(const std::string& object, const std::string& text);
 
-/// What turns the rights `found` on an object into `wanted`. `object` is `TABLE x` or `SEQUENCE x`; `column`, if not
-/// empty, is one of the table's. Rights of `owner` are changed only if `owners_too`: without them nobody could fill the
-/// table.
+/// `sql`, run where the operators of an expression in it are found (see catalog::operator_schemas).
+[[nodiscard]] std::string with_operators(const catalog::operator_schemas& schemas, std::string sql);
+
+/// What turns the rights `found` on an object into `wanted`. `object` is `TABLE x`, `SEQUENCE x` or `TYPE x`; `column`,
+/// if not empty, is one of the table's. Rights of `owner` are taken away only if `owners_too`: without them nobody
+/// could fill the table. What was granted by somebody else than the owner is granted as that role again.
 [[nodiscard]] statements change_rights(const std::string& object, const std::string& column,
                                        const catalog::access_list& wanted, const catalog::access_list& found,
                                        const std::string& owner, bool owners_too);

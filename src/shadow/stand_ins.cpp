@@ -28,7 +28,8 @@ statements stand_in_statements(const catalog::table& real, const qualified_name&
                                       each.collation.empty() ? "" : " COLLATE " + each.collation));
     }
     const std::string label = "the foreign key's other table " + real.name.display();
-    statements all{{label, fmt::format("CREATE TABLE {} ({})", name.sql(), join(columns, ", "))}};
+    statements all{{label, fmt::format("CREATE {}TABLE {} ({})", real.persistence == 'u' ? "UNLOGGED " : "", name.sql(),
+                                       join(columns, ", "))}};
     for (const auto& each : real.indexes) {
         const bool simple = std::all_of(each.columns.begin(), each.columns.end(),
                                         [](const catalog::index_column& column) { return column.attnum > 0; });

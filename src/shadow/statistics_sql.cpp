@@ -12,7 +12,7 @@ statements create_statistics(const catalog::table& of, const catalog::statistics
     const std::string table = " FROM " + of.printed_name;
     sql.replace(sql.rfind(table), table.size(), " FROM " + target.sql());
     sql.replace(sql.find(each.printed_name), each.printed_name.size(), name);
-    statements all{{label, std::move(sql)}};
+    statements all{{label, with_operators(each.operator_schemas, std::move(sql))}};
     if (each.target) {
         all.push_back({label, fmt::format("ALTER STATISTICS {} SET STATISTICS {}", name, *each.target)});
     }

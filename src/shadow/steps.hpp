@@ -96,6 +96,10 @@ struct known_column {
 void check_persistence(const site& at, const catalog::table& after);
 /// Refuses a change that disables the triggers of a foreign key: the key is made anew in the swap.
 void check_foreign_key_triggers(const site& at, const catalog::table& after);
+/// Refuses a change that disables the trigger of a deferrable constraint, which is made anew with its index.
+void check_deferred_checks(const catalog::table& after);
+/// Refuses foreign keys of which some would be bound to another unique index than before.
+void check_bindings(const site& at, const catalog::table& after);
 /// Refuses names of new indexes and sequences that something else has in the source's schema.
 [[nodiscard]] awaitable<void> check_names(site& at, const catalog::table& after);
 

@@ -54,7 +54,7 @@ void require_names_kept(const site& at, const catalog::table& after) {
 void plan_row_security(const site& at, const catalog::table& after, plan::blueprint& into) {
     require_names_kept(at, after);
     for (const auto& each : after.policies) {
-        add(into.after_move, create_policy(each, at.source.name));
+        add(into.after_move, create_policy(after, each, at.source.name));
     }
     add(into.after_move, row_security(after, at.source.name));
     for (const auto& each : after.rules) {

@@ -42,15 +42,20 @@ void plan_violation_query(const site& at, const catalog::foreign_key& key, const
                           plan::blueprint& into) {
     const bool is_new = std::none_of(at.source.foreign_keys.begin(), at.source.foreign_keys.end(),
                                      [&](const auto& old) { return old.name == key.name; });
-    if (!is_new || !key.validated || !key.enforced || key.period) {
+    if (!is_new || !key.validated || !key.enforced) {
         return;
     }
     std::vector<std::string> not_null;
     std::vector<std::string> same;
+    std::string period;
     for (std::size_t place = 0; place < key.columns.size(); ++place) {
         const std::string own = "t." + quote_identifier(key.columns[place]);
+        const std::string other = "r." + quote_identifier(key.referenced_columns[place]);
+        const bool is_period = key.period && place + 1 == key.columns.size();
         not_null.push_back(own + " IS NOT NULL");
-        same.push_back(fmt::format("r.{} = {}", quote_identifier(key.referenced_columns[place]), own));
+        same.push_back(fmt::format("{} {} {}", other, is_period ? "&&" : "=", own));
+        // What is referred to must cover the period together, in one row or several.
+        period = is_period ? fmt::format(" HAVING {} <@ range_agg({})", own, other) : "";
     }
     std::vector<std::string> shown;
     for (const auto& column : walked.columns) {
@@ -59,9 +64,9 @@ void plan_violation_query(const site& at, const catalog::foreign_key& key, const
     const qualified_name& referenced = key.self_reference() ? at.shadow : key.referenced;
     into.violations.push_back(
         {"foreign key " + display_identifier(key.name),
-         fmt::format("SELECT {} FROM {} AS t WHERE {} AND NOT EXISTS (SELECT FROM {} AS r WHERE {}) LIMIT 5",
+         fmt::format("SELECT {} FROM {} AS t WHERE {} AND NOT EXISTS (SELECT FROM {} AS r WHERE {}{}) LIMIT 5",
                      join(shown, " || ', ' || "), at.shadow.sql(), join(not_null, " AND "), referenced.sql(),
-                     join(same, " AND "))});
+                     join(same, " AND "), period)});
 }
 
 void plan_foreign_keys(const site& at, const catalog::table& after, plan::blueprint& into) {

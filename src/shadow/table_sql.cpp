@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "sql.hpp"
@@ -42,10 +44,18 @@ plan::statement comment_on(const std::string& object, const std::string& text) {
     return {fmt::format("comment on {}", object), fmt::format("COMMENT ON {} IS {}", object, quote_literal(text))};
 }
 
+std::string with_operators(const catalog::operator_schemas& schemas, std::string sql) {
+    if (schemas.empty()) {
+        return sql;
+    }
+    return fmt::format("SET LOCAL search_path TO pg_catalog, {}; {}; SET LOCAL search_path TO pg_catalog",
+                       join(schemas, ", "), sql);
+}
+
 plan::statement create_table(const catalog::table& source, const qualified_name& target) {
     return {"the table",
-            fmt::format("CREATE {}TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
-                        "INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){}",
+            fmt::format("CREATE {}TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE "
+                        "INCLUDING COMPRESSION INCLUDING COMMENTS){}",
                         source.persistence == 'u' ? "UNLOGGED " : "", target.sql(), source.name.sql(),
                         storage_clauses(source))};
 }
@@ -53,6 +63,29 @@ plan::statement create_table(const catalog::table& source, const qualified_name&
 std::string storage_clauses(const catalog::table& source) {
     return fmt::format(" USING {}{}{}", quote_identifier(source.access_method), storage_parameters(source),
                        source.tablespace.empty() ? "" : " TABLESPACE " + quote_identifier(source.tablespace));
+}
+
+statements declared_dimensions(const catalog::table& source, const qualified_name& target) {
+    statements all;
+    // A type cannot be restated where a generated column uses it; nothing but the catalog's number is lost then.
+    const auto is_used = [&](const catalog::column& column) {
+        return std::any_of(source.columns.begin(), source.columns.end(), [&](const catalog::column& other) {
+            return other.generated != 0 && other.default_expression.value_or("").find(column.name) != std::string::npos;
+        });
+    };
+    for (const auto& column : source.columns) {
+        if (column.dimensions == 0 || !column.type.ends_with("[]") || column.generated != 0 || is_used(column)) {
+            continue;
+        }
+        std::string type = column.type;
+        for (int more = 1; more < column.dimensions; ++more) {
+            type += "[]";
+        }
+        all.push_back({"column " + display_identifier(column.name),
+                       fmt::format("{} TYPE {}{}", alter_column(target, column), type,
+                                   column.collation.empty() ? "" : " COLLATE " + column.collation)});
+    }
+    return all;
 }
 
 statements column_details(const catalog::table& source, const qualified_name& target) {
@@ -71,6 +104,9 @@ statements column_details(const catalog::table& source, const qualified_name& ta
     if (source.comment) {
         all.push_back(comment_on("TABLE " + target.sql(), *source.comment));
     }
+    if (source.type_comment) {
+        all.push_back(comment_on("TYPE " + target.sql(), *source.type_comment));
+    }
     return all;
 }
 
@@ -78,7 +114,8 @@ statements add_constraint(const catalog::constraint& each, const qualified_name&
     const std::string name = quote_identifier(each.name);
     statements all;
     all.push_back({"constraint " + display_identifier(each.name),
-                   fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", target.sql(), name, each.definition)});
+                   with_operators(each.operator_schemas, fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}",
+                                                                     target.sql(), name, each.definition))});
     if (each.comment) {
         all.push_back(comment_on(fmt::format("CONSTRAINT {} ON {}", name, target.sql()), *each.comment));
     }
@@ -93,7 +130,7 @@ statements constraint_corrections(const catalog::table& source, const catalog::t
             continue;
         }
         const auto* made = found.find_constraint(wanted.name);
-        // LIKE makes a constraint valid that is NOT VALID on the source: its rows may break it.
+        // LIKE makes not-null constraints valid that are NOT VALID on the source: its rows may break them.
         if (made != nullptr && made->definition == wanted.definition && made->comment == wanted.comment) {
             continue;
         }

@@ -16,9 +16,10 @@ std::vector<std::string> differing_rows(sync_connection& connection, const std::
     const auto images = [&](const std::string& table) {
         return "SELECT x::text COLLATE \"C\" AS image FROM (SELECT " + columns + " FROM " + table + ") AS x";
     };
-    const std::string only = "(SELECT 'only in " + left + ": ' || image FROM (" + images(left) + " EXCEPT ALL " +
-                             images(right) + ") AS l) UNION ALL (SELECT 'only in " + right + ": ' || image FROM (" +
-                             images(right) + " EXCEPT ALL " + images(left) + ") AS r) LIMIT " + std::to_string(limit);
+    const std::string only = "(SELECT " + connection.literal("only in " + left + ": ") + " || image FROM (" +
+                             images(left) + " EXCEPT ALL " + images(right) + ") AS l) UNION ALL (SELECT " +
+                             connection.literal("only in " + right + ": ") + " || image FROM (" + images(right) +
+                             " EXCEPT ALL " + images(left) + ") AS r) LIMIT " + std::to_string(limit);
     std::vector<std::string> differences;
     for (const row& line : connection.query(only).rows) {
         differences.push_back(line[0].value_or("NULL"));

@@ -49,6 +49,9 @@ test_database::~test_database() {
         for (const std::string& role : roles_) {
             admin.execute("DROP ROLE IF EXISTS " + role);
         }
+        for (const std::string& tablespace : tablespaces_) {
+            admin.execute("DROP TABLESPACE IF EXISTS " + tablespace);
+        }
     } catch (const std::exception& error) {
         std::cerr << "cannot drop the test's database " << name_ << ": " << error.what() << '\n';
     }
@@ -73,6 +76,17 @@ std::string test_database::create_role(const std::string& suffix, const std::str
     admin.execute("CREATE ROLE " + role + " LOGIN " + attributes);
     roles_.push_back(role);
     return role;
+}
+
+std::string test_database::create_tablespace(const std::string& suffix) {
+    std::string tablespace = name_ + "_" + suffix;
+    sync_connection admin(with_limits(server_));
+    admin.execute("DROP TABLESPACE IF EXISTS " + tablespace);
+    // In the data directory: a test knows no other folder that is the server's.
+    admin.execute("SET allow_in_place_tablespaces = on");
+    admin.execute("CREATE TABLESPACE " + tablespace + " LOCATION ''");
+    tablespaces_.push_back(tablespace);
+    return tablespace;
 }
 
 void database_test::SetUp() {

@@ -44,10 +44,14 @@ public:
     /// Makes a login role named after the database and `suffix`, dropped with the database; gives its full name.
     std::string create_role(const std::string& suffix, const std::string& attributes = "");
 
+    /// Makes a tablespace named after the database and `suffix`, dropped with the database; gives its full name.
+    std::string create_tablespace(const std::string& suffix);
+
 private:
     conninfo server_;
     std::string name_;
     std::vector<std::string> roles_;
+    std::vector<std::string> tablespaces_;
 };
 
 /// A test with a database. Skips (or fails, see server_is_required) without a server.

@@ -41,6 +41,15 @@ TEST(catalog_retarget, is_not_fooled_by_names) {
               "CREATE INDEX i ON x.t USING btree (a)");
 }
 
+TEST(catalog_retarget, replaces_every_mention_of_a_relation) {
+    EXPECT_EQ(replace_relation("(EXISTS ( SELECT 1 FROM app.t t_1 WHERE (t_1.a = app.t.a)))", "app.t", "x.y"),
+              "(EXISTS ( SELECT 1 FROM x.y t_1 WHERE (t_1.a = x.y.a)))");
+    EXPECT_EQ(replace_relation("SELECT FROM app.t_old, myapp.t, app.t", "app.t", "x.y"),
+              "SELECT FROM app.t_old, myapp.t, x.y");
+    EXPECT_EQ(replace_relation("('app.t'::text = \"app.t\")", "app.t", "x.y"), "('app.t'::text = \"app.t\")");
+    EXPECT_EQ(replace_relation("FROM \"A p\".\"T\" \"T_1\"", "\"A p\".\"T\"", "x.y"), "FROM x.y \"T_1\"");
+}
+
 table sample() {
     table of;
     of.name = qualified_name{"app", "t"};

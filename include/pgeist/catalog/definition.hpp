@@ -13,6 +13,10 @@ namespace pgeist::catalog {
 [[nodiscard]] std::string retarget(const std::string& definition, const std::string& from, const std::string& to,
                                    const std::string& preposition = "ON");
 
+/// `text` with every mention of the relation `from` replaced by `to`, both as the server prints them; what stands
+/// inside literals stays.
+[[nodiscard]] std::string replace_relation(const std::string& text, const std::string& from, const std::string& to);
+
 /// One property of one object: { "index orders_pkey", "CREATE UNIQUE INDEX …" }.
 struct property {
     std::string object;
@@ -21,8 +25,8 @@ struct property {
     friend bool operator==(const property&, const property&) = default;
 };
 
-/// Everything about the table that a rebuilt copy of it must have too, sorted; by name, without OIDs, sizes and
-/// grantors, and with the table's own name left out, so that the definitions of a table and of its copy compare equal.
+/// Everything about the table that a rebuilt copy of it must have too, sorted; by name, without OIDs and
+/// sizes, and with the table's own name left out, so that the definitions of a table and of its copy compare equal.
 /// Left out as well: sequences OWNED BY a column (they stay what they are), invalid
 /// indexes, publications, `bound` and `dependents`.
 [[nodiscard]] std::vector<property> definition(const table& of);

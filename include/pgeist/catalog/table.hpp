@@ -24,6 +24,10 @@ struct access_list {
     std::vector<grant> grants;
 };
 
+/// Schemas other than pg_catalog whose operators an expression uses, quoted. The server prints `IS DISTINCT FROM`,
+/// NULLIF and CASE without the operator in them, which is found again only with its schema in the search_path.
+using operator_schemas = std::vector<std::string>;
+
 /// A sequence that belongs to a column, or that a column's default draws from.
 struct sequence {
     std::int64_t oid = 0;
@@ -52,6 +56,7 @@ struct column {
     bool default_is_volatile = false;
     char identity = 0;   ///< 'a' always, 'd' by default, 0 none
     char generated = 0;  ///< 's' stored, 'v' virtual, 0 none
+    int dimensions = 0;  ///< as declared: 2 for int[][]
     char storage = 'p';
     char compression = 0;              ///< 'p' pglz, 'l' lz4, 0 the server's default
     std::optional<int> statistics;     ///< unset: the server's default
@@ -79,8 +84,11 @@ struct index {
     std::string name;
     std::string definition;  ///< pg_get_indexdef
     std::optional<std::string> predicate;
+    catalog::operator_schemas operator_schemas;
     std::string method;
-    std::string tablespace;  ///< empty: the database's default
+    std::vector<std::string> options;     ///< storage parameters, `name=value`
+    std::vector<std::string> extensions;  ///< it DEPENDS ON
+    std::string tablespace;               ///< empty: the database's default
     std::vector<index_column> columns;
     bool unique = false;
     bool primary = false;
@@ -101,10 +109,12 @@ struct constraint {
     char type = 'c';         ///< as pg_constraint.contype: c n p u x
     std::string definition;  ///< pg_get_constraintdef
     bool validated = true;
+    catalog::operator_schemas operator_schemas;
     bool enforced = true;
     bool deferrable = false;
     bool deferred = false;
-    bool period = false;  ///< WITHOUT OVERLAPS
+    bool period = false;            ///< WITHOUT OVERLAPS
+    bool recheck_disabled = false;  ///< the trigger that checks it when deferred is not in its usual state
     bool local = true;
     int inherited = 0;  ///< coninhcount
     std::string index;  ///< name of its index; empty for c and n
@@ -123,6 +133,7 @@ struct foreign_key {
     qualified_name referenced;
     std::vector<std::string> referenced_columns;
     std::string referenced_index;
+    bool of_primary_key = false;  ///< refers to the primary key's columns in their order, and is bound to its index
     char match = 's';
     char on_update = 'a';
     char on_delete = 'a';
@@ -143,8 +154,11 @@ struct trigger {
     std::int64_t oid = 0;
     std::string name;
     std::string definition;  ///< pg_get_triggerdef
-    char enabled = 'O';      ///< O origin, D disabled, R replica, A always
+    catalog::operator_schemas operator_schemas;
+    char enabled = 'O';                   ///< O origin, D disabled, R replica, A always
+    std::vector<std::string> extensions;  ///< it DEPENDS ON
     std::optional<std::string> comment;
+    std::optional<std::string> constraint_comment;  ///< of a constraint trigger's constraint
 };
 
 /// A trigger that the partitioned parent has and that was cloned for the partition (tgparentid).
@@ -180,6 +194,7 @@ struct policy {
     std::vector<std::string> roles;  ///< empty: PUBLIC
     std::optional<std::string> using_expression;
     std::optional<std::string> check_expression;
+    catalog::operator_schemas operator_schemas;
     std::optional<std::string> comment;
 };
 
@@ -197,6 +212,7 @@ struct statistics {
     qualified_name name;
     std::string printed_name;  ///< as the server prints it in the definition
     std::string definition;    ///< pg_get_statisticsobjdef
+    catalog::operator_schemas operator_schemas;
     std::string owner;
     std::optional<int> target;
     std::optional<std::string> comment;
@@ -245,6 +261,7 @@ struct table {
     std::string tablespace;                  ///< empty: the database's default
     std::vector<std::string> options;        ///< storage parameters, `name=value`
     std::vector<std::string> toast_options;  ///< of the TOAST table, without the prefix `toast.`
+    bool has_toast_table = false;
     bool is_partition = false;
     std::string parents;           ///< the tables it inherits from or is a partition of, for messages; empty: none
     std::vector<parent> inherits;  ///< the same, in order of inhseqno
@@ -256,6 +273,8 @@ struct table {
     std::string extension;        ///< the extension it belongs to; empty for none
     access_list acl;
     std::optional<std::string> comment;
+    access_list type_acl;  ///< of its row type
+    std::optional<std::string> type_comment;
 
     std::vector<column> columns;  ///< in attnum order, dropped ones left out
     std::vector<index> indexes;

@@ -1,0 +1,96 @@
+// Tables made at random: a repack leaves them as they were, and a change ends as ALTER TABLE itself would. A failure is
+// run again with the PGEIST_SEED that it prints; PGEIST_ROUNDS makes more of them.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "e2e/kitchen_sink_sql.hpp"
+#include "e2e/random_schema.hpp"
+#include "e2e/run_test.hpp"
+#include "support/leftovers.hpp"
+#include "support/table_description.hpp"
+#include "support/table_rows.hpp"
+#include "support/workload.hpp"
+
+namespace pgeist::test {
+namespace {
+
+/// A few in every test run; hundreds when somebody asks for them.
+int rounds() {
+    const char* given = std::getenv("PGEIST_ROUNDS");
+    return given != nullptr ? std::atoi(given) : 5;
+}
+
+class random_schema_test : public run_test {
+protected:
+    void make_twins(const random_schema& made) {
+        for (const char* schema : {"app", "native"}) {
+            sql().execute(std::string("DROP SCHEMA IF EXISTS ") + schema + " CASCADE");
+            sql().execute(std::string("CREATE SCHEMA ") + schema + "; SET search_path = " + schema);
+            sql().execute(replaced(made.setup, "@role@", role_));
+        }
+        sql().execute("RESET search_path");
+    }
+
+    run_result change(std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), {"--table", "app.t", "--drop-old"});
+        return command("run", std::move(arguments));
+    }
+
+    void expect_repack_changes_nothing() {
+        const table_state before = state_of("t", "app");
+        ASSERT_TRUE(exited(change({"--repack"}), 0));
+        const table_state after = state_of("t", "app");
+        EXPECT_NE(after.identity, before.identity);
+        EXPECT_EQ(description_difference(before.description, after.description), std::vector<std::string>{});
+        EXPECT_EQ(after.digest, before.digest);
+    }
+
+    /// What the server itself refuses must be refused too, and leave everything as it is.
+    void expect_change_as_native(const std::string& alter) {
+        // Names in the clauses may be those of types beside the table.
+        sql().execute("SET search_path = native");
+        const std::string refused = sql().sqlstate_of("ALTER TABLE native.t " + alter);
+        if (alter.find("id TYPE bigint") != std::string::npos) {
+            // pgeist widens a serial column's sequence with it, which the server leaves to the user.
+            sql().sqlstate_of("ALTER SEQUENCE native.t_id_seq AS bigint");
+        }
+        sql().execute("RESET search_path");
+        sql().execute("ALTER DATABASE " + db().name() + " SET search_path = app");
+        const run_result result = change({"--alter", alter});
+        sql().execute("ALTER DATABASE " + db().name() + " RESET search_path");
+        if (refused.empty()) {
+            ASSERT_TRUE(exited(result, 0));
+            EXPECT_EQ(description_difference(describe_table(sql(), "native", "t"), describe_table(sql(), "app", "t")),
+                      std::vector<std::string>{});
+            EXPECT_EQ(differing_rows(sql(), "native.t", "app.t"), std::vector<std::string>{});
+        } else {
+            EXPECT_NE(result.exit_code, 0) << "the server refuses it with " << refused;
+        }
+    }
+
+    std::string role_;
+};
+
+TEST_F(random_schema_test, ends_as_the_native_alter) {
+    role_ = db().create_role("role");
+    const std::uint64_t seed = workload_seed();
+    for (int round = 0; round < rounds() && !HasFailure(); ++round) {
+        const random_schema made = make_random_schema(seed + static_cast<std::uint64_t>(round), sql().server_major());
+        make_twins(made);
+        expect_repack_changes_nothing();
+        if (!HasFailure()) {
+            expect_change_as_native(made.alter);
+        }
+        if (HasFailure()) {
+            ADD_FAILURE() << "PGEIST_SEED=" << seed + static_cast<std::uint64_t>(round) << '\n'
+                          << made.setup << "ALTER TABLE t " << made.alter;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace pgeist::test
