@@ -92,11 +92,13 @@ counted_step() {
     printf '<testsuite tests="1" failures="%d" skipped="0"/>\n' "$failures" >"$results/step-${#outcomes[@]}.xml"
 }
 
-build() { # PRESET
+build() { # PRESET TARGET...
+    local preset=$1
+    shift
     # The preset's own build folder may be left from another checkout or compiler: cmake says so, and then it goes.
-    cmake --preset "$1" >"build/configure-$1.log" 2>&1 ||
-        { cat "build/configure-$1.log"; return 1; }
-    cmake --build --preset "$1" -j "$jobs"
+    cmake --preset "$preset" >"build/configure-$preset.log" 2>&1 ||
+        { cat "build/configure-$preset.log"; return 1; }
+    cmake --build --preset "$preset" -j "$jobs" --target "$@"
 }
 
 run_ctest() { # PRESET LABEL REPORT
@@ -178,13 +180,15 @@ fi
 test_preset=asan
 $quick && test_preset=release
 have_release=false
-if { wants e2e || $quick; } && step "build release" build release; then
+released=(pgeist pgeist_e2e_test pgeist_micro_bench)
+$quick && released=(all)
+if { wants e2e || $quick; } && step "build release" build release "${released[@]}"; then
     have_release=true
 fi
 if $quick; then
     $have_release || test_preset=
 elif wants unit || wants integration; then
-    step "build $test_preset" build "$test_preset" || test_preset=
+    step "build $test_preset" build "$test_preset" pgeist_unit_tests pgeist_integration_tests || test_preset=
 fi
 
 if wants unit && [[ -n $test_preset ]]; then

@@ -106,6 +106,11 @@ void connection::throw_not_sent() {
 }
 
 awaitable<result> connection::query_params(std::string sql, parameters values, deadline until) {
+    if (state_->keeps_plans) {
+        std::string name = co_await prepared(std::move(sql));
+        auto found = co_await run_prepared(std::move(name), std::move(values), until);
+        co_return found;
+    }
     const operation current(state_);
     const auto pointers = pointers_to(values);
     const int count = static_cast<int>(pointers.size());
@@ -138,14 +143,29 @@ awaitable<void> connection::prepare(std::string name, std::string sql) {
     co_await finish_operation(deadline::never(), false);
 }
 
-awaitable<result> connection::run_prepared(std::string name, parameters values) {
+awaitable<std::string> connection::prepared(std::string sql) {
+    const auto known = state_->prepared.find(sql);
+    if (known != state_->prepared.end()) {
+        co_return known->second;
+    }
+    std::string name = fmt::format("pgeist_{}", state_->prepared.size() + 1);
+    co_await prepare(name, sql);
+    state_->prepared.emplace(std::move(sql), name);
+    co_return name;
+}
+
+connection::kept_plans::kept_plans(connection& of) noexcept : state_(of.state_) { state_->keeps_plans = true; }
+
+connection::kept_plans::~kept_plans() { state_->keeps_plans = false; }
+
+awaitable<result> connection::run_prepared(std::string name, parameters values, deadline until) {
     const operation current(state_);
     const auto pointers = pointers_to(values);
     const int count = static_cast<int>(pointers.size());
     if (PQsendQueryPrepared(state_->pg, name.c_str(), count, pointers.data(), nullptr, nullptr, 0) == 0) {
         throw_not_sent();
     }
-    auto rows = co_await finish_operation(deadline::never(), false);
+    auto rows = co_await finish_operation(until, false);
     co_return rows;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
     asio::posix::stream_descriptor socket;
     asio::steady_timer timer;
     std::vector<notice> notices;
+    std::map<std::string, std::string> prepared;  ///< names of statements by their text
+    bool keeps_plans = false;
 
     PGresult* rows = nullptr;    ///< the last successful result of the operation
     PGresult* failed = nullptr;  ///< the first failed one

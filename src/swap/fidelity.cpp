@@ -28,13 +28,13 @@ std::vector<std::string> only_in(const std::vector<std::string>& left, const std
 }  // namespace
 
 awaitable<void> warm_up(pg::connection& session, const plan::blueprint& plan) {
-    co_await session.begin();
+    const pg::connection::kept_plans keep(session);
     co_await catalog::read_definition(session, plan.source_oid);
     co_await catalog::names_of_dependents(session, plan.source_oid);
-    co_await session.rollback();
 }
 
 awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan) {
+    const pg::connection::kept_plans keep(session);
     catalog::table found = co_await catalog::read_definition(session, plan.shadow_oid);
     const std::vector<std::string> lines = catalog::definition_in_swap(std::move(found));
     std::vector<std::string> missing = only_in(plan.expected, lines);

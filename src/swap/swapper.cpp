@@ -86,6 +86,15 @@ awaitable<void> swapper::wait_for_old_snapshots(pg::connection& observer_session
     }
 }
 
+/// Does without a lock what can be done twice, so that the server has it planned when the lock is held.
+awaitable<void> swapper::warm_up(pg::connection& session) {
+    co_await session.execute("SET plan_cache_mode = force_generic_plan");
+    co_await session.begin();
+    co_await check_unchanged(session);
+    co_await swap::warm_up(session, work_->plan);
+    co_await session.rollback();
+}
+
 awaitable<bool> swapper::drain(pg::connection& session) {
     const std::int64_t truncated = co_await capture::truncations(session, work_->plan);
     if (truncated > 0) {
@@ -107,6 +116,7 @@ awaitable<bool> swapper::drain(pg::connection& session) {
 }
 
 awaitable<void> swapper::check_unchanged(pg::connection& session) {
+    const pg::connection::kept_plans keep(session);
     co_await capture::require_unchanged(session, work_->plan);
     const bool captured = co_await capture::in_place(session, work_->plan);
     if (!captured) {
@@ -223,7 +233,7 @@ awaitable<report::swap_outcome> swapper::swap() {
     rules.attempts = work_->settings.swap_attempts;
     rules.max_wait = work_->settings.swap_max_wait;
     co_await lock::fit_to_server(*session, rules);
-    co_await warm_up(*session, work_->plan);
+    co_await warm_up(*session);
     lock::schedule attempts(rules);
     std::vector<report::blocker> blockers;
     while (!attempts.exhausted() && !until_.passed()) {

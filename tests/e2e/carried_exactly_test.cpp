@@ -138,6 +138,24 @@ TEST_F(carried_exactly, an_operator_that_the_server_does_not_print) {
     repack_changes_nothing();
 }
 
+TEST_F(carried_exactly, an_operator_is_not_looked_up_among_planted_ones) {
+    const std::string mallory = db().create_role("mallory");
+    make_table(50);
+    sql().execute(
+        "CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; GRANT USAGE, CREATE ON SCHEMA ext TO " + mallory +
+        "; ALTER TABLE public.t ADD COLUMN mail ext.citext; SET search_path = public, ext; ALTER TABLE public.t ADD "
+        "CONSTRAINT named CHECK (mail IS DISTINCT FROM 'nobody'); RESET search_path");
+    sync_connection attacker = db().connect_as(mallory);
+    attacker.execute("CREATE FUNCTION ext.harmless(int) RETURNS int LANGUAGE sql AS 'SELECT $1'");
+    EXPECT_TRUE(exited(command("plan", {"--table", "t", "--repack"}), 0));
+    attacker.execute(
+        "CREATE FUNCTION ext.array_append(int[], int) RETURNS int[] LANGUAGE sql AS 'SELECT $1 OPERATOR(pg_catalog.||) "
+        "$2'");
+    const run_result refused = command("plan", {"--table", "t", "--repack"});
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {mallory, "ext"}));
+}
+
 TEST_F(carried_exactly, statistics_of_one_name_in_two_schemas_are_refused) {
     expect_refused(
         "CREATE SCHEMA other; CREATE STATISTICS public.twice ON note, code FROM public.t; CREATE STATISTICS "

@@ -84,7 +84,7 @@ constexpr const char* describe_constraints = R"(
                        ELSE replace(pg_get_constraintdef(n.oid), ' NOT VALID', '') END,
                   coalesce(nullif(n.conindid, 0)::regclass::text, '-'),
                   CASE WHEN p.oid IS NULL OR p.conrelid <> n.conrelid THEN n.convalidated::text ELSE 'as its parent' END,
-                  n.condeferrable, n.condeferred, n.conislocal, n.coninhcount, n.connoinherit,
+                  n.condeferrable, n.condeferred, n.conislocal, n.coninhcount, n.connoinherit AND n.contype IN ('c', 'n'),
                   (SELECT string_agg(t.tgenabled::text, '' ORDER BY t.tgenabled) FROM pg_trigger t
                     WHERE t.tgconstraint = n.oid),
                   coalesce(obj_description(n.oid, 'pg_constraint'), '-'),

@@ -52,6 +52,8 @@ struct notice {
 /// statement has been cancelled on the server and the connection drained. After that the awaiting coroutine has its
 /// cancellation disabled, so that clean-up such as `rollback()` can be awaited.
 class connection {
+    struct state;
+
 public:
     /// Opens a session with pgeist's settings: `search_path` is `pg_catalog` alone, no statement, lock or idle
     /// timeouts, read-write transactions, `row_security` off, whatever the role or the database have as defaults.
@@ -83,8 +85,21 @@ public:
     [[nodiscard]] awaitable<void> prepare(std::string name, std::string sql);
     template <class... Values>
     [[nodiscard]] awaitable<result> query_prepared(std::string name, const Values&... values) {
-        return run_prepared(std::move(name), parameters{to_parameter(values)...});
+        return run_prepared(std::move(name), parameters{to_parameter(values)...}, deadline::never());
     }
+
+    /// While this lives, query() prepares each distinct text once for the session. With plan_cache_mode =
+    /// force_generic_plan that saves planning it again: for catalog queries where every millisecond counts.
+    class kept_plans {
+    public:
+        explicit kept_plans(connection& of) noexcept;
+        ~kept_plans();
+        kept_plans(const kept_plans&) = delete;
+        kept_plans& operator=(const kept_plans&) = delete;
+
+    private:
+        std::shared_ptr<state> state_;
+    };
 
     [[nodiscard]] awaitable<void> begin(isolation level = isolation::read_committed);
     /// @throws sql_error with `outcome_unknown()` when the connection is lost before the answer.
@@ -110,11 +125,11 @@ public:
     [[nodiscard]] std::vector<notice> take_notices();
 
 private:
-    struct state;
     class operation;
     explicit connection(std::shared_ptr<state> shared);
 
-    [[nodiscard]] awaitable<result> run_prepared(std::string name, parameters values);
+    [[nodiscard]] awaitable<result> run_prepared(std::string name, parameters values, deadline until);
+    [[nodiscard]] awaitable<std::string> prepared(std::string sql);
     [[noreturn]] void throw_not_sent();
     [[nodiscard]] awaitable<result> finish_operation(deadline until, bool is_commit);
 

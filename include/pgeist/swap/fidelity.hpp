@@ -10,7 +10,8 @@ namespace pgeist::swap {
 /// @throws error (failed) that names what is missing
 [[nodiscard]] awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan);
 
-/// Reads the same once without any lock: the server keeps what it had to look up for it, and is faster under the lock.
+/// Reads the same of the old table without any lock: the server keeps plans and what it had to look up for it, and is
+/// faster under the lock. Must be called in a transaction.
 [[nodiscard]] awaitable<void> warm_up(pg::connection& session, const plan::blueprint& plan);
 
 }  // namespace pgeist::swap

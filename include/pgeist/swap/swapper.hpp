@@ -24,6 +24,7 @@ private:
 
     [[nodiscard]] awaitable<void> wait_for_old_snapshots(pg::connection& observer_session);
     [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how);
+    [[nodiscard]] awaitable<void> warm_up(pg::connection& session);
     [[nodiscard]] awaitable<bool> drain(pg::connection& session);
     [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
     [[nodiscard]] awaitable<void> exchange(pg::connection& session);
