@@ -216,6 +216,11 @@ void add_rule(properties& into, const table& of, const rule& each) {
     add_comment(into, object, each.comment);
 }
 
+void add_security_label(properties& into, const security_label& each) {
+    const std::string of = each.column.empty() ? "the table" : "column " + display_identifier(each.column);
+    add(into, fmt::format("security label of {} on {}", each.provider, of), each.label);
+}
+
 void add_statistics(properties& into, const table& of, const statistics& each) {
     const std::string object = "statistics " + display_identifier(each.name.name);
     std::string text = each.definition;
@@ -253,6 +258,9 @@ std::vector<property> definition(const table& of) {
     }
     for (const auto& each : of.rules) {
         add_rule(all, of, each);
+    }
+    for (const auto& each : of.security_labels) {
+        add_security_label(all, each);
     }
     for (const auto& each : of.extended_statistics) {
         add_statistics(all, of, each);

@@ -53,7 +53,7 @@ constexpr const char* dependents_sql = R"(
       LEFT JOIN pg_class v ON v.oid = w.ev_class
      UNION ALL SELECT 'security label', 0, false, format('security label of provider %s on %s', l.provider,
                                               pg_describe_object(l.classoid, l.objoid, l.objsubid))
-      FROM pg_seclabel l JOIN held h ON l.classoid = h.classid AND l.objoid = h.objid
+      FROM pg_seclabel l JOIN held h ON l.classoid = h.classid AND l.objoid = h.objid AND l.objoid <> $1
      UNION ALL SELECT 'subscription', 0, false, format('subscription %s', s.subname)
       FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE r.srrelid = $1
      ORDER BY 1, 4)";
@@ -68,7 +68,7 @@ bool can_be_led(const std::string& kind) {
 std::string reason_for(const std::string& kind) {
     static const std::map<std::string, std::string> reasons{
         {"view", "it is temporary: another session's"},
-        {"security label", "security labels are not carried to the new table yet"},
+        {"security label", "security labels are carried for the table and its columns only"},
         {"subscription", "the subscription would not know the new table"},
         {"table column", "it is bound to the old table's row type"},
     };

@@ -12,7 +12,8 @@ namespace {
 
 constexpr const char* function_sql = R"(
     SELECT CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) ELSE '' END AS definition,
-           p.oid::regprocedure::text AS signature, p.prosqlbody IS NOT NULL AS has_body,
+           (SELECT n.nspname FROM pg_namespace n
+             WHERE n.oid = p.pronamespace) AS schema, p.oid::regprocedure::text AS signature, p.prosqlbody IS NOT NULL AS has_body,
            {extension} AS extension, pg_get_userbyid(p.proowner) AS owner,
            pg_has_role(p.proowner, 'USAGE') AS owned, {acl} AS acl, {implied} AS implied_acl,
            obj_description(p.oid, 'pg_proc') AS comment,
@@ -36,6 +37,7 @@ awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::i
         throw error(exit_code::failed, "a function was dropped while its definition was read", "try again");
     }
     function into;
+    into.schema = rows.text(0, "schema");
     into.signature = rows.text(0, "signature");
     into.definition = rows.text(0, "definition");
     into.has_body = rows.boolean(0, "has_body");

@@ -107,6 +107,7 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, extent wante
     into.extended_statistics = co_await read_statistics(conn, oid);
     into.publications = co_await read_publications(conn, oid);
     into.rules = co_await read_rules(conn, oid);
+    into.security_labels = co_await read_security_labels(conn, oid);
     if (wanted == extent::definition) {
         co_return into;
     }

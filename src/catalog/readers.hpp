@@ -27,6 +27,8 @@ enum class foreign_keys_of { own, incoming, parent, ancestors_incoming };
 [[nodiscard]] awaitable<std::vector<statistics>> read_statistics(pg::connection& conn, std::int64_t table_oid);
 [[nodiscard]] awaitable<std::vector<publication>> read_publications(pg::connection& conn, std::int64_t table_oid);
 [[nodiscard]] awaitable<std::vector<rule>> read_rules(pg::connection& conn, std::int64_t table_oid);
+/// Of the table and its columns.
+[[nodiscard]] awaitable<std::vector<security_label>> read_security_labels(pg::connection& conn, std::int64_t table_oid);
 /// Fills `bound` and `dependents`.
 [[nodiscard]] awaitable<void> read_dependents(pg::connection& conn, table& into);
 

@@ -5,49 +5,38 @@
 #include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/store.hpp"
-#include "pgeist/lock/schedule.hpp"
-#include "pgeist/pg/parallel.hpp"
+#include "pgeist/lock/politely.hpp"
 
 namespace pgeist::run {
 
 namespace {
 
-bool is_passing(const pg::sql_error& failure) {
-    return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::deadlock_detected);
-}
-
-/// Runs one statement under a short lock_timeout until it succeeds or attempts are used up.
-awaitable<void> politely(job::workspace& work, pg::connection& session, const plan::statement& each) {
+/// Runs one statement as soon as the lock it needs can be had.
+awaitable<void> run_politely(job::workspace& work, pg::connection& session, const plan::statement& each) {
     lock::policy rules;
     rules.lock_timeout = work.settings.lock_timeout;
     rules.attempts = work.settings.swap_attempts;
-    lock::schedule attempts(rules);
-    std::string last;
-    while (!attempts.exhausted()) {
-        const lock::attempt how = attempts.next();
-        co_await pg::sleep_for(how.pause);
-        bool passing = false;
-        try {
-            co_await session.execute(
-                fmt::format("SET lock_timeout = {}", std::max<std::int64_t>(how.timeout.count(), 20)));
-            co_await session.execute(each.sql);
-            co_return;
-        } catch (const pg::sql_error& failure) {
-            passing = is_passing(failure);
-            last = failure.what();
-            if (!passing && failure.in_class("23")) {
-                last = fmt::format("the table has its new definition, but {} failed: {}", each.label, failure.what());
-            } else if (!passing) {
-                throw;
-            }
+    std::optional<pg::sql_error> violated;
+    std::optional<pg::sql_error> blocked;
+    try {
+        blocked = co_await lock::politely(session, each.sql, rules);
+    } catch (const pg::sql_error& failure) {
+        if (!failure.in_class("23")) {
+            throw;
         }
-        if (!passing) {
-            throw error(exit_code::failed, last, "mend the rows, then go on with: pgeist resume JOB");
-        }
+        violated = failure;
     }
-    throw error(exit_code::lock_not_obtained,
-                fmt::format("the table has its new definition, but {} found no moment: {}", each.label, last),
-                "go on with: pgeist resume JOB");
+    if (violated) {
+        throw error(exit_code::failed,
+                    fmt::format("the table has its new definition, but {} failed: {}", each.label, violated->what()),
+                    "mend the rows, then go on with: pgeist resume JOB");
+    }
+    if (blocked) {
+        throw error(
+            exit_code::lock_not_obtained,
+            fmt::format("the table has its new definition, but {} found no moment: {}", each.label, blocked->what()),
+            "go on with: pgeist resume JOB");
+    }
 }
 
 /// What the table is now: a second run of the same change finds it and does nothing.
@@ -82,14 +71,14 @@ awaitable<void> finish(job::workspace& work) {
     const auto session = co_await work.pool.acquire();
     for (const plan::statement& each : work.plan.finish) {
         work.progress.detail = each.label;
-        co_await politely(work, *session, each);
+        co_await run_politely(work, *session, each);
     }
     co_await note_result(work, *session);
     work.progress.detail = "removing the change log";
     plan::statement leftovers;
     leftovers.label = "removing the change log";
     leftovers.sql = leftovers_sql(work.plan, work.settings.drop_old);
-    co_await politely(work, *session, leftovers);
+    co_await run_politely(work, *session, leftovers);
     if (!work.settings.drop_old) {
         work.observer.message(report::level::info,
                               fmt::format("the old table is kept as {}; drop it with: pgeist cleanup {}",

@@ -175,6 +175,7 @@ awaitable<void> assemble(site& at) {
         add(create_policy(at.source, each, at.shadow));
     }
     add(row_security(at.source, at.shadow));
+    add(security_labels(at.source, at.shadow));
     for (const auto& each : at.source.rules) {
         add(create_rule(at.source, each, at.shadow));
     }

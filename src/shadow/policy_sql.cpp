@@ -57,4 +57,17 @@ statements row_security(const catalog::table& of, const qualified_name& target) 
     return all;
 }
 
+statements security_labels(const catalog::table& of, const qualified_name& target) {
+    statements all;
+    for (const auto& each : of.security_labels) {
+        const std::string object = each.column.empty()
+                                       ? "TABLE " + target.sql()
+                                       : fmt::format("COLUMN {}.{}", target.sql(), quote_identifier(each.column));
+        all.push_back({"the security label of " + display_identifier(each.provider),
+                       fmt::format("SECURITY LABEL FOR {} ON {} IS {}", quote_identifier(each.provider), object,
+                                   quote_literal(each.label))});
+    }
+    return all;
+}
+
 }  // namespace pgeist::shadow

@@ -174,13 +174,12 @@ void require_own_grants(const rebinding& what, const std::string& name, const ca
 
 awaitable<void> require_owner_may_create(rebinding& what, std::string name, std::string owner, std::string schema) {
     const auto row = co_await what.at.conn.query(
-        "SELECT rolsuper OR $1 = current_user OR has_schema_privilege($1::name, $2, 'CREATE') FROM pg_roles WHERE "
-        "rolname "
-        "= current_user",
+        "SELECT rolsuper OR (has_schema_privilege($1::name, $2, 'CREATE') AND has_schema_privilege($2, 'CREATE')) "
+        "FROM pg_roles WHERE rolname = current_user",
         owner, schema);
     if (!row.boolean(0, 0)) {
         refuse_object(what, name,
-                      fmt::format("its owner {} may not create in schema {}, so it cannot be given to that role again",
+                      fmt::format("its owner {} and you must both have CREATE on schema {} for it to be made again",
                                   display_identifier(owner), display_identifier(schema)),
                       "grant CREATE on the schema for the time of the run");
     }

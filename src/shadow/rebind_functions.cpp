@@ -73,6 +73,7 @@ awaitable<void> rebind_function(rebinding& what, catalog::bound_object object) {
         co_await try_body(what, object);
     }
     if (found.of_row_type) {
+        co_await require_owner_may_create(what, object.name, found.owner, found.schema);
         make_anew(what, object, found);
     } else {
         what.into.after_move.push_back({object.name, found.definition});

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -154,6 +156,53 @@ TEST_F(carried_exactly, an_operator_is_not_looked_up_among_planted_ones) {
     const run_result refused = command("plan", {"--table", "t", "--repack"});
     EXPECT_TRUE(exited(refused, 3));
     EXPECT_TRUE(says(refused, {mallory, "ext"}));
+}
+
+/// A server module that takes any security label, where the server can read it.
+class label_provider {
+public:
+    explicit label_provider(int server_major) {
+        const std::string name = "pgeist_label_provider_" + std::to_string(server_major) + ".so";
+        std::string pattern = (std::filesystem::temp_directory_path() / "pgeist_module_XXXXXX").string();
+        folder_ = mkdtemp(pattern.data());
+        std::filesystem::permissions(folder_, std::filesystem::perms::others_exec | std::filesystem::perms::others_read,
+                                     std::filesystem::perm_options::add);
+        file_ = folder_ / name;
+        std::filesystem::copy_file(std::filesystem::path(PGEIST_TEST_MODULES) / name, file_);
+    }
+    ~label_provider() {
+        std::error_code ignored;
+        std::filesystem::remove_all(folder_, ignored);
+    }
+    label_provider(const label_provider&) = delete;
+    label_provider& operator=(const label_provider&) = delete;
+
+    [[nodiscard]] std::string file() const { return file_.string(); }
+
+private:
+    std::filesystem::path folder_;
+    std::filesystem::path file_;
+};
+
+TEST_F(carried_exactly, security_labels_while_their_provider_is_there) {
+    const label_provider module(sql().server_major());
+    make_table(50);
+    sql().execute("LOAD '" + module.file() + "'");
+    sql().execute(
+        R"(SECURITY LABEL FOR "pgeist ""test""" ON TABLE public.t IS 'it''s secret';
+           SECURITY LABEL FOR "pgeist ""test""" ON COLUMN public.t.note IS 'MASKED WITH VALUE NULL')");
+    const run_result result = run({"--repack"});
+    EXPECT_TRUE(exited(result, 3));
+    EXPECT_TRUE(says(result, {"pgeist \"test\"", "not loaded"}));
+    expect_nothing_left();
+
+    sql().execute("ALTER DATABASE " + sql().identifier(db().name()) + " SET session_preload_libraries = '" +
+                  module.file() + "'");
+    repack_changes_nothing();
+    EXPECT_TRUE(exited(run({"--alter", "RENAME COLUMN note TO remark"}), 0));
+    EXPECT_EQ(sql().scalar("SELECT a.attname || ': ' || l.label FROM pg_seclabel l JOIN pg_attribute a ON a.attrelid = "
+                           "l.objoid AND a.attnum = l.objsubid WHERE l.objoid = 'public.t'::regclass"),
+              "remark: MASKED WITH VALUE NULL");
 }
 
 TEST_F(carried_exactly, statistics_of_one_name_in_two_schemas_are_refused) {

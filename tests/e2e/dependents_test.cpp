@@ -394,6 +394,23 @@ const std::vector<hopeless_case> hopeless_cases = {
 INSTANTIATE_TEST_SUITE_P(of, hopeless, ::testing::ValuesIn(hopeless_cases),
                          [](const auto& one) { return std::string(one.param.name); });
 
+TEST_F(dependents, a_function_that_its_owner_may_not_make_is_refused_by_the_plan) {
+    const std::string owner = db().create_role("owner");
+    const std::string runner = db().create_role("runner");
+    sql().execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO " + runner +
+                  "; GRANT CREATE ON DATABASE " + sql().identifier(db().name()) + " TO " + runner + "; GRANT " + owner +
+                  " TO " + runner + "; ALTER TABLE public.t OWNER TO " + runner +
+                  "; CREATE FUNCTION public.f(public.t) RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION "
+                  "public.f OWNER TO " +
+                  owner);
+    const std::vector<std::string> plan{"plan", "--table", "t", "--alter", "ALTER COLUMN id TYPE bigint"};
+    const run_result refused = run_pgeist(db().uri_as(runner), plan);
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"function public.f", owner, "CREATE"}));
+    sql().execute("GRANT CREATE ON SCHEMA public TO " + owner);
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(runner), plan), 0));
+}
+
 TEST_F(dependents, a_policy_that_reads_its_own_table_follows_renamed_columns) {
     sql().execute(
         "CREATE POLICY p ON public.t USING (EXISTS (SELECT FROM public.t x WHERE x.note = t.note)); ALTER TABLE "

@@ -246,13 +246,15 @@ TEST_F(peers_case, an_unrelated_transaction_that_began_before_an_older_writer_do
 TEST_F(peers_case, a_reader_at_the_swap_is_not_cancelled) {
     make_table(1000);
     sync_connection reader = db().connect();
-    reader.send("SELECT count(*), pg_sleep(3) FROM public.t");
+    sql().execute("SELECT pg_advisory_lock(4711)");
+    reader.send("SELECT count(*), pg_advisory_lock(4711) FROM public.t");
     wait_for("the reader at work", [&] {
         return sql().number("SELECT count(*) FROM pg_locks WHERE pid = $1 AND relation = 'public.t'::regclass",
                             {std::to_string(reader.backend_pid())}) > 0;
     });
     pgeist_process running = start({"--alter", "ALTER COLUMN id TYPE bigint", "--ignore-old-snapshots"});
     running.wait_for_event("lock_wait", [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
+    sql().execute("SELECT pg_advisory_unlock(4711)");
     EXPECT_EQ(reader.finish().rows.at(0).at(0), "1000");
     EXPECT_TRUE(exited(running.finish(), 0));
     EXPECT_EQ(type_of("id"), "bigint");

@@ -18,7 +18,9 @@ constexpr const char* describe_relation = R"(
                   coalesce(c.reloptions::text, '-'), coalesce(o.reloptions::text, '-'), coalesce(c.relacl::text, '-'),
                   coalesce(obj_description(c.oid, 'pg_class'), '-'), coalesce(y.typacl::text, '-'),
                   coalesce(obj_description(y.oid, 'pg_type'), '-'),
-                  (SELECT count(*) FROM pg_seclabel l WHERE l.objoid IN (c.oid, y.oid)))
+                  (SELECT string_agg(format('%s of %s for %s', l.label, a.attname, l.provider), ', ' ORDER BY l.objsubid)
+                     FROM pg_seclabel l LEFT JOIN pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid
+                    WHERE l.objoid IN (c.oid, y.oid)))
     FROM pg_class c LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
     LEFT JOIN pg_class o ON o.oid = c.reltoastrelid LEFT JOIN pg_type y ON y.oid = c.reltype
     WHERE c.oid = $1::oid)";

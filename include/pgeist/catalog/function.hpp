@@ -10,6 +10,7 @@ namespace pgeist::catalog {
 
 /// A function or procedure with all that it takes to make it again.
 struct function {
+    std::string schema;
     std::string signature;   ///< as regprocedure prints it, qualified
     std::string definition;  ///< pg_get_functiondef, qualified; empty for aggregates, which have none
     std::string extension;   ///< the extension it belongs to; empty for none

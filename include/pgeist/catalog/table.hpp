@@ -206,6 +206,13 @@ struct rule {
     std::optional<std::string> comment;
 };
 
+/// A label that a provider has given to the table or to one of its columns.
+struct security_label {
+    std::string provider;
+    std::string label;
+    std::string column;  ///< empty: the table itself
+};
+
 /// An extended statistics object. It has a schema of its own.
 struct statistics {
     std::int64_t oid = 0;
@@ -292,6 +299,7 @@ struct table {
     std::vector<statistics> extended_statistics;
     std::vector<publication> publications;  ///< those that name the table
     std::vector<rule> rules;
+    std::vector<security_label> security_labels;
     std::vector<bound_object> bound;    ///< objects elsewhere that refer to the table
     std::vector<dependent> dependents;  ///< what cannot be carried
 
