@@ -213,6 +213,7 @@ awaitable<void> connection::state::connect(deadline until) {
     add("keepalives_idle", "30");
     add("keepalives_interval", "10");
     add("keepalives_count", "6");
+    add("tcp_user_timeout", "90000");
     for (const auto& [keyword, value] : options.values()) {
         add(keyword.c_str(), value.c_str());
     }

@@ -6,6 +6,13 @@
 
 namespace pgeist::pg {
 
+namespace {
+
+// A session whose server does not even answer this is of no use.
+constexpr auto longest_reset = std::chrono::seconds(30);
+
+}  // namespace
+
 pool::pool(connect_options options, std::string application_name)
     : options_(std::move(options)), application_name_(std::move(application_name)) {}
 
@@ -21,8 +28,9 @@ awaitable<pool::lease> pool::acquire() {
         session = std::move(idle_.back());
         idle_.pop_back();
         try {
-            co_await session->execute("RESET ALL");
-            co_await session->execute(session_settings_sql(session->server_version(), application_name_));
+            const auto soon = deadline::in(longest_reset);
+            co_await session->execute(soon, "RESET ALL");
+            co_await session->execute(soon, session_settings_sql(session->server_version(), application_name_));
         } catch (const sql_error&) {
             session.reset();  // died while idle: take another
         }

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/store.hpp"
 #include "pgeist/lock/schedule.hpp"
+#include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
 
 namespace pgeist::run {
@@ -11,12 +13,15 @@ namespace pgeist::run {
 namespace {
 
 /// @returns what was in the way, if anything
-awaitable<std::optional<pg::sql_error>> attempt(pg::connection& session, std::string sql, std::int64_t timeout) {
+awaitable<std::optional<pg::sql_error>> attempt(job::workspace& work, pg::connection& session, std::string sql,
+                                                std::int64_t timeout) {
     std::optional<pg::sql_error> failure;
     std::exception_ptr other;
     try {
         co_await session.begin();
-        co_await session.execute(fmt::format("SET LOCAL lock_timeout = {}", timeout));
+        co_await job::require_tenure(session, work.tenure());
+        co_await session.execute(
+            fmt::format("SET LOCAL lock_timeout = {}; {}", timeout, lock::no_lock_without_client_sql()));
         co_await session.execute(std::move(sql));
         co_await session.commit();
     } catch (const pg::sql_error& error) {
@@ -54,7 +59,7 @@ awaitable<void> politely(job::workspace& work, std::vector<plan::statement> stat
             const lock::attempt how = attempts.next();
             co_await pg::sleep_for(how.pause);
             const std::int64_t timeout = std::max<std::int64_t>(how.timeout.count(), 20);
-            blocked = co_await attempt(*session, each.sql, timeout);
+            blocked = co_await attempt(work, *session, each.sql, timeout);
         } while (blocked);
     }
     work.progress.detail.clear();

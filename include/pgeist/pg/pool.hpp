@@ -36,6 +36,11 @@ public:
     /// A new session that does not belong to the pool.
     [[nodiscard]] awaitable<std::unique_ptr<connection>> open_own(std::string application_name);
 
+    /// Sessions acquired from now on get this application_name.
+    void name_sessions(std::string application_name) { application_name_ = std::move(application_name); }
+    /// Closes the sessions that are not in use, because the server they lead to may be gone.
+    void close_idle() { idle_.clear(); }
+
 private:
     connect_options options_;
     std::string application_name_;
