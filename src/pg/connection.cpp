@@ -99,6 +99,7 @@ awaitable<result> connection::finish_operation(deadline until, bool is_commit) {
 }
 
 void connection::throw_not_sent() {
+    state_->forget_lost_socket();
     state_->broken = state_->broken || PQstatus(state_->pg) != CONNECTION_OK;
     diagnostics diag;
     diag.message = state_->last_error();

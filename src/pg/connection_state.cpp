@@ -54,6 +54,12 @@ void connection::state::clear_results() {
     PQclear(std::exchange(failed, nullptr));
 }
 
+void connection::state::forget_lost_socket() {
+    if (PQsocket(pg) < 0 && socket.is_open()) {
+        socket.release();
+    }
+}
+
 std::string connection::state::last_error() const { return trimmed(PQerrorMessage(pg)); }
 
 diagnostics connection::state::diagnostics_of(const PGresult* result) const {
@@ -119,7 +125,8 @@ awaitable<interruption> connection::state::wait_to_flush() {
 
 awaitable<interruption> connection::state::flush() {
     for (int rest = PQflush(pg); rest != 0; rest = PQflush(pg)) {
-        if (rest < 0) {
+        forget_lost_socket();
+        if (rest < 0 || !socket.is_open()) {
             broken = true;
             co_return interruption::none;
         }
@@ -128,10 +135,12 @@ awaitable<interruption> connection::state::flush() {
             co_return why;
         }
         if (PQconsumeInput(pg) == 0) {
+            forget_lost_socket();
             broken = true;
             co_return interruption::none;
         }
     }
+    forget_lost_socket();
     co_return interruption::none;
 }
 
@@ -164,13 +173,19 @@ awaitable<interruption> connection::state::drive(deadline until) {
     interruption why = co_await flush();
     while (why == interruption::none && !broken) {
         if (PQisBusy(pg) != 0) {
+            if (!socket.is_open()) {
+                broken = true;
+                break;
+            }
             why = co_await wait(wait_type::wait_read);
             if (why == interruption::none && PQconsumeInput(pg) == 0) {
                 broken = true;
             }
+            forget_lost_socket();
             continue;
         }
         PGresult* result = PQgetResult(pg);
+        forget_lost_socket();
         if (result == nullptr || !keep(result)) {
             break;
         }

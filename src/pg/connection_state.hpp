@@ -36,6 +36,10 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
     [[nodiscard]] diagnostics diagnostics_of(const PGresult* failed) const;
     [[nodiscard]] std::string last_error() const;
     void clear_results();
+    /// libpq closes a lost socket by itself. Asio has to forget it at once: the next connection gets the same number,
+    /// and forgetting it later would take away that one's registration. To be called after every libpq call that reads
+    /// or writes, before anything is awaited.
+    void forget_lost_socket();
 
     asio::any_io_executor executor;
     connect_options options;

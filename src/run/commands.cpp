@@ -38,6 +38,8 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
     std::exception_ptr failure;
     preparation made;
     std::optional<job::record> record;
+    birth when;
+    bool in_doubt = false;
     try {
         co_await session->begin();
         co_await session->execute("SET LOCAL lock_timeout = '5s'");
@@ -48,15 +50,22 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
             observer.message(report::level::info, "nothing to do: " + *made.nothing_to_do);
             co_return record;
         }
+        when = co_await note_birth(*session, made.job);
         co_await session->commit();
+    } catch (const pg::sql_error& problem) {
+        in_doubt = problem.outcome_unknown();
+        failure = std::current_exception();
     } catch (...) {
         failure = std::current_exception();
     }
-    if (failure) {
+    if (in_doubt) {
+        record = co_await find_born(sessions, when, chosen.reconnect_max);
+    } else if (failure) {
         co_await session->rollback();
         std::rethrow_exception(failure);
+    } else {
+        record = co_await job::load(*session, made.job);
     }
-    record = co_await job::load(*session, made.job);
     observer.job_started(record->id, record->table.display(), "shadow");
     observer.phase_started(std::string(job::display_name(job::phase::prepare)),
                            std::string(job::lock_of(job::phase::prepare)));

@@ -4,6 +4,7 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/run/perseverance.hpp"
 
 namespace pgeist::run {
 
@@ -57,6 +58,66 @@ awaitable<job::record> take_over(session_set& sessions, std::int64_t job, int lo
     job::record now = co_await job::load(*session, job);
     sessions.pool.name_sessions(job::session_name(job));
     co_return now;
+}
+
+awaitable<birth> note_birth(pg::connection& session, std::int64_t job) {
+    const pg::result row =
+        co_await session.query("SELECT pg_current_xact_id(), token FROM pgeist.jobs WHERE id = $1", job);
+    birth when{job, row.text(0, 0), row.text(0, 1)};
+    co_return when;
+}
+
+namespace {
+
+/// Whether the job is there; nothing while that is not certain.
+awaitable<std::optional<bool>> ask_for_birth(session_set& sessions, const birth& when) {
+    std::optional<bool> born;
+    const auto soon = deadline::in(std::chrono::seconds(10));
+    const auto session = co_await sessions.pool.acquire();
+    const bool ended = co_await job::has_ended(*session, when.xid, soon);
+    if (ended) {
+        // That schema pgeist may not be there either is the same answer.
+        const bool present = co_await job::has_state_schema(*session);
+        born = false;
+        if (present) {
+            const pg::result row = co_await session->query(
+                soon, "SELECT FROM pgeist.jobs WHERE id = $1 AND token = $2::uuid", when.job, when.token);
+            born = !row.empty();
+        }
+    }
+    co_return born;
+}
+
+}  // namespace
+
+awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono::milliseconds longest) {
+    const auto until = deadline::in(longest);
+    const int lost_pid = sessions.hold->session().backend_pid();
+    std::string problem;
+    for (int attempt = 1;; ++attempt) {
+        co_await pg::sleep_for(perseverance::pause(attempt));
+        try {
+            const auto born = co_await ask_for_birth(sessions, when);
+            if (born && !*born) {
+                throw error(exit_code::connection_lost, "the connection was lost before the job was made",
+                            "nothing was changed: run it again");
+            }
+            if (born) {
+                co_await open_hold(sessions);
+                job::record made = co_await take_over(sessions, when.job, lost_pid);
+                co_return made;
+            }
+        } catch (const pg::sql_error& failure) {
+            problem = failure.what();
+        }
+        if (until.passed()) {
+            throw error(exit_code::connection_lost,
+                        fmt::format("the connection was lost while the job was made: {}", problem),
+                        fmt::format("the source table is untouched; if pgeist status shows job {}, go on with: pgeist "
+                                    "resume {}; otherwise run it again",
+                                    when.job, when.job));
+        }
+    }
 }
 
 }  // namespace pgeist::run

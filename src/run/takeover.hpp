@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <string>
 
 #include "pgeist/job/store.hpp"
 #include "session_set.hpp"
@@ -13,5 +15,19 @@ namespace pgeist::run {
 /// @returns the job as it is now that nobody else moves it
 /// @throws error (already_running) naming who holds job or table
 [[nodiscard]] awaitable<job::record> take_over(session_set& sessions, std::int64_t job, int lost_pid);
+
+/// What tells a job whose making may have failed at its COMMIT.
+struct birth {
+    std::int64_t job = 0;
+    std::string xid;
+    std::string token;
+};
+
+/// To be asked in the transaction that makes the job, before its COMMIT.
+[[nodiscard]] awaitable<birth> note_birth(pg::connection& session, std::int64_t job);
+
+/// After the connection was lost at that COMMIT: finds out, within `longest`, whether the job is there, and takes it
+/// over. @throws error (connection_lost) saying that nothing was made, or that nobody knows
+[[nodiscard]] awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono::milliseconds longest);
 
 }  // namespace pgeist::run

@@ -25,7 +25,7 @@ constexpr int rounds_before_force = 2;
 /// The last drain may take a quarter of what one lock attempt may cost the application.
 constexpr int share_of_budget = 4;
 /// How long to ask what became of the swap, if --reconnect-max does not say longer.
-constexpr auto outcome_deadline = std::chrono::seconds(60);
+constexpr auto outcome_deadline = std::chrono::seconds(10);
 
 bool is_passing(const pg::sql_error& failure) {
     return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::deadlock_detected) ||
