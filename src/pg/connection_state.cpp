@@ -208,10 +208,19 @@ awaitable<void> connection::state::cancel_on_server() {
     const int pid = PQbackendPID(pg);
     connect_options same = options;
     same.connect_timeout(cancel_request_timeout);
+    // To this very server: of several hosts another one may answer, where the number is somebody else's.
+    same.set("host", PQhost(pg));
+    same.set("port", PQport(pg));
+    same.set("hostaddr", PQhostaddr(pg));
     try {
         const auto other = co_await connection::open(same, "pgeist cancel");
         const auto until = deadline::in(cancel_request_timeout);
-        co_await other->query(until, "SELECT pg_catalog.pg_cancel_backend($1)", pid);
+        co_await other->query(
+            until,
+            "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND "
+            "usename = current_user AND datname = pg_catalog.current_database() "
+            "AND application_name LIKE 'pgeist%'",
+            pid);
     } catch (const sql_error&) {
     }
 }

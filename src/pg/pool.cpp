@@ -22,6 +22,18 @@ pool::lease::~lease() {
     }
 }
 
+awaitable<void> pool::check(connection& session) {
+    if (condition_.empty()) {
+        co_return;
+    }
+    const result row = co_await session.query(deadline::in(longest_reset), "SELECT " + condition_);
+    if (!row.boolean(0, 0)) {
+        diagnostics diag;
+        diag.message = "a new connection leads to another server than the one that holds the job's lock";
+        throw sql_error(exit_code::connection_lost, diag, true, false);
+    }
+}
+
 awaitable<pool::lease> pool::acquire() {
     std::unique_ptr<connection> session;
     while (!idle_.empty() && !session) {
@@ -37,6 +49,7 @@ awaitable<pool::lease> pool::acquire() {
     }
     if (!session) {
         session = co_await connection::open(options_, application_name_);
+        co_await check(*session);
     }
     lease borrowed(*this, std::move(session));
     co_return borrowed;

@@ -63,6 +63,8 @@ awaitable<bool> has_swapped(session_set& sessions, std::int64_t job) {
 
 awaitable<void> run_once(session_set& sessions, const job::record& record, job::identity& known,
                          report::observer& observer, ending& end) {
+    sessions.pool.admit_only(
+        job::held_by_condition(std::to_string(record.id), std::to_string(sessions.hold->session().backend_pid())));
     runner work(sessions.pool, sessions.options, *sessions.hold, record, known, observer);
     try {
         co_await work.run();
@@ -122,6 +124,7 @@ awaitable<job::record> reconnect(session_set& sessions, job::record before, cons
                                  const perseverance& patience, std::string problem, report::observer& observer) {
     const int lost_pid = sessions.hold->session().backend_pid();
     sessions.pool.name_sessions("pgeist");
+    sessions.pool.admit_only("");
     const auto began = clock::now();
     auto next_report = began;
     for (int attempt = 1;; ++attempt) {

@@ -25,7 +25,7 @@ awaitable<bool> is_the_one(job::workspace& work, pg::connection& session, deadli
 /// Whether the swap is committed; nothing while that is not certain.
 awaitable<std::optional<bool>> ask(job::workspace& work, const std::string& xid) {
     std::optional<bool> committed;
-    const auto session = co_await work.pool.acquire();
+    const auto session = co_await work.pool.open_own("pgeist");
     const auto soon = deadline::in(answer_timeout);
     const bool believed = co_await is_the_one(work, *session, soon);
     if (!believed) {
