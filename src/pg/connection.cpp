@@ -194,7 +194,7 @@ bool connection::idle() const noexcept {
 
 bool connection::broken() const noexcept { return state_->broken; }
 
-int connection::backend_pid() const noexcept { return PQbackendPID(state_->pg); }
+int connection::backend_pid() const noexcept { return state_->backend_pid; }
 
 int connection::server_version() const noexcept { return PQserverVersion(state_->pg); }
 

@@ -7,6 +7,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "pgeist/pg/secrets.hpp"
+
 namespace pgeist::pg {
 
 namespace {
@@ -205,7 +207,7 @@ awaitable<void> connection::state::drain(deadline until) {
 }
 
 awaitable<void> connection::state::cancel_on_server() {
-    const int pid = PQbackendPID(pg);
+    const int pid = backend_pid;
     connect_options same = options;
     same.connect_timeout(cancel_request_timeout);
     // To this very server: of several hosts another one may answer, where the number is somebody else's.
@@ -270,12 +272,14 @@ awaitable<void> connection::state::connect(deadline until) {
     if (why != interruption::none || next != PGRES_POLLING_OK) {
         broken = true;
         diagnostics diag;
-        diag.message = why == interruption::timed_out ? "connection to the server timed out" : last_error();
+        diag.message = why == interruption::timed_out ? "connection to the server timed out"
+                                                      : harmless_message(last_error(), options);
         diag.hint = "check the connection options, that the server runs, and the password file or service";
         throw sql_error(exit_code::connection_lost, diag, true, false);
     }
     socket.assign(PQsocket(pg));
     PQsetnonblocking(pg, 1);
+    backend_pid = PQbackendPID(pg);
 }
 
 }  // namespace pgeist::pg

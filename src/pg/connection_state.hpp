@@ -44,6 +44,7 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
     asio::any_io_executor executor;
     connect_options options;
     PGconn* pg = nullptr;
+    int backend_pid = 0;  ///< kept: libpq forgets it with the connection
     asio::posix::stream_descriptor socket;
     asio::steady_timer timer;
     std::vector<notice> notices;

@@ -46,7 +46,8 @@ constexpr setting settings[] = {
 std::string session_settings_sql(int server_version, std::string_view application_name) {
     // On its own first: a role may have a statement_timeout that even this does not keep.
     std::string sql =
-        fmt::format("SET statement_timeout = 0; SELECT pg_catalog.set_config('application_name', {}, false)", quote_literal(application_name));
+        fmt::format("SET statement_timeout = 0; SELECT pg_catalog.set_config('application_name', {}, false)",
+                    quote_literal(application_name));
     for (const setting& each : settings) {
         if (server_version >= each.since) {
             sql += fmt::format(", pg_catalog.set_config('{}', '{}', false)", each.name, each.value);
