@@ -14,6 +14,10 @@ usage: scripts/pg.sh COMMAND VERSION [OPTIONS]
   start VERSION     create and start a server if it does not run; prints its connection URI on stdout
   stop VERSION      stop it and remove its data
   restart VERSION   stop and start again, data kept; prints the URI
+  replica VERSION --of INSTANCE --instance NAME
+                    make NAME a streaming replica of INSTANCE, which is restarted for it; prints the URI
+  promote VERSION --instance NAME
+                    make a replica a primary
   uri VERSION       print the URI of the running server (exit 1 when it does not run)
   bindir VERSION    print the folder of its server programs, fetching them if necessary
   logfile VERSION   print the path of its log
@@ -22,6 +26,7 @@ VERSION: 14, 15, 16, 17 or 18.
 
 options:
   --instance NAME   another server of the same version, beside the tests' own (default: test)
+  --of INSTANCE     replica: whose
   --keep            stop: leave the data, so that start finds them again
   --mode MODE       stop, restart: how to shut down: fast (default), or immediate, which is a crash
 
@@ -244,6 +249,22 @@ start_server() {
     die "PostgreSQL $version did not start"
 }
 
+# A copy of a stopped server: needs no program beyond the server's own, which is all that some versions have here.
+make_replica() {
+    local source=$base/$version-$primary was_data=$data was_home=$home
+    [[ $primary != "$instance" && -f $source/data/PG_VERSION ]] || die "there is no server $version ($primary)"
+    rm -rf "$data"
+    data=$source/data home=$source
+    stop_server
+    as_server cp -a "$source/data" "$was_data"
+    log=$source/server.log start_server
+    data=$was_data home=$was_home
+    as_server sed -i "s|^include '.*'$|include '$home/settings.conf'|" "$data/postgresql.conf"
+    as_server bash -c 'echo "primary_conninfo = '"'host=127.0.0.1 port=$(cat "$source/port") user=postgres'"'" \
+        >>"$1/postgresql.auto.conf" && touch "$1/standby.signal"' - "$data"
+    start_server
+}
+
 stop_server() {
     is_running || return 0
     as_server "$bindir/pg_ctl" -D "$data" -w -t 120 -m "$mode" stop >/dev/null || die "PostgreSQL $version did not stop"
@@ -253,7 +274,7 @@ main() {
     local command=${1:-}
     case $command in
         -h | --help | help) usage; exit 0 ;;
-        start | stop | restart | uri | bindir | logfile) ;;
+        start | stop | restart | replica | promote | uri | bindir | logfile) ;;
         *) usage >&2; exit 2 ;;
     esac
     version=${2:-}
@@ -261,10 +282,11 @@ main() {
     shift 2
 
     instance=test mode=fast
-    local keep=false
+    local keep=false primary=test
     while [[ $# -gt 0 ]]; do
         case $1 in
             --keep) keep=true ;;
+            --of) primary=${2:?--of needs a name}; shift ;;
             --instance) instance=${2:?--instance needs a name}; shift ;;
             --mode) mode=${2:?--mode needs fast or immediate}; shift ;;
             *) usage >&2; exit 2 ;;
@@ -308,6 +330,10 @@ main() {
 
     case $command in
         start) start_server; print_uri ;;
+        replica) make_replica; print_uri ;;
+        promote)
+            as_server "$bindir/pg_ctl" -D "$data" -w -t 120 promote >/dev/null || die "server $version was not promoted"
+            ;;
         restart) stop_server; start_server; print_uri ;;
         uri) is_running || die "server $version ($instance) does not run"; print_uri ;;
         stop)

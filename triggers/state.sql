@@ -27,8 +27,11 @@ CREATE TABLE pgeist.jobs (
     run_by       text NOT NULL DEFAULT session_user,
     started_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at  timestamptz
-);
+    finished_at  timestamptz,
+    token        uuid NOT NULL DEFAULT gen_random_uuid(),   -- tells this job from one of the same number elsewhere
+    incarnation  bigint NOT NULL DEFAULT 1, -- counted up by each process that takes the job on: a process that has lost
+    UNIQUE (id, incarnation)                -- it finds another number and stops. Unique, so that counting up waits for
+);                                          -- transactions that have locked the row FOR KEY SHARE.
 
 -- One row per range of keys that is copied (or verified), written in the transaction that did it: a resumed run
 -- neither skips a range nor copies one twice. A null bound is open.

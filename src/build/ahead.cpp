@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/build/index_builder.hpp"
+#include "pgeist/job/store.hpp"
 
 namespace pgeist::build {
 
@@ -12,6 +13,7 @@ awaitable<void> build_ahead(job::workspace& work) {
     std::exception_ptr failure;
     try {
         co_await session->begin();
+        co_await job::require_tenure(*session, work.tenure());
         for (const plan::statement& each : work.plan.ahead) {
             work.progress.detail = "building " + each.label;
             co_await session->execute(each.sql);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/capture/capture.hpp"
+#include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 
 namespace pgeist::build {
@@ -85,6 +86,7 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
     std::optional<pg::sql_error> sql_failure;
     try {
         co_await session.begin();
+        co_await job::require_tenure(session, work.tenure());
         for (const std::string& each : steps) {
             co_await session.execute(each);
         }

@@ -79,7 +79,24 @@ awaitable<bool> in_place(pg::connection& session, const plan::blueprint& plan) {
     co_return row.integer(0, 0) == static_cast<std::int64_t>(trigger_kinds.size());
 }
 
+awaitable<void> require_in_place(pg::connection& session, const plan::blueprint& plan) {
+    const bool captured = co_await in_place(session, plan);
+    if (!captured) {
+        throw error(
+            exit_code::failed,
+            fmt::format("pgeist's triggers on {} were dropped or disabled by someone else", plan.table.display()),
+            "nothing was swapped, the source table is untouched; remove this job with: pgeist cleanup, and run again");
+    }
+}
+
 awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan) {
+    const pg::result there =
+        co_await session.query("SELECT EXISTS (SELECT FROM pg_class WHERE oid = $1::bigint::oid)", plan.source_oid);
+    if (!there.boolean(0, 0)) {
+        throw error(exit_code::failed,
+                    fmt::format("{} was dropped by someone else during the run", plan.table.display()),
+                    "remove this job with: pgeist cleanup");
+    }
     const std::string now = co_await catalog::fingerprint(session, plan.source_oid);
     const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
                                                   plan.table.sql(), plan.source_oid);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <clocale>
 #include <cstdlib>
 #include <exception>
@@ -12,6 +13,7 @@
 #include "cli/failure.hpp"
 #include "cli/help.hpp"
 #include "cli/invocation.hpp"
+#include "pgeist/pg/secrets.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace {
@@ -58,11 +60,30 @@ int start(const std::vector<std::string>& arguments, cli::console& io) {
     return static_cast<int>(cli::execute(asked, io));
 }
 
+/// Overwrites passwords in the arguments themselves, which every user of the machine can read while we run.
+void hide_passwords(int argc, char** argv) {
+    for (int at = 1; at < argc; ++at) {
+        const std::string given = argv[at];
+        // `--dbname=URI`: what follows the first "=" of an option is its value.
+        const std::size_t equals = given.starts_with("-") ? given.find('=') : std::string::npos;
+        std::size_t begin = equals == std::string::npos ? 0 : equals + 1;
+        if (given.starts_with("-d") && given.size() > 2) {
+            begin = 2;
+        }
+        std::string shown = given.substr(0, begin) + pg::without_passwords(given.substr(begin));
+        if (shown != given) {
+            shown.resize(given.size(), ' ');
+            std::copy(shown.begin(), shown.end(), argv[at]);
+        }
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     std::setlocale(LC_CTYPE, "");
     const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    hide_passwords(argc, argv);
     cli::console io{report::fd_sink(STDOUT_FILENO), report::fd_sink(STDERR_FILENO),
                     cli::probe_terminal(STDOUT_FILENO, environment_variable)};
     return start(arguments, io);

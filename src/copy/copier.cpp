@@ -93,6 +93,7 @@ awaitable<std::int64_t> try_chunk(job::workspace& work, pg::connection& session,
     std::exception_ptr failure;
     try {
         co_await session.begin();
+        co_await job::require_tenure(session, work.tenure());
         const pg::result copied =
             co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
         rows = copied.affected();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/pg/parallel.hpp"
 
 namespace pgeist::job {
 
@@ -50,13 +51,61 @@ awaitable<std::optional<holder>> hold::take_job(std::int64_t job) {
     co_return by;
 }
 
-std::string held_condition(const std::string& id) {
+std::string session_name(std::int64_t job) { return fmt::format("pgeist job {}", job); }
+
+namespace {
+
+constexpr auto longest_end = std::chrono::seconds(10);
+constexpr auto end_poll = std::chrono::milliseconds(50);
+
+}  // namespace
+
+awaitable<void> end_orphans(pg::connection& session, std::int64_t job) {
+    const auto until = deadline::in(longest_end);
+    while (!until.passed()) {
+        const pg::result ended = co_await session.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
+            "application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()",
+            session_name(job));
+        if (ended.empty()) {
+            co_return;
+        }
+        co_await pg::sleep_for(end_poll);
+    }
+}
+
+awaitable<void> end_backend(pg::connection& session, int pid) {
+    const auto until = deadline::in(longest_end);
+    while (!until.passed()) {
+        // By name as well: the number may have gone to somebody else's session.
+        const pg::result ended = co_await session.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND datname = current_database() "
+            "AND usename = current_user AND application_name LIKE 'pgeist%'",
+            pid);
+        if (ended.empty()) {
+            co_return;
+        }
+        co_await pg::sleep_for(end_poll);
+    }
+}
+
+namespace {
+
+std::string lock_condition(const std::string& id, const std::string& more) {
     return fmt::format(
         "EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = {} AND l.objsubid = 2 AND "
         "l.granted "
         "AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) "
-        "AND l.objid = ({})::bigint::oid)",
-        job_space, id);
+        "AND l.objid = ({})::bigint::oid{})",
+        job_space, id, more);
+}
+
+}  // namespace
+
+std::string held_condition(const std::string& id) { return lock_condition(id, ""); }
+
+std::string held_by_condition(const std::string& id, const std::string& pid) {
+    return lock_condition(id, fmt::format(" AND l.pid = ({})", pid));
 }
 
 void throw_held(const std::string& what, const holder& by) {

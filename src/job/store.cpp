@@ -55,9 +55,26 @@ awaitable<bool> has_state_schema(pg::connection& session) {
     co_return found.boolean(0, 0);
 }
 
+namespace {
+
+/// Adds what earlier versions did not know.
+awaitable<void> upgrade_state_schema(pg::connection& session) {
+    const pg::result old = co_await session.query(
+        "SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pgeist.jobs'::regclass AND attname = "
+        "'incarnation')");
+    if (old.boolean(0, 0)) {
+        co_await session.execute(
+            "ALTER TABLE pgeist.jobs ADD COLUMN IF NOT EXISTS token uuid NOT NULL DEFAULT gen_random_uuid(), "
+            "ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT 1, ADD UNIQUE (id, incarnation)");
+    }
+}
+
+}  // namespace
+
 awaitable<void> ensure_state_schema(pg::connection& session) {
     const bool present = co_await has_state_schema(session);
     if (present) {
+        co_await upgrade_state_schema(session);
         co_return;
     }
     bool raced = false;
@@ -90,7 +107,7 @@ awaitable<record> load(pg::connection& session, std::int64_t job) {
     if (present) {
         found = co_await session.query(
             "SELECT id, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, phase, "
-            "state "
+            "state, token, incarnation "
             "FROM pgeist.jobs WHERE id = $1",
             job);
     }
@@ -111,6 +128,8 @@ awaitable<record> load(pg::connection& session, std::int64_t job) {
     stored.reached = phase_from_name(found.text(0, "phase"));
     stored.state = found.text(0, "state");
     stored.swapped = stored.reached >= phase::finish;
+    stored.token = found.text(0, "token");
+    stored.incarnation = found.integer(0, "incarnation");
     co_return stored;
 }
 
@@ -119,17 +138,73 @@ awaitable<void> save_blueprint(pg::connection& session, std::int64_t job, const 
                            plan::to_json(plan), plan.estimated_rows);
 }
 
-awaitable<void> save_phase(pg::connection& session, std::int64_t job, phase reached) {
-    co_await session.query("UPDATE pgeist.jobs SET phase = $2, updated_at = clock_timestamp() WHERE id = $1", job,
-                           std::string(name_of(reached)));
+namespace {
+
+[[noreturn]] void throw_not_ours(std::int64_t job) {
+    throw error(exit_code::already_running,
+                fmt::format("job {} was taken on, or removed, by someone else meanwhile", job),
+                "nothing was done to it since; look with: pgeist status");
 }
 
-awaitable<void> save_state(pg::connection& session, std::int64_t job, std::string state, std::string message) {
+}  // namespace
+
+awaitable<void> require_tenure(pg::connection& session, tenure mine) {
+    bool ours = false;
+    try {
+        const pg::result row = co_await session.query(
+            "SELECT FROM pgeist.jobs WHERE id = $1 AND incarnation = $2 FOR KEY SHARE", mine.job, mine.incarnation);
+        ours = !row.empty();
+    } catch (const pg::sql_error& failure) {
+        // Under REPEATABLE READ: the number was counted up, or the row deleted, after the snapshot.
+        if (!failure.is(pg::sqlstate::serialization_failure)) {
+            throw;
+        }
+    }
+    if (!ours) {
+        throw_not_ours(mine.job);
+    }
+}
+
+awaitable<tenure> begin_tenure(pg::connection& session, std::int64_t job) {
+    const pg::result row = co_await session.query(
+        "UPDATE pgeist.jobs SET incarnation = incarnation + 1, updated_at = clock_timestamp() WHERE id = $1 "
+        "RETURNING incarnation",
+        job);
+    if (row.empty()) {
+        throw_not_ours(job);
+    }
+    tenure mine{job, row.integer(0, 0)};
+    co_return mine;
+}
+
+awaitable<void> save_phase(pg::connection& session, tenure mine, phase reached) {
+    const pg::result saved = co_await session.query(
+        "UPDATE pgeist.jobs SET phase = $3, updated_at = clock_timestamp() WHERE id = $1 AND incarnation = $2",
+        mine.job, mine.incarnation, std::string(name_of(reached)));
+    if (saved.affected() == 0) {
+        throw_not_ours(mine.job);
+    }
+}
+
+awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message) {
     co_await session.query(
-        "UPDATE pgeist.jobs SET state = $2, message = nullif($3, ''), throttled = NULL, updated_at = "
+        "UPDATE pgeist.jobs SET state = $3, message = nullif($4, ''), throttled = NULL, updated_at = "
         "clock_timestamp(), "
-        "finished_at = CASE WHEN $2 = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = $1",
-        job, state, message);
+        "finished_at = CASE WHEN $3 = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND incarnation = "
+        "$2",
+        mine.job, mine.incarnation, state, message);
+}
+
+awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline until) {
+    try {
+        const pg::result status = co_await session.query(until, "SELECT pg_xact_status($1::text::xid8)", xid);
+        co_return status.text(0, 0) != "in progress";
+    } catch (const pg::sql_error& failure) {
+        if (!failure.is("22023")) {  // "transaction ID is in the future": a crash has undone even its number
+            throw;
+        }
+    }
+    co_return true;
 }
 
 awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail) {
@@ -204,14 +279,14 @@ awaitable<void> forget_chunks(pg::connection& session, std::int64_t job, const c
     co_await session.query("DELETE FROM pgeist.chunks WHERE job = $1 AND kind = $2", job, kind);
 }
 
-awaitable<control_request> beat(pg::connection& session, std::int64_t job, heartbeat now) {
+awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat now, deadline until) {
     const pg::result row = co_await session.query(
-        "UPDATE pgeist.jobs SET rows_done = $2, rows_total = $3, log_pending = $4, throttled = $5, state = $6, "
-        "updated_at = clock_timestamp() WHERE id = $1 RETURNING control",
-        job, now.rows_done, now.rows_total, now.log_pending, now.throttled, now.state);
+        until,
+        "UPDATE pgeist.jobs SET rows_done = $3, rows_total = $4, log_pending = $5, throttled = $6, state = $7, "
+        "updated_at = clock_timestamp() WHERE id = $1 AND incarnation = $2 RETURNING control",
+        mine.job, mine.incarnation, now.rows_done, now.rows_total, now.log_pending, now.throttled, now.state);
     if (row.empty()) {
-        throw error(exit_code::failed, fmt::format("job {} has been removed from schema pgeist by someone else", job),
-                    "the source table is untouched; remove what is left with: pgeist cleanup --all");
+        throw_not_ours(mine.job);
     }
     co_return parse_control(row.text(0, 0));
 }

@@ -1,45 +1,64 @@
 #include "pgeist/lock/politely.hpp"
 
 #include <algorithm>
+#include <exception>
 
 #include <fmt/format.h>
 
+#include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
 
 namespace pgeist::lock {
 
 namespace {
 
+using first_step = std::function<awaitable<void>(pg::connection&)>;
+
 /// What a schedule asks for NOWAIT has several locks to get.
 constexpr milliseconds shortest_timeout{20};
 
-bool is_passing(const pg::sql_error& failure) {
-    return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::deadlock_detected);
+/// @returns what was in the way, if anything
+awaitable<std::optional<pg::sql_error>> try_once(pg::connection& session, std::string sql, milliseconds timeout,
+                                                 first_step first) {
+    std::optional<pg::sql_error> blocked;
+    std::exception_ptr failure;
+    try {
+        co_await session.begin();
+        if (first) {
+            co_await first(session);
+        }
+        co_await session.execute(
+            fmt::format("SET LOCAL lock_timeout = {}; {}", timeout.count(), no_lock_without_client_sql()));
+        co_await session.execute(std::move(sql));
+        co_await session.commit();
+    } catch (const pg::sql_error& error) {
+        if (error.is(pg::sqlstate::lock_not_available) || error.is(pg::sqlstate::deadlock_detected)) {
+            blocked = error;
+        }
+        failure = std::current_exception();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session.rollback();
+    }
+    if (failure && !blocked) {
+        std::rethrow_exception(failure);
+    }
+    co_return blocked;
 }
 
 }  // namespace
 
-awaitable<std::optional<pg::sql_error>> politely(pg::connection& session, std::string sql, policy rules) {
+awaitable<std::optional<pg::sql_error>> politely(pg::connection& session, std::string sql, policy rules,
+                                                 first_step first) {
     schedule attempts(rules);
     std::optional<pg::sql_error> blocked;
-    while (!attempts.exhausted()) {
+    do {
         const attempt how = attempts.next();
         co_await pg::sleep_for(how.pause);
-        blocked.reset();
-        try {
-            // One message, and so one transaction.
-            co_await session.execute(
-                fmt::format("SET LOCAL lock_timeout = {}; {}", std::max(how.timeout, shortest_timeout).count(), sql));
-        } catch (const pg::sql_error& failure) {
-            blocked = failure;
-        }
-        if (blocked && !is_passing(*blocked)) {
-            throw *blocked;
-        }
-        if (!blocked) {
-            break;
-        }
-    }
+        blocked = co_await try_once(session, sql, std::max(how.timeout, shortest_timeout), first);
+    } while (blocked && !attempts.exhausted());
     co_return blocked;
 }
 

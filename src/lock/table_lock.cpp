@@ -48,6 +48,9 @@ std::string timeouts_sql(milliseconds time) {
     return fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {0}; ", time.count());
 }
 
+// Longer than any pause between two statements of a healthy program, shorter than what anybody would call an outage.
+constexpr milliseconds longest_silence{2000};
+
 /// What is waited for without holding up the application: our own table, and autovacuum in the way.
 std::string harmless_locks_sql(const target& wanted, attempt how) {
     std::string sql;
@@ -57,10 +60,14 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
     if (how.timeout.count() > 0) {
         sql += fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ", tables_sql(wanted));
     }
-    return sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql;
+    return no_lock_without_client_sql() + (sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql);
 }
 
 }  // namespace
+
+std::string no_lock_without_client_sql() {
+    return fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}; ", longest_silence.count());
+}
 
 awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {
     const bool waits = how.timeout.count() > 0;

@@ -99,6 +99,7 @@ awaitable<result> connection::finish_operation(deadline until, bool is_commit) {
 }
 
 void connection::throw_not_sent() {
+    state_->forget_lost_socket();
     state_->broken = state_->broken || PQstatus(state_->pg) != CONNECTION_OK;
     diagnostics diag;
     diag.message = state_->last_error();
@@ -213,7 +214,7 @@ bool connection::idle() const noexcept {
 
 bool connection::broken() const noexcept { return state_->broken; }
 
-int connection::backend_pid() const noexcept { return PQbackendPID(state_->pg); }
+int connection::backend_pid() const noexcept { return state_->backend_pid; }
 
 int connection::server_version() const noexcept { return PQserverVersion(state_->pg); }
 

@@ -7,6 +7,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "pgeist/pg/secrets.hpp"
+
 namespace pgeist::pg {
 
 namespace {
@@ -52,6 +54,12 @@ connection::state::~state() {
 void connection::state::clear_results() {
     PQclear(std::exchange(rows, nullptr));
     PQclear(std::exchange(failed, nullptr));
+}
+
+void connection::state::forget_lost_socket() {
+    if (PQsocket(pg) < 0 && socket.is_open()) {
+        socket.release();
+    }
 }
 
 std::string connection::state::last_error() const { return trimmed(PQerrorMessage(pg)); }
@@ -119,7 +127,8 @@ awaitable<interruption> connection::state::wait_to_flush() {
 
 awaitable<interruption> connection::state::flush() {
     for (int rest = PQflush(pg); rest != 0; rest = PQflush(pg)) {
-        if (rest < 0) {
+        forget_lost_socket();
+        if (rest < 0 || !socket.is_open()) {
             broken = true;
             co_return interruption::none;
         }
@@ -128,10 +137,12 @@ awaitable<interruption> connection::state::flush() {
             co_return why;
         }
         if (PQconsumeInput(pg) == 0) {
+            forget_lost_socket();
             broken = true;
             co_return interruption::none;
         }
     }
+    forget_lost_socket();
     co_return interruption::none;
 }
 
@@ -164,13 +175,19 @@ awaitable<interruption> connection::state::drive(deadline until) {
     interruption why = co_await flush();
     while (why == interruption::none && !broken) {
         if (PQisBusy(pg) != 0) {
+            if (!socket.is_open()) {
+                broken = true;
+                break;
+            }
             why = co_await wait(wait_type::wait_read);
             if (why == interruption::none && PQconsumeInput(pg) == 0) {
                 broken = true;
             }
+            forget_lost_socket();
             continue;
         }
         PGresult* result = PQgetResult(pg);
+        forget_lost_socket();
         if (result == nullptr || !keep(result)) {
             break;
         }
@@ -190,13 +207,22 @@ awaitable<void> connection::state::drain(deadline until) {
 }
 
 awaitable<void> connection::state::cancel_on_server() {
-    const int pid = PQbackendPID(pg);
+    const int pid = backend_pid;
     connect_options same = options;
     same.connect_timeout(cancel_request_timeout);
+    // To this very server: of several hosts another one may answer, where the number is somebody else's.
+    same.set("host", PQhost(pg));
+    same.set("port", PQport(pg));
+    same.set("hostaddr", PQhostaddr(pg));
     try {
         const auto other = co_await connection::open(same, "pgeist cancel");
         const auto until = deadline::in(cancel_request_timeout);
-        co_await other->query(until, "SELECT pg_catalog.pg_cancel_backend($1)", pid);
+        co_await other->query(
+            until,
+            "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND "
+            "usename = current_user AND datname = pg_catalog.current_database() "
+            "AND application_name LIKE 'pgeist%'",
+            pid);
     } catch (const sql_error&) {
     }
 }
@@ -213,6 +239,7 @@ awaitable<void> connection::state::connect(deadline until) {
     add("keepalives_idle", "30");
     add("keepalives_interval", "10");
     add("keepalives_count", "6");
+    add("tcp_user_timeout", "90000");
     for (const auto& [keyword, value] : options.values()) {
         add(keyword.c_str(), value.c_str());
     }
@@ -245,12 +272,14 @@ awaitable<void> connection::state::connect(deadline until) {
     if (why != interruption::none || next != PGRES_POLLING_OK) {
         broken = true;
         diagnostics diag;
-        diag.message = why == interruption::timed_out ? "connection to the server timed out" : last_error();
+        diag.message = why == interruption::timed_out ? "connection to the server timed out"
+                                                      : harmless_message(last_error(), options);
         diag.hint = "check the connection options, that the server runs, and the password file or service";
         throw sql_error(exit_code::connection_lost, diag, true, false);
     }
     socket.assign(PQsocket(pg));
     PQsetnonblocking(pg, 1);
+    backend_pid = PQbackendPID(pg);
 }
 
 }  // namespace pgeist::pg

@@ -37,10 +37,15 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
     [[nodiscard]] diagnostics diagnostics_of(const PGresult* failed) const;
     [[nodiscard]] std::string last_error() const;
     void clear_results();
+    /// libpq closes a lost socket by itself. Asio has to forget it at once: the next connection gets the same number,
+    /// and forgetting it later would take away that one's registration. To be called after every libpq call that reads
+    /// or writes, before anything is awaited.
+    void forget_lost_socket();
 
     asio::any_io_executor executor;
     connect_options options;
     PGconn* pg = nullptr;
+    int backend_pid = 0;  ///< kept: libpq forgets it with the connection
     asio::posix::stream_descriptor socket;
     asio::steady_timer timer;
     std::vector<notice> notices;

@@ -28,8 +28,25 @@ bool is_cancellation(const std::exception_ptr& failure) {
     }
 }
 
-/// The failure that made the others stop: the first, in order of completion, that is not itself a cancellation.
+exit_code code_of(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const error& problem) {
+        return problem.code();
+    } catch (...) {
+        return exit_code::failed;
+    }
+}
+
+/// The failure that made the others stop: the first, in order of completion, that is not itself a cancellation. That
+/// nobody knows whether a swap was committed comes before everything: the loss of another connection, noticed earlier,
+/// must not hide it.
 std::exception_ptr cause_of(const std::vector<std::size_t>& order, const std::vector<std::exception_ptr>& failures) {
+    for (const std::exception_ptr& failure : failures) {
+        if (failure && code_of(failure) == exit_code::outcome_unknown) {
+            return failure;
+        }
+    }
     std::exception_ptr cancellation;
     for (const std::size_t at : order) {
         if (failures[at] && !is_cancellation(failures[at])) {
@@ -68,7 +85,9 @@ awaitable<void> run_group(std::vector<awaitable<void>> tasks, Condition conditio
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) {
         co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-        cause = cause ? cause : std::make_exception_ptr(cancelled());
+        // Who is told to stop while a connection is lost is not to try to get it back.
+        const bool stop = !cause || code_of(cause) == exit_code::connection_lost;
+        cause = stop ? std::make_exception_ptr(cancelled()) : cause;
     }
     if (cause) {
         std::rethrow_exception(cause);

@@ -6,6 +6,13 @@
 
 namespace pgeist::pg {
 
+namespace {
+
+// A session whose server does not even answer this is of no use.
+constexpr auto longest_reset = std::chrono::seconds(30);
+
+}  // namespace
+
 pool::pool(connect_options options, std::string application_name)
     : options_(std::move(options)), application_name_(std::move(application_name)) {}
 
@@ -15,20 +22,34 @@ pool::lease::~lease() {
     }
 }
 
+awaitable<void> pool::check(connection& session) {
+    if (condition_.empty()) {
+        co_return;
+    }
+    const result row = co_await session.query(deadline::in(longest_reset), "SELECT " + condition_);
+    if (!row.boolean(0, 0)) {
+        diagnostics diag;
+        diag.message = "a new connection leads to another server than the one that holds the job's lock";
+        throw sql_error(exit_code::connection_lost, diag, true, false);
+    }
+}
+
 awaitable<pool::lease> pool::acquire() {
     std::unique_ptr<connection> session;
     while (!idle_.empty() && !session) {
         session = std::move(idle_.back());
         idle_.pop_back();
         try {
-            co_await session->execute("RESET ALL");
-            co_await session->execute(session_settings_sql(session->server_version(), application_name_));
+            const auto soon = deadline::in(longest_reset);
+            co_await session->execute(soon, "RESET ALL");
+            co_await session->execute(soon, session_settings_sql(session->server_version(), application_name_));
         } catch (const sql_error&) {
             session.reset();  // died while idle: take another
         }
     }
     if (!session) {
         session = co_await connection::open(options_, application_name_);
+        co_await check(*session);
     }
     lease borrowed(*this, std::move(session));
     co_return borrowed;

@@ -20,7 +20,13 @@ constexpr setting settings[] = {
     {"search_path", "pg_catalog", 0},  // nobody's object can stand in for the ones meant
     {"statement_timeout", "0", 0},
     {"lock_timeout", "0", 0},
-    {"idle_in_transaction_session_timeout", "0", 0},
+    // A program that is stopped or cut off must not keep a snapshot and locks for ever; ours never pauses that long.
+    {"idle_in_transaction_session_timeout", "60s", 0},
+    // The server notices within a minute and a half that our host is gone, and gives up our advisory locks.
+    {"tcp_keepalives_idle", "30", 0},
+    {"tcp_keepalives_interval", "10", 0},
+    {"tcp_keepalives_count", "6", 0},
+    {"tcp_user_timeout", "90s", 0},
     {"idle_session_timeout", "0", 140000},
     {"transaction_timeout", "0", 170000},
     {"default_transaction_read_only", "off", 0},
@@ -38,14 +44,19 @@ constexpr setting settings[] = {
 }  // namespace
 
 std::string session_settings_sql(int server_version, std::string_view application_name) {
+    // On its own first: a role may have a statement_timeout that even this does not keep.
     std::string sql =
-        fmt::format("SELECT pg_catalog.set_config('application_name', {}, false)", quote_literal(application_name));
+        fmt::format("SET statement_timeout = 0; SELECT pg_catalog.set_config('application_name', {}, false)",
+                    quote_literal(application_name));
     for (const setting& each : settings) {
         if (server_version >= each.since) {
             sql += fmt::format(", pg_catalog.set_config('{}', '{}', false)", each.name, each.value);
         }
     }
-    return sql;
+    // The statement of a program that was killed ends soon. Not every system under a server can look for that.
+    return sql +
+           ", CASE WHEN pg_catalog.version() ~ 'linux' THEN "
+           "pg_catalog.set_config('client_connection_check_interval', '5s', false) END";
 }
 
 }  // namespace pgeist::pg

@@ -6,6 +6,7 @@
 
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/replay/bad_key.hpp"
 
@@ -88,6 +89,7 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
         const auto started = clock::now();
         try {
             co_await session.begin(pg::isolation::repeatable_read);
+            co_await job::require_tenure(session, work_->tenure());
             taken = co_await apply(session, work_->plan, rows);
             co_await session.commit();
         } catch (const pg::sql_error& error) {

@@ -158,12 +158,14 @@ awaitable<void> drop_state_if_unused(pg::connection& session) {
 }  // namespace
 
 awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, report::observer& observer) {
+    pool.close_idle();  // ours may have the name of the orphans
     const auto session = co_await pool.acquire();
     const leftovers left = co_await read_leftovers(*session, job);
     const auto job_holder = co_await hold.take_job(job);
     if (job_holder) {
         job::throw_held(fmt::format("job {}", job), *job_holder);
     }
+    co_await job::end_orphans(*session, job);
     const bool triggers = co_await has_triggers(*session, left);
     if (triggers) {
         const auto table_holder = co_await hold.take_table(left.table_oid);

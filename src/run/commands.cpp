@@ -1,9 +1,9 @@
 #include "pgeist/run/commands.hpp"
 #include "pgeist/run/options.hpp"
 
-#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
+#include "carry_out.hpp"
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/hold.hpp"
@@ -11,95 +11,12 @@
 #include "pgeist/plan/describe.hpp"
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/preparation.hpp"
-#include "pgeist/run/runner.hpp"
+#include "session_set.hpp"
+#include "takeover.hpp"
 
 namespace pgeist::run {
 
 namespace {
-
-/// What everything a run opens hangs on.
-struct session_set {
-    explicit session_set(pg::connect_options how) : options(how), pool(std::move(how), "pgeist") {}
-    pg::connect_options options;
-    pg::pool pool;
-    std::unique_ptr<job::hold> hold;
-};
-
-awaitable<void> open_hold(session_set& sessions) {
-    auto session = co_await sessions.pool.open_own("pgeist");
-    sessions.hold = std::make_unique<job::hold>(std::move(session));
-}
-
-std::string state_for(exit_code code) {
-    switch (code) {
-        case exit_code::cancelled:
-            return "interrupted";
-        case exit_code::lock_not_obtained:
-        case exit_code::connection_lost:
-            return "interrupted";
-        default:
-            return "failed";
-    }
-}
-
-/// Notes in the job's row why the run ended, as far as the server can be reached.
-awaitable<void> note_end(session_set& sessions, std::int64_t job, std::string state, std::string message) {
-    try {
-        const auto session = co_await sessions.pool.acquire();
-        co_await job::save_state(*session, job, state, message);
-        co_await job::add_event(*session, job, state, message);
-    } catch (const pg::sql_error&) {
-        co_return;  // status tells "interrupted" by the absence of a live holder
-    }
-}
-
-/// Whether the job's swap is committed, whatever the run believes.
-awaitable<bool> has_swapped(session_set& sessions, std::int64_t job) {
-    const auto session = co_await sessions.pool.acquire();
-    const job::record now = co_await job::load(*session, job);
-    co_return now.swapped;
-}
-
-/// Runs a prepared job to its end and records how it ended.
-awaitable<void> carry_out(session_set& sessions, const job::record& record, report::observer& observer) {
-    std::exception_ptr failure;
-    exit_code code = exit_code::done;
-    std::string message;
-    bool by_command = false;
-    {
-        runner work(sessions.pool, sessions.options, *sessions.hold, record, observer);
-        try {
-            co_await work.run();
-        } catch (const error& ended) {
-            failure = std::current_exception();
-            code = ended.code();
-            message = ended.what();
-        } catch (const boost::system::system_error&) {
-            failure = std::make_exception_ptr(cancelled());
-            code = exit_code::cancelled;
-            message = cancelled().what();
-        }
-        by_command = work.cancel_requested();
-    }
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    if (failure && by_command && code == exit_code::cancelled) {
-        const bool swapped = co_await has_swapped(sessions, record.id);
-        if (swapped) {
-            co_await note_end(sessions, record.id, "interrupted", "cancelled after the swap");
-            throw error(exit_code::cancelled, "cancelled after the swap: the table has its new definition",
-                        fmt::format("finish with: pgeist resume {}", record.id));
-        }
-        co_await note_end(sessions, record.id, "cancelled", message);
-        co_await clean_job(sessions.pool, *sessions.hold, record.id, observer);
-        throw error(exit_code::cancelled,
-                    fmt::format("job {} was cancelled and cleaned up; the table is as it was", record.id), "");
-    }
-    if (failure) {
-        co_await note_end(sessions, record.id, state_for(code), message);
-        std::rethrow_exception(failure);
-    }
-    co_await note_end(sessions, record.id, "done", "");
-}
 
 void tell(const std::vector<check::finding>& findings, const std::vector<std::string>& warnings,
           report::observer& observer) {
@@ -121,6 +38,8 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
     std::exception_ptr failure;
     preparation made;
     std::optional<job::record> record;
+    birth when;
+    bool in_doubt = false;
     try {
         co_await session->begin();
         co_await session->execute("SET LOCAL lock_timeout = '5s'");
@@ -131,15 +50,22 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
             observer.message(report::level::info, "nothing to do: " + *made.nothing_to_do);
             co_return record;
         }
+        when = co_await note_birth(*session, made.job);
         co_await session->commit();
+    } catch (const pg::sql_error& problem) {
+        in_doubt = problem.outcome_unknown();
+        failure = std::current_exception();
     } catch (...) {
         failure = std::current_exception();
     }
-    if (failure) {
+    if (in_doubt) {
+        record = co_await find_born(sessions, when, chosen.reconnect_max);
+    } else if (failure) {
         co_await session->rollback();
         std::rethrow_exception(failure);
+    } else {
+        record = co_await job::load(*session, made.job);
     }
-    record = co_await job::load(*session, made.job);
     observer.job_started(record->id, record->table.display(), "shadow");
     observer.phase_started(std::string(job::display_name(job::phase::prepare)),
                            std::string(job::lock_of(job::phase::prepare)));
@@ -155,43 +81,17 @@ awaitable<exit_code> start(pg::connect_options options, plan::change_request cha
     co_await open_hold(sessions);
     auto record = co_await make_job(sessions, std::move(change), std::move(chosen), observer);
     if (record) {
-        co_await carry_out(sessions, *record, observer);
+        sessions.pool.name_sessions(job::session_name(record->id));
+        co_await carry_out(sessions, std::move(*record), observer);
     }
     co_return exit_code::done;
 }
-
-namespace {
-
-/// The job, loaded after its locks are ours: nobody moves it any more.
-awaitable<job::record> take_over(session_set& sessions, std::int64_t job) {
-    const auto session = co_await sessions.pool.acquire();
-    const job::record before = co_await job::load(*session, job);
-    const auto job_holder = co_await sessions.hold->take_job(job);
-    if (job_holder) {
-        job::throw_held(fmt::format("job {}", job), *job_holder);
-    }
-    const auto table_holder = co_await sessions.hold->take_table(before.table_oid);
-    if (table_holder) {
-        job::throw_held(fmt::format("table {}", before.table.display()), *table_holder);
-    }
-    if (before.blueprint && !before.swapped) {
-        // Sessions of the interrupted run whose client is gone may still be at work: their transactions end before ours
-        // gets this lock, so the checkpoints read afterwards are all there will be.
-        co_await session->execute(
-            fmt::format("BEGIN; SET LOCAL lock_timeout = '60s'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT",
-                        before.blueprint->shadow().sql()));
-    }
-    job::record now = co_await job::load(*session, job);
-    co_return now;
-}
-
-}  // namespace
 
 awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named_values changes,
                             report::observer& observer) {
     session_set sessions(std::move(options));
     co_await open_hold(sessions);
-    job::record record = co_await take_over(sessions, job);
+    job::record record = co_await take_over(sessions, job, 0);
     if (record.reached == job::phase::done) {
         observer.message(report::level::info, fmt::format("job {} is done already", job));
         co_return exit_code::done;
@@ -202,7 +102,8 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
     }
     {
         const auto session = co_await sessions.pool.acquire();
-        co_await job::save_state(*session, job, "running", "");
+        const job::tenure mine{job, record.incarnation};
+        co_await job::save_state(*session, mine, "running", "");
         std::string changed;
         for (const auto& [name, value] : changes) {
             apply_steering(record.settings, name, value);
@@ -213,7 +114,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
         co_await job::add_event(*session, job, "resumed", changed);
     }
     observer.job_started(record.id, record.table.display(), "shadow");
-    co_await carry_out(sessions, record, observer);
+    co_await carry_out(sessions, std::move(record), observer);
     co_return exit_code::done;
 }
 

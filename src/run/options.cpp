@@ -166,6 +166,8 @@ const option table[] = {
      }},
     {"max-log-size", "SIZE", "off", "stop when the change log has grown beyond this", safety, steerable, once,
      [](settings& s, text v) { s.max_log_size = optional_size(v, megabyte); }},
+    {"reconnect-max", "TIME", "10min", "how long to try for a lost connection; 0: stop at once", safety, steerable,
+     once, [](settings& s, text v) { s.reconnect_max = duration(v, milliseconds(0), long_time); }},
 };
 
 }  // namespace

@@ -94,7 +94,8 @@ awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::c
     if (hold != nullptr && !out.nothing_to_do) {
         co_await session.execute(capture::log_sql(*out.blueprint));
         co_await job::save_blueprint(session, out.job, *out.blueprint);
-        co_await job::save_phase(session, out.job, job::phase::capture);
+        const job::tenure first{out.job, 1};
+        co_await job::save_phase(session, first, job::phase::capture);
     }
     co_return out;
 }

@@ -15,6 +15,10 @@ using clock = std::chrono::steady_clock;
 
 constexpr auto tick = std::chrono::milliseconds(100);
 constexpr auto between_beats = std::chrono::milliseconds(500);
+constexpr auto between_checks = std::chrono::milliseconds(1000);
+constexpr auto between_notes = std::chrono::seconds(5);
+/// A server that does not answer for so long is lost, whatever TCP says.
+constexpr auto longest_silence = std::chrono::seconds(30);
 
 throttle::work work_done(std::int64_t rows, std::chrono::nanoseconds took) {
     throttle::work done;
@@ -61,8 +65,82 @@ awaitable<void> switchboard::before_batch(std::int64_t rows, std::chrono::nanose
     co_await gate_.pass_replay(last);
 }
 
-awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches) {
+namespace {
+
+job::heartbeat heartbeat_of(const job::workspace& work, const switchboard& switches) {
+    job::heartbeat now;
+    now.rows_done = work.progress.rows_done;
+    now.rows_total = work.progress.rows_total;
+    now.log_pending = work.progress.log_pending;
+    now.throttled = work.progress.throttled;
+    if (switches.paused()) {
+        now.state = "paused";
+    } else if (switches.waiting_for_swap()) {
+        now.state = "waiting_for_swap";
+    } else if (work.progress.throttled) {
+        now.state = "throttled";
+    }
+    return now;
+}
+
+/// The swap writes the job's row and may wait at its commit: a beat that cannot have the row is left out.
+awaitable<void> beat(job::workspace& work, pg::connection& session, switchboard& switches) {
+    job::heartbeat now = heartbeat_of(work, switches);
+    try {
+        auto request = co_await job::beat(session, work.tenure(), std::move(now), deadline::in(longest_silence));
+        switches.asked(std::move(request));
+    } catch (const pg::sql_error& failure) {
+        if (!failure.is(pg::sqlstate::lock_not_available)) {
+            throw;
+        }
+    }
+    if (switches.cancel_requested()) {
+        throw cancelled();
+    }
+}
+
+bool is_captured(job::phase reached) { return reached > job::phase::capture && reached <= job::phase::swap; }
+
+/// Whether somebody has changed the source under the run. The check under the swap's lock is the one that counts; this
+/// one spares hours of work that will be refused.
+awaitable<void> check_source(job::workspace& work, pg::connection& session, const job::phase& reached) {
+    if (!is_captured(reached)) {
+        co_return;
+    }
+    std::exception_ptr failure;
+    try {
+        co_await capture::require_unchanged(session, work.plan);
+        co_await capture::require_in_place(session, work.plan);
+    } catch (const pg::sql_error& problem) {
+        if (!problem.is(pg::sqlstate::lock_not_available)) {
+            throw;
+        }
+    } catch (const error&) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        // The swap changes the source too. It is committed, then, before we can see what it did.
+        const job::record now = co_await job::load(session, work.job);
+        if (!now.swapped) {
+            std::rethrow_exception(failure);
+        }
+    }
+}
+
+awaitable<void> note_progress_of_wal(job::workspace& work, pg::connection& session, job::identity& known) {
+    const job::identity now = co_await job::identify(session, work.job, deadline::in(longest_silence));
+    known.timeline = now.timeline ? now.timeline : known.timeline;
+    known.flushed = now.flushed ? now.flushed : known.flushed;
+}
+
+}  // namespace
+
+awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, job::identity& known,
+                      const job::phase& reached) {
+    co_await hold.session().execute("SET lock_timeout = '5s'");
     auto next_beat = clock::now();
+    auto next_check = clock::now();
+    auto next_note = clock::now() + between_notes;
     while (true) {
         work.progress.throttled = switches.gate().reason();
         for (const std::string& warning : switches.gate().take_warnings()) {
@@ -70,25 +148,17 @@ awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switch
         }
         work.observer.progressed(work.progress);
         if (clock::now() >= next_beat) {
-            job::heartbeat now;
-            now.rows_done = work.progress.rows_done;
-            now.rows_total = work.progress.rows_total;
-            now.log_pending = work.progress.log_pending;
-            now.throttled = work.progress.throttled;
-            if (switches.paused()) {
-                now.state = "paused";
-            } else if (switches.waiting_for_swap()) {
-                now.state = "waiting_for_swap";
-            } else if (work.progress.throttled) {
-                now.state = "throttled";
-            }
             co_await check_log_size(work, hold.session());
-            auto request = co_await job::beat(hold.session(), work.job, std::move(now));
-            switches.asked(std::move(request));
-            if (switches.cancel_requested()) {
-                throw cancelled();
-            }
+            co_await beat(work, hold.session(), switches);
             next_beat = clock::now() + between_beats;
+        }
+        if (clock::now() >= next_check) {
+            co_await check_source(work, hold.session(), reached);
+            next_check = clock::now() + between_checks;
+        }
+        if (clock::now() >= next_note) {
+            co_await note_progress_of_wal(work, hold.session(), known);
+            next_note = clock::now() + between_notes;
         }
         co_await pg::sleep_for(tick);
     }

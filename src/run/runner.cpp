@@ -23,6 +23,7 @@ namespace {
 /// How much replay may be left before indexes are built or rows are compared.
 constexpr auto small_backlog = std::chrono::milliseconds(1000);
 constexpr auto replay_pause = std::chrono::milliseconds(200);
+constexpr std::string_view bound_constraint = "pgeist_partition_bound";
 constexpr auto permission_poll = std::chrono::milliseconds(100);
 
 job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<int>(value) + 1); }
@@ -30,19 +31,23 @@ job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<
 }  // namespace
 
 runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job,
-               report::observer& observer)
+               job::identity& known, report::observer& observer)
     : options_(std::move(options)),
       hold_(&hold),
+      known_(&known),
       reached_(job.reached),
       switches_(job.settings),
-      work_{pool, job.id, *job.blueprint, job.settings, observer, progress_, switches_},
+      work_{pool,         job.id,          *job.blueprint,
+            job.settings, observer,        progress_,
+            switches_,    job.incarnation, hold.session().backend_pid(),
+            &known},
       changes_(work_) {
     progress_.rows_total = job.blueprint->estimated_rows;
 }
 
 awaitable<void> runner::run() {
     std::vector<awaitable<void>> background;
-    background.push_back(pulse(work_, *hold_, switches_));
+    background.push_back(pulse(work_, *hold_, switches_, *known_, reached_));
     background.push_back(switches_.gate().watch(options_));
     co_await pg::run_beside(phases(), std::move(background));
 }
@@ -88,16 +93,19 @@ awaitable<void> runner::phases() {
     }
 }
 
-/// A partition's bounds are watched by a constraint on the shadow, but known by the source: when somebody has changed
-/// them, that is the reason.
+/// Somebody who changes the source makes our own statements fail in many ways: then that is the reason to tell. A
+/// partition's bounds, too, are watched by a constraint on the shadow, but known by the source.
 awaitable<void> runner::explain(std::exception_ptr failure) {
-    bool bounds = false;
+    bool suspicious = false;
     try {
         std::rethrow_exception(failure);
+    } catch (const pg::sql_error& what) {
+        suspicious =
+            what.in_class("42") || std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
     } catch (const error& what) {
-        bounds = std::string_view(what.what()).find("pgeist_partition_bound") != std::string_view::npos;
+        suspicious = std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
     }
-    if (bounds) {
+    if (suspicious) {
         const auto session = co_await work_.pool.acquire();
         co_await capture::require_unchanged(*session, work_.plan);
     }
@@ -144,7 +152,7 @@ awaitable<void> runner::do_phase(job::phase now) {
 
 awaitable<void> runner::save_phase(job::phase next) {
     const auto session = co_await work_.pool.acquire();
-    co_await job::save_phase(*session, work_.job, next);
+    co_await job::save_phase(*session, work_.tenure(), next);
 }
 
 awaitable<void> runner::capture() {
@@ -165,10 +173,11 @@ awaitable<void> runner::capture() {
     co_await lock::acquire(*session, *observer_session, target, rules, work_.settings.blocked, work_.observer);
     std::exception_ptr failure;
     try {
+        co_await job::require_tenure(*session, work_.tenure());
         co_await capture::require_unchanged(*session, work_.plan);
         co_await session->execute(capture::triggers_sql(work_.plan));
         co_await job::save_source_file(*session, work_.job, work_.plan.source_oid);
-        co_await job::save_phase(*session, work_.job, job::phase::copy);
+        co_await job::save_phase(*session, work_.tenure(), job::phase::copy);
         co_await session->commit();
     } catch (...) {
         failure = std::current_exception();
@@ -274,6 +283,7 @@ awaitable<void> runner::start_copy_again() {
     std::exception_ptr failure;
     try {
         co_await session->begin();
+        co_await job::require_tenure(*session, work_.tenure());
         co_await session->execute("TRUNCATE " + work_.plan.shadow().sql());
         co_await build::drop_indexes(*session, work_.plan);
         // Only rows of the log that this snapshot sees may go: what commits later is not in the chunks' snapshots
@@ -284,7 +294,7 @@ awaitable<void> runner::start_copy_again() {
         co_await job::forget_chunks(*session, work_.job, "copy");
         co_await job::forget_chunks(*session, work_.job, "verify");
         co_await job::save_source_file(*session, work_.job, work_.plan.source_oid);
-        co_await job::save_phase(*session, work_.job, job::phase::copy);
+        co_await job::save_phase(*session, work_.tenure(), job::phase::copy);
         co_await session->commit();
     } catch (...) {
         failure = std::current_exception();

@@ -94,6 +94,7 @@ void visit_all(Settings& s, Visitor&& visit) {
     visit("drop_old", s.drop_old);
     visit("statement_timeout_ms", s.statement_timeout);
     visit("max_log_size", s.max_log_size);
+    visit("reconnect_max_ms", s.reconnect_max);
 }
 
 }  // namespace

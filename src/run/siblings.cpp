@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/store.hpp"
 #include "pgeist/lock/politely.hpp"
 
 namespace pgeist::run {
@@ -14,9 +15,10 @@ awaitable<void> run_politely(job::workspace& work, std::vector<plan::statement> 
     lock::policy rules;
     rules.lock_timeout = work.settings.lock_timeout;
     rules.attempts = most_attempts;
+    const auto ours = [&work](pg::connection& used) { return job::require_tenure(used, work.tenure()); };
     for (const plan::statement& each : statements) {
         work.progress.detail = each.label;
-        const std::optional<pg::sql_error> blocked = co_await lock::politely(*session, each.sql, rules);
+        const std::optional<pg::sql_error> blocked = co_await lock::politely(*session, each.sql, rules, ours);
         if (blocked) {
             throw error(exit_code::lock_not_obtained,
                         fmt::format("{} found no moment: {}", each.label, blocked->what()),

@@ -1,45 +1,76 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/identity.hpp"
+#include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/swap/swapper.hpp"
 
 namespace pgeist::swap {
 
-awaitable<bool> find_outcome(pg::pool& pool, std::int64_t job, std::string xid, deadline until) {
+namespace {
+
+constexpr auto answer_timeout = std::chrono::seconds(10);
+constexpr auto between_questions = std::chrono::milliseconds(500);
+
+/// Whether this is the server to ask: not a standby, not another cluster, not a copy from earlier.
+awaitable<bool> is_the_one(job::workspace& work, pg::connection& session, deadline until) {
+    if (work.known == nullptr) {
+        co_return true;
+    }
+    const job::identity now = co_await job::identify(session, work.job, until);
+    co_return !now.in_recovery && !job::difference(*work.known, now);
+}
+
+/// Whether the swap is committed; nothing while that is not certain.
+awaitable<std::optional<bool>> ask(job::workspace& work, const std::string& xid) {
+    std::optional<bool> committed;
+    const auto session = co_await work.pool.open_own("pgeist");
+    const auto soon = deadline::in(answer_timeout);
+    const bool believed = co_await is_the_one(work, *session, soon);
+    if (!believed) {
+        co_return committed;
+    }
+    // First whether the transaction has ended, then what it left: the other way round a commit between the two
+    // questions would be taken for a rollback.
+    const bool ended = co_await job::has_ended(*session, xid, soon);
+    if (!ended) {
+        co_return committed;
+    }
+    // The row that the swap itself wrote decides. The transaction's status would not do: after a crash the server may
+    // know nothing of the number, or have given it to another transaction.
+    const pg::result row = co_await session->query(
+        soon, "SELECT swap_xid IS NOT DISTINCT FROM $2::text::xid8 FROM pgeist.jobs WHERE id = $1", work.job, xid);
+    if (!row.empty()) {
+        committed = row.boolean(0, 0);
+    }
+    co_return committed;
+}
+
+}  // namespace
+
+awaitable<bool> find_outcome(job::workspace& work, std::string xid, deadline until) {
     while (true) {
-        bool answered = false;
-        bool committed = false;
+        std::optional<bool> committed;
         try {
-            const auto session = co_await pool.acquire();
-            const auto soon = deadline::in(std::chrono::seconds(10));
-            // The row that the swap itself wrote decides. The transaction's status only tells whether to go on waiting:
-            // after a crash the server may know nothing of the number, or have given it to another transaction.
-            const pg::result row = co_await session->query(
-                soon, "SELECT EXISTS (SELECT FROM pgeist.jobs WHERE id = $1 AND swap_xid = $2::text::xid8)", job, xid);
-            committed = row.boolean(0, 0);
-            answered = committed;
-            if (!committed) {
-                const pg::result status = co_await session->query(soon, "SELECT pg_xact_status($1::text::xid8)", xid);
-                answered = status.text(0, 0) != "in progress";
-            }
-        } catch (const pg::sql_error& failure) {
-            answered = failure.is("22023");  // "transaction ID is in the future": it never came to be
+            committed = co_await ask(work, xid);
+        } catch (const pg::sql_error&) {
+            committed.reset();  // not reachable, or not ready: it may answer yet
         }
-        if (answered) {
-            co_return committed;
+        if (committed) {
+            co_return *committed;
         }
         if (until.passed()) {
             throw error(
                 exit_code::outcome_unknown,
                 fmt::format("the connection was lost at the swap's commit and the server has not answered since "
                             "(job {}, transaction {})",
-                            job, xid),
-                fmt::format("look before you act: SELECT phase FROM pgeist.jobs WHERE id = {}; phase \"finish\" means "
-                            "swapped, then run: pgeist resume {}; any other phase means not swapped",
-                            job, job));
+                            work.job, xid),
+                fmt::format("look before you act: SELECT phase FROM pgeist.jobs WHERE id = {0}; phase \"finish\" means "
+                            "swapped, any other phase not swapped; pgeist resume {0} finds out by itself and goes on",
+                            work.job));
         }
-        co_await pg::sleep_for(std::chrono::milliseconds(500));
+        co_await pg::sleep_for(between_questions);
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/job/hold.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/swap/fidelity.hpp"
@@ -23,7 +24,8 @@ constexpr int attempts_before_force = 3;
 constexpr int rounds_before_force = 2;
 /// The last drain may take a quarter of what one lock attempt may cost the application.
 constexpr int share_of_budget = 4;
-constexpr auto outcome_deadline = std::chrono::seconds(60);
+/// How long to ask what became of the swap, if --reconnect-max does not say longer.
+constexpr auto outcome_deadline = std::chrono::seconds(10);
 
 bool is_passing(const pg::sql_error& failure) {
     return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::deadlock_detected) ||
@@ -118,14 +120,7 @@ awaitable<bool> swapper::drain(pg::connection& session) {
 awaitable<void> swapper::check_unchanged(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
     co_await capture::require_unchanged(session, work_->plan);
-    const bool captured = co_await capture::in_place(session, work_->plan);
-    if (!captured) {
-        throw error(
-            exit_code::failed,
-            fmt::format("pgeist's triggers on {} were dropped or disabled by someone else",
-                        work_->plan.table.display()),
-            "nothing was swapped, the source table is untouched; remove this job with: pgeist cleanup, and run again");
-    }
+    co_await capture::require_in_place(session, work_->plan);
     const bool rewritten = co_await job::source_rewritten_since(session, work_->job, work_->plan.source_oid);
     if (rewritten) {
         throw job::source_rewritten();
@@ -155,6 +150,22 @@ awaitable<void> swapper::exchange(pg::connection& session) {
     co_await session.execute(std::move(script));
 }
 
+awaitable<std::string> swapper::note_swap(pg::connection& session) {
+    const std::string held =
+        work_->hold_pid == 0 ? "true" : job::held_by_condition("id", std::to_string(work_->hold_pid));
+    const pg::result row = co_await session.query(
+        "UPDATE pgeist.jobs SET phase = 'finish', swap_xid = pg_current_xact_id(), updated_at = clock_timestamp() "
+        "WHERE id = $1 AND incarnation = $2 AND " +
+            held + " RETURNING swap_xid",
+        work_->job, work_->incarnation);
+    if (row.empty()) {
+        co_await job::require_tenure(session, work_->tenure());
+        throw error(exit_code::connection_lost, "the connection that holds the job's lock was lost",
+                    fmt::format("nothing was swapped; go on with: pgeist resume {}", work_->job));
+    }
+    co_return row.text(0, 0);
+}
+
 awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
     bool unknown = false;
     // From here on a signal must not leave the outcome unknown.
@@ -168,7 +179,8 @@ awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
         }
     }
     if (unknown) {
-        const bool committed = co_await find_outcome(work_->pool, work_->job, xid, deadline::in(outcome_deadline));
+        const auto until = deadline::in(std::max<clock::duration>(outcome_deadline, work_->settings.reconnect_max));
+        const bool committed = co_await find_outcome(*work_, xid, until);
         if (!committed) {
             throw error(exit_code::connection_lost,
                         "the connection was lost at the swap's commit; the server rolled the swap back",
@@ -200,12 +212,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
             co_await exchange(session);
             co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
             co_await require_nothing_lost(session, work_->plan);
-            const pg::result row = co_await session.query(
-                "UPDATE pgeist.jobs SET phase = 'finish', swap_xid = pg_current_xact_id(), updated_at = "
-                "clock_timestamp() "
-                "WHERE id = $1 RETURNING swap_xid",
-                work_->job);
-            xid = row.text(0, 0);
+            xid = co_await note_swap(session);
         }
     } catch (const pg::sql_error& error) {
         passing = is_passing(error);

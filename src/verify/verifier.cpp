@@ -58,6 +58,7 @@ awaitable<chunk_result> verifier::compare_chunk(pg::connection& session, walk::k
     std::exception_ptr failure;
     try {
         co_await session.begin(pg::isolation::repeatable_read);
+        co_await job::require_tenure(session, work_->tenure());
         const pg::result row =
             co_await session.query_params(std::move(compare.sql), std::move(compare.values), deadline::never());
         job::chunk_counts counts;
@@ -184,6 +185,7 @@ awaitable<bool> verifier::settle_once() {
     std::exception_ptr failure;
     try {
         co_await session->begin(pg::isolation::repeatable_read);
+        co_await job::require_tenure(*session, work_->tenure());
         const pg::result row = co_await session->query(sql.recheck());
         failed = row.array(0, "failed");
         found_.differences += row.integer(0, "repaired");

@@ -66,7 +66,7 @@ TEST_F(job_store, HeartbeatsReportAndReadWhatOthersAsk) {
     job::heartbeat beat;
     beat.rows_done = 7;
     beat.throttled = "replica lag";
-    const job::control_request asked = await(job::beat(session(), work().job, beat));
+    const job::control_request asked = await(job::beat(session(), work().tenure(), beat, deadline::never()));
     EXPECT_TRUE(asked.paused);
     EXPECT_FALSE(asked.cancel);
     ASSERT_EQ(asked.values.size(), 1U);
@@ -76,7 +76,7 @@ TEST_F(job_store, HeartbeatsReportAndReadWhatOthersAsk) {
 
 TEST_F(job_store, AJobRemovedByOthersEndsTheRun) {
     sql().execute("DELETE FROM pgeist.jobs");
-    EXPECT_THROW(await(job::beat(session(), work().job, job::heartbeat())), error);
+    EXPECT_THROW(await(job::beat(session(), work().tenure(), job::heartbeat(), deadline::never())), error);
 }
 
 }  // namespace

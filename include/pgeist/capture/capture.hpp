@@ -24,8 +24,11 @@ namespace pgeist::capture {
 /// Whether all triggers of the job are on the source, enabled always. No lock.
 [[nodiscard]] awaitable<bool> in_place(pg::connection& session, const plan::blueprint& plan);
 
-/// Under a lock on the source: that the name still means the table the job was made for, and that nobody has changed
-/// its definition. @throws error naming the table
+/// @throws error when not all triggers of the job are on the source, enabled always. No lock.
+[[nodiscard]] awaitable<void> require_in_place(pg::connection& session, const plan::blueprint& plan);
+
+/// That the name still means the table the job was made for, and that nobody has changed
+/// its definition. Certain under a lock on the source only. @throws error naming the table
 [[nodiscard]] awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan);
 
 /// How many TRUNCATEs of the source have been committed and not yet been dealt with.

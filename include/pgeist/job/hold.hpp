@@ -35,6 +35,20 @@ private:
     std::unique_ptr<pg::connection> session_;
 };
 
+/// Name of all sessions that work on a job: `pgeist job 7`.
+[[nodiscard]] std::string session_name(std::int64_t job);
+
+/// Ends what is left of earlier runs of a job: sessions of its name and of our role whose client is gone or was cut
+/// off, and which may still be at work or hold locks. Only for who holds the job's lock. Waits until they have ended,
+/// for ten seconds at most.
+[[nodiscard]] awaitable<void> end_orphans(pg::connection& session, std::int64_t job);
+
+/// Ends one backend of our own role and waits for that, for ten seconds at most.
+[[nodiscard]] awaitable<void> end_backend(pg::connection& session, int pid);
+
+/// SQL condition: the backend of which `pid` is the SQL expression holds the job of which `id` is.
+[[nodiscard]] std::string held_by_condition(const std::string& id, const std::string& pid);
+
 /// SQL condition on `pg_locks l`: somebody holds the job of which `id` is the SQL expression.
 [[nodiscard]] std::string held_condition(const std::string& id);
 

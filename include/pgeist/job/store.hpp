@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pgeist/job/phase.hpp"
+#include "pgeist/job/tenure.hpp"
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/run/settings.hpp"
@@ -25,6 +26,8 @@ struct record {
     phase reached = phase::prepare;
     std::string state;
     bool swapped = false;
+    std::string token;             ///< of this very job, wherever its database is
+    std::int64_t incarnation = 1;  ///< which process in turn works on it
 };
 
 /// What other sessions asked of a job through its row.
@@ -47,9 +50,22 @@ struct control_request {
 /// @throws error (refused) when there is no such job
 [[nodiscard]] awaitable<record> load(pg::connection& session, std::int64_t job);
 [[nodiscard]] awaitable<void> save_blueprint(pg::connection& session, std::int64_t job, const plan::blueprint& plan);
-[[nodiscard]] awaitable<void> save_phase(pg::connection& session, std::int64_t job, phase reached);
-[[nodiscard]] awaitable<void> save_state(pg::connection& session, std::int64_t job, std::string state,
-                                         std::string message);
+/// Makes a transaction of a run part of this tenure: as long as it is open, nobody else can take the job on, and when
+/// somebody has, it throws. To be called at the beginning of every transaction that changes what belongs to the job.
+/// Locks: the job's row FOR KEY SHARE. @throws error (already_running) when the job was taken on, or removed, by others
+[[nodiscard]] awaitable<void> require_tenure(pg::connection& session, tenure mine);
+/// Takes the job on: waits for the transactions of the tenure before, and ends it. In no transaction; the advisory
+/// locks must be held. @returns the new tenure
+[[nodiscard]] awaitable<tenure> begin_tenure(pg::connection& session, std::int64_t job);
+
+/// @throws error (already_running) as require_tenure()
+[[nodiscard]] awaitable<void> save_phase(pg::connection& session, tenure mine, phase reached);
+/// Does nothing when the job is no longer ours.
+[[nodiscard]] awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message);
+/// Whether a transaction has ended, one way or the other, or never came to be: after its commit was lost on the way.
+/// `xid` as pg_current_xact_id() gave it. @throws sql_error
+[[nodiscard]] awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline until);
+
 [[nodiscard]] awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event,
                                         std::string detail);
 
@@ -92,6 +108,8 @@ struct heartbeat {
     std::optional<std::string> throttled;
     std::string state = "running";
 };
-[[nodiscard]] awaitable<control_request> beat(pg::connection& session, std::int64_t job, heartbeat now);
+/// @throws error (already_running) when the job was taken on, or removed, by others; timed_out when the server does not
+/// answer `until` then
+[[nodiscard]] awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat now, deadline until);
 
 }  // namespace pgeist::job

@@ -4,6 +4,8 @@
 #include <cstdint>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/identity.hpp"
+#include "pgeist/job/tenure.hpp"
 #include "pgeist/pg/pool.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/report/observer.hpp"
@@ -31,6 +33,14 @@ struct workspace {
     report::observer& observer;
     report::progress& progress;  ///< kept up to date by the phases, shown and stored by the runner
     job::brake& brake;
+    /// Which process in turn works on the job; see job::require_tenure().
+    std::int64_t incarnation = 1;
+    /// Backend that holds the job's advisory lock; 0: none does (tests of single parts).
+    int hold_pid = 0;
+    /// The server as the run has seen it last; null: not known (tests of single parts).
+    const job::identity* known = nullptr;
+
+    [[nodiscard]] job::tenure tenure() const noexcept { return {job, incarnation}; }
 };
 
 /// The source was truncated: what has been copied is void, the copy starts again. Handled by the runner.

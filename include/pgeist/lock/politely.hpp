@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -8,9 +9,12 @@
 
 namespace pgeist::lock {
 
-/// Runs `sql`, one statement or several in one transaction, outside any other, under short lock_timeouts until it
-/// succeeds or the attempts are used up. @returns nothing when it is done, else what was in the way last
+/// Runs `sql` in a transaction of its own, under short lock_timeouts, until it succeeds or the attempts are used up.
+/// `first` comes before it in each attempt's transaction, and throws to end the attempts.
+/// @returns nothing when it is done, else what was in the way last
 /// @throws pg::sql_error for everything but a lock not obtained
-[[nodiscard]] awaitable<std::optional<pg::sql_error>> politely(pg::connection& session, std::string sql, policy rules);
+[[nodiscard]] awaitable<std::optional<pg::sql_error>> politely(
+    pg::connection& session, std::string sql, policy rules,
+    std::function<awaitable<void>(pg::connection&)> first = nullptr);
 
 }  // namespace pgeist::lock

@@ -37,6 +37,10 @@ struct target {
 /// Takes exactly the locks asked for.
 [[nodiscard]] awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how);
 
+/// `SET LOCAL` for a transaction that is about to take a lock others wait for: when this program is stopped, or cut
+/// off, between two statements, the server ends the transaction after two seconds, and the lock with it.
+[[nodiscard]] std::string no_lock_without_client_sql();
+
 /// Who holds a lock on one of the tables that conflicts, longest transaction first; our own `session` pid left out.
 [[nodiscard]] awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_session,
                                                                     const target& wanted, int own_pid);

@@ -111,6 +111,7 @@ public:
     /// A healthy session in no transaction.
     [[nodiscard]] bool idle() const noexcept;
     [[nodiscard]] bool broken() const noexcept;
+    /// Also of a connection that is lost.
     [[nodiscard]] int backend_pid() const noexcept;
     /// 150018 for 15.18.
     [[nodiscard]] int server_version() const noexcept;

@@ -36,9 +36,21 @@ public:
     /// A new session that does not belong to the pool.
     [[nodiscard]] awaitable<std::unique_ptr<connection>> open_own(std::string application_name);
 
+    /// Sessions acquired from now on get this application_name.
+    void name_sessions(std::string application_name) { application_name_ = std::move(application_name); }
+    /// Sessions opened from now on are used only where `SELECT condition` is true; empty: anywhere. Names lead to other
+    /// servers after a failover, or by mistake, while the sessions that are open live on. Elsewhere acquire() throws
+    /// sql_error (connection_lost).
+    void admit_only(std::string condition) { condition_ = std::move(condition); }
+    /// Closes the sessions that are not in use, because the server they lead to may be gone.
+    void close_idle() { idle_.clear(); }
+
 private:
+    [[nodiscard]] awaitable<void> check(connection& session);
+
     connect_options options_;
     std::string application_name_;
+    std::string condition_;
     std::vector<std::unique_ptr<connection>> idle_;
 };
 

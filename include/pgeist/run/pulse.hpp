@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "pgeist/job/hold.hpp"
+#include "pgeist/job/identity.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/throttle/gate.hpp"
@@ -33,9 +34,13 @@ private:
     bool waiting_for_swap_ = false;
 };
 
-/// Shows progress, stores it with the job each second, and reads what others ask for, over the session that holds the
-/// job's locks: a run that has lost its lock ends here. Runs until it is cancelled.
-/// @throws cancelled when `pgeist cancel` asks for it; sql_error when the session is lost
-[[nodiscard]] awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches);
+/// Shows progress, stores it with the job each half second, reads what others ask for, and looks each second whether
+/// somebody has changed the source's definition or the triggers on it; all over the session that holds the job's locks:
+/// a run that has lost its lock ends here. Keeps `known` up to date with the server's WAL; `reached` is the phase the
+/// run is in. Runs until it is cancelled.
+/// @throws cancelled when `pgeist cancel` asks for it; sql_error when the session is lost; error naming what was
+/// changed
+[[nodiscard]] awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, job::identity& known,
+                                    const job::phase& reached);
 
 }  // namespace pgeist::run

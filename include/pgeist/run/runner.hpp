@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "pgeist/job/hold.hpp"
+#include "pgeist/job/identity.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/replay/replayer.hpp"
@@ -15,7 +16,8 @@ namespace pgeist::run {
 class runner {
 public:
     /// All references outlive the runner. `job` must have a blueprint.
-    runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job,
+    /// `known` is kept up to date with how far the server's WAL has come.
+    runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job, job::identity& known,
            report::observer& observer);
 
     /// @throws error; the job is then resumable unless the message says otherwise
@@ -23,6 +25,9 @@ public:
 
     /// `pgeist cancel` asked for the end: the job is to be removed.
     [[nodiscard]] bool cancel_requested() const noexcept { return switches_.cancel_requested(); }
+
+    /// The phase the run is in, or the last one.
+    [[nodiscard]] job::phase reached() const noexcept { return reached_; }
 
 private:
     [[nodiscard]] awaitable<void> phases();
@@ -39,6 +44,7 @@ private:
 
     pg::connect_options options_;
     job::hold* hold_;
+    job::identity* known_;
     job::phase reached_;
     switchboard switches_;
     report::progress progress_;

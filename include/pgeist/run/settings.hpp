@@ -48,8 +48,9 @@ struct settings {
     bool drop_old = false;
 
     // safety
-    std::chrono::milliseconds statement_timeout{0};  ///< of a chunk or batch; 0: none
-    std::optional<std::int64_t> max_log_size;        ///< bytes of the change log
+    std::chrono::milliseconds statement_timeout{0};                     ///< of a chunk or batch; 0: none
+    std::optional<std::int64_t> max_log_size;                           ///< bytes of the change log
+    std::chrono::milliseconds reconnect_max{std::chrono::minutes(10)};  ///< how long an outage is ridden out
 };
 
 [[nodiscard]] std::string to_json(const settings& value);

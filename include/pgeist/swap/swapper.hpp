@@ -28,6 +28,7 @@ private:
     [[nodiscard]] awaitable<bool> drain(pg::connection& session);
     [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
     [[nodiscard]] awaitable<void> exchange(pg::connection& session);
+    [[nodiscard]] awaitable<std::string> note_swap(pg::connection& session);
     [[nodiscard]] awaitable<void> commit(pg::connection& session, std::string xid);
     void report_blocked(int number, const std::vector<report::blocker>& blockers);
 
@@ -39,8 +40,9 @@ private:
     double lock_held_ms_ = 0;
 };
 
-/// After the connection was lost at COMMIT: asks the server which side won. @returns whether the swap is committed.
-/// @throws error (outcome_unknown) when the server does not tell within `until`
-[[nodiscard]] awaitable<bool> find_outcome(pg::pool& pool, std::int64_t job, std::string xid, deadline until);
+/// After the connection was lost at COMMIT of the swap, transaction `xid`: asks the server which side won, once the
+/// transaction has ended. Only the server that the job was on is believed (see job::difference).
+/// @returns whether the swap is committed. @throws error (outcome_unknown) when nobody tells within `until`
+[[nodiscard]] awaitable<bool> find_outcome(job::workspace& work, std::string xid, deadline until);
 
 }  // namespace pgeist::swap

@@ -1,0 +1,203 @@
+#include "carry_out.hpp"
+
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/job/identity.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/run/cleanup.hpp"
+#include "pgeist/run/perseverance.hpp"
+#include "pgeist/run/runner.hpp"
+#include "takeover.hpp"
+
+namespace pgeist::run {
+
+namespace {
+
+using clock = deadline::clock;
+
+constexpr auto identify_timeout = std::chrono::seconds(15);
+constexpr auto between_reports = std::chrono::seconds(10);
+
+/// How one stretch of the run, from one connection to its loss, ended.
+struct ending {
+    std::exception_ptr failure;
+    exit_code code = exit_code::done;
+    std::string message;
+    bool by_command = false;
+    job::phase where = job::phase::done;
+};
+
+std::string state_for(exit_code code) {
+    switch (code) {
+        case exit_code::cancelled:
+        case exit_code::lock_not_obtained:
+        case exit_code::connection_lost:
+            return "interrupted";
+        default:
+            return "failed";
+    }
+}
+
+job::tenure tenure_of(const job::record& record) { return {record.id, record.incarnation}; }
+
+/// Notes in the job's row why the run ended, as far as the server can be reached.
+awaitable<void> note_end(session_set& sessions, const job::record& record, std::string state, std::string message) {
+    try {
+        const auto session = co_await sessions.pool.acquire();
+        co_await job::save_state(*session, tenure_of(record), state, message);
+        co_await job::add_event(*session, record.id, state, message);
+    } catch (const pg::sql_error&) {
+        co_return;  // status tells "interrupted" by the absence of a live holder
+    }
+}
+
+/// Whether the job's swap is committed, whatever the run believes.
+awaitable<bool> has_swapped(session_set& sessions, std::int64_t job) {
+    const auto session = co_await sessions.pool.acquire();
+    const job::record now = co_await job::load(*session, job);
+    co_return now.swapped;
+}
+
+awaitable<void> run_once(session_set& sessions, const job::record& record, job::identity& known,
+                         report::observer& observer, ending& end) {
+    sessions.pool.admit_only(
+        job::held_by_condition(std::to_string(record.id), std::to_string(sessions.hold->session().backend_pid())));
+    runner work(sessions.pool, sessions.options, *sessions.hold, record, known, observer);
+    try {
+        co_await work.run();
+    } catch (const error& ended) {
+        end.failure = std::current_exception();
+        end.code = ended.code();
+        end.message = ended.what();
+    } catch (const boost::system::system_error&) {
+        end.failure = std::make_exception_ptr(cancelled());
+        end.code = exit_code::cancelled;
+        end.message = cancelled().what();
+    }
+    end.by_command = work.cancel_requested();
+    end.where = work.reached();
+}
+
+/// One attempt to go on: nullopt, with `problem` said, when it may be tried again.
+awaitable<std::optional<job::record>> try_again(session_set& sessions, const job::record& before,
+                                                const job::identity& known, int lost_pid, std::string& problem) {
+    std::optional<job::record> again;
+    try {
+        co_await open_hold(sessions);
+        const job::identity now =
+            co_await job::identify(sessions.hold->session(), before.id, deadline::in(identify_timeout));
+        if (now.in_recovery) {
+            problem = "the server is a standby that has not been promoted";
+            co_return again;
+        }
+        if (const auto difference = job::difference(known, now)) {
+            sessions.hold.reset();
+            throw error(
+                exit_code::connection_lost,
+                fmt::format("the server that answers now is not the one job {} runs on: {}", before.id, *difference),
+                fmt::format("nothing was done there; check where the connection leads, then go on with: "
+                            "pgeist resume {}",
+                            before.id));
+        }
+        again = co_await take_over(sessions, before.id, lost_pid);
+    } catch (const pg::sql_error& failure) {
+        if (failure.code() != exit_code::connection_lost && !failure.retryable()) {
+            throw;
+        }
+        problem = failure.what();
+    }
+    co_return again;
+}
+
+[[noreturn]] void throw_lost_for_good(const job::record& record, const std::string& why, const std::string& problem) {
+    throw error(exit_code::connection_lost, fmt::format("{}: {}", why, problem),
+                fmt::format("the source table is in use and complete, and changes go on being captured; when the "
+                            "server is reliable again: pgeist resume {}",
+                            record.id));
+}
+
+/// Waits until the job can go on. @throws error (connection_lost) when it cannot
+awaitable<job::record> reconnect(session_set& sessions, job::record before, const job::identity& known,
+                                 const perseverance& patience, std::string problem, report::observer& observer) {
+    const int lost_pid = sessions.hold->session().backend_pid();
+    sessions.pool.name_sessions("pgeist");
+    sessions.pool.admit_only("");
+    const auto began = clock::now();
+    auto next_report = began;
+    for (int attempt = 1;; ++attempt) {
+        if (clock::now() >= patience.until()) {
+            throw_lost_for_good(
+                before,
+                fmt::format("the connection was lost and was not to be had again within --reconnect-max ({})",
+                            format_duration(before.settings.reconnect_max)),
+                problem);
+        }
+        if (clock::now() >= next_report) {
+            observer.message(report::level::warning, "connection lost, trying again: " + problem);
+            next_report = clock::now() + between_reports;
+        }
+        sessions.pool.close_idle();
+        co_await pg::sleep_for(perseverance::pause(attempt));
+        auto again = co_await try_again(sessions, before, known, lost_pid, problem);
+        if (again) {
+            const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - began);
+            observer.message(report::level::info, "connected again after " + format_duration(took));
+            co_return std::move(*again);
+        }
+    }
+}
+
+/// `pgeist cancel`: undoes the job, unless it has swapped.
+awaitable<void> undo(session_set& sessions, const job::record& record, std::string message,
+                     report::observer& observer) {
+    const bool swapped = co_await has_swapped(sessions, record.id);
+    if (swapped) {
+        co_await note_end(sessions, record, "interrupted", "cancelled after the swap");
+        throw error(exit_code::cancelled, "cancelled after the swap: the table has its new definition",
+                    fmt::format("finish with: pgeist resume {}", record.id));
+    }
+    co_await note_end(sessions, record, "cancelled", message);
+    co_await clean_job(sessions.pool, *sessions.hold, record.id, observer);
+    throw error(exit_code::cancelled,
+                fmt::format("job {} was cancelled and cleaned up; the table is as it was", record.id), "");
+}
+
+}  // namespace
+
+awaitable<void> carry_out(session_set& sessions, job::record record, report::observer& observer) {
+    perseverance patience(record.settings.reconnect_max);
+    job::identity known = co_await job::identify(sessions.hold->session(), record.id, deadline::in(identify_timeout));
+    ending end;
+    while (true) {
+        const auto began = clock::now();
+        ending latest;
+        co_await run_once(sessions, record, known, observer, latest);
+        end = std::move(latest);
+        if (end.code != exit_code::connection_lost) {
+            break;
+        }
+        patience.lost(began, clock::now(), end.where);
+        if (patience.hopeless()) {
+            throw_lost_for_good(record,
+                                fmt::format("the connection was lost {} times in a row while phase {} was at work",
+                                            patience.in_a_row(), job::display_name(end.where)),
+                                end.message);
+        }
+        record = co_await reconnect(sessions, std::move(record), known, patience, end.message, observer);
+        known.incarnation = record.incarnation;
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    if (end.failure && end.by_command && end.code == exit_code::cancelled) {
+        co_await undo(sessions, record, end.message, observer);
+    }
+    if (end.failure) {
+        co_await note_end(sessions, record, state_for(end.code), end.message);
+        std::rethrow_exception(end.failure);
+    }
+    co_await note_end(sessions, record, "done", "");
+}
+
+}  // namespace pgeist::run

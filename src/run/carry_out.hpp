@@ -1,0 +1,15 @@
+#pragma once
+
+#include "pgeist/job/store.hpp"
+#include "pgeist/report/observer.hpp"
+#include "session_set.hpp"
+
+namespace pgeist::run {
+
+/// Runs a prepared job, whose locks `sessions.hold` has, to its end and records how it ended. When connections are
+/// lost, everything stops, and the job is taken on again as soon as the same server, or its promoted standby, answers,
+/// for --reconnect-max at most.
+/// @throws error; connection_lost when the server was not to be had again, or is another one: the job is resumable
+[[nodiscard]] awaitable<void> carry_out(session_set& sessions, job::record record, report::observer& observer);
+
+}  // namespace pgeist::run

@@ -1,0 +1,123 @@
+#include "takeover.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/run/perseverance.hpp"
+
+namespace pgeist::run {
+
+namespace {
+
+/// What somebody else's transaction on the job (a cleanup, a statement of an orphan of another role) may take.
+constexpr const char* longest_wait = "60s";
+
+awaitable<std::optional<job::holder>> take_both(session_set& sessions, const job::record& what, std::string& name) {
+    name = fmt::format("job {}", what.id);
+    auto by = co_await sessions.hold->take_job(what.id);
+    if (!by) {
+        name = fmt::format("table {}", what.table.display());
+        by = co_await sessions.hold->take_table(what.table_oid);
+    }
+    co_return by;
+}
+
+awaitable<void> take_locks(session_set& sessions, const job::record& what, int lost_pid) {
+    std::string name;
+    auto by = co_await take_both(sessions, what, name);
+    if (by && lost_pid != 0 && by->pid == lost_pid) {
+        co_await job::end_backend(sessions.hold->session(), lost_pid);
+        by = co_await take_both(sessions, what, name);
+    }
+    if (by) {
+        job::throw_held(name, *by);
+    }
+}
+
+}  // namespace
+
+awaitable<void> open_hold(session_set& sessions) {
+    auto session = co_await sessions.pool.open_own("pgeist");
+    sessions.hold = std::make_unique<job::hold>(std::move(session));
+}
+
+awaitable<job::record> take_over(session_set& sessions, std::int64_t job, int lost_pid) {
+    const auto session = co_await sessions.pool.acquire();
+    const job::record before = co_await job::load(*session, job);
+    co_await take_locks(sessions, before, lost_pid);
+    co_await job::end_orphans(*session, job);
+    co_await session->execute(fmt::format("SET lock_timeout = '{}'", longest_wait));
+    co_await job::begin_tenure(*session, job);
+    if (before.blueprint && !before.swapped) {
+        // What an orphan of another role still does to the shadow ends before this lock is ours.
+        co_await session->execute(
+            fmt::format("BEGIN; SET LOCAL lock_timeout = '{}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT",
+                        longest_wait, before.blueprint->shadow().sql()));
+    }
+    job::record now = co_await job::load(*session, job);
+    sessions.pool.name_sessions(job::session_name(job));
+    co_return now;
+}
+
+awaitable<birth> note_birth(pg::connection& session, std::int64_t job) {
+    const pg::result row =
+        co_await session.query("SELECT pg_current_xact_id(), token FROM pgeist.jobs WHERE id = $1", job);
+    birth when{job, row.text(0, 0), row.text(0, 1)};
+    co_return when;
+}
+
+namespace {
+
+/// Whether the job is there; nothing while that is not certain.
+awaitable<std::optional<bool>> ask_for_birth(session_set& sessions, const birth& when) {
+    std::optional<bool> born;
+    const auto soon = deadline::in(std::chrono::seconds(10));
+    const auto session = co_await sessions.pool.acquire();
+    const bool ended = co_await job::has_ended(*session, when.xid, soon);
+    if (ended) {
+        // That schema pgeist may not be there either is the same answer.
+        const bool present = co_await job::has_state_schema(*session);
+        born = false;
+        if (present) {
+            const pg::result row = co_await session->query(
+                soon, "SELECT FROM pgeist.jobs WHERE id = $1 AND token = $2::uuid", when.job, when.token);
+            born = !row.empty();
+        }
+    }
+    co_return born;
+}
+
+}  // namespace
+
+awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono::milliseconds longest) {
+    const auto until = deadline::in(longest);
+    const int lost_pid = sessions.hold->session().backend_pid();
+    std::string problem;
+    for (int attempt = 1;; ++attempt) {
+        co_await pg::sleep_for(perseverance::pause(attempt));
+        try {
+            const auto born = co_await ask_for_birth(sessions, when);
+            if (born && !*born) {
+                throw error(exit_code::connection_lost, "the connection was lost before the job was made",
+                            "nothing was changed: run it again");
+            }
+            if (born) {
+                co_await open_hold(sessions);
+                job::record made = co_await take_over(sessions, when.job, lost_pid);
+                co_return made;
+            }
+        } catch (const pg::sql_error& failure) {
+            problem = failure.what();
+        }
+        if (until.passed()) {
+            throw error(exit_code::connection_lost,
+                        fmt::format("the connection was lost while the job was made: {}", problem),
+                        fmt::format("the source table is untouched; if pgeist status shows job {}, go on with: pgeist "
+                                    "resume {}; otherwise run it again",
+                                    when.job, when.job));
+        }
+    }
+}
+
+}  // namespace pgeist::run

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "pgeist/job/store.hpp"
+#include "session_set.hpp"
+
+namespace pgeist::run {
+
+/// Makes this process the one that works on a job: takes both advisory locks on `sessions.hold`, ends what is left of
+/// earlier runs, and begins a new tenure. `lost_pid`: the backend that held the locks for this very process before its
+/// connection was lost, if it was: the server may not have noticed yet; 0: none.
+/// @returns the job as it is now that nobody else moves it
+/// @throws error (already_running) naming who holds job or table
+[[nodiscard]] awaitable<job::record> take_over(session_set& sessions, std::int64_t job, int lost_pid);
+
+/// What tells a job whose making may have failed at its COMMIT.
+struct birth {
+    std::int64_t job = 0;
+    std::string xid;
+    std::string token;
+};
+
+/// To be asked in the transaction that makes the job, before its COMMIT.
+[[nodiscard]] awaitable<birth> note_birth(pg::connection& session, std::int64_t job);
+
+/// After the connection was lost at that COMMIT: finds out, within `longest`, whether the job is there, and takes it
+/// over. @throws error (connection_lost) saying that nothing was made, or that nobody knows
+[[nodiscard]] awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono::milliseconds longest);
+
+}  // namespace pgeist::run
