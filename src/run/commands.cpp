@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "pgeist/capture/capture.hpp"
+#include "pgeist/catalog/definition.hpp"
+#include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/store.hpp"
@@ -12,6 +14,7 @@
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/preparation.hpp"
 #include "pgeist/run/runner.hpp"
+#include "verify_job.hpp"
 
 namespace pgeist::run {
 
@@ -60,8 +63,20 @@ awaitable<bool> has_swapped(session_set& sessions, std::int64_t job) {
     co_return now.swapped;
 }
 
+/// Tells an observer that wants to know what the table is and what it will be.
+awaitable<void> describe_table(session_set& sessions, const job::record& record, report::observer& observer) {
+    if (!observer.wants_description() || record.swapped) {
+        co_return;
+    }
+    const auto session = co_await sessions.pool.acquire();
+    auto source = co_await catalog::read_table(*session, record.blueprint->source_oid);
+    const std::vector<std::string> before = catalog::definition_in_swap(std::move(source));
+    observer.described(before, record.blueprint->expected);
+}
+
 /// Runs a prepared job to its end and records how it ended.
 awaitable<void> carry_out(session_set& sessions, const job::record& record, report::observer& observer) {
+    co_await describe_table(sessions, record, observer);
     std::exception_ptr failure;
     exit_code code = exit_code::done;
     std::string message;
@@ -210,10 +225,64 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
         }
         co_await session->query("UPDATE pgeist.jobs SET control = '{}', settings = $2::jsonb WHERE id = $1", job,
                                 to_json(record.settings));
+        co_await job::ensure_state_schema(*session);
         co_await job::add_event(*session, job, "resumed", changed);
     }
     observer.job_started(record.id, record.table.display(), "shadow");
     co_await carry_out(sessions, record, observer);
+    co_return exit_code::done;
+}
+
+namespace {
+
+/// Compares on behalf of a run that was interrupted, and leaves the job as resumable as it was.
+awaitable<void> compare_interrupted(session_set& sessions, std::int64_t job, report::observer& observer) {
+    co_await open_hold(sessions);
+    const job::record record = co_await take_over(sessions, job);
+    require_comparable(record);
+    observer.job_started(record.id, record.table.display(), "shadow");
+    std::exception_ptr failure;
+    std::string state = "interrupted";
+    std::string message = "the tables were compared again";
+    {
+        runner work(sessions.pool, sessions.options, *sessions.hold, record, observer);
+        try {
+            co_await work.compare();
+        } catch (const error& ended) {
+            failure = std::current_exception();
+            state = state_for(ended.code());
+            message = ended.what();
+        } catch (const boost::system::system_error&) {
+            failure = std::make_exception_ptr(cancelled());
+            message = cancelled().what();
+        }
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await note_end(sessions, job, state, message);
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+    observer.message(report::level::info,
+                     fmt::format("job {0} was compared and is as it was; go on with: pgeist resume {0}", job));
+}
+
+}  // namespace
+
+awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, report::observer& observer) {
+    session_set sessions(std::move(options));
+    bool runs = false;
+    {
+        const auto session = co_await sessions.pool.acquire();
+        static_cast<void>(co_await job::load(*session, job));
+        const pg::result row = co_await session->query("SELECT " + job::held_condition("$1::bigint"), job);
+        runs = row.boolean(0, 0);
+        if (runs) {
+            co_await ask_run_to_verify(*session, job, observer);
+        }
+    }
+    if (!runs) {
+        co_await compare_interrupted(sessions, job, observer);
+    }
     co_return exit_code::done;
 }
 

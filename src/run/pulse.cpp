@@ -1,11 +1,17 @@
 #include "pgeist/run/pulse.hpp"
 
+#include <cmath>
+#include <utility>
+
+#include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/report/phase_unit.hpp"
+#include "pgeist/run/options.hpp"
 
 namespace pgeist::run {
 
@@ -15,6 +21,9 @@ using clock = std::chrono::steady_clock;
 
 constexpr auto tick = std::chrono::milliseconds(100);
 constexpr auto between_beats = std::chrono::milliseconds(500);
+/// What is asked for must be acknowledged within a second.
+constexpr auto between_looks = std::chrono::milliseconds(200);
+constexpr auto between_names = std::chrono::milliseconds(1000);
 
 throttle::work work_done(std::int64_t rows, std::chrono::nanoseconds took) {
     throttle::work done;
@@ -40,15 +49,110 @@ awaitable<void> check_log_size(job::workspace& work, pg::connection& session) {
     }
 }
 
+/// --critical-load: what is dangerous for the server ends the run; what it has done is kept.
+void check_critical(const job::workspace& work, const throttle::gate& gate) {
+    if (const auto why = gate.reason_to_give_up()) {
+        throw error(exit_code::failed, *why,
+                    fmt::format("the source table is untouched; go on at a quieter time with: pgeist resume {0}, or "
+                                "remove the job with: pgeist cleanup {0}",
+                                work.job));
+    }
+}
+
+/// What displays show besides the counters.
+std::string figures_of(const report::progress& now, std::optional<double> rate) {
+    boost::json::object figures;
+    if (rate) {
+        figures["rows_per_second"] = std::round(*rate);
+    }
+    if (now.workers > 0) {
+        figures["workers"] = now.workers;
+    }
+    if (now.chunk_rows > 0) {
+        figures["chunk_rows"] = now.chunk_rows;
+        figures["chunk_ms"] = now.chunk_time.count();
+    }
+    if (now.lag_bytes) {
+        figures["lag_bytes"] = *now.lag_bytes;
+    }
+    if (now.lag_time) {
+        figures["lag_ms"] = now.lag_time->count();
+    }
+    figures["doing"] = now.detail;
+    figures["blocked_by"] = now.blocked_by;
+    return boost::json::serialize(figures);
+}
+
+std::string state_of(const job::workspace& work, const switchboard& switches) {
+    if (switches.paused()) {
+        return "paused";
+    }
+    if (switches.waiting_for_swap()) {
+        return "waiting_for_swap";
+    }
+    return work.progress.throttled ? "throttled" : "running";
+}
+
+/// `pgeist job 3: copy 41%`, for those who look at pg_stat_activity.
+std::string application_name(std::int64_t job, const std::string& phase, const report::progress& now) {
+    std::string name = fmt::format("pgeist job {}: {}", job, phase);
+    if (const auto percent = report::percent_of(now.rows_done, now.rows_total)) {
+        name += fmt::format(" {:.0f}%", std::floor(*percent));
+    }
+    return name;
+}
+
 }  // namespace
 
-void switchboard::asked(job::control_request request) {
+bool switchboard::take_verify_request() noexcept { return std::exchange(verify_asked_, false); }
+
+void switchboard::change(const job::control_request::change& what, report::observer& to) {
+    settings trial = *chosen_;
+    try {
+        apply_steering(trial, what.name, what.value);
+    } catch (const usage_error& problem) {
+        to.message(report::level::warning, fmt::format("{} asked to set {} = {}, which is refused: {}", what.by,
+                                                       what.name, what.value, problem.what()));
+        return;
+    }
+    *chosen_ = std::move(trial);
+    gate_.configure(*chosen_);
+    if (what.name == "workers") {
+        governor_ = throttle::worker_governor(chosen_->workers);
+    }
+    to.message(report::level::info, fmt::format("{} set {} = {}", what.by, what.name, what.value));
+}
+
+std::optional<std::int64_t> switchboard::asked(job::control_request request, report::observer& to) {
     if (request.paused && !asked_.paused) {
-        gate_.pause("paused by the user");
+        gate_.pause(request.by.empty() ? "paused by the user" : "paused by " + request.by);
     } else if (!request.paused && asked_.paused) {
         gate_.unpause();
     }
+    for (const auto& each : request.values) {
+        if (each.number > changes_made_) {
+            changes_made_ = each.number;
+            change(each, to);
+        }
+    }
+    if (request.verify > verified_for_) {
+        verified_for_ = request.verify;
+        verify_asked_ = true;
+    }
     asked_ = std::move(request);
+    if (asked_.number <= obeyed_) {
+        return std::nullopt;
+    }
+    obeyed_ = asked_.number;
+    return obeyed_;
+}
+
+int switchboard::workers(int chosen) const { return chosen_->workers_auto ? governor_.workers() : chosen; }
+
+void switchboard::govern(std::int64_t rows_done) {
+    if (chosen_->workers_auto) {
+        static_cast<void>(governor_.decide(clock::now(), rows_done, gate_.holds_back()));
+    }
 }
 
 awaitable<void> switchboard::before_chunk(std::int64_t rows, std::chrono::nanoseconds took) {
@@ -61,34 +165,107 @@ awaitable<void> switchboard::before_batch(std::int64_t rows, std::chrono::nanose
     co_await gate_.pass_replay(last);
 }
 
-awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches) {
-    auto next_beat = clock::now();
-    while (true) {
-        work.progress.throttled = switches.gate().reason();
-        for (const std::string& warning : switches.gate().take_warnings()) {
-            work.observer.message(report::level::warning, warning);
+namespace {
+
+/// What one pulse remembers from tick to tick.
+struct beating {
+    report::rate_meter rate;
+    std::string phase;
+    std::string name_shown;
+    clock::time_point next_beat = clock::now();
+    clock::time_point next_look = clock::now();
+    clock::time_point next_name = clock::now();
+};
+
+/// Brings the figures up to date and shows them.
+void show(job::workspace& work, switchboard& switches, witness& told, beating& now) {
+    if (now.phase != told.phase()) {
+        now.phase = told.phase();
+        now.rate.reset();
+    }
+    work.progress.throttled = switches.gate().reason();
+    const auto lag = switches.gate().lag();
+    work.progress.lag_bytes = lag.bytes;
+    work.progress.lag_time = lag.time;
+    const bool by_workers = now.phase == "copy" || now.phase == "verify";
+    work.progress.workers = by_workers ? switches.workers(work.settings.workers) : 0;
+    now.rate.add(clock::now(), work.progress.rows_done);
+    for (const std::string& warning : switches.gate().take_warnings()) {
+        work.observer.message(report::level::warning, warning);
+    }
+    work.observer.progressed(work.progress);
+}
+
+awaitable<job::control_request> beat(job::workspace& work, job::hold& hold, const switchboard& switches,
+                                     const beating& state) {
+    job::heartbeat now;
+    now.rows_done = work.progress.rows_done;
+    now.rows_total = work.progress.rows_total;
+    now.log_pending = work.progress.log_pending;
+    now.throttled = work.progress.throttled;
+    now.state = state_of(work, switches);
+    std::optional<double> rate;
+    if (report::counts_rows(state.phase)) {
+        rate = state.rate.rows_per_second();
+    }
+    now.figures = figures_of(work.progress, rate);
+    co_await check_log_size(work, hold.session());
+    auto request = co_await job::beat(hold.session(), work.job, std::move(now));
+    co_return request;
+}
+
+/// Obeys, and acknowledges when the job's row shows it.
+awaitable<void> obey(job::workspace& work, job::hold& hold, switchboard& switches, witness& told, beating& state,
+                     job::control_request request) {
+    const auto number = switches.asked(std::move(request), work.observer);
+    if (number) {
+        show(work, switches, told, state);
+        co_await beat(work, hold, switches, state);
+        co_await job::acknowledge(hold.session(), work.job, *number, switches.chosen());
+    }
+    if (switches.cancel_requested()) {
+        throw cancelled();
+    }
+}
+
+}  // namespace
+
+awaitable<void> store_events(job::workspace& work, job::hold& hold, witness& told) {
+    auto events = told.take_events();
+    try {
+        for (auto& [event, detail] : events) {
+            co_await job::add_event(hold.session(), work.job, std::move(event), std::move(detail));
         }
-        work.observer.progressed(work.progress);
-        if (clock::now() >= next_beat) {
-            job::heartbeat now;
-            now.rows_done = work.progress.rows_done;
-            now.rows_total = work.progress.rows_total;
-            now.log_pending = work.progress.log_pending;
-            now.throttled = work.progress.throttled;
-            if (switches.paused()) {
-                now.state = "paused";
-            } else if (switches.waiting_for_swap()) {
-                now.state = "waiting_for_swap";
-            } else if (work.progress.throttled) {
-                now.state = "throttled";
-            }
-            co_await check_log_size(work, hold.session());
-            auto request = co_await job::beat(hold.session(), work.job, std::move(now));
-            switches.asked(std::move(request));
-            if (switches.cancel_requested()) {
-                throw cancelled();
-            }
-            next_beat = clock::now() + between_beats;
+    } catch (const pg::sql_error&) {
+        co_return;  // whoever needs the session finds out, and says so
+    }
+}
+
+awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, witness& told) {
+    beating state;
+    while (true) {
+        show(work, switches, told, state);
+        if (state.phase != "swap" && state.phase != "finish") {  // nothing is left there that could be a load
+            check_critical(work, switches.gate());
+        }
+        const auto now = clock::now();
+        if (now >= state.next_beat) {
+            switches.govern(work.progress.rows_done);
+            auto request = co_await beat(work, hold, switches, state);
+            co_await obey(work, hold, switches, told, state, std::move(request));
+            co_await store_events(work, hold, told);
+            state.next_beat = clock::now() + between_beats;
+            state.next_look = clock::now() + between_looks;
+        } else if (now >= state.next_look) {
+            auto request = co_await job::read_control(hold.session(), work.job);
+            co_await obey(work, hold, switches, told, state, std::move(request));
+            state.next_look = clock::now() + between_looks;
+        }
+        std::string name = application_name(work.job, state.phase, work.progress);
+        if (now >= state.next_name && name != state.name_shown) {
+            state.next_name = now + between_names;
+            state.name_shown = name;
+            co_await hold.session().query("SELECT set_config('application_name', $1, false)", name);
         }
         co_await pg::sleep_for(tick);
     }

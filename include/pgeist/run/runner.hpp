@@ -7,6 +7,7 @@
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/replay/replayer.hpp"
 #include "pgeist/run/pulse.hpp"
+#include "pgeist/run/witness.hpp"
 
 namespace pgeist::run {
 
@@ -20,12 +21,21 @@ public:
 
     /// @throws error; the job is then resumable unless the message says otherwise
     [[nodiscard]] awaitable<void> run();
+    /// Only compares both tables, all rows of them; the job must have come to its verification and not have swapped.
+    /// @throws error (verification_failed) when they differ
+    [[nodiscard]] awaitable<void> compare();
 
     /// `pgeist cancel` asked for the end: the job is to be removed.
     [[nodiscard]] bool cancel_requested() const noexcept { return switches_.cancel_requested(); }
 
 private:
+    [[nodiscard]] awaitable<void> beside_the_pulse(awaitable<void> work);
     [[nodiscard]] awaitable<void> phases();
+    [[nodiscard]] awaitable<void> compare_again();
+    [[nodiscard]] awaitable<void> wait_to_build();
+    [[nodiscard]] awaitable<void> ask_permission();
+    [[nodiscard]] std::optional<std::string> postponed() const;
+    void enter(job::phase now);
     [[nodiscard]] awaitable<void> do_phase(job::phase now);
     [[nodiscard]] awaitable<void> explain(std::exception_ptr failure);
     [[nodiscard]] awaitable<void> save_phase(job::phase next);
@@ -40,8 +50,10 @@ private:
     pg::connect_options options_;
     job::hold* hold_;
     job::phase reached_;
+    settings settings_;  ///< the job's own, changed by `pgeist set`
     switchboard switches_;
     report::progress progress_;
+    witness told_;
     job::workspace work_;
     replay::replayer changes_;
 };
