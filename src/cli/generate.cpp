@@ -80,6 +80,39 @@ std::string man_page() {
     return text;
 }
 
+/// Text in a cell of a table.
+std::string cell(std::string_view text) {
+    std::string out;
+    for (const char letter : text) {
+        out += letter == '|' ? std::string("\\|") : std::string(1, letter);
+    }
+    return out;
+}
+
+std::string markdown() {
+    std::string text =
+        "# Options\n\nMade by `pgeist --print markdown`; `scripts/check_docs.py` compares. \"set\": `pgeist set` "
+        "changes it "
+        "while a job\nruns, and `pgeist resume` takes it.\n\n" +
+        std::string(option_sources()) + "\n";
+    for (const auto& [place, heading] : option_headings()) {
+        std::string rows;
+        for (const option_info& option : option_catalog()) {
+            if (option.place != place || !exists(option)) {
+                continue;
+            }
+            const std::string letter = option.letter == 0 ? "" : fmt::format("-{}, ", option.letter);
+            const std::string value = option.is_switch() ? "" : " " + std::string(option.value);
+            rows += fmt::format("| `{}--{}{}` | {} | {} | {} |\n", letter, option.name, cell(value),
+                                cell(option.fallback), option.steerable ? "yes" : "", cell(option.help));
+        }
+        text += rows.empty() ? ""
+                             : fmt::format("\n## {}\n\n| option | default | set | meaning |\n|---|---|---|---|\n{}",
+                                           heading, rows);
+    }
+    return text;
+}
+
 /// What a value of the option can be, for completion: `file`, `folder`, or the words of `a|b|c`.
 std::vector<std::string> choices(const option_info& option) {
     std::vector<std::string> words;
@@ -95,7 +128,7 @@ std::vector<std::string> choices(const option_info& option) {
     } else if (option.name == "verify") {
         words = {"full", "sample:", "off"};
     } else if (option.name == "print") {
-        words = {"man", "bash", "zsh"};
+        words = {"man", "markdown", "bash", "zsh"};
     }
     return words;
 }
@@ -240,7 +273,10 @@ std::string generated(std::string_view what) {
     if (what == "zsh") {
         return zsh_completion();
     }
-    throw usage_error(fmt::format("\"{}\" cannot be printed", what), "use man, bash or zsh");
+    if (what == "markdown") {
+        return markdown();
+    }
+    throw usage_error(fmt::format("\"{}\" cannot be printed", what), "use man, markdown, bash or zsh");
 }
 
 }  // namespace pgeist::cli

@@ -75,7 +75,9 @@ const option_info own[] = {
     {"config", 0, "FILE", "", "read options from a file, one `name = value` a line", group::general},
     {"help", 0, "", "", "this text", group::general},
     {"version", 0, "", "", "the version", group::general},
-    {"print", 0, "WHAT", "", "print the manual page (man) or a shell's completion (bash, zsh)", group::general},
+    {"print", 0, "WHAT", "",
+     "print the manual page (man), the reference of the options (markdown) or a shell's completion (bash, zsh)",
+     group::general},
 };
 
 std::vector<option_info> all_options() {
