@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ["plan", "run", "status", "resume", "pause", "continue", "swap", "cancel", "set", "verify", "revert", "cleanup"]
+COMMANDS = ["plan", "run", "status", "resume", "pause", "continue", "swap", "cancel", "set", "verify", "revert", "cleanup",
+            "repack-candidates"]
 # Options of other programs that the documents mention.
 FOREIGN = {"--build", "--preset", "--install", "--test-dir", "--output-on-failure", "--fix", "--quick", "--changed"}
 
@@ -50,18 +51,26 @@ def unknown_names(program: Path) -> list[str]:
     text = overview + "".join(each for each in helps.values() if each)
     known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
     problems = []
-    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md"):
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for number, line in enumerate(page.read_text(encoding="utf-8").split("\n"), 1):
             # Lines about the scripts, cmake and so on speak of other programs.
             if re.search(r"scripts/|\.ci/|^\s*(cmake|ctest)", line):
                 continue
             for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", line):
                 if option not in known | FOREIGN:
-                    problems.append(f"{page.name}:{number}: no command has an option {option}")
+                    problems.append(f"{page.relative_to(ROOT)}:{number}: no command has an option {option}")
             for command in re.findall(r"\bpgeist ([a-z]+)\b(?=[^a-z]*[-`])", line):
                 if command in COMMANDS and helps[command] is None:
-                    problems.append(f"{page.name}:{number}: there is no command {command}")
+                    problems.append(f"{page.relative_to(ROOT)}:{number}: there is no command {command}")
     return problems
+
+
+def outdated_reference(program: Path) -> list[str]:
+    printed = subprocess.run([program, "--print", "markdown"], capture_output=True, text=True, check=True).stdout
+    page = ROOT / "docs/options.md"
+    if not page.exists() or page.read_text(encoding="utf-8") != printed:
+        return [f"docs/options.md is not what the program prints: {program} --print markdown > docs/options.md"]
+    return []
 
 
 def main() -> int:
@@ -70,7 +79,7 @@ def main() -> int:
     program = parser.parse_args().pgeist
     problems = [problem for page in documents() for problem in broken_links(page)] + exit_codes()
     if os.access(program, os.X_OK):
-        problems += unknown_names(program)
+        problems += unknown_names(program) + outdated_reference(program)
     else:
         print(f"check_docs: there is no {program}: options and commands not checked", file=sys.stderr)
     print(*problems, sep="\n", end="\n" if problems else "")

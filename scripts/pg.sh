@@ -14,8 +14,6 @@ usage: scripts/pg.sh COMMAND VERSION [OPTIONS]
   start VERSION     create and start a server if it does not run; prints its connection URI on stdout
   stop VERSION      stop it and remove its data
   restart VERSION   stop and start again, data kept; prints the URI
-  replica VERSION --of INSTANCE --instance NAME
-                    make NAME a streaming replica of INSTANCE, which is restarted for it; prints the URI
   promote VERSION --instance NAME
                     make a replica a primary
   uri VERSION       print the URI of the running server (exit 1 when it does not run)
@@ -26,7 +24,7 @@ VERSION: 14, 15, 16, 17 or 18.
 
 options:
   --instance NAME   another server of the same version, beside the tests' own (default: test)
-  --of INSTANCE     replica: whose
+  --replica-of NAME start: a streaming replica of the running instance NAME, with its own as application_name
   --keep            stop: leave the data, so that start finds them again
   --mode MODE       stop, restart: how to shut down: fast (default), or immediate, which is a crash
 
@@ -225,9 +223,38 @@ initialise() {
     echo "include '$home/settings.conf'" >>"$data/postgresql.conf"
 }
 
+# A copy of the primary's files between the two calls of a backup. (The server-only packages have no pg_basebackup.)
+copy_primary() {
+    local primary=$base/$version-$replica_of port start=pg_backup_start stop=pg_backup_stop arguments="'replica', true"
+    port=$(cat "$primary/port") || die "there is no server $version ($replica_of)"
+    if [[ $version == 14 ]]; then
+        start=pg_start_backup stop=pg_stop_backup arguments="'replica', true, false"
+    fi
+    note "copying $primary/data to $data"
+    rm -rf "$data"
+    as_server mkdir -m 700 "$data"
+    # Files may change and go away meanwhile: that is what the backup's WAL is for.
+    as_server psql -X -q -At -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U postgres -d postgres <<PSQL >"$home/backup.log" 2>&1 ||
+SELECT $start($arguments);
+\\! tar -C "$primary/data" --exclude=./postmaster.pid --exclude=./postmaster.opts --exclude='./pg_wal/*' --exclude='./pg_replslot/*' --warning=no-file-changed --warning=no-file-removed --ignore-failed-read -cf - . | tar -C "$data" -xf -
+\\o $data/backup_label
+SELECT labelfile FROM $stop($([[ $version == 14 ]] && echo "false, false" || echo false));
+\\o
+PSQL
+        { cat "$home/backup.log" >&2; die "the primary could not be copied"; }
+    as_server mkdir -p "$data/pg_wal/archive_status"
+    as_server touch "$data/standby.signal"
+    {
+        echo "include '$home/settings.conf'"
+        echo "primary_conninfo = 'host=127.0.0.1 port=$port user=postgres application_name=$instance'"
+    } | as_server tee "$data/postgresql.auto.conf" >/dev/null
+}
+
 start_server() {
     is_running && return
-    if [[ ! -f $data/PG_VERSION ]]; then
+    if [[ ! -f $data/PG_VERSION && -n $replica_of ]]; then
+        copy_primary
+    elif [[ ! -f $data/PG_VERSION ]]; then
         initialise
     fi
     local _
@@ -249,22 +276,6 @@ start_server() {
     die "PostgreSQL $version did not start"
 }
 
-# A copy of a stopped server: needs no program beyond the server's own, which is all that some versions have here.
-make_replica() {
-    local source=$base/$version-$primary was_data=$data was_home=$home
-    [[ $primary != "$instance" && -f $source/data/PG_VERSION ]] || die "there is no server $version ($primary)"
-    rm -rf "$data"
-    data=$source/data home=$source
-    stop_server
-    as_server cp -a "$source/data" "$was_data"
-    log=$source/server.log start_server
-    data=$was_data home=$was_home
-    as_server sed -i "s|^include '.*'$|include '$home/settings.conf'|" "$data/postgresql.conf"
-    as_server bash -c 'echo "primary_conninfo = '"'host=127.0.0.1 port=$(cat "$source/port") user=postgres'"'" \
-        >>"$1/postgresql.auto.conf" && touch "$1/standby.signal"' - "$data"
-    start_server
-}
-
 stop_server() {
     is_running || return 0
     as_server "$bindir/pg_ctl" -D "$data" -w -t 120 -m "$mode" stop >/dev/null || die "PostgreSQL $version did not stop"
@@ -274,19 +285,19 @@ main() {
     local command=${1:-}
     case $command in
         -h | --help | help) usage; exit 0 ;;
-        start | stop | restart | replica | promote | uri | bindir | logfile) ;;
+        start | stop | restart | promote | uri | bindir | logfile) ;;
         *) usage >&2; exit 2 ;;
     esac
     version=${2:-}
     [[ $version =~ ^1[4-8]$ ]] || { usage >&2; exit 2; }
     shift 2
 
-    instance=test mode=fast
-    local keep=false primary=test
+    instance=test mode=fast replica_of=
+    local keep=false
     while [[ $# -gt 0 ]]; do
         case $1 in
             --keep) keep=true ;;
-            --of) primary=${2:?--of needs a name}; shift ;;
+            --replica-of) replica_of=${2:?--replica-of needs a name}; shift ;;
             --instance) instance=${2:?--instance needs a name}; shift ;;
             --mode) mode=${2:?--mode needs fast or immediate}; shift ;;
             *) usage >&2; exit 2 ;;
@@ -330,7 +341,6 @@ main() {
 
     case $command in
         start) start_server; print_uri ;;
-        replica) make_replica; print_uri ;;
         promote)
             as_server "$bindir/pg_ctl" -D "$data" -w -t 120 promote >/dev/null || die "server $version was not promoted"
             ;;

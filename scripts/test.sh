@@ -129,6 +129,19 @@ start_server() { # VERSION
     started+=("$1")
 }
 
+# Only where there is a browser: it is a large package for one page without script.
+report_in_a_browser() {
+    command -v chromium >/dev/null || { echo "no chromium: left out"; return 0; }
+    local uri
+    uri=$(scripts/pg.sh start 15 --instance "$instance") || return 1
+    started+=(15)
+    psql -X -q -d "$uri" -c "CREATE TABLE public.reported AS SELECT i AS id, 'note ' || i AS note FROM generate_series(1, 100000) AS i" \
+        -c "ALTER TABLE public.reported ADD PRIMARY KEY (id)" || return 1
+    build/release/pgeist run -d "$uri" --table reported --alter "ALTER COLUMN id TYPE bigint" --max-rate 50000 --quiet \
+        --report "$results/report.html" || return 1
+    scripts/check_report.py --self-test && scripts/check_report.py "$results/report.html"
+}
+
 server_tests() { # VERSION
     local version=$1
     if ! step "start PostgreSQL $version" start_server "$version"; then
@@ -201,6 +214,8 @@ if wants integration || wants e2e; then
 fi
 if $everything && $have_release; then
     counted_step "documents agree with the program" scripts/check_docs.py
+    counted_step "examples" scripts/check_examples.sh
+    counted_step "a report in a browser" report_in_a_browser
 fi
 if $everything && ! $quick && $have_release; then
     counted_step "demo" scripts/demo.sh --no-setup --no-build --scale 2

@@ -116,6 +116,10 @@ awaitable<void> builder(job::workspace& work, const std::vector<const plan::inde
                         bool bare) {
     const auto session = co_await work.pool.acquire();
     while (next < queue.size()) {
+        co_await work.brake.before_chunk(0, std::chrono::nanoseconds(0));
+        if (next >= queue.size()) {
+            break;  // another builder has taken the last one meanwhile
+        }
         const plan::index& index = *queue[next++];
         work.progress.detail = "building " + display_identifier(index.name);
         co_await build_one(work, *session, index, bare);
@@ -125,6 +129,7 @@ awaitable<void> builder(job::workspace& work, const std::vector<const plan::inde
 }  // namespace
 
 awaitable<void> build_key_index(job::workspace& work) {
+    co_await work.brake.before_chunk(0, std::chrono::nanoseconds(0));
     const auto session = co_await work.pool.acquire();
     work.progress.detail = "building " + display_identifier(work.plan.key_index.name);
     co_await build_one(work, *session, work.plan.key_index, false);

@@ -9,8 +9,10 @@ namespace {
 using enum group;
 using groups = std::vector<group>;
 
-const groups all_of_run{connection, change, copy, throttle, group::verify, group::swap, after, output, safety, general};
+const groups all_of_run{connection, change, copy,  throttle, group::verify, group::swap,
+                        after,      output, files, safety,   general};
 const groups the_usual{connection, output, general};
+const groups of_resume{connection, output, files, general};
 constexpr bool not_yet = false;
 
 const std::vector<command_info> commands{
@@ -32,7 +34,7 @@ const std::vector<command_info> commands{
      "resume",
      "JOB",
      "go on with an interrupted job",
-     the_usual,
+     of_resume,
      {},
      job_argument::required,
      true,
@@ -48,7 +50,13 @@ const std::vector<command_info> commands{
      job_argument::required},
     {command::cancel, "cancel", "JOB", "end a running job", the_usual, {}, job_argument::required},
     {command::set, "set", "JOB NAME=VALUE…", "change options of a running job", the_usual, {}, job_argument::required},
-    {command::verify, "verify", "JOB", "compare both tables again", the_usual, {}, job_argument::required, not_yet},
+    {command::verify,
+     "verify",
+     "JOB",
+     "compare both tables again, before the swap; a running job does it",
+     the_usual,
+     {},
+     job_argument::required},
     {command::revert, "revert", "JOB", "swap the old table back", the_usual, {}, job_argument::required, not_yet},
     {command::cleanup,
      "cleanup",
@@ -57,6 +65,12 @@ const std::vector<command_info> commands{
      the_usual,
      {"all", "yes"},
      job_argument::required_or_all},
+    {command::candidates,
+     "repack-candidates",
+     "",
+     "list tables by how much a rebuild would save (an estimate)",
+     the_usual,
+     {"min-bloat", "min-size"}},
 };
 
 /// Levenshtein's distance.

@@ -21,12 +21,14 @@ enum class command {
     verify,
     revert,
     cleanup,
+    candidates,
+    print,
     help,
     version,
 };
 
 /// Where an option stands in `--help`, and which commands take it.
-enum class group { connection, change, copy, throttle, verify, swap, after, output, safety, command, general };
+enum class group { connection, change, copy, throttle, verify, swap, after, output, files, safety, command, general };
 
 /// One option of the command line.
 struct option_info {

@@ -10,13 +10,13 @@
 #include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
+#include "cli/candidates_command.hpp"
 #include "cli/failure.hpp"
+#include "cli/observers.hpp"
 #include "cli/question.hpp"
 #include "cli/signals.hpp"
 #include "cli/status_command.hpp"
 #include "pgeist/core/error.hpp"
-#include "pgeist/report/human_observer.hpp"
-#include "pgeist/report/make_observer.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/run/commands.hpp"
 
@@ -38,7 +38,9 @@ struct session {
 };
 
 /// The commands that run no job have no phases to show: they say one thing at the end.
-bool runs_a_job(command what) { return what == command::run || what == command::resume || what == command::cleanup; }
+bool runs_a_job(command what) {
+    return what == command::run || what == command::resume || what == command::cleanup || what == command::verify;
+}
 
 bool is_json(const session& now) { return now.asked.format == report::output_format::json; }
 
@@ -68,8 +70,12 @@ awaitable<exit_code> plan(session& now) {
 /// Tells a running job what to do.
 awaitable<exit_code> steer(session& now, std::string action, std::string done) {
     const std::int64_t job = *now.asked.job;
-    co_await run::send_control(now.asked.connection, job, std::move(action), now.asked.values);
+    const bool obeyed = co_await run::send_control(now.asked.connection, job, std::move(action), now.asked.values);
     now.message = fmt::format("job {}: {}", job, done);
+    if (!obeyed) {
+        now.message = fmt::format("job {} has been told, but has not answered yet; pgeist status {} shows what it does",
+                                  job, job);
+    }
     co_return exit_code::done;
 }
 
@@ -111,6 +117,9 @@ awaitable<exit_code> dispatch(session& now) {
         case command::status:
             now.tell_end = false;
             return show_status(asked, now.io);
+        case command::candidates:
+            now.tell_end = false;
+            return show_candidates(asked, now.io);
         case command::pause:
             return steer(now, "pause", "paused");
         case command::proceed:
@@ -119,6 +128,8 @@ awaitable<exit_code> dispatch(session& now) {
             return steer(now, "swap", "may swap");
         case command::cancel:
             return steer(now, "cancel", "is being cancelled");
+        case command::verify:
+            return run::verify(asked.connection, *asked.job, now.observer);
         case command::set:
             return steer(now, "set", "set");
         default:
@@ -153,23 +164,10 @@ exit_code run_to_end(session& now) {
     return code;
 }
 
-std::unique_ptr<report::observer> observer_for(const invocation& asked, console& io) {
-    report::output_choice choice;
-    choice.format = asked.format;
-    choice.progress = asked.progress;
-    choice.how_much = asked.how_much;
-    choice.screen = io.screen;
-    if (!runs_a_job(asked.what) && asked.format == report::output_format::human) {
-        return std::make_unique<report::human_observer>(io.out, io.err, io.screen, asked.how_much,
-                                                        report::time_source());
-    }
-    return report::make_observer(choice, io.out, io.err);
-}
-
 }  // namespace
 
 exit_code execute(const invocation& asked, console& io) {
-    const auto observer = observer_for(asked, io);
+    const auto observer = make_observers(asked, io, runs_a_job(asked.what));
 
     session now(asked, io, *observer);
     report::outcome outcome;

@@ -29,6 +29,7 @@ constexpr std::pair<group, std::string_view> headings[] = {
     {group::swap, "Swap"},
     {group::after, "After the swap"},
     {group::output, "Output"},
+    {group::files, "Files and hooks"},
     {group::safety, "Safety"},
     {group::general, "General"},
 };
@@ -107,6 +108,10 @@ std::string steerable_names() {
 
 }  // namespace
 
+std::span<const std::pair<group, std::string_view>> option_headings() { return headings; }
+
+std::string_view option_sources() { return more; }
+
 std::string overview() {
     std::string text =
         "Changes a PostgreSQL table while the application keeps reading and writing it.\n\n"
@@ -132,8 +137,8 @@ std::string help_of(const command_info& info) {
     std::string summary(info.summary);
     summary[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(summary[0])));
     summary += info.available ? "" : " (not available in this version)";
-    std::string text =
-        fmt::format("Usage: pgeist {} CONNECTION {}\n\n{}\n", info.name, info.arguments, wrapped(summary, 0));
+    std::string text = fmt::format("Usage: pgeist {} CONNECTION{}{}\n\n{}\n", info.name,
+                                   info.arguments.empty() ? "" : " ", info.arguments, wrapped(summary, 0));
     if (info.id == command::set) {
         text += "\n" + wrapped("What can be set: " + steerable_names() + ".", 0) + "\n";
     }

@@ -30,9 +30,21 @@ struct invocation {
     bool yes = false;          ///< ask no questions
     run::named_values values;  ///< of `pgeist set` and `pgeist resume`
 
+    run::bloat_thresholds thresholds;  ///< of `pgeist repack-candidates`
+
     report::output_format format = report::output_format::human;
     report::progress_mode progress = report::progress_mode::automatic;
     report::verbosity how_much;
+
+    /// Where a run writes besides: files, and programs that it has run. Empty: nowhere.
+    struct files {
+        std::string report;
+        std::string metrics;
+        std::string hooks;
+        std::string log;
+        report::output_format log_format = report::output_format::human;
+    };
+    files beside;
 };
 
 /// Understands a command line, without the program's name. Reads the environment through `lookup`, and the files that

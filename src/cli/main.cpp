@@ -13,6 +13,7 @@
 #include "cli/failure.hpp"
 #include "cli/help.hpp"
 #include "cli/invocation.hpp"
+#include "pgeist/core/error.hpp"
 #include "pgeist/pg/secrets.hpp"
 #include "pgeist/report/text.hpp"
 
@@ -53,11 +54,19 @@ int start(const std::vector<std::string>& arguments, cli::console& io) {
     } catch (...) {
         return refuse(cli::outcome_of(std::current_exception()), cli::wants_json(arguments, environment_variable), io);
     }
+    if (asked.what == cli::command::print) {
+        io.out.write(asked.text);  // whatever the terminal: the file is for others
+        return static_cast<int>(exit_code::done);
+    }
     if (asked.what == cli::command::help || asked.what == cli::command::version) {
         io.out.write(shown(asked.text, io));
         return static_cast<int>(exit_code::done);
     }
-    return static_cast<int>(cli::execute(asked, io));
+    try {
+        return static_cast<int>(cli::execute(asked, io));
+    } catch (const usage_error&) {  // a file that cannot be opened: nothing has begun
+        return refuse(cli::outcome_of(std::current_exception()), asked.format == report::output_format::json, io);
+    }
 }
 
 /// Overwrites passwords in the arguments themselves, which every user of the machine can read while we run.

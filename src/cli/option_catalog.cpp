@@ -50,20 +50,34 @@ const option_info own[] = {
     {"revertible", 0, "", "", "keep the old table in sync after the swap", group::after, once, not_yet},
 
     {"output", 0, "human|json", "human", "for people, or one JSON object a line", group::output},
-    {"report", 0, "FILE.html", "", "write a report", group::output, once, not_yet},
     {"progress", 0, "auto|tty|plain|off", "auto", "a live line, plain lines, or none", group::output},
     {"quiet", 0, "", "", "warnings and errors only", group::output},
     {"verbose", 0, "", "", "locks, details, the SQL of a plan", group::output},
+
+    {"report", 0, "FILE.html", "", "write a page about the run when it has ended, however it has", group::files},
+    {"metrics", 0, "FILE.prom", "", "write figures for Prometheus (node exporter's textfile collector) each second",
+     group::files},
+    {"hook-dir", 0, "FOLDER", "",
+     "run programs named after events: on-start, on-phase, on-throttle, on-lock-wait, on-verified, on-before-swap "
+     "(which may stop the swap), on-swapped, on-failure, on-done",
+     group::files},
+    {"log-file", 0, "FILE", "", "append what happens to a file", group::files},
+    {"log-format", 0, "text|json", "text", "how the log file is written", group::files},
 
     {"dry-run", 0, "", "", "only show what would be done, as `pgeist plan`", group::safety},
     {"yes", 0, "", "", "ask no questions; they are asked only on a terminal", group::safety},
 
     {"all", 0, "", "", "clean up after every job that is not running", group::command},
     {"watch", 0, "", "", "follow it live", group::command},
+    {"min-bloat", 0, "PERCENT", "30", "only tables of which at least this part is bloat", group::command},
+    {"min-size", 0, "SIZE", "8MB", "only tables that are at least as large", group::command},
 
     {"config", 0, "FILE", "", "read options from a file, one `name = value` a line", group::general},
     {"help", 0, "", "", "this text", group::general},
     {"version", 0, "", "", "the version", group::general},
+    {"print", 0, "WHAT", "",
+     "print the manual page (man), the reference of the options (markdown) or a shell's completion (bash, zsh)",
+     group::general},
 };
 
 std::vector<option_info> all_options() {

@@ -1,15 +1,21 @@
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <sstream>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
+#include "cli/generate.hpp"
 #include "cli/help.hpp"
 #include "cli/invocation.hpp"
 #include "cli/sql_statements.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/report/hook_runner.hpp"
 #include "pgeist/run/options.hpp"
 
 namespace pgeist::cli {
@@ -32,6 +38,16 @@ std::int64_t read_job(const std::string& word) {
         throw usage_error(fmt::format("\"{}\" is not a job", word), "jobs are numbers; `pgeist status` lists them");
     }
     return std::stoll(word);
+}
+
+double parse_percent(const std::string& text) {
+    const std::string bare = text.ends_with('%') ? text.substr(0, text.size() - 1) : text;
+    char* end = nullptr;
+    const double value = std::strtod(bare.c_str(), &end);
+    if (bare.empty() || *end != '\0' || !(value >= 0 && value <= 100)) {
+        throw usage_error(fmt::format("\"{}\" is no percentage", text), "give a number from 0 to 100");
+    }
+    return value;
 }
 
 std::string read_file(const std::string& name) {
@@ -156,6 +172,39 @@ void read_output(const given& options, invocation& into) {
     into.how_much.verbose = options.is_on("verbose");
 }
 
+/// A file that will be replaced, or made, only when there is something to tell: its folder must take it.
+std::string writable(const given& options, std::string_view name) {
+    const std::string path = options.value(name).value_or("");
+    if (path.empty()) {
+        return path;
+    }
+    const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+    if (std::filesystem::is_directory(path) || ::access(folder.c_str(), W_OK | X_OK) != 0) {
+        throw usage_error(fmt::format("{}: {} cannot be written", options.find(name)->origin, path),
+                          "name a file in a folder that is there and can be written to");
+    }
+    return path;
+}
+
+void read_files(const given& options, invocation& into) {
+    into.beside.report = writable(options, "report");
+    into.beside.metrics = writable(options, "metrics");
+    into.beside.log = writable(options, "log-file");
+    into.beside.hooks = options.value("hook-dir").value_or("");
+    if (!into.beside.hooks.empty()) {
+        const std::string problem = report::problem_with_hooks(into.beside.hooks);
+        if (!problem.empty()) {
+            throw usage_error(fmt::format("{}: {}", options.find("hook-dir")->origin, problem));
+        }
+    }
+    const std::string format = options.value("log-format").value_or("text");
+    if (format != "text" && format != "json") {
+        throw usage_error(fmt::format("{}: \"{}\" is not known", options.find("log-format")->origin, format),
+                          "use text or json");
+    }
+    into.beside.log_format = format == "json" ? report::output_format::json : report::output_format::human;
+}
+
 /// NAME=VALUE… of `pgeist set`: the names and values are tried here, where a mistake can still be told.
 run::named_values read_values(const std::vector<std::string>& words) {
     run::named_values values;
@@ -174,6 +223,15 @@ run::named_values read_values(const std::vector<std::string>& words) {
         throw usage_error("there is nothing to set", "write NAME=VALUE, for example workers=4");
     }
     return values;
+}
+
+void read_thresholds(const given& options, invocation& into) {
+    if (const auto percent = options.value("min-bloat")) {
+        about(options.find("min-bloat")->origin, [&] { into.thresholds.percent = parse_percent(*percent); });
+    }
+    if (const auto size = options.value("min-size")) {
+        about(options.find("min-size")->origin, [&] { into.thresholds.bytes = parse_size(*size); });
+    }
 }
 
 /// The words after the command: a job, and what `set` sets.
@@ -263,6 +321,11 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
         made.text = "pgeist " PGEIST_VERSION "\n";
         return made;
     }
+    if (const auto what = split.options.find("print"); what != split.options.end()) {
+        made.what = command::print;
+        about(what->second.origin, [&] { made.text = generated(what->second.values.back()); });
+        return made;
+    }
     const bool help = split.options.contains("help");
     if (help && split.words.empty()) {
         made.text = overview();
@@ -282,9 +345,11 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
 
     made.what = info.id;
     read_output(options, made);
+    read_files(options, made);
     read_connection(options, lookup, made.connection);
     read_words(info, std::move(words), options, made);
     made.watch = options.is_on("watch");
+    read_thresholds(options, made);
     made.yes = options.is_on("yes");
     if (info.takes_steerable) {
         made.values = read_changes(options);

@@ -27,11 +27,23 @@ std::string as_text(const std::vector<job::status>& jobs, const invocation& aske
     return in_detail ? report::status_detail(jobs.front(), screen) : report::status_table(jobs, screen);
 }
 
-/// Puts `text` in the place of what was written last, of which there were `lines`.
-std::string in_place(const std::string& text, std::ptrdiff_t lines) {
+/// Puts `text` in the place of what was written last, of which there were `lines`. Lines are cut at `columns`: one that
+/// wraps would be two, and the next text would land below its place. Colours take no column.
+std::string in_place(const std::string& text, std::ptrdiff_t lines, int columns) {
     std::string out = lines > 0 ? "\x1b[" + std::to_string(lines) + "A\r" : "";
+    int column = 0;
+    bool in_escape = false;
     for (const char letter : text) {
-        out += letter == '\n' ? std::string("\x1b[K\n") : std::string(1, letter);
+        const bool continues = (static_cast<unsigned char>(letter) & 0xC0) == 0x80;  // a byte within a character
+        in_escape = in_escape || letter == '\x1b';
+        if (letter == '\n') {
+            out += "\x1b[K\n";
+            column = 0;
+        } else {
+            column += in_escape || continues ? 0 : 1;
+            out += in_escape || column <= columns ? std::string(1, letter) : std::string();
+        }
+        in_escape = in_escape && letter != 'm';
     }
     return out + "\x1b[J";
 }
@@ -46,7 +58,9 @@ awaitable<exit_code> show_status(const invocation& asked, console& io) {
         const std::string text = json ? as_json(jobs) : as_text(jobs, asked, io.screen);
         const bool rewrite = asked.watch && !json && io.screen.is_tty;
         if (rewrite) {
-            io.out.write(in_place(text, std::count(before.begin(), before.end(), '\n')), report::importance::droppable);
+            io.out.write(
+                in_place(text, std::count(before.begin(), before.end(), '\n'), std::max(1, io.screen.width() - 1)),
+                report::importance::droppable);
         } else if (text != before) {
             io.out.write(text);
         }

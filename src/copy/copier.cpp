@@ -7,6 +7,7 @@
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/copy/bad_row.hpp"
 #include "pgeist/copy/transfer_sql.hpp"
+#include "pgeist/job/crew.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
@@ -62,28 +63,29 @@ awaitable<void> chunker(pipeline& pipe, walk::finished_ranges finished) {
             next_check = clock::now() + truncation_check;
         }
     }
-    for (int worker = 0; worker < pipe.work.settings.workers; ++worker) {
-        co_await send(pipe.ranges, std::nullopt);  // close() would throw away what is still in the channel
-    }
+    co_await send(pipe.ranges, std::nullopt);  // close() would throw away what is still in the channel
 }
 
-awaitable<void> worker(pipeline& pipe) {
+awaitable<void> worker(pipeline& pipe, job::crew& crew, int number) {
     const auto session = co_await pipe.work.pool.acquire();
     co_await prepare_worker(*session, pipe.work.settings);
     std::int64_t rows = 0;
     std::chrono::nanoseconds took{0};
-    while (true) {
+    while (!crew.surplus(number)) {
         co_await pipe.work.brake.before_chunk(rows, took);
-        const auto range = co_await pipe.ranges.async_receive(asio::use_awaitable);
+        auto range = co_await pipe.ranges.async_receive(asio::use_awaitable);
         if (!range) {
+            crew.finish();
+            co_await send(pipe.ranges, std::move(range));  // the mark goes on to the next worker
             co_return;
         }
         const auto started = clock::now();
         rows = co_await copy_chunk(pipe.work, *session, *range);
         took = clock::now() - started;
+        pipe.sizer.follow(pipe.work.settings.chunk_time, pipe.work.settings.chunk_rows);
         pipe.sizer.measured(rows, took);
         pipe.work.progress.rows_done += rows;
-        pipe.work.progress.detail = fmt::format("chunks of {} rows in {}ms", rows, took.count() / 1'000'000);
+        job::note_chunk(pipe.work.progress, rows, took);
     }
 }
 
@@ -161,9 +163,11 @@ awaitable<void> copy_all(job::workspace& work) {
                   sizer_for(work.settings)};
     std::vector<awaitable<void>> tasks;
     tasks.push_back(chunker(pipe, std::move(finished.ranges)));
-    for (int number = 0; number < work.settings.workers; ++number) {
-        tasks.push_back(worker(pipe));
-    }
+    job::crew* members = nullptr;
+    const auto member = [&](int number) { return worker(pipe, *members, number); };
+    job::crew crew(work, member);
+    members = &crew;
+    tasks.push_back(crew.run());
     co_await pg::run_all(std::move(tasks));
 }
 

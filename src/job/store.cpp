@@ -31,13 +31,35 @@ control_request parse_control(const std::string& text) {
     request.paused = flag("paused");
     request.swap = flag("swap");
     request.cancel = flag("cancel");
+    const auto words = [](const boost::json::object& from, const char* name) {
+        const auto* value = from.if_contains(name);
+        return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+    };
+    const auto number = [](const boost::json::object& from) {
+        const auto* value = from.if_contains("number");
+        return value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
+    };
+    request.by = words(object, "by");
+    request.number = number(object);
+    if (const auto* value = object.if_contains("verify"); value != nullptr && value->is_number()) {
+        request.verify = value->to_number<std::int64_t>();
+    }
     if (const auto* values = object.if_contains("set"); values != nullptr && values->is_array()) {
         for (const auto& each : values->as_array()) {
-            request.values.emplace_back(boost::json::value_to<std::string>(each.at(0)),
-                                        boost::json::value_to<std::string>(each.at(1)));
+            const boost::json::object& one = each.as_object();
+            request.values.push_back(
+                control_request::change{number(one), words(one, "name"), words(one, "value"), words(one, "by")});
         }
     }
     return request;
+}
+
+control_request control_from(const pg::result& row, std::int64_t job) {
+    if (row.empty()) {
+        throw error(exit_code::failed, fmt::format("job {} has been removed from schema pgeist by someone else", job),
+                    "the source table is untouched; remove what is left with: pgeist cleanup --all");
+    }
+    return parse_control(row.text(0, 0));
 }
 
 walk::bound bound_from(const pg::result& rows, int row, const char* name) {
@@ -69,18 +91,30 @@ awaitable<void> upgrade_state_schema(pg::connection& session) {
     }
 }
 
+/// What an earlier version did not make yet: views and functions beside the tables.
+awaitable<void> ensure_state_tools(pg::connection& session) {
+    const pg::result found =
+        co_await session.query("SELECT to_regprocedure('pgeist.steer(bigint, text, text, text)') IS NOT NULL");
+    const bool present = found.boolean(0, 0);
+    if (!present) {
+        co_await session.execute(std::string(templates::state_tools));
+    }
+}
+
 }  // namespace
 
 awaitable<void> ensure_state_schema(pg::connection& session) {
     const bool present = co_await has_state_schema(session);
     if (present) {
         co_await upgrade_state_schema(session);
+        co_await ensure_state_tools(session);
         co_return;
     }
     bool raced = false;
     co_await session.execute("SAVEPOINT pgeist_state");
     try {
         co_await session.execute(std::string(templates::state));
+        co_await session.execute(std::string(templates::state_tools));
     } catch (const pg::sql_error& failure) {
         raced = failure.is(pg::sqlstate::duplicate_schema) || failure.is(pg::sqlstate::unique_violation);
         if (!raced) {
@@ -207,8 +241,9 @@ awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline unt
     co_return true;
 }
 
-awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail) {
-    co_await session.query("INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job, event,
+awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail,
+                          deadline until) {
+    co_await session.query(until, "INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job, event,
                            detail);
 }
 
@@ -283,12 +318,48 @@ awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat 
     const pg::result row = co_await session.query(
         until,
         "UPDATE pgeist.jobs SET rows_done = $3, rows_total = $4, log_pending = $5, throttled = $6, state = $7, "
-        "updated_at = clock_timestamp() WHERE id = $1 AND incarnation = $2 RETURNING control",
-        mine.job, mine.incarnation, now.rows_done, now.rows_total, now.log_pending, now.throttled, now.state);
+        "figures = $8::jsonb, updated_at = clock_timestamp() WHERE id = $1 AND incarnation = $2 RETURNING control",
+        mine.job, mine.incarnation, now.rows_done, now.rows_total, now.log_pending, now.throttled, now.state,
+        now.figures);
     if (row.empty()) {
         throw_not_ours(mine.job);
     }
-    co_return parse_control(row.text(0, 0));
+    co_return control_from(row, mine.job);
+}
+
+awaitable<control_request> read_control(pg::connection& session, std::int64_t job, deadline until) {
+    const pg::result row = co_await session.query(until, "SELECT control FROM pgeist.jobs WHERE id = $1", job);
+    co_return control_from(row, job);
+}
+
+awaitable<void> acknowledge(pg::connection& session, std::int64_t job, std::int64_t number, run::settings now,
+                            deadline until) {
+    co_await session.query(
+        until,
+        "UPDATE pgeist.jobs SET control = control || jsonb_build_object('obeyed', $2::bigint), settings = $3::jsonb "
+        "WHERE id = $1",
+        job, number, run::to_json(now));
+}
+
+awaitable<void> save_settings(pg::connection& session, std::int64_t job, run::settings now) {
+    co_await session.query("UPDATE pgeist.jobs SET settings = $2::jsonb WHERE id = $1", job, run::to_json(now));
+}
+
+awaitable<std::int64_t> steer(pg::connection& session, std::int64_t job, std::string action,
+                              std::optional<std::string> name, std::optional<std::string> value) {
+    const pg::result row =
+        co_await session.query("SELECT pgeist.steer($1::bigint, $2, $3, $4)", job, action, name, value);
+    co_return row.integer(0, 0);
+}
+
+awaitable<std::optional<std::int64_t>> obeyed(pg::connection& session, std::int64_t job) {
+    const pg::result row = co_await session.query(
+        "SELECT coalesce((control ->> 'obeyed')::bigint, 0) FROM pgeist.jobs WHERE id = $1", job);
+    std::optional<std::int64_t> number;
+    if (!row.empty()) {
+        number = row.integer(0, 0);
+    }
+    co_return number;
 }
 
 }  // namespace pgeist::job

@@ -22,6 +22,11 @@ milliseconds schedule::jitter(double base) {
     return milliseconds(std::llround(base * spread(random_)));
 }
 
+void schedule::follow(milliseconds lock_timeout, int attempts) noexcept {
+    rules_.lock_timeout = lock_timeout;
+    rules_.attempts = attempts;
+}
+
 attempt schedule::next() {
     attempt upcoming;
     upcoming.number = ++made_;

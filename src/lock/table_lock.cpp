@@ -180,12 +180,16 @@ void throw_not_obtained(int attempts, const std::vector<report::blocker>& blocke
 }
 
 awaitable<void> acquire(pg::connection& session, pg::connection& observer_session, target wanted, policy rules,
-                        run::on_blocked blocked, report::observer& observer) {
+                        run::on_blocked blocked, report::observer& observer, const run::settings* follow) {
     schedule attempts(rules);
     const auto started = deadline::clock::now();
-    const auto until = deadline::in(rules.max_wait);
     std::vector<report::blocker> blockers;
-    while (!attempts.exhausted() && !until.passed()) {
+    while (!attempts.exhausted() && deadline::clock::now() - started < rules.max_wait) {
+        if (follow != nullptr) {
+            attempts.follow(follow->lock_timeout, follow->swap_attempts);
+            rules.max_wait = follow->swap_max_wait;
+            blocked = follow->blocked;
+        }
         const attempt how = attempts.next();
         co_await pg::sleep_for(how.pause);
         const bool obtained = co_await try_lock(session, wanted, how);

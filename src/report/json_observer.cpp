@@ -87,6 +87,11 @@ void json_observer::write_progress(importance weight) {
     line.number("eta_seconds", rows ? rate_.eta_seconds(last_.rows_total) : std::nullopt, 1);
     line.integer("log_pending", known(last_.log_pending, last_.log_pending >= 0));
     line.text("throttled", last_.throttled).text("detail", last_.detail);
+    line.integer("workers", known(last_.workers, last_.workers > 0));
+    line.integer("chunk_rows", known(last_.chunk_rows, last_.chunk_rows > 0));
+    line.integer("chunk_ms", known(last_.chunk_time.count(), last_.chunk_rows > 0));
+    line.integer("lag_bytes", last_.lag_bytes);
+    line.integer("lag_ms", last_.lag_time ? std::optional<std::int64_t>(last_.lag_time->count()) : std::nullopt);
     write(line, weight);
 }
 

@@ -70,6 +70,12 @@ std::string status_json(const job::status& job) {
     line.text("throttled", job.throttled);
     line.text("started_at", job.started_at).text("updated_at", job.updated_at);
     line.boolean("pid_alive", job.pid_alive).boolean("resumable", job.resumable).integer("size_bytes", job.size_bytes);
+    const auto known = [](std::int64_t value) { return value > 0 ? std::optional<std::int64_t>(value) : std::nullopt; };
+    line.integer("workers", known(job.workers)).integer("chunk_rows", known(job.chunk_rows));
+    line.integer("chunk_ms", job.chunk_rows > 0 ? std::optional<std::int64_t>(job.chunk_ms) : std::nullopt);
+    line.integer("lag_bytes", job.lag_bytes).integer("lag_ms", job.lag_ms);
+    line.text("doing", job.doing.empty() ? std::nullopt : std::optional<std::string>(job.doing));
+    line.text("blocked_by", job.blocked_by.empty() ? std::nullopt : std::optional<std::string>(job.blocked_by));
     line.text("change", job.change).text("strategy", job.strategy);
     line.text("old_table", job.old_table.empty() ? std::nullopt : std::optional<std::string>(job.old_table));
     line.text("message", job.message);
@@ -130,6 +136,14 @@ std::string status_detail(const job::status& job, const terminal& screen) {
     fact("ETA", job.eta_seconds ? seconds(*job.eta_seconds) : "");
     fact("log", job.log_pending != 0 ? log_of(job) + " changes to replay" : "");
     fact("waits for", job.throttled.value_or(""));
+    fact("in the way", job.blocked_by);
+    fact("doing", job.doing);
+    fact("workers", job.workers > 0 ? std::to_string(job.workers) : "");
+    std::string lag = job.lag_bytes ? format_size(*job.lag_bytes) : "";
+    if (job.lag_ms) {
+        lag += (lag.empty() ? "" : ", ") + format_duration(std::chrono::milliseconds(*job.lag_ms));
+    }
+    fact("replica lag", lag);
     fact("occupies", format_size(job.size_bytes));
     fact("old table", job.old_table);
     fact("started", job.started_at);

@@ -3,6 +3,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
+#include "pgeist/catalog/definition.hpp"
+#include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/identity.hpp"
@@ -61,13 +63,30 @@ awaitable<bool> has_swapped(session_set& sessions, std::int64_t job) {
     co_return now.swapped;
 }
 
-awaitable<void> run_once(session_set& sessions, const job::record& record, job::identity& known,
+/// Tells an observer that wants to know what the table is and what it will be.
+awaitable<void> describe_table(session_set& sessions, const job::record& record, report::observer& observer) {
+    if (!observer.wants_description() || record.swapped) {
+        co_return;
+    }
+    const auto session = co_await sessions.pool.acquire();
+    auto source = co_await catalog::read_table(*session, record.blueprint->source_oid);
+    const std::vector<std::string> before = catalog::definition_in_swap(std::move(source));
+    observer.described(before, record.blueprint->expected);
+}
+
+enum class task { change, compare };
+
+awaitable<void> run_once(session_set& sessions, const job::record& record, job::identity& known, task what,
                          report::observer& observer, ending& end) {
     sessions.pool.admit_only(
         job::held_by_condition(std::to_string(record.id), std::to_string(sessions.hold->session().backend_pid())));
     runner work(sessions.pool, sessions.options, *sessions.hold, record, known, observer);
     try {
-        co_await work.run();
+        if (what == task::compare) {
+            co_await work.compare();
+        } else {
+            co_await work.run();
+        }
     } catch (const error& ended) {
         end.failure = std::current_exception();
         end.code = ended.code();
@@ -170,11 +189,12 @@ awaitable<void> undo(session_set& sessions, const job::record& record, std::stri
 awaitable<void> carry_out(session_set& sessions, job::record record, report::observer& observer) {
     perseverance patience(record.settings.reconnect_max);
     job::identity known = co_await job::identify(sessions.hold->session(), record.id, deadline::in(identify_timeout));
+    co_await describe_table(sessions, record, observer);
     ending end;
     while (true) {
         const auto began = clock::now();
         ending latest;
-        co_await run_once(sessions, record, known, observer, latest);
+        co_await run_once(sessions, record, known, task::change, observer, latest);
         end = std::move(latest);
         if (end.code != exit_code::connection_lost) {
             break;
@@ -198,6 +218,22 @@ awaitable<void> carry_out(session_set& sessions, job::record record, report::obs
         std::rethrow_exception(end.failure);
     }
     co_await note_end(sessions, record, "done", "");
+}
+
+awaitable<void> compare_again(session_set& sessions, job::record record, report::observer& observer) {
+    job::identity known = co_await job::identify(sessions.hold->session(), record.id, deadline::in(identify_timeout));
+    ending end;
+    end.message = "the tables were compared again";
+    co_await run_once(sessions, record, known, task::compare, observer, end);
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    std::string state = "interrupted";
+    if (end.failure) {
+        state = state_for(end.code);
+    }
+    co_await note_end(sessions, record, state, end.message);
+    if (end.failure) {
+        std::rethrow_exception(end.failure);
+    }
 }
 
 }  // namespace pgeist::run

@@ -12,4 +12,8 @@ namespace pgeist::run {
 /// @throws error; connection_lost when the server was not to be had again, or is another one: the job is resumable
 [[nodiscard]] awaitable<void> carry_out(session_set& sessions, job::record record, report::observer& observer);
 
+/// Compares the tables of an interrupted job, whose locks `sessions.hold` has, and leaves the job as resumable as it
+/// was. @throws error as the verification of a run does
+[[nodiscard]] awaitable<void> compare_again(session_set& sessions, job::record record, report::observer& observer);
+
 }  // namespace pgeist::run

@@ -13,6 +13,7 @@
 #include "pgeist/run/preparation.hpp"
 #include "session_set.hpp"
 #include "takeover.hpp"
+#include "verify_job.hpp"
 
 namespace pgeist::run {
 
@@ -111,10 +112,35 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
         }
         co_await session->query("UPDATE pgeist.jobs SET control = '{}', settings = $2::jsonb WHERE id = $1", job,
                                 to_json(record.settings));
+        co_await job::ensure_state_schema(*session);
         co_await job::add_event(*session, job, "resumed", changed);
     }
     observer.job_started(record.id, record.table.display(), "shadow");
     co_await carry_out(sessions, std::move(record), observer);
+    co_return exit_code::done;
+}
+
+awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, report::observer& observer) {
+    session_set sessions(std::move(options));
+    bool runs = false;
+    {
+        const auto session = co_await sessions.pool.acquire();
+        static_cast<void>(co_await job::load(*session, job));
+        const pg::result row = co_await session->query("SELECT " + job::held_condition("$1::bigint"), job);
+        runs = row.boolean(0, 0);
+        if (runs) {
+            co_await ask_run_to_verify(*session, job, observer);
+        }
+    }
+    if (!runs) {
+        co_await open_hold(sessions);
+        job::record record = co_await take_over(sessions, job, 0);
+        require_comparable(record);
+        observer.job_started(record.id, record.table.display(), "shadow");
+        co_await compare_again(sessions, std::move(record), observer);
+        observer.message(report::level::info,
+                         fmt::format("job {0} was compared and is as it was; go on with: pgeist resume {0}", job));
+    }
     co_return exit_code::done;
 }
 

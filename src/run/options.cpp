@@ -7,6 +7,7 @@
 
 #include "option_values.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/time_window.hpp"
 
 namespace pgeist::run {
 
@@ -41,6 +42,28 @@ void apply_max_lag(settings& into, text value) {
     if (!limit.replicas.empty()) {
         into.lag_replicas = std::move(limit.replicas);
     }
+}
+
+void apply_workers(settings& into, text value) {
+    into.workers_auto = value == "auto";
+    into.workers = into.workers_auto ? settings().workers : static_cast<int>(whole_number(value, 1, 64));
+}
+
+/// A size a second: `20MB` or `20MB/s`.
+std::optional<std::int64_t> optional_rate(text value) {
+    if (is_off(value)) {
+        return std::nullopt;
+    }
+    constexpr std::string_view per_second = "/s";
+    return size(value.ends_with(per_second) ? value.substr(0, value.size() - per_second.size()) : value, 1);
+}
+
+std::optional<std::string> optional_window(text value) {
+    if (value.empty() || is_off(value)) {
+        return std::nullopt;
+    }
+    static_cast<void>(parse_windows(value));
+    return value;
 }
 
 void apply_verify(settings& into, text value) {
@@ -92,6 +115,13 @@ std::optional<std::int64_t> optional_size(text value, std::int64_t least) {
     return size(value, least);
 }
 
+std::optional<milliseconds> optional_time(text value) {
+    if (is_off(value)) {
+        return std::nullopt;
+    }
+    return duration(value, milliseconds(1), minutes(1));
+}
+
 std::optional<int> optional_int(text value, int least, int most) {
     const auto read = optional_number(value, least, most);
     return read ? std::optional<int>(static_cast<int>(*read)) : std::nullopt;
@@ -105,8 +135,9 @@ using enum option_group;
 
 // Name, value, default, help, group, steerable, repeatable, reader.
 const option table[] = {
-    {"workers", "N", "2", "copy workers, 1 to 64", copy, steerable, once,
-     [](settings& s, text v) { s.workers = static_cast<int>(whole_number(v, 1, 64)); }},
+    {"workers", "N|auto", "2",
+     "copy workers, 1 to 64; auto: more while that is faster and the server has room, fewer as soon as it has not",
+     copy, steerable, once, apply_workers},
     {"chunk-time", "TIME", "500ms", "how long one chunk should take; its size follows the time measured", copy,
      steerable, once,
      [](settings& s, text v) {
@@ -124,14 +155,31 @@ const option table[] = {
      "wait while a replica is further behind: a size (64MB) or a time (10s), of any replica or of those named "
      "(r1,r2:10s, their application_name); twice for both",
      throttle, steerable, repeatable, apply_max_lag},
+    {"max-slot-lag", "SIZE", "off", "wait while a replication slot keeps more WAL than this", throttle, steerable, once,
+     [](settings& s, text v) { s.max_slot_lag = optional_size(v, 1); }},
     {"max-load", "N", "off", "wait while more sessions than this are active, pgeist's own left out", throttle,
      steerable, once, [](settings& s, text v) { s.max_load = optional_int(v, 0, 1'000'000); }},
+    {"max-lock-waiters", "N", "off", "wait while more sessions than this wait for locks, pgeist's own left out",
+     throttle, steerable, once, [](settings& s, text v) { s.max_lock_waiters = optional_int(v, 0, 1'000'000); }},
+    {"max-commit-latency", "TIME", "off", "wait while a small commit of pgeist's own takes longer than this", throttle,
+     steerable, once, [](settings& s, text v) { s.max_commit_latency = optional_time(v); }},
+    {"max-wal-rate", "SIZE", "off",
+     "wait while the server writes more WAL per second than this, or checkpoints follow one another too closely",
+     throttle, steerable, once, [](settings& s, text v) { s.max_wal_rate = optional_rate(v); }},
+    {"critical-load", "N", "off", "stop, resumably, when more sessions than this are active for --critical-grace",
+     throttle, steerable, once, [](settings& s, text v) { s.critical_load = optional_int(v, 0, 1'000'000); }},
+    {"critical-grace", "TIME", "5s", "how long a critical load must last", throttle, steerable, once,
+     [](settings& s, text v) { s.critical_grace = duration(v, milliseconds(0), hours(1)); }},
     {"max-rate", "ROWS", "off", "copy at most this many rows per second", throttle, steerable, once,
      [](settings& s, text v) { s.max_rate = optional_number(v, 1, any_count); }},
     {"throttle-query", "SQL", "off", "a query that says 0 when the work may go on", throttle, steerable, once,
      [](settings& s, text v) { s.throttle_query = optional_text(v); }},
     {"pause-file", "PATH", "off", "wait while this file exists, on the machine where pgeist runs", throttle, steerable,
      once, [](settings& s, text v) { s.pause_file = optional_text(v); }},
+    {"window", "FROM-TO", "off",
+     "work only at these times of day (22:00-06:00, several with commas), by the clock and time zone of the machine "
+     "where pgeist runs; replay goes on, slowly",
+     throttle, steerable, once, [](settings& s, text v) { s.window = optional_window(v); }},
     {"nice", "RATIO", "0", "rest after each chunk, as a multiple of the chunk's own time", throttle, steerable, once,
      [](settings& s, text v) { s.nice = number(v, 0, 100); }},
 
@@ -150,6 +198,9 @@ const option table[] = {
      [](settings& s, text v) { s.postpone_swap = parse_switch(v); }},
     {"postpone-file", "PATH", "off", "do not swap while this file exists", swap, steerable, once,
      [](settings& s, text v) { s.postpone_file = optional_text(v); }},
+    {"swap-window", "FROM-TO", "off",
+     "swap only at these times of day, written as for --window; `pgeist swap JOB` overrides", swap, steerable, once,
+     [](settings& s, text v) { s.swap_window = optional_window(v); }},
     {"ignore-old-snapshots", "", "",
      "swap even though a transaction with an older snapshot may then see the table empty or stale", swap, steerable,
      once, [](settings& s, text v) { s.ignore_old_snapshots = parse_switch(v); }},

@@ -1,11 +1,19 @@
 #include "pgeist/run/pulse.hpp"
 
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/report/phase_unit.hpp"
+#include "pgeist/run/options.hpp"
+#include "pgeist/run/source_watch.hpp"
 
 namespace pgeist::run {
 
@@ -15,8 +23,9 @@ using clock = std::chrono::steady_clock;
 
 constexpr auto tick = std::chrono::milliseconds(100);
 constexpr auto between_beats = std::chrono::milliseconds(500);
-constexpr auto between_checks = std::chrono::milliseconds(1000);
-constexpr auto between_notes = std::chrono::seconds(5);
+/// What is asked for must be acknowledged within a second.
+constexpr auto between_looks = std::chrono::milliseconds(200);
+constexpr auto between_names = std::chrono::milliseconds(1000);
 /// A server that does not answer for so long is lost, whatever TCP says.
 constexpr auto longest_silence = std::chrono::seconds(30);
 
@@ -44,15 +53,110 @@ awaitable<void> check_log_size(job::workspace& work, pg::connection& session) {
     }
 }
 
+/// --critical-load: what is dangerous for the server ends the run; what it has done is kept.
+void check_critical(const job::workspace& work, const throttle::gate& gate) {
+    if (const auto why = gate.reason_to_give_up()) {
+        throw error(exit_code::failed, *why,
+                    fmt::format("the source table is untouched; go on at a quieter time with: pgeist resume {0}, or "
+                                "remove the job with: pgeist cleanup {0}",
+                                work.job));
+    }
+}
+
+/// What displays show besides the counters.
+std::string figures_of(const report::progress& now, std::optional<double> rate) {
+    boost::json::object figures;
+    if (rate) {
+        figures["rows_per_second"] = std::round(*rate);
+    }
+    if (now.workers > 0) {
+        figures["workers"] = now.workers;
+    }
+    if (now.chunk_rows > 0) {
+        figures["chunk_rows"] = now.chunk_rows;
+        figures["chunk_ms"] = now.chunk_time.count();
+    }
+    if (now.lag_bytes) {
+        figures["lag_bytes"] = *now.lag_bytes;
+    }
+    if (now.lag_time) {
+        figures["lag_ms"] = now.lag_time->count();
+    }
+    figures["doing"] = now.detail;
+    figures["blocked_by"] = now.blocked_by;
+    return boost::json::serialize(figures);
+}
+
+std::string state_of(const job::workspace& work, const switchboard& switches) {
+    if (switches.paused()) {
+        return "paused";
+    }
+    if (switches.waiting_for_swap()) {
+        return "waiting_for_swap";
+    }
+    return work.progress.throttled ? "throttled" : "running";
+}
+
+/// `pgeist job 3: copy 41%`, for those who look at pg_stat_activity.
+std::string application_name(std::int64_t job, const std::string& phase, const report::progress& now) {
+    std::string name = fmt::format("pgeist job {}: {}", job, phase);
+    if (const auto percent = report::percent_of(now.rows_done, now.rows_total)) {
+        name += fmt::format(" {:.0f}%", std::floor(*percent));
+    }
+    return name;
+}
+
 }  // namespace
 
-void switchboard::asked(job::control_request request) {
+bool switchboard::take_verify_request() noexcept { return std::exchange(verify_asked_, false); }
+
+void switchboard::change(const job::control_request::change& what, report::observer& to) {
+    settings trial = *chosen_;
+    try {
+        apply_steering(trial, what.name, what.value);
+    } catch (const usage_error& problem) {
+        to.message(report::level::warning, fmt::format("{} asked to set {} = {}, which is refused: {}", what.by,
+                                                       what.name, what.value, problem.what()));
+        return;
+    }
+    *chosen_ = std::move(trial);
+    gate_.configure(*chosen_);
+    if (what.name == "workers") {
+        governor_ = throttle::worker_governor(chosen_->workers);
+    }
+    to.message(report::level::info, fmt::format("{} set {} = {}", what.by, what.name, what.value));
+}
+
+std::optional<std::int64_t> switchboard::asked(job::control_request request, report::observer& to) {
     if (request.paused && !asked_.paused) {
-        gate_.pause("paused by the user");
+        gate_.pause(request.by.empty() ? "paused by the user" : "paused by " + request.by);
     } else if (!request.paused && asked_.paused) {
         gate_.unpause();
     }
+    for (const auto& each : request.values) {
+        if (each.number > changes_made_) {
+            changes_made_ = each.number;
+            change(each, to);
+        }
+    }
+    if (request.verify > verified_for_) {
+        verified_for_ = request.verify;
+        verify_asked_ = true;
+    }
     asked_ = std::move(request);
+    if (asked_.number <= obeyed_) {
+        return std::nullopt;
+    }
+    obeyed_ = asked_.number;
+    return obeyed_;
+}
+
+int switchboard::workers(int chosen) const { return chosen_->workers_auto ? governor_.workers() : chosen; }
+
+void switchboard::govern(std::int64_t rows_done) {
+    if (chosen_->workers_auto) {
+        static_cast<void>(governor_.decide(clock::now(), rows_done, gate_.holds_back()));
+    }
 }
 
 awaitable<void> switchboard::before_chunk(std::int64_t rows, std::chrono::nanoseconds took) {
@@ -67,31 +171,76 @@ awaitable<void> switchboard::before_batch(std::int64_t rows, std::chrono::nanose
 
 namespace {
 
-job::heartbeat heartbeat_of(const job::workspace& work, const switchboard& switches) {
+/// What one pulse remembers from tick to tick.
+struct beating {
+    report::rate_meter rate;
+    std::string phase;
+    std::string name_shown;
+    clock::time_point next_beat = clock::now();
+    clock::time_point next_look = clock::now();
+    clock::time_point next_name = clock::now();
+    std::optional<std::int64_t> owed;  ///< the request to acknowledge
+};
+
+/// Brings the figures up to date and shows them.
+void show(job::workspace& work, switchboard& switches, witness& told, beating& now) {
+    if (now.phase != told.phase()) {
+        now.phase = told.phase();
+        now.rate.reset();
+    }
+    work.progress.throttled = switches.gate().reason();
+    const auto lag = switches.gate().lag();
+    work.progress.lag_bytes = lag.bytes;
+    work.progress.lag_time = lag.time;
+    const bool by_workers = now.phase == "copy" || now.phase == "verify";
+    work.progress.workers = by_workers ? switches.workers(work.settings.workers) : 0;
+    now.rate.add(clock::now(), work.progress.rows_done);
+    for (const std::string& warning : switches.gate().take_warnings()) {
+        work.observer.message(report::level::warning, warning);
+    }
+    work.observer.progressed(work.progress);
+}
+
+/// The swap writes the job's row and may wait at its commit: a beat that cannot have the row is left out.
+awaitable<std::optional<job::control_request>> beat(job::workspace& work, job::hold& hold,
+                                                    const switchboard& switches, const beating& state) {
     job::heartbeat now;
     now.rows_done = work.progress.rows_done;
     now.rows_total = work.progress.rows_total;
     now.log_pending = work.progress.log_pending;
     now.throttled = work.progress.throttled;
-    if (switches.paused()) {
-        now.state = "paused";
-    } else if (switches.waiting_for_swap()) {
-        now.state = "waiting_for_swap";
-    } else if (work.progress.throttled) {
-        now.state = "throttled";
+    now.state = state_of(work, switches);
+    std::optional<double> rate;
+    if (report::counts_rows(state.phase)) {
+        rate = state.rate.rows_per_second();
     }
-    return now;
-}
-
-/// The swap writes the job's row and may wait at its commit: a beat that cannot have the row is left out.
-awaitable<void> beat(job::workspace& work, pg::connection& session, switchboard& switches) {
-    job::heartbeat now = heartbeat_of(work, switches);
+    now.figures = figures_of(work.progress, rate);
+    co_await check_log_size(work, hold.session());
+    std::optional<job::control_request> request;
     try {
-        auto request = co_await job::beat(session, work.tenure(), std::move(now), deadline::in(longest_silence));
-        switches.asked(std::move(request));
+        request = co_await job::beat(hold.session(), work.tenure(), std::move(now), deadline::in(longest_silence));
     } catch (const pg::sql_error& failure) {
         if (!failure.is(pg::sqlstate::lock_not_available)) {
             throw;
+        }
+    }
+    co_return request;
+}
+
+/// Obeys, and acknowledges when the job's row shows it.
+awaitable<void> obey(job::workspace& work, job::hold& hold, switchboard& switches, witness& told, beating& state,
+                     job::control_request request) {
+    const auto number = switches.asked(std::move(request), work.observer);
+    if (number) {
+        state.owed = number;
+        show(work, switches, told, state);
+    }
+    if (state.owed) {
+        const auto shown = co_await beat(work, hold, switches, state);
+        if (shown) {
+            co_await job::acknowledge(hold.session(), work.job, *state.owed, switches.chosen(),
+                                      deadline::in(longest_silence));
+            state.owed.reset();
         }
     }
     if (switches.cancel_requested()) {
@@ -99,67 +248,53 @@ awaitable<void> beat(job::workspace& work, pg::connection& session, switchboard&
     }
 }
 
-bool is_captured(job::phase reached) { return reached > job::phase::capture && reached <= job::phase::swap; }
-
-/// Whether somebody has changed the source under the run. The check under the swap's lock is the one that counts; this
-/// one spares hours of work that will be refused.
-awaitable<void> check_source(job::workspace& work, pg::connection& session, const job::phase& reached) {
-    if (!is_captured(reached)) {
-        co_return;
-    }
-    std::exception_ptr failure;
-    try {
-        co_await capture::require_unchanged(session, work.plan);
-        co_await capture::require_in_place(session, work.plan);
-    } catch (const pg::sql_error& problem) {
-        if (!problem.is(pg::sqlstate::lock_not_available)) {
-            throw;
-        }
-    } catch (const error&) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        // The swap changes the source too. It is committed, then, before we can see what it did.
-        const job::record now = co_await job::load(session, work.job);
-        if (!now.swapped) {
-            std::rethrow_exception(failure);
-        }
-    }
-}
-
-awaitable<void> note_progress_of_wal(job::workspace& work, pg::connection& session, job::identity& known) {
-    const job::identity now = co_await job::identify(session, work.job, deadline::in(longest_silence));
-    known.timeline = now.timeline ? now.timeline : known.timeline;
-    known.flushed = now.flushed ? now.flushed : known.flushed;
-}
-
 }  // namespace
 
-awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, job::identity& known,
-                      const job::phase& reached) {
-    co_await hold.session().execute("SET lock_timeout = '5s'");
-    auto next_beat = clock::now();
-    auto next_check = clock::now();
-    auto next_note = clock::now() + between_notes;
+awaitable<void> store_events(job::workspace& work, job::hold& hold, witness& told) {
+    auto events = told.take_events();
+    try {
+        for (auto& [event, detail] : events) {
+            co_await job::add_event(hold.session(), work.job, std::move(event), std::move(detail),
+                                    deadline::in(longest_silence));
+        }
+    } catch (const pg::sql_error&) {
+        co_return;  // whoever needs the session finds out, and says so
+    }
+}
+
+awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, witness& told,
+                      job::identity& known, const job::phase& reached) {
+    co_await hold.session().execute("SET lock_timeout = '5s'; SET plan_cache_mode = force_generic_plan");
+    source_watch watch(work, known, reached);
+    beating state;
     while (true) {
-        work.progress.throttled = switches.gate().reason();
-        for (const std::string& warning : switches.gate().take_warnings()) {
-            work.observer.message(report::level::warning, warning);
+        show(work, switches, told, state);
+        if (state.phase != "swap" && state.phase != "finish") {  // nothing is left there that could be a load
+            check_critical(work, switches.gate());
         }
-        work.observer.progressed(work.progress);
-        if (clock::now() >= next_beat) {
-            co_await check_log_size(work, hold.session());
-            co_await beat(work, hold.session(), switches);
-            next_beat = clock::now() + between_beats;
+        const auto now = clock::now();
+        if (now >= state.next_beat) {
+            switches.govern(work.progress.rows_done);
+            auto request = co_await beat(work, hold, switches, state);
+            if (request) {
+                co_await obey(work, hold, switches, told, state, std::move(*request));
+            }
+            co_await store_events(work, hold, told);
+            state.next_beat = clock::now() + between_beats;
+            state.next_look = clock::now() + between_looks;
+        } else if (now >= state.next_look) {
+            auto request = co_await job::read_control(hold.session(), work.job, deadline::in(longest_silence));
+            co_await obey(work, hold, switches, told, state, std::move(request));
+            state.next_look = clock::now() + between_looks;
         }
-        if (clock::now() >= next_check) {
-            co_await check_source(work, hold.session(), reached);
-            next_check = clock::now() + between_checks;
+        std::string name = application_name(work.job, state.phase, work.progress);
+        if (now >= state.next_name && name != state.name_shown) {
+            state.next_name = now + between_names;
+            state.name_shown = name;
+            co_await hold.session().query(deadline::in(longest_silence),
+                                          "SELECT set_config('application_name', $1, false)", name);
         }
-        if (clock::now() >= next_note) {
-            co_await note_progress_of_wal(work, hold.session(), known);
-            next_note = clock::now() + between_notes;
-        }
+        co_await watch.look(hold.session());
         co_await pg::sleep_for(tick);
     }
 }

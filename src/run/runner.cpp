@@ -8,6 +8,8 @@
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/copy/copier.hpp"
+#include "pgeist/core/time_window.hpp"
+#include "pgeist/core/units.hpp"
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/run/finish.hpp"
@@ -36,27 +38,50 @@ runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, con
       hold_(&hold),
       known_(&known),
       reached_(job.reached),
-      switches_(job.settings),
-      work_{pool,         job.id,          *job.blueprint,
-            job.settings, observer,        progress_,
-            switches_,    job.incarnation, hold.session().backend_pid(),
+      settings_(job.settings),
+      switches_(settings_),
+      told_(observer, progress_),
+      work_{pool,     job.id,          *job.blueprint,
+            settings_, told_,          progress_,
+            switches_, job.incarnation, hold.session().backend_pid(),
             &known},
       changes_(work_) {
     progress_.rows_total = job.blueprint->estimated_rows;
 }
 
-awaitable<void> runner::run() {
+awaitable<void> runner::beside_the_pulse(awaitable<void> work) {
     std::vector<awaitable<void>> background;
-    background.push_back(pulse(work_, *hold_, switches_, *known_, reached_));
+    background.push_back(pulse(work_, *hold_, switches_, told_, *known_, reached_));
     background.push_back(switches_.gate().watch(options_));
-    co_await pg::run_beside(phases(), std::move(background));
+    std::exception_ptr failure;
+    try {
+        co_await pg::run_beside(std::move(work), std::move(background));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    if (hold_->session().idle()) {
+        co_await store_events(work_, *hold_, told_);
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+awaitable<void> runner::run() { return beside_the_pulse(phases()); }
+
+awaitable<void> runner::compare() { return beside_the_pulse(compare_again()); }
+
+void runner::enter(job::phase now) {
+    progress_.detail.clear();
+    progress_.rows_done = 0;
+    work_.observer.phase_started(std::string(job::display_name(now)), std::string(job::lock_of(now)));
 }
 
 awaitable<void> runner::phases() {
     while (reached_ != job::phase::done) {
-        progress_.detail.clear();
-        progress_.rows_done = 0;
-        work_.observer.phase_started(std::string(job::display_name(reached_)), std::string(job::lock_of(reached_)));
+        enter(reached_);
         bool truncated = false;
         bool rewritten = false;
         std::exception_ptr failure;
@@ -170,7 +195,8 @@ awaitable<void> runner::capture() {
     rules.attempts = work_.settings.swap_attempts;
     rules.max_wait = work_.settings.swap_max_wait;
     co_await lock::fit_to_server(*session, rules);
-    co_await lock::acquire(*session, *observer_session, target, rules, work_.settings.blocked, work_.observer);
+    co_await lock::acquire(*session, *observer_session, target, rules, work_.settings.blocked, work_.observer,
+                           &work_.settings);
     std::exception_ptr failure;
     try {
         co_await job::require_tenure(*session, work_.tenure());
@@ -188,8 +214,19 @@ awaitable<void> runner::capture() {
     }
 }
 
+/// Index builds cannot be slowed, so they are begun when nothing speaks against it; replay goes on until then.
+awaitable<void> runner::wait_to_build() {
+    while (switches_.gate().holds_back()) {
+        progress_.detail = "waiting to build indexes";
+        co_await changes_.pass();
+        progress_.log_pending = co_await changes_.pending();
+        co_await pg::sleep_for(replay_pause);
+    }
+}
+
 awaitable<void> runner::build() {
     progress_.rows_total = 0;
+    co_await wait_to_build();
     // Unique and exclusion indexes can only be built where the shadow equals the source as of one moment.
     co_await changes_.reach_consistent_point();
     co_await build::build_indexes(work_);
@@ -215,6 +252,9 @@ awaitable<void> compare_then_stop(verify::verifier& verification, bool& stop) {
 }  // namespace
 
 awaitable<void> runner::verify() {
+    if (work_.settings.verify == verify_mode::full) {
+        static_cast<void>(switches_.take_verify_request());  // what was asked for is what now begins
+    }
     co_await verify::check_violations(work_, changes_);
     if (work_.settings.verify == verify_mode::off) {
         co_return;
@@ -234,16 +274,83 @@ awaitable<void> runner::verify() {
     work_.observer.verified(verification.found());
 }
 
+awaitable<void> runner::compare_again() {
+    const verify_mode before = settings_.verify;
+    const job::phase reached = reached_;
+    settings_.verify = verify_mode::full;
+    {
+        const auto session = co_await work_.pool.acquire();
+        co_await job::forget_chunks(*session, work_.job, "verify");
+    }
+    // Whatever ends the comparison early: a resumed run makes it before it swaps.
+    co_await save_phase(job::phase::verify);
+    enter(job::phase::verify);
+    bool differ = false;
+    std::exception_ptr failure;
+    try {
+        co_await changes_.catch_up(small_backlog);
+        co_await verify();
+        work_.observer.progressed(progress_);
+    } catch (const error& problem) {
+        failure = std::current_exception();
+        if (problem.code() == exit_code::verification_failed) {
+            told_.note("differences", problem.what());
+            differ = true;
+        }
+    }
+    if (differ) {
+        // Also when the job was started without verification: what is known to differ must not be swapped in.
+        const auto session = co_await work_.pool.acquire();
+        co_await job::save_settings(*session, work_.job, settings_);
+    }
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+    settings_.verify = before;
+    co_await save_phase(reached);
+}
+
+/// Why the swap has to wait, if it has.
+std::optional<std::string> runner::postponed() const {
+    if (switches_.paused()) {
+        return fmt::format("the swap is postponed while the job is paused: pgeist continue {}", work_.job);
+    }
+    if (switches_.swap_requested()) {
+        return std::nullopt;
+    }
+    if (settings_.postpone_swap) {
+        return fmt::format("the swap is postponed: pgeist swap {}", work_.job);
+    }
+    std::error_code problem;
+    // A path that cannot be looked at may hide the file: whoever made it wants no swap.
+    if (settings_.postpone_file && (std::filesystem::exists(*settings_.postpone_file, problem) || problem)) {
+        return fmt::format("the swap is postponed while {} exists", *settings_.postpone_file);
+    }
+    if (settings_.swap_window) {
+        const int now = local_minute_of_day(std::chrono::system_clock::now());
+        const auto left = minutes_until_open(parse_windows(*settings_.swap_window), now);
+        if (left && *left > 0) {
+            return fmt::format("outside the swap window {}, which opens in {}", *settings_.swap_window,
+                               format_duration(std::chrono::minutes(*left)));
+        }
+    }
+    return std::nullopt;
+}
+
 awaitable<void> runner::wait_for_permission_to_swap() {
-    const auto& settings = work_.settings;
-    auto postponed = [&] {
-        const bool by_option = settings.postpone_swap && !switches_.swap_requested();
-        const bool by_file =
-            settings.postpone_file && std::filesystem::exists(*settings.postpone_file) && !switches_.swap_requested();
-        return by_option || by_file || switches_.paused();
-    };
-    while (postponed()) {
-        progress_.detail = "the swap is postponed: pgeist swap JOB";
+    while (true) {
+        const bool verify_first = switches_.take_verify_request();
+        if (verify_first) {
+            switches_.waiting_for_swap(false);
+            co_await compare_again();
+            enter(job::phase::swap);
+            progress_.rows_total = 0;
+        }
+        const auto why = postponed();
+        if (!why) {
+            break;
+        }
+        progress_.detail = *why;
         switches_.waiting_for_swap(true);
         co_await changes_.pass();
         progress_.log_pending = co_await changes_.pending();
@@ -252,9 +359,28 @@ awaitable<void> runner::wait_for_permission_to_swap() {
     switches_.waiting_for_swap(false);
 }
 
+/// What runs beside (hooks) may object to the swap; replay goes on while it is asked.
+awaitable<void> runner::ask_permission() {
+    std::string why;
+    report::permission answer = work_.observer.may_swap(why);
+    while (answer == report::permission::not_yet) {
+        progress_.detail = "waiting for the hook on-before-swap";
+        co_await pg::sleep_for(permission_poll);
+        co_await changes_.pass();
+        answer = work_.observer.may_swap(why);
+    }
+    if (answer == report::permission::refused) {
+        throw error(exit_code::failed, "the swap was stopped: " + why,
+                    fmt::format("nothing was swapped, the source table is untouched; when the reason is gone go on "
+                                "with: pgeist resume {}",
+                                work_.job));
+    }
+}
+
 awaitable<void> runner::swap() {
     progress_.rows_total = 0;
     co_await wait_for_permission_to_swap();
+    co_await ask_permission();
     swap::swapper exchange(work_, changes_);
     report::swap_outcome done;
     std::exception_ptr failure;

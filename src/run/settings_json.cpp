@@ -70,6 +70,7 @@ void read(const json::value& from, std::optional<T>& into) {
 template <class Settings, class Visitor>
 void visit_all(Settings& s, Visitor&& visit) {
     visit("workers", s.workers);
+    visit("workers_auto", s.workers_auto);
     visit("chunk_time_ms", s.chunk_time);
     visit("chunk_rows", s.chunk_rows);
     visit("index_jobs", s.index_jobs);
@@ -77,7 +78,14 @@ void visit_all(Settings& s, Visitor&& visit) {
     visit("max_lag_bytes", s.max_lag_bytes);
     visit("max_lag_time_ms", s.max_lag_time);
     visit("lag_replicas", s.lag_replicas);
+    visit("max_slot_lag", s.max_slot_lag);
     visit("max_load", s.max_load);
+    visit("max_lock_waiters", s.max_lock_waiters);
+    visit("max_commit_latency_ms", s.max_commit_latency);
+    visit("max_wal_rate", s.max_wal_rate);
+    visit("critical_load", s.critical_load);
+    visit("critical_grace_ms", s.critical_grace);
+    visit("window", s.window);
     visit("max_rate", s.max_rate);
     visit("throttle_query", s.throttle_query);
     visit("pause_file", s.pause_file);
@@ -90,6 +98,7 @@ void visit_all(Settings& s, Visitor&& visit) {
     visit("on_blocked", s.blocked);
     visit("postpone_swap", s.postpone_swap);
     visit("postpone_file", s.postpone_file);
+    visit("swap_window", s.swap_window);
     visit("ignore_old_snapshots", s.ignore_old_snapshots);
     visit("drop_old", s.drop_old);
     visit("statement_timeout_ms", s.statement_timeout);

@@ -1,9 +1,12 @@
+#include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/store.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/plan/blueprint.hpp"
 #include "pgeist/run/commands.hpp"
 
 namespace pgeist::run {
@@ -14,7 +17,7 @@ std::string status_query(bool one) {
     const std::string alive = job::held_condition("j.id");
     return fmt::format(R"sql(
         SELECT j.id, j.table_schema, j.table_name, j.phase, j.state, j.rows_done, j.rows_total, j.log_pending, j.throttled,
-               coalesce(j.message, '') AS message, {} AS alive,
+               coalesce(j.message, '') AS message, j.figures, j.change, {} AS alive,
                to_char(j.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS started_at,
                to_char(j.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS updated_at,
                j.blueprint IS NOT NULL AS has_blueprint,
@@ -24,6 +27,40 @@ std::string status_query(bool one) {
                 WHERE n.nspname = 'pgeist_' || j.id AND c.relname = j.table_name AND c.relkind = 'r') AS kept
         FROM pgeist.jobs j {} ORDER BY j.id)sql",
                        alive, one ? "WHERE j.id = $1" : "");
+}
+
+/// What the run noted besides its counters; it says nothing when nobody runs the job any more.
+void read_figures(const std::string& text, job::status& into) {
+    boost::json::error_code problem;
+    const boost::json::value parsed = boost::json::parse(text, problem);
+    if (problem || !parsed.is_object() || !into.pid_alive) {
+        return;
+    }
+    const boost::json::object& figures = parsed.as_object();
+    const auto number = [&](const char* name) -> std::optional<double> {
+        const auto* value = figures.if_contains(name);
+        return value != nullptr && value->is_number() ? std::optional<double>(value->to_number<double>())
+                                                      : std::nullopt;
+    };
+    const auto words = [&](const char* name) {
+        const auto* value = figures.if_contains(name);
+        return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+    };
+    into.rows_per_second = number("rows_per_second");
+    if (into.rows_per_second > 0.0 && into.rows_total > into.rows_done) {
+        into.eta_seconds = static_cast<double>(into.rows_total - into.rows_done) / *into.rows_per_second;
+    }
+    into.workers = static_cast<int>(number("workers").value_or(0));
+    into.chunk_rows = static_cast<std::int64_t>(number("chunk_rows").value_or(0));
+    into.chunk_ms = static_cast<std::int64_t>(number("chunk_ms").value_or(0));
+    if (const auto bytes = number("lag_bytes")) {
+        into.lag_bytes = static_cast<std::int64_t>(*bytes);
+    }
+    if (const auto lag = number("lag_ms")) {
+        into.lag_ms = static_cast<std::int64_t>(*lag);
+    }
+    into.doing = words("doing");
+    into.blocked_by = words("blocked_by");
 }
 
 job::status status_from(const pg::result& rows, int row) {
@@ -45,6 +82,8 @@ job::status status_from(const pg::result& rows, int row) {
     out.started_at = rows.text(row, "started_at");
     out.updated_at = rows.text(row, "updated_at");
     out.pid_alive = rows.boolean(row, "alive");
+    read_figures(rows.text(row, "figures"), out);
+    out.change = plan::change_request_from_json(rows.text(row, "change")).describe();
     const bool ended = out.state == "done" || out.state == "cancelled";
     if (!out.pid_alive && !ended && out.state != "failed") {
         out.state = "interrupted";  // whatever the row says: nobody holds the job
@@ -60,21 +99,49 @@ job::status status_from(const pg::result& rows, int row) {
     return out;
 }
 
-/// What to store for an action. `set` adds to what was set before; the running process reads all of it.
-std::string control_update(const std::string& action) {
-    if (action == "pause") {
-        return "control || '{\"paused\": true}'";
+/// How long a run may take to obey before the user is told that it has not.
+constexpr auto patience = std::chrono::seconds(10);
+constexpr auto poll = std::chrono::milliseconds(50);
+
+/// Waits until the run has obeyed the request of that number. @returns false when it has not for a long time
+awaitable<bool> wait_until_obeyed(pg::connection& session, std::int64_t job, std::int64_t number) {
+    const auto until = deadline::in(patience);
+    while (!until.passed()) {
+        const bool present = co_await job::has_state_schema(session);
+        if (!present) {
+            co_return true;  // cancelled and cleaned up, with all that was left of pgeist
+        }
+        const auto last = co_await job::obeyed(session, job);
+        if (!last || *last >= number) {
+            co_return true;
+        }
+        co_await pg::sleep_for(poll);
     }
-    if (action == "continue") {
-        return "control || '{\"paused\": false}'";
+    co_return false;
+}
+
+/// Hands in what is asked for: one request, or with `set` one a value, all or none. @returns the last one's number
+awaitable<std::int64_t> hand_in(pg::connection& session, std::int64_t job, const std::string& action,
+                                const named_values& values) {
+    std::int64_t number = 0;
+    std::exception_ptr failure;
+    try {
+        co_await session.begin();
+        if (action != "set") {
+            number = co_await job::steer(session, job, action, std::nullopt, std::nullopt);
+        }
+        for (const auto& [name, value] : values) {
+            number = co_await job::steer(session, job, action, name, value);
+        }
+        co_await session.commit();
+    } catch (...) {
+        failure = std::current_exception();
     }
-    if (action == "swap") {
-        return "control || '{\"swap\": true}'";
+    if (failure) {
+        co_await session.rollback();
+        std::rethrow_exception(failure);
     }
-    if (action == "cancel") {
-        return "control || '{\"cancel\": true}'";
-    }
-    throw usage_error(fmt::format("unknown action \"{}\"", action));
+    co_return number;
 }
 
 }  // namespace
@@ -99,11 +166,7 @@ awaitable<std::vector<job::status>> list_jobs(pg::connect_options options, std::
     co_return jobs;
 }
 
-awaitable<void> send_control(pg::connect_options options, std::int64_t job, std::string action, named_values values) {
-    if (action == "set") {
-        throw usage_error("changing options of a running job is not available in this version",
-                          fmt::format("stop it with SIGINT and go on with: pgeist resume {}", job));
-    }
+awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std::string action, named_values values) {
     const auto session = co_await pg::connection::open(std::move(options), "pgeist " + action);
     const bool present = co_await job::has_state_schema(*session);
     pg::result row;
@@ -127,9 +190,9 @@ awaitable<void> send_control(pg::connect_options options, std::int64_t job, std:
                         "it only finishes its work now");
         }
     }
-    co_await session->query("UPDATE pgeist.jobs SET control = " + control_update(action) + " WHERE id = $1", job);
-    co_await job::add_event(*session, job, action, session->user());
-    static_cast<void>(values);
+    const std::int64_t number = co_await hand_in(*session, job, action, values);
+    const bool obeyed = co_await wait_until_obeyed(*session, job, number);
+    co_return obeyed;
 }
 
 }  // namespace pgeist::run

@@ -244,6 +244,7 @@ awaitable<report::swap_outcome> swapper::swap() {
     lock::schedule attempts(rules);
     std::vector<report::blocker> blockers;
     while (!attempts.exhausted() && !until_.passed()) {
+        attempts.follow(work_->settings.lock_timeout, work_->settings.swap_attempts);
         const lock::attempt how = attempts.next();
         co_await pg::sleep_for(how.pause);
         co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);

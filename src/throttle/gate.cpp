@@ -54,6 +54,27 @@ std::optional<std::string> gate::reason() const {
     return reason;
 }
 
+std::optional<std::string> gate::reason_to_give_up() const {
+    for (const auto& each : signals_) {
+        if (auto reason = each->reason_to_give_up()) {
+            return reason;
+        }
+    }
+    return std::nullopt;
+}
+
+bool gate::holds_back() const { return told_to_wait(clock::now()).has_value(); }
+
+signal::measured_lag gate::lag() const {
+    signal::measured_lag most;
+    for (const auto& each : signals_) {
+        const auto one = each->lag();
+        most.bytes = std::max(most.bytes, one.bytes);
+        most.time = std::max(most.time, one.time);
+    }
+    return most;
+}
+
 awaitable<void> gate::pass(work last) {
     const auto begun = clock::now();
     bucket_.take(last.rows, begun);

@@ -65,6 +65,15 @@ public:
         last_ = std::move(sample);
     }
 
+    [[nodiscard]] measured_lag lag() const override {
+        measured_lag most;
+        for (const replica& each : last_ ? last_->replicas : std::vector<replica>()) {
+            most.bytes = std::max(most.bytes, each.bytes);
+            most.time = std::max(most.time, each.time);
+        }
+        return most;
+    }
+
     [[nodiscard]] std::string warning() const override {
         return hidden_
                    ? "--max-lag cannot read the position of a replica: grant pg_monitor to the role that runs pgeist"

@@ -8,6 +8,7 @@
 
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/job/crew.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/verify/verify_sql.hpp"
@@ -109,21 +110,22 @@ awaitable<void> verifier::cut_ranges(pipeline& pipe, walk::finished_ranges finis
             co_await pipe.ranges.async_send(none, std::move(range), asio::use_awaitable);
         }
     }
-    for (int worker = 0; worker < work_->settings.workers; ++worker) {
-        std::optional<walk::key_range> end;
-        co_await pipe.ranges.async_send(none, std::move(end), asio::use_awaitable);
-    }
+    std::optional<walk::key_range> end;
+    co_await pipe.ranges.async_send(none, std::move(end), asio::use_awaitable);
 }
 
-awaitable<void> verifier::compare_ranges(pipeline& pipe) {
+awaitable<void> verifier::compare_ranges(pipeline& pipe, job::crew& crew, int number) {
     const auto session = co_await work_->pool.acquire();
     co_await prepare(*session);
     std::int64_t rows = 0;
     std::chrono::nanoseconds took{0};
-    while (true) {
+    while (!crew.surplus(number)) {
         co_await work_->brake.before_chunk(rows, took);
-        const auto range = co_await pipe.ranges.async_receive(asio::use_awaitable);
+        auto range = co_await pipe.ranges.async_receive(asio::use_awaitable);
         if (!range) {
+            crew.finish();
+            const boost::system::error_code none;  // the mark goes on to the next worker
+            co_await pipe.ranges.async_send(none, std::move(range), asio::use_awaitable);
             co_return;
         }
         const auto started = clock::now();
@@ -140,12 +142,13 @@ awaitable<void> verifier::compare_ranges(pipeline& pipe) {
                 fmt::format("verification found {} rows that differ, first key {}; copying them again",
                             compared.unexplained.size(), compared.unexplained.front()));
         }
+        pipe.sizer.follow(work_->settings.chunk_time, work_->settings.chunk_rows);
         pipe.sizer.measured(rows, took);
         ++found_.chunks;
         found_.rows += rows;
         found_.differences += static_cast<std::int64_t>(compared.unexplained.size());
         work_->progress.rows_done += rows;
-        work_->progress.detail = fmt::format("chunks of {} rows in {}ms", rows, took.count() / 1'000'000);
+        job::note_chunk(work_->progress, rows, took);
     }
 }
 
@@ -170,9 +173,11 @@ awaitable<void> verifier::compare_all() {
         settings.chunk_rows ? walk::chunk_sizer::fixed(*settings.chunk_rows) : walk::chunk_sizer(settings.chunk_time)};
     std::vector<awaitable<void>> tasks;
     tasks.push_back(cut_ranges(pipe, std::move(finished.ranges)));
-    for (int worker = 0; worker < settings.workers; ++worker) {
-        tasks.push_back(compare_ranges(pipe));
-    }
+    job::crew* members = nullptr;
+    const auto member = [&](int number) { return compare_ranges(pipe, *members, number); };
+    job::crew crew(*work_, member);
+    members = &crew;
+    tasks.push_back(crew.run());
     co_await pg::run_all(std::move(tasks));
 }
 

@@ -20,6 +20,14 @@ chunk_sizer chunk_sizer::fixed(std::int64_t rows) {
     return sizer;
 }
 
+void chunk_sizer::follow(std::chrono::milliseconds target, std::optional<std::int64_t> fixed) noexcept {
+    target_ = target;
+    fixed_ = fixed.has_value();
+    if (fixed) {
+        rows_ = *fixed;
+    }
+}
+
 void chunk_sizer::measured(std::int64_t rows, std::chrono::nanoseconds took) noexcept {
     // A chunk cut short by a gap or the table's end says little about the speed.
     if (fixed_ || rows < smallest / 2) {

@@ -62,15 +62,27 @@ TEST_F(job_store, OnlyOneSessionHoldsAJob) {
 }
 
 TEST_F(job_store, HeartbeatsReportAndReadWhatOthersAsk) {
-    sql().execute("UPDATE pgeist.jobs SET control = '{\"paused\": true, \"set\": [[\"workers\", \"4\"]]}'");
+    const std::string job = std::to_string(work().job);
+    sql().query("SELECT pgeist.steer($1, 'pause')", {job});
+    sql().query("SELECT pgeist.steer($1, 'set', 'workers', '4')", {job});
+    sql().query("SELECT pgeist.steer($1, 'set', 'nice', '1')", {job});
     job::heartbeat beat;
     beat.rows_done = 7;
     beat.throttled = "replica lag";
     const job::control_request asked = await(job::beat(session(), work().tenure(), beat, deadline::never()));
     EXPECT_TRUE(asked.paused);
     EXPECT_FALSE(asked.cancel);
-    ASSERT_EQ(asked.values.size(), 1U);
-    EXPECT_EQ(asked.values[0].second, "4");
+    EXPECT_EQ(asked.number, 3);
+    ASSERT_EQ(asked.values.size(), 2U);
+    EXPECT_EQ(asked.values[0].name, "workers");
+    EXPECT_EQ(asked.values[0].value, "4");
+    EXPECT_EQ(asked.values[0].number, 2);
+    EXPECT_EQ(asked.values[1].by, asked.by);
+    EXPECT_EQ(await(job::obeyed(session(), work().job)), 0);
+    await(job::acknowledge(session(), work().job, asked.number, run::settings(), deadline::never()));
+    EXPECT_EQ(await(job::obeyed(session(), work().job)), 3);
+    EXPECT_EQ(await(job::obeyed(session(), 999)), std::nullopt);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.events WHERE event IN ('pause', 'set')"), 3);
     EXPECT_EQ(sql().scalar("SELECT throttled FROM pgeist.jobs"), "replica lag");
 }
 

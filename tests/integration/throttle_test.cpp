@@ -136,6 +136,18 @@ TEST_F(throttled, by_load_that_the_role_may_not_see) {
     EXPECT_NE(warnings.front().find("pg_monitor"), std::string::npos);
 }
 
+TEST_F(throttled, by_commits_that_cannot_be_made) {
+    sql().execute("REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC");
+    const std::string role = db().create_role("mute");
+    watch_with("max-commit-latency", "1min", db().uri_as(role));
+    EXPECT_EQ(door().reason(), std::nullopt) << "an unknown latency holds nobody back";
+    EXPECT_EQ(reason_with("failed"), "a small commit failed: permission denied for function pg_logical_emit_message");
+    sql().execute("GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC");
+    EXPECT_EQ(reason_with("none"), "none");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"), 0)
+        << "the probe leaves nothing behind";
+}
+
 TEST_F(throttled, by_lag_of_replicas_that_are_not_there) {
     watch_with("max-lag", "1MB");
     EXPECT_EQ(door().reason(), "replica lag not yet known");

@@ -248,11 +248,31 @@ TEST_F(parsing, what_is_wrong_and_what_is_meant) {
 TEST_F(parsing, what_this_version_does_not_have_is_refused_and_not_ignored) {
     const std::string missing = "not available in this version";
     EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--revertible"}), missing));
-    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--report", "x.html"}), missing));
-    EXPECT_TRUE(contains(complaint({"verify", "1"}), missing));
     EXPECT_TRUE(contains(complaint({"revert", "1"}), missing));
     variables["PGEIST_REVERTIBLE"] = "on";
     EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack"}), "PGEIST_REVERTIBLE is not available"));
+}
+
+TEST_F(parsing, files_and_hooks_are_for_commands_that_run_a_job) {
+    const std::string folder = ::testing::TempDir();
+    const auto made = parsed({"run", "--table", "t", "--repack", "--report", folder + "r.html", "--metrics",
+                              folder + "m.prom", "--log-file", folder + "log", "--log-format", "json"});
+    EXPECT_EQ(made.beside.report, folder + "r.html");
+    EXPECT_EQ(made.beside.log_format, report::output_format::json);
+    EXPECT_EQ(parsed({"resume", "1", "--metrics", folder + "m.prom"}).beside.metrics, folder + "m.prom");
+    EXPECT_TRUE(contains(complaint({"status", "--report", "x.html"}), "status has no option --report"));
+    EXPECT_TRUE(contains(complaint({"resume", "1", "--report", folder}), "cannot be written"));
+    EXPECT_TRUE(contains(complaint({"resume", "1", "--report", "/no/such/r.html"}), "cannot be written"));
+    EXPECT_TRUE(contains(complaint({"resume", "1", "--log-format", "xml"}), "use text or json"));
+    EXPECT_TRUE(contains(complaint({"resume", "1", "--hook-dir", "/no/such"}), "is not a folder"));
+}
+
+TEST_F(parsing, thresholds_of_candidates) {
+    const auto made = parsed({"repack-candidates", "--min-bloat", "45.5%", "--min-size", "1GB"});
+    EXPECT_EQ(made.thresholds.percent, 45.5);
+    EXPECT_EQ(made.thresholds.bytes, std::int64_t(1) << 30);
+    EXPECT_TRUE(contains(complaint({"repack-candidates", "--min-bloat", "101"}), "0 to 100"));
+    EXPECT_TRUE(contains(complaint({"repack-candidates", "orders"}), "too much"));
 }
 
 TEST_F(parsing, json_is_recognised_even_in_a_wrong_command_line) {

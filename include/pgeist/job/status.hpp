@@ -24,6 +24,14 @@ struct status {
     std::int64_t log_pending = 0;           ///< changes not yet replayed (estimate); -1: unknown
     std::optional<std::string> throttled;   ///< why it waits
 
+    int workers = 0;                        ///< at work on chunks; 0: none, or unknown
+    std::int64_t chunk_rows = 0;            ///< of the last chunk; 0: unknown
+    std::int64_t chunk_ms = 0;              ///< what it took
+    std::optional<std::int64_t> lag_bytes;  ///< of the furthest replica; unset: not measured
+    std::optional<std::int64_t> lag_ms;     ///< the same in time
+    std::string doing;                      ///< what the phase is at, for people; may be empty
+    std::string blocked_by;                 ///< who is in the way of a lock, for people; may be empty
+
     std::string started_at;  ///< RFC 3339
     std::string updated_at;  ///< RFC 3339, the last sign of life
 

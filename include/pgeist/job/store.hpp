@@ -35,7 +35,17 @@ struct control_request {
     bool paused = false;
     bool swap = false;  ///< `pgeist swap`: do not postpone any longer
     bool cancel = false;
-    std::vector<std::pair<std::string, std::string>> values;  ///< `pgeist set`, in the order given
+    std::int64_t verify = 0;  ///< number of the last `pgeist verify`: compare again before the swap
+    std::string by;           ///< who asked last
+    std::int64_t number = 0;  ///< counts what was asked for
+    /// `pgeist set`.
+    struct change {
+        std::int64_t number = 0;
+        std::string name;
+        std::string value;
+        std::string by;
+    };
+    std::vector<change> values;  ///< in the order given
 };
 
 /// Creates schema `pgeist` unless it is there; in an open transaction. Two first runs at once are told apart by the
@@ -67,7 +77,7 @@ struct control_request {
 [[nodiscard]] awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline until);
 
 [[nodiscard]] awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event,
-                                        std::string detail);
+                                        std::string detail, deadline until = deadline::never());
 
 /// Remembers the file of the source's rows, to be taken before they are compared.
 [[nodiscard]] awaitable<void> save_source_file(pg::connection& session, std::int64_t job, std::int64_t source_oid);
@@ -107,9 +117,23 @@ struct heartbeat {
     std::int64_t log_pending = 0;
     std::optional<std::string> throttled;
     std::string state = "running";
+    std::string figures = "{}";  ///< JSON object: rate, workers, chunk, lag, what it does, who is in the way
 };
 /// @throws error (already_running) when the job was taken on, or removed, by others; timed_out when the server does not
 /// answer `until` then
 [[nodiscard]] awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat now, deadline until);
+[[nodiscard]] awaitable<control_request> beat(pg::connection& session, std::int64_t job, heartbeat now);
+/// Reads only what others asked for.
+[[nodiscard]] awaitable<control_request> read_control(pg::connection& session, std::int64_t job, deadline until);
+/// Tells who asked that the request of this number, and all before it, is obeyed, and stores the settings it left.
+[[nodiscard]] awaitable<void> acknowledge(pg::connection& session, std::int64_t job, std::int64_t number,
+                                          run::settings now, deadline until);
+[[nodiscard]] awaitable<void> save_settings(pg::connection& session, std::int64_t job, run::settings now);
+/// Asks the run of a job for something, through pgeist.steer(), in the open transaction if there is one.
+/// @returns the request's number. @throws sql_error when there is no such job
+[[nodiscard]] awaitable<std::int64_t> steer(pg::connection& session, std::int64_t job, std::string action,
+                                            std::optional<std::string> name, std::optional<std::string> value);
+/// The number of the last request that the run of a job has obeyed; nothing when the job is gone.
+[[nodiscard]] awaitable<std::optional<std::int64_t>> obeyed(pg::connection& session, std::int64_t job);
 
 }  // namespace pgeist::job

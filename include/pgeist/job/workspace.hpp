@@ -17,6 +17,8 @@ namespace pgeist::job {
 class brake {
 public:
     virtual ~brake() = default;
+    /// How many workers the copy and the verification should have now, of which the user chose `chosen`.
+    [[nodiscard]] virtual int workers(int chosen) const { return chosen; }
     /// To be awaited before a chunk of the copy or of verification; tells what the last one was.
     [[nodiscard]] virtual awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) = 0;
     /// To be awaited before a batch of replay: slows it, but never stops it for long, since a growing log is the
@@ -29,7 +31,7 @@ struct workspace {
     pg::pool& pool;
     std::int64_t job;
     const plan::blueprint& plan;
-    const run::settings& settings;
+    const run::settings& settings;  ///< changed by `pgeist set` while the run is at work
     report::observer& observer;
     report::progress& progress;  ///< kept up to date by the phases, shown and stored by the runner
     job::brake& brake;
@@ -42,6 +44,9 @@ struct workspace {
 
     [[nodiscard]] job::tenure tenure() const noexcept { return {job, incarnation}; }
 };
+
+/// Notes in `into` what the last chunk was.
+void note_chunk(report::progress& into, std::int64_t rows, std::chrono::nanoseconds took);
 
 /// The source was truncated: what has been copied is void, the copy starts again. Handled by the runner.
 class source_truncated : public error {

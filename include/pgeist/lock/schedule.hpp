@@ -38,6 +38,8 @@ public:
 
     explicit schedule(policy rules, std::uint64_t seed = std::random_device{}());
     [[nodiscard]] attempt next();
+    /// Takes what may change in the course of the attempts.
+    void follow(milliseconds lock_timeout, int attempts) noexcept;
     [[nodiscard]] int made() const noexcept { return made_; }
     [[nodiscard]] bool exhausted() const noexcept { return made_ >= rules_.attempts; }
 

@@ -50,10 +50,12 @@ struct target {
                                               run::on_blocked how);
 
 /// Attempts by schedule until the locks are held (then a transaction is open on `session`). Each failed waiting attempt
-/// is reported with who is in the way. `observer_session` must not be the one that locks.
+/// is reported with who is in the way. `observer_session` must not be the one that locks. With `follow`, options that
+/// are changed there while attempts are made are obeyed.
 /// @throws error (lock_not_obtained) when attempts or time are used up
 [[nodiscard]] awaitable<void> acquire(pg::connection& session, pg::connection& observer_session, target wanted,
-                                      policy rules, run::on_blocked blocked, report::observer& observer);
+                                      policy rules, run::on_blocked blocked, report::observer& observer,
+                                      const run::settings* follow = nullptr);
 
 /// Fills in what depends on the server's deadlock_timeout.
 [[nodiscard]] awaitable<void> fit_to_server(pg::connection& session, policy& rules);

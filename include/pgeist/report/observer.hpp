@@ -22,6 +22,9 @@ struct blocker {
     std::string query;
 };
 
+/// What somebody outside says to a swap that is about to begin.
+enum class permission { granted, not_yet, refused };
+
 enum class level { info, warning, error };
 
 /// How far the current phase is. Rates and ETA are the observer's business: it sees the clock.
@@ -31,6 +34,13 @@ struct progress {
     std::int64_t log_pending = 0;          ///< rows of the change log not yet replayed (estimate); -1: unknown
     std::optional<std::string> throttled;  ///< why the run waits
     std::string detail;                    ///< e.g. "building orders_pkey", "chunk of 12,000 rows in 480ms"
+    std::string blocked_by;                ///< who stands between the run and a lock, for people; empty: nobody
+
+    std::int64_t chunk_rows = 0;            ///< of the last chunk; 0: none yet
+    milliseconds chunk_time{0};             ///< what it took
+    int workers = 0;                        ///< at work on chunks; 0: the phase has none
+    std::optional<std::int64_t> lag_bytes;  ///< of the furthest replica, as far as it is measured
+    std::optional<milliseconds> lag_time;   ///< the same in time
 };
 
 struct swap_outcome {
@@ -68,6 +78,12 @@ public:
     virtual void verified(const verification& found) = 0;
     virtual void swapped(const swap_outcome& done) = 0;
     virtual void message(level severity, const std::string& text) = 0;
+    /// Whether described() is of use: it costs a look at the catalogs.
+    [[nodiscard]] virtual bool wants_description() const { return false; }
+    /// The table's definition, one line a property, as it is and as it will be. Comes once, before the first phase.
+    virtual void described(const std::vector<std::string>& before, const std::vector<std::string>& after);
+    /// Asked again and again before the swap until it says yes or no; `why` tells who refused. Must not block.
+    [[nodiscard]] virtual permission may_swap(std::string& why);
     /// Called exactly once, last.
     virtual void finished(const outcome& result) = 0;
 };

@@ -44,10 +44,38 @@ using named_values = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] awaitable<std::vector<job::status>> list_jobs(pg::connect_options options,
                                                             std::optional<std::int64_t> job);
 
-/// `pause`, `continue`, `swap`, `cancel`, `set`: tells a running job what to do, through the database.
+/// `pgeist verify`: compares both tables again, all rows of them. A running job does it before its swap, and this waits
+/// for what it finds; for a job that nobody runs it is done here.
+/// @throws error (verification_failed) when they differ; error (refused) when there is nothing to compare
+[[nodiscard]] awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, report::observer& observer);
+
+/// `pause`, `continue`, `swap`, `cancel`, `set`: tells a running job what to do, through the database, and waits until
+/// it has obeyed. @returns false when it has not answered for some seconds
 /// @throws error when the job is unknown or nobody runs it
-[[nodiscard]] awaitable<void> send_control(pg::connect_options options, std::int64_t job, std::string action,
+[[nodiscard]] awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std::string action,
                                            named_values values);
+
+/// What `pgeist repack-candidates` is to list.
+struct bloat_thresholds {
+    double percent = 30;
+    std::int64_t bytes = 8 << 20;
+};
+
+/// A table, and what a rebuild would save by what ANALYZE knows of it.
+struct bloated_table {
+    std::string table;  ///< as SQL has it, with its schema
+    std::int64_t heap_bytes = 0;
+    std::int64_t total_bytes = 0;  ///< with indexes and TOAST
+    std::int64_t bloat_bytes = 0;  ///< of the heap
+    double bloat_percent = 0;
+    std::int64_t dead_rows = 0;
+    std::string analyzed_at;  ///< RFC 3339; empty: long ago
+    bool has_key = false;     ///< `pgeist run --repack` can walk it
+};
+
+/// `pgeist repack-candidates`: those that could save most first. Tables that were never analyzed are left out.
+[[nodiscard]] awaitable<std::vector<bloated_table>> repack_candidates(pg::connect_options options,
+                                                                      bloat_thresholds least);
 
 /// What `pgeist plan` prints.
 struct plan_result {

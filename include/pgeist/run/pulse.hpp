@@ -6,7 +6,10 @@
 #include "pgeist/job/identity.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/job/workspace.hpp"
+#include "pgeist/report/rate_meter.hpp"
+#include "pgeist/run/witness.hpp"
 #include "pgeist/throttle/gate.hpp"
+#include "pgeist/throttle/worker_governor.hpp"
 
 namespace pgeist::run {
 
@@ -14,33 +17,53 @@ namespace pgeist::run {
 /// signals.
 class switchboard : public job::brake {
 public:
-    explicit switchboard(const settings& chosen) : gate_(chosen) {}
+    /// `chosen` is what `pgeist set` changes; it outlives the switchboard.
+    explicit switchboard(settings& chosen) : chosen_(&chosen), gate_(chosen), governor_(chosen.workers) {}
 
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) override;
     [[nodiscard]] awaitable<void> before_batch(std::int64_t rows, std::chrono::nanoseconds took) override;
+    [[nodiscard]] int workers(int chosen) const override;
 
     [[nodiscard]] bool cancel_requested() const noexcept { return asked_.cancel; }
     [[nodiscard]] bool swap_requested() const noexcept { return asked_.swap; }
     [[nodiscard]] bool paused() const noexcept { return asked_.paused; }
+    /// Whether `pgeist verify` asked for another comparison; the question takes the request back.
+    [[nodiscard]] bool take_verify_request() noexcept;
     /// The run has all done but the swap, which the user postponed.
     void waiting_for_swap(bool waiting) noexcept { waiting_for_swap_ = waiting; }
     [[nodiscard]] bool waiting_for_swap() const noexcept { return waiting_for_swap_; }
-    void asked(job::control_request request);
+    /// Obeys what was asked for; `to` is told of settings that are changed, and of those that cannot be.
+    /// @returns the number to acknowledge; nothing when nothing is new
+    [[nodiscard]] std::optional<std::int64_t> asked(job::control_request request, report::observer& to);
+    /// For `--workers auto`: how many workers there should be by what the copy has achieved.
+    void govern(std::int64_t rows_done);
     [[nodiscard]] throttle::gate& gate() noexcept { return gate_; }
+    [[nodiscard]] const settings& chosen() const noexcept { return *chosen_; }
 
 private:
+    void change(const job::control_request::change& what, report::observer& to);
+
+    settings* chosen_;
     throttle::gate gate_;
+    throttle::worker_governor governor_;
     job::control_request asked_;
+    std::int64_t obeyed_ = 0;
+    std::int64_t changes_made_ = 0;
+    std::int64_t verified_for_ = 0;
     bool waiting_for_swap_ = false;
+    bool verify_asked_ = false;
 };
 
 /// Shows progress, stores it with the job each half second, reads what others ask for, and looks each second whether
 /// somebody has changed the source's definition or the triggers on it; all over the session that holds the job's locks:
 /// a run that has lost its lock ends here. Keeps `known` up to date with the server's WAL; `reached` is the phase the
 /// run is in. Runs until it is cancelled.
-/// @throws cancelled when `pgeist cancel` asks for it; sql_error when the session is lost; error naming what was
-/// changed
-[[nodiscard]] awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, job::identity& known,
-                                    const job::phase& reached);
+/// @throws cancelled when `pgeist cancel` asks for it; error when a critical level is reached or the log has grown too
+/// large, or naming what was changed; sql_error when the session is lost
+[[nodiscard]] awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, witness& told,
+                                    job::identity& known, const job::phase& reached);
+
+/// Stores what the witness has kept for the job's history. A job that is gone, or a session that is lost, keeps it.
+[[nodiscard]] awaitable<void> store_events(job::workspace& work, job::hold& hold, witness& told);
 
 }  // namespace pgeist::run

@@ -8,6 +8,7 @@
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/replay/replayer.hpp"
 #include "pgeist/run/pulse.hpp"
+#include "pgeist/run/witness.hpp"
 
 namespace pgeist::run {
 
@@ -22,6 +23,9 @@ public:
 
     /// @throws error; the job is then resumable unless the message says otherwise
     [[nodiscard]] awaitable<void> run();
+    /// Only compares both tables, all rows of them; the job must have come to its verification and not have swapped.
+    /// @throws error (verification_failed) when they differ
+    [[nodiscard]] awaitable<void> compare();
 
     /// `pgeist cancel` asked for the end: the job is to be removed.
     [[nodiscard]] bool cancel_requested() const noexcept { return switches_.cancel_requested(); }
@@ -30,7 +34,13 @@ public:
     [[nodiscard]] job::phase reached() const noexcept { return reached_; }
 
 private:
+    [[nodiscard]] awaitable<void> beside_the_pulse(awaitable<void> work);
     [[nodiscard]] awaitable<void> phases();
+    [[nodiscard]] awaitable<void> compare_again();
+    [[nodiscard]] awaitable<void> wait_to_build();
+    [[nodiscard]] awaitable<void> ask_permission();
+    [[nodiscard]] std::optional<std::string> postponed() const;
+    void enter(job::phase now);
     [[nodiscard]] awaitable<void> do_phase(job::phase now);
     [[nodiscard]] awaitable<void> explain(std::exception_ptr failure);
     [[nodiscard]] awaitable<void> save_phase(job::phase next);
@@ -46,8 +56,10 @@ private:
     job::hold* hold_;
     job::identity* known_;
     job::phase reached_;
+    settings settings_;  ///< the job's own, changed by `pgeist set`
     switchboard switches_;
     report::progress progress_;
+    witness told_;
     job::workspace work_;
     replay::replayer changes_;
 };

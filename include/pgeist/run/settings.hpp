@@ -16,6 +16,7 @@ enum class on_blocked { wait, cancel, terminate };
 struct settings {
     // copy
     int workers = 2;
+    bool workers_auto = false;  ///< `workers` is where it starts; the number follows the server's head-room
     std::chrono::milliseconds chunk_time{500};
     std::optional<std::int64_t> chunk_rows;  ///< fixed chunk size instead of chunk_time
     int index_jobs = 2;
@@ -24,9 +25,16 @@ struct settings {
     // throttle
     std::optional<std::int64_t> max_lag_bytes;
     std::optional<std::chrono::milliseconds> max_lag_time;
-    std::vector<std::string> lag_replicas;  ///< application_name of the replicas that count; empty: all
-    std::optional<int> max_load;            ///< active sessions, pgeist's own left out
-    std::optional<std::int64_t> max_rate;   ///< rows per second
+    std::vector<std::string> lag_replicas;     ///< application_name of the replicas that count; empty: all
+    std::optional<std::int64_t> max_slot_lag;  ///< bytes of WAL that a replication slot may retain
+    std::optional<int> max_load;               ///< active sessions, pgeist's own left out
+    std::optional<int> max_lock_waiters;       ///< sessions waiting for a lock, pgeist's own left out
+    std::optional<std::chrono::milliseconds> max_commit_latency;  ///< of a commit that pgeist makes to find out
+    std::optional<std::int64_t> max_wal_rate;                     ///< bytes per second, of the whole server
+    std::optional<int> critical_load;                             ///< active sessions at which the run gives up
+    std::chrono::milliseconds critical_grace{5000};               ///< how long that must last
+    std::optional<std::string> window;                            ///< times of day at which work is done
+    std::optional<std::int64_t> max_rate;                         ///< rows per second
     std::optional<std::string> throttle_query;
     std::optional<std::string> pause_file;
     double nice = 0;  ///< pause after each chunk, as a ratio of the chunk's own time
@@ -42,6 +50,7 @@ struct settings {
     on_blocked blocked = on_blocked::wait;
     bool postpone_swap = false;
     std::optional<std::string> postpone_file;
+    std::optional<std::string> swap_window;  ///< times of day at which the tables may be swapped
     bool ignore_old_snapshots = false;
 
     // after

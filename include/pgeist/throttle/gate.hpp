@@ -36,6 +36,13 @@ public:
     /// Why the run waits now, for people; nothing when it may go on. Cheap: may be asked at every progress report.
     [[nodiscard]] std::optional<std::string> reason() const;
 
+    /// Why the run must give up (`--critical-load`), if so.
+    [[nodiscard]] std::optional<std::string> reason_to_give_up() const;
+    /// Whether a signal, or the user, holds work back now; the rate and `--nice` do not count.
+    [[nodiscard]] bool holds_back() const;
+    /// The furthest lag of a replica, as far as it is measured.
+    [[nodiscard]] signal::measured_lag lag() const;
+
     /// `pgeist pause`: holds everybody back until `unpause`. `why` is shown, for example `paused by alice`.
     void pause(std::string why) { paused_ = std::move(why); }
     void unpause() noexcept { paused_.reset(); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -36,6 +37,14 @@ public:
     /// Asks the server. @throws sql_error, which the caller passes to `sample_failed`
     [[nodiscard]] virtual awaitable<void> sample(pg::connection& session);
     virtual void sample_failed(const std::string& why);
+    /// Why the run must give up, and not only wait; nothing when it need not.
+    [[nodiscard]] virtual std::optional<std::string> reason_to_give_up() const { return std::nullopt; }
+    /// What the signal measures of replicas, for displays: the furthest lag in bytes and in time.
+    struct measured_lag {
+        std::optional<std::int64_t> bytes;
+        std::optional<std::chrono::milliseconds> time;
+    };
+    [[nodiscard]] virtual measured_lag lag() const { return {}; }
     /// Something people should know once, such as rights that are missing; empty: nothing.
     [[nodiscard]] virtual std::string warning() const { return {}; }
 };

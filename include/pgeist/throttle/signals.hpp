@@ -16,6 +16,17 @@ namespace pgeist::throttle {
 /// `--throttle-query`: waits while the query says so.
 [[nodiscard]] std::unique_ptr<signal> make_query_signal();
 
+/// `--window`: waits outside the times of day given.
+[[nodiscard]] std::unique_ptr<signal> make_window_signal();
+/// `--max-slot-lag`: waits while a replication slot keeps too much WAL.
+[[nodiscard]] std::unique_ptr<signal> make_slot_signal();
+/// `--max-lock-waiters`: waits while too many sessions wait for locks.
+[[nodiscard]] std::unique_ptr<signal> make_lock_waiters_signal();
+/// `--max-commit-latency`: waits while commits are slow.
+[[nodiscard]] std::unique_ptr<signal> make_commit_signal();
+/// `--max-wal-rate`: waits while the server writes WAL too fast, or checkpoints crowd.
+[[nodiscard]] std::unique_ptr<signal> make_wal_signal();
+
 /// All signals but the user's pause and the rate, in the order in which their reasons are told.
 [[nodiscard]] std::vector<std::unique_ptr<signal>> make_signals();
 

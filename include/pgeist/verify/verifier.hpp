@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pgeist/job/crew.hpp"
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/replay/replayer.hpp"
 #include "pgeist/walk/key_range.hpp"
@@ -40,7 +41,7 @@ private:
     struct pipeline;
     [[nodiscard]] awaitable<void> prepare(pg::connection& session);
     [[nodiscard]] awaitable<void> cut_ranges(pipeline& pipe, walk::finished_ranges finished);
-    [[nodiscard]] awaitable<void> compare_ranges(pipeline& pipe);
+    [[nodiscard]] awaitable<void> compare_ranges(pipeline& pipe, job::crew& crew, int number);
     [[nodiscard]] awaitable<bool> settle_once();
 
     job::workspace* work_;

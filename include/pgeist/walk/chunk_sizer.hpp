@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace pgeist::walk {
 
@@ -20,7 +21,8 @@ public:
     [[nodiscard]] std::int64_t next() const noexcept { return rows_; }
     /// Tells what a chunk of `rows` rows took.
     void measured(std::int64_t rows, std::chrono::nanoseconds took) noexcept;
-    void target(std::chrono::milliseconds time) noexcept { target_ = time; }
+    /// Takes another target, or a fixed size in its place.
+    void follow(std::chrono::milliseconds target, std::optional<std::int64_t> fixed) noexcept;
 
 private:
     std::chrono::milliseconds target_;

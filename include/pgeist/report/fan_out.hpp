@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "pgeist/report/observer.hpp"
+
+namespace pgeist::report {
+
+/// Tells several observers the same, in their order.
+class fan_out : public observer {
+public:
+    void add(std::unique_ptr<observer> one) { all_.push_back(std::move(one)); }
+
+    void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
+    void phase_started(const std::string& name, const std::string& lock) override;
+    void progressed(const progress& now) override;
+    void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
+    void verified(const verification& found) override;
+    void swapped(const swap_outcome& done) override;
+    void message(level severity, const std::string& text) override;
+    [[nodiscard]] bool wants_description() const override;
+    void described(const std::vector<std::string>& before, const std::vector<std::string>& after) override;
+    /// Granted when all grant it; one that refuses decides.
+    [[nodiscard]] permission may_swap(std::string& why) override;
+    void finished(const outcome& result) override;
+
+private:
+    std::vector<std::unique_ptr<observer>> all_;
+};
+
+}  // namespace pgeist::report

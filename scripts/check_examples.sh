@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Runs the examples against a private server, each of them twice: the second run must find its work done.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<'USAGE'
+usage: scripts/check_examples.sh [--pgeist PROGRAM] [--no-npm]
+
+  --pgeist PROGRAM  default: build/release/pgeist
+  --no-npm          leave out the Knex example, which installs Knex from the npm registry
+USAGE
+}
+
+pgeist=$PWD/build/release/pgeist
+npm=true
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        --pgeist) pgeist=$(realpath "${2:?--pgeist needs a program}"); shift ;;
+        --no-npm) npm=false ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+
+instance=examples-$$
+work=$(mktemp -d)
+finish() {
+    scripts/pg.sh stop 15 --instance "$instance" --mode immediate >/dev/null || true
+    rm -rf "$work"
+}
+trap finish EXIT
+server=$(scripts/pg.sh start 15 --instance "$instance")
+export PGEIST=$pgeist
+
+die() { echo "check_examples.sh: $*" >&2; exit 1; }
+sql() { psql -X -q -v ON_ERROR_STOP=1 -At -d "$DATABASE_URL" "$@"; }
+type_of() { sql -c "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '$1'::regclass AND attname = '$2'"; }
+
+# new_database NAME: with a table of 50,000 orders.
+new_database() {
+    export DATABASE_URL=$server
+    sql -c "CREATE DATABASE $1"
+    DATABASE_URL=${server%/*}/$1
+    sql -c "CREATE TABLE public.orders (id int PRIMARY KEY, customer int, note text)" \
+        -c "INSERT INTO public.orders SELECT i, i % 100, 'note ' || i FROM generate_series(1, 50000) AS i" -c "ANALYZE"
+}
+oid_of() { sql -c "SELECT '$1'::regclass::oid"; }
+
+check_config() {
+    new_database config
+    # Paths of a production host are not here; everything else is read and obeyed.
+    sed -E -e "s#^(metrics|log-file|pause-file) = .*/#\1 = $work/#" -e '/^swap-window/d' examples/pgeist.conf >"$work/pgeist.conf"
+    "$pgeist" run -d "$DATABASE_URL" --config "$work/pgeist.conf" --table orders --repack --quiet --yes
+    [[ -s $work/pgeist.prom && -s $work/pgeist.log ]] || die "pgeist.conf: no metrics or no log"
+    "$pgeist" plan -d "$DATABASE_URL" --config examples/pgeist.conf --table orders --repack >/dev/null 2>"$work/plan" ||
+        grep -q "cannot be written" "$work/plan" || die "pgeist.conf: $(cat "$work/plan")"
+}
+
+check_deploy() {
+    new_database deploy
+    examples/deploy/deploy.sh >/dev/null
+    [[ $(type_of public.orders customer) == bigint ]] || die "deploy: not changed"
+    local oid
+    oid=$(oid_of public.orders)
+    examples/deploy/deploy.sh >/dev/null
+    [[ $(oid_of public.orders) == "$oid" ]] || die "deploy: the second run changed the table again"
+    [[ $(sql -c "SELECT count(*) FROM public.deployments") == 2 ]] || die "deploy: the steps after it did not run"
+    # Cut off in the middle: the next deployment goes on with it.
+    new_database deploy_again
+    PGEIST_POSTPONE_SWAP=on examples/deploy/deploy.sh >/dev/null 2>&1 &
+    local deployment=$!
+    until [[ $("$pgeist" status -d "$DATABASE_URL" --output json) == *waiting_for_swap* ]]; do sleep 0.1; done
+    kill -TERM "$(pgrep -P "$deployment")"
+    wait "$deployment" && die "deploy: an interruption is not told"
+    [[ $(type_of public.orders customer) == integer ]] || die "deploy: interrupted, and yet changed"
+    "$pgeist" status -d "$DATABASE_URL" --output json | grep -q '"resumable":true' || die "deploy: nothing to resume"
+    sql -c "UPDATE pgeist.jobs SET settings = settings || '{\"postpone_swap\": false}'"
+    examples/deploy/deploy.sh >/dev/null
+    [[ $(type_of public.orders customer) == bigint ]] || die "deploy: the second run did not go on"
+}
+
+check_repack() {
+    new_database repack
+    sql -c "CREATE TABLE public.tight AS SELECT * FROM public.orders" -c "DELETE FROM public.orders WHERE id % 5 <> 0"
+    sql -c "VACUUM ANALYZE public.orders"
+    sql -c "ANALYZE public.tight"
+    export PGEIST_DBNAME=$DATABASE_URL PGEIST_MIN_SIZE=1MB
+    local before oid
+    before=$(sql -c "SELECT pg_relation_size('public.orders')")
+    examples/repack/repack.sh >/dev/null
+    (($(sql -c "SELECT pg_relation_size('public.orders')") * 2 < before)) || die "repack: the table is as large as it was"
+    oid=$(oid_of public.orders)
+    examples/repack/repack.sh >/dev/null
+    [[ $(oid_of public.orders) == "$oid" ]] || die "repack: the second run rebuilt the table again"
+    [[ -z $("$pgeist" status --output json) ]] || die "repack: jobs are left"
+    unset PGEIST_DBNAME PGEIST_MIN_SIZE
+    if command -v systemd-analyze >/dev/null; then
+        sed "s|^ExecStart=.*|ExecStart=$PWD/examples/repack/repack.sh|" examples/repack/pgeist-repack.service >"$work/pgeist-repack.service"
+        cp examples/repack/pgeist-repack.timer "$work/"
+        systemd-analyze verify "$work/pgeist-repack.timer" 2>"$work/verify" || true
+        ! grep -E "pgeist-repack.*(Unknown|Failed|Invalid|ignoring)" "$work/verify" || die "repack: the units are not valid"
+    fi
+}
+
+check_knex() {
+    new_database knex
+    cp -r examples/knex "$work/knex"
+    (cd "$work/knex" && npm install --silent --no-audit --no-fund >/dev/null)
+    migrate() { (cd "$work/knex" && npx --no-install knex "$@"); }
+    migrate migrate:latest >"$work/knex.log" 2>&1 || { cat "$work/knex.log"; die "knex: migrate:latest failed"; }
+    [[ $(type_of public.orders id) == bigint ]] || die "knex: not changed"
+    [[ $(sql -c "SELECT count(*) FROM public.orders") == 50000 ]] || die "knex: rows are missing"
+    local oid
+    oid=$(oid_of public.orders)
+    migrate migrate:latest >/dev/null 2>&1
+    # Also when Knex has forgotten that it ran, as after a deployment that was killed before it could note it.
+    sql -c "DELETE FROM knex_migrations"
+    migrate migrate:latest >"$work/knex.log" 2>&1 || { cat "$work/knex.log"; die "knex: the second run failed"; }
+    [[ $(oid_of public.orders) == "$oid" ]] || die "knex: the second run changed the table again"
+    migrate migrate:rollback >"$work/knex.log" 2>&1 || { cat "$work/knex.log"; die "knex: migrate:rollback failed"; }
+    [[ $(type_of public.orders id) == integer ]] || die "knex: not rolled back"
+}
+
+check_config
+check_deploy
+check_repack
+if $npm; then
+    check_knex
+fi
+echo "check_examples.sh: the examples work" >&2

@@ -1,0 +1,75 @@
+#include "cli/candidates_command.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/core/units.hpp"
+#include "pgeist/report/json_line.hpp"
+#include "pgeist/report/text.hpp"
+#include "pgeist/run/commands.hpp"
+
+namespace pgeist::cli {
+
+namespace {
+
+using tables = std::vector<run::bloated_table>;
+
+std::string as_json(const tables& found) {
+    std::string text;
+    for (const run::bloated_table& each : found) {
+        report::json_line line;
+        line.text("table", each.table).integer("heap_bytes", each.heap_bytes).integer("total_bytes", each.total_bytes);
+        line.integer("bloat_bytes", each.bloat_bytes).number("bloat_percent", each.bloat_percent, 1);
+        line.integer("dead_rows", each.dead_rows);
+        line.text("analyzed_at",
+                  each.analyzed_at.empty() ? std::nullopt : std::optional<std::string>(each.analyzed_at));
+        line.boolean("has_key", each.has_key);
+        text += line.str() + "\n";
+    }
+    return text;
+}
+
+std::string as_names(const tables& found) {
+    std::string text;
+    for (const run::bloated_table& each : found) {
+        text += each.has_key ? each.table + "\n" : "";  // the others cannot be rebuilt by pgeist
+    }
+    return text;
+}
+
+std::string as_table(const tables& found, bool utf8) {
+    if (found.empty()) {
+        return "no table has that much bloat\n";
+    }
+    std::size_t widest = 5;
+    for (const run::bloated_table& each : found) {
+        widest = std::max(widest, report::columns_of(report::one_line(each.table)));
+    }
+    std::string text = fmt::format("{}  {:>10}  {:>10}  {:>6}  {:>10}\n", report::padded("table", widest), "heap",
+                                   "bloat", "", "total");
+    for (const run::bloated_table& each : found) {
+        text += fmt::format("{}  {:>10}  {:>10}  {:>5.1f}%  {:>10}{}\n",
+                            report::padded(report::one_line(each.table), widest), format_size(each.heap_bytes),
+                            format_size(each.bloat_bytes), each.bloat_percent, format_size(each.total_bytes),
+                            each.has_key ? "" : "  no key: cannot be repacked");
+    }
+    text += "\nEstimates, from what ANALYZE knows. Rebuild one with: pgeist run --table TABLE --repack\n";
+    return utf8 ? text : report::to_ascii(text);
+}
+
+}  // namespace
+
+awaitable<exit_code> show_candidates(const invocation& asked, console& io) {
+    const auto found = co_await run::repack_candidates(asked.connection, asked.thresholds);
+    if (asked.format == report::output_format::json) {
+        io.out.write(as_json(found));
+    } else if (asked.how_much.quiet) {
+        io.out.write(as_names(found));
+    } else {
+        io.out.write(as_table(found, io.screen.utf8));
+    }
+    co_return exit_code::done;
+}
+
+}  // namespace pgeist::cli

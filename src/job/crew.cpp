@@ -1,0 +1,76 @@
+#include "pgeist/job/crew.hpp"
+
+#include <algorithm>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/pg/parallel.hpp"
+
+namespace pgeist::job {
+
+namespace {
+
+namespace asio = boost::asio;
+
+/// How soon a change of the number is noticed.
+constexpr std::chrono::milliseconds look_again{200};
+
+}  // namespace
+
+void note_chunk(report::progress& into, std::int64_t rows, std::chrono::nanoseconds took) {
+    into.chunk_rows = rows;
+    into.chunk_time = std::chrono::duration_cast<std::chrono::milliseconds>(took);
+    into.detail = fmt::format("chunks of {} rows in {}ms", rows, into.chunk_time.count());
+}
+
+int crew::wanted() const { return std::max(1, work_->brake.workers(work_->settings.workers)); }
+
+void crew::finish() {
+    finished_ = true;
+    for (asio::steady_timer* each : waiting_) {
+        each->cancel();
+    }
+}
+
+awaitable<void> crew::wait_until_wanted(int number) {
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    waiting_.push_back(&timer);
+    bool cancelled_meanwhile = false;
+    while (!finished_ && !cancelled_meanwhile && surplus(number)) {
+        timer.expires_after(look_again);
+        boost::system::error_code ec;
+        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        cancelled_meanwhile = ec && !finished_;
+    }
+    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &timer));
+    if (cancelled_meanwhile) {
+        throw cancelled();
+    }
+}
+
+/// One worker, again after each time that it was surplus.
+awaitable<void> crew::occupy(int number) {
+    while (!finished_) {
+        co_await wait_until_wanted(number);
+        if (!finished_) {
+            co_await member_(number);
+        }
+    }
+}
+
+/// A worker, and beside it the place of the next one, which stays empty until it is wanted.
+awaitable<void> crew::seat(int number) {
+    co_await wait_until_wanted(number);
+    if (finished_) {
+        co_return;
+    }
+    std::vector<awaitable<void>> both;
+    both.push_back(occupy(number));
+    both.push_back(seat(number + 1));
+    co_await pg::run_all(std::move(both));
+}
+
+}  // namespace pgeist::job

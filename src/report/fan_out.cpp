@@ -1,0 +1,77 @@
+#include "pgeist/report/fan_out.hpp"
+
+#include <algorithm>
+
+namespace pgeist::report {
+
+void fan_out::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
+    for (const auto& each : all_) {
+        each->job_started(job, table, strategy);
+    }
+}
+
+void fan_out::phase_started(const std::string& name, const std::string& lock) {
+    for (const auto& each : all_) {
+        each->phase_started(name, lock);
+    }
+}
+
+void fan_out::progressed(const progress& now) {
+    for (const auto& each : all_) {
+        each->progressed(now);
+    }
+}
+
+void fan_out::lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) {
+    for (const auto& each : all_) {
+        each->lock_waited(attempt, waited, blockers);
+    }
+}
+
+void fan_out::verified(const verification& found) {
+    for (const auto& each : all_) {
+        each->verified(found);
+    }
+}
+
+void fan_out::swapped(const swap_outcome& done) {
+    for (const auto& each : all_) {
+        each->swapped(done);
+    }
+}
+
+void fan_out::message(level severity, const std::string& text) {
+    for (const auto& each : all_) {
+        each->message(severity, text);
+    }
+}
+
+bool fan_out::wants_description() const {
+    return std::any_of(all_.begin(), all_.end(), [](const auto& each) { return each->wants_description(); });
+}
+
+void fan_out::described(const std::vector<std::string>& before, const std::vector<std::string>& after) {
+    for (const auto& each : all_) {
+        each->described(before, after);
+    }
+}
+
+permission fan_out::may_swap(std::string& why) {
+    permission all = permission::granted;
+    for (const auto& each : all_) {
+        const permission one = each->may_swap(why);
+        if (one == permission::refused) {
+            return one;
+        }
+        all = one == permission::not_yet ? one : all;
+    }
+    return all;
+}
+
+void fan_out::finished(const outcome& result) {
+    for (const auto& each : all_) {
+        each->finished(result);
+    }
+}
+
+}  // namespace pgeist::report

@@ -1,0 +1,70 @@
+#include "pgeist/run/witness.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/core/units.hpp"
+
+namespace pgeist::run {
+
+namespace {
+
+constexpr std::size_t most_events = 100;  // waiting to be stored
+
+}  // namespace
+
+void witness::note(std::string event, std::string detail) {
+    if (events_.size() >= most_events) {
+        events_.pop_front();
+    }
+    events_.emplace_back(std::move(event), std::move(detail));
+}
+
+void witness::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
+    to_->job_started(job, table, strategy);
+}
+
+void witness::phase_started(const std::string& name, const std::string& lock) {
+    progress_->blocked_by.clear();
+    progress_->chunk_rows = 0;
+    phase_ = name;
+    note("phase", name);
+    to_->phase_started(name, lock);
+}
+
+void witness::progressed(const report::progress& now) { to_->progressed(now); }
+
+void witness::lock_waited(int attempt, report::milliseconds waited, const std::vector<report::blocker>& blockers) {
+    progress_->blocked_by = report::describe(blockers, false);
+    if (filter_.worth_a_line(blockers, std::chrono::steady_clock::now())) {
+        note("lock_wait",
+             fmt::format("attempt {}, {}: {}", attempt, format_duration(waited), report::describe(blockers, true)));
+    }
+    to_->lock_waited(attempt, waited, blockers);
+}
+
+void witness::verified(const report::verification& found) {
+    note("verified", fmt::format("{} rows in {} chunks, {} differences, {} repaired", format_count(found.rows),
+                                 format_count(found.chunks), found.differences, found.repaired));
+    to_->verified(found);
+}
+
+void witness::swapped(const report::swap_outcome& done) {
+    progress_->blocked_by.clear();
+    note("swapped", fmt::format("attempt {}, locked for {:.1f} ms", done.attempts, done.lock_held_ms));
+    to_->swapped(done);
+}
+
+void witness::message(report::level severity, const std::string& text) {
+    if (severity != report::level::info) {
+        note(severity == report::level::warning ? "warning" : "error", text);
+    }
+    to_->message(severity, text);
+}
+
+void witness::described(const std::vector<std::string>& before, const std::vector<std::string>& after) {
+    to_->described(before, after);
+}
+
+void witness::finished(const report::outcome& result) { to_->finished(result); }
+
+}  // namespace pgeist::run

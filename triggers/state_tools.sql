@@ -1,0 +1,83 @@
+-- What people who have only psql look at and steer by: view pgeist.status and function pgeist.steer().
+-- Run after state.sql, and again where an earlier version made the tables. Placeholders: none.
+ALTER TABLE pgeist.jobs ADD COLUMN IF NOT EXISTS figures jsonb NOT NULL DEFAULT '{}';
+
+CREATE OR REPLACE VIEW pgeist.status AS
+SELECT s.job, s."table", s.state, s.phase, s.percent, s.rows_done, s.rows_total, s.rows_per_second,
+       CASE WHEN s.rows_per_second > 0 AND s.rows_total > s.rows_done AND s.alive
+            THEN make_interval(secs => round(((s.rows_total - s.rows_done) / s.rows_per_second)::numeric, 0)::float8) END AS eta,
+       s.changes_to_replay, s.waits_for, s.doing, s.blocked_by, s.workers, s.replica_lag, s.message,
+       s.started_at, s.updated_at, s.run_by, s.alive
+FROM (
+    SELECT j.id AS job,
+           format('%I.%I', j.table_schema, j.table_name) AS "table",
+           CASE WHEN a.alive OR j.state IN ('done', 'cancelled', 'failed', 'reverted') THEN j.state ELSE 'interrupted' END AS state,
+           CASE j.phase WHEN 'catch_up' THEN 'replay' ELSE j.phase END AS phase,
+           CASE WHEN j.rows_total > 0 THEN least(100, round(100.0 * j.rows_done / j.rows_total, 1)) END AS percent,
+           j.rows_done, nullif(j.rows_total, 0) AS rows_total,
+           CASE WHEN a.alive THEN (j.figures ->> 'rows_per_second')::float8 END AS rows_per_second,
+           nullif(j.log_pending, -1) AS changes_to_replay,
+           CASE WHEN a.alive THEN j.throttled END AS waits_for,
+           CASE WHEN a.alive THEN nullif(j.figures ->> 'doing', '') END AS doing,
+           CASE WHEN a.alive THEN nullif(j.figures ->> 'blocked_by', '') END AS blocked_by,
+           CASE WHEN a.alive THEN (j.figures ->> 'workers')::int END AS workers,
+           CASE WHEN a.alive THEN pg_size_pretty((j.figures ->> 'lag_bytes')::bigint) END AS replica_lag,
+           j.message, j.started_at, j.updated_at, j.run_by, a.alive
+    FROM pgeist.jobs j
+    CROSS JOIN LATERAL (
+        -- 0x7067656a: the first key of the advisory lock that the run of a job holds
+        SELECT EXISTS (SELECT FROM pg_locks l
+                       WHERE l.locktype = 'advisory' AND l.classid = 1885824362 AND l.objsubid = 2 AND l.granted
+                         AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+                         AND l.objid = (j.id & 4294967295)::oid) AS alive) a
+) s
+ORDER BY s.job;
+
+COMMENT ON VIEW pgeist.status IS 'pgeist: one row a job, for people; what pgeist status shows';
+
+-- pgeist.steer(3, 'pause'), 'continue', 'swap', 'cancel', 'verify', or (3, 'set', 'workers', '4'): what the commands of
+-- these names do. The run obeys within a second; who asked for what, and when, is in pgeist.events.
+CREATE OR REPLACE FUNCTION pgeist.steer(job bigint, action text, name text DEFAULT NULL, value text DEFAULT NULL)
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog AS $steer$
+DECLARE
+    asked   jsonb;
+    request bigint;
+BEGIN
+    asked := CASE action
+        WHEN 'pause' THEN '{"paused": true}'
+        WHEN 'continue' THEN '{"paused": false}'
+        WHEN 'swap' THEN '{"swap": true}'
+        WHEN 'cancel' THEN '{"cancel": true}'
+        WHEN 'verify' THEN '{}'
+        WHEN 'set' THEN '{}'
+    END;
+    IF asked IS NULL THEN
+        RAISE EXCEPTION 'unknown action "%"', action
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'pause, continue, swap, cancel, verify or set';
+    END IF;
+    IF action = 'set' AND (name IS NULL OR value IS NULL) THEN
+        RAISE EXCEPTION 'there is nothing to set'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'pgeist.steer(job, ''set'', ''workers'', ''4'')';
+    END IF;
+    UPDATE pgeist.jobs AS j
+    SET control = j.control || asked
+        || jsonb_build_object('number', coalesce((j.control ->> 'number')::bigint, 0) + 1, 'by', session_user)
+        || CASE WHEN action = 'set' THEN jsonb_build_object('set', coalesce(j.control -> 'set', '[]') || jsonb_build_object(
+               'number', coalesce((j.control ->> 'number')::bigint, 0) + 1, 'by', session_user,
+               'name', steer.name, 'value', steer.value)) ELSE '{}' END
+        || CASE WHEN action = 'verify' THEN jsonb_build_object('verify', coalesce((j.control ->> 'number')::bigint, 0) + 1)
+                ELSE '{}' END
+    WHERE j.id = steer.job
+    RETURNING (j.control ->> 'number')::bigint INTO request;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no job %', job USING ERRCODE = 'no_data_found', HINT = 'SELECT * FROM pgeist.status';
+    END IF;
+    IF NOT (SELECT s.alive FROM pgeist.status s WHERE s.job = steer.job) THEN
+        RAISE EXCEPTION 'nobody runs job %', job USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = format('go on with it: pgeist resume %s, or remove it: pgeist cleanup %s', job, job);
+    END IF;
+    INSERT INTO pgeist.events (job, event, detail)
+    VALUES (steer.job, action, session_user || coalesce(': ' || name || ' = ' || value, ''));
+    PERFORM pg_notify('pgeist', format('%s %s', job, action));
+    RETURN request;
+END $steer$;
