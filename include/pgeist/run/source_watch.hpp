@@ -2,6 +2,7 @@
 
 #include "pgeist/core/deadline.hpp"
 #include "pgeist/job/identity.hpp"
+#include "pgeist/job/phase.hpp"
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/pg/connection.hpp"
 
