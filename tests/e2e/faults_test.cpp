@@ -228,13 +228,13 @@ void faults::round(std::uint64_t seed) {
         load->wait_for_more(20);
     }
     stop_writers(false);
+    proxy.reset();  // and with it the sessions that the server still takes for connected
     sync_connection look = database->connect();
     EXPECT_EQ(differing_rows(look, shape->twin, shape->table), std::vector<std::string>{});
     EXPECT_TRUE(exited(run_pgeist(database->uri(), {"cleanup", "--all"}), 0));
     EXPECT_EQ(objects_left_behind(look), std::vector<std::string>{});
     EXPECT_EQ(differing_rows(look, shape->twin, shape->table), std::vector<std::string>{});
     process.reset();
-    proxy.reset();
     for (const std::string& fault : injected) {
         counts.note(fault, how);
     }
