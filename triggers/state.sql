@@ -21,6 +21,7 @@ CREATE TABLE pgeist.jobs (
     rows_total   bigint NOT NULL DEFAULT 0,
     log_pending  bigint NOT NULL DEFAULT 0,
     figures      jsonb NOT NULL DEFAULT '{}',   -- for displays: rate, workers, chunk, lag, what it does, who is in the way
+    log_bytes    bigint NOT NULL DEFAULT 0, -- of the change log at the last sign of life
     source_filenode bigint,                 -- of the source when it was last compared: tells whether someone rewrote it since
     result_oid   oid,                       -- the new table and its definition when the job was done: tells a second run
     result_fingerprint text,                -- of the same change that there is nothing to do

@@ -1,5 +1,6 @@
 #include "pgeist/capture/capture.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -30,6 +31,19 @@ std::string key_changed(const plan::blueprint& plan) {
     return fmt::format("NOT ({})", join(same, " AND "));
 }
 
+/// The tag of a dollar quote that none of the texts within ends: a column may be called `$$`.
+std::string quote_tag(const std::vector<std::pair<std::string, std::string>>& values) {
+    const auto stands_in_one = [&](const std::string& tag) {
+        return std::any_of(values.begin(), values.end(),
+                           [&](const auto& each) { return each.second.find("$" + tag + "$") != std::string::npos; });
+    };
+    std::string tag = "pgeist";
+    for (int number = 1; stands_in_one(tag); ++number) {
+        tag = fmt::format("pgeist{}", number);
+    }
+    return tag;
+}
+
 std::vector<std::pair<std::string, std::string>> placeholders(const plan::blueprint& plan) {
     std::vector<std::pair<std::string, std::string>> values;
     values.emplace_back("job", quote_identifier(plan.job_schema));
@@ -41,6 +55,7 @@ std::vector<std::pair<std::string, std::string>> placeholders(const plan::bluepr
     values.emplace_back("new_row", key_of(plan, "NEW"));
     values.emplace_back("old_row", key_of(plan, "OLD"));
     values.emplace_back("key_changed", key_changed(plan));
+    values.emplace_back("quote", quote_tag(values));
     return values;
 }
 

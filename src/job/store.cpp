@@ -87,7 +87,8 @@ awaitable<void> upgrade_state_schema(pg::connection& session) {
     if (old.boolean(0, 0)) {
         co_await session.execute(
             "ALTER TABLE pgeist.jobs ADD COLUMN IF NOT EXISTS token uuid NOT NULL DEFAULT gen_random_uuid(), "
-            "ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT 1, ADD UNIQUE (id, incarnation)");
+            "ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT 1, "
+            "ADD COLUMN IF NOT EXISTS log_bytes bigint NOT NULL DEFAULT 0, ADD UNIQUE (id, incarnation)");
     }
 }
 
@@ -318,7 +319,9 @@ awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat 
     const pg::result row = co_await session.query(
         until,
         "UPDATE pgeist.jobs SET rows_done = $3, rows_total = $4, log_pending = $5, throttled = $6, state = $7, "
-        "figures = $8::jsonb, updated_at = clock_timestamp() WHERE id = $1 AND incarnation = $2 RETURNING control",
+        "figures = $8::jsonb, "
+        "log_bytes = coalesce(pg_table_size(to_regclass(format('pgeist_%s.pgeist_log', id))), 0), "
+        "updated_at = clock_timestamp() WHERE id = $1 AND incarnation = $2 RETURNING control",
         mine.job, mine.incarnation, now.rows_done, now.rows_total, now.log_pending, now.throttled, now.state,
         now.figures);
     if (row.empty()) {

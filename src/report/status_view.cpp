@@ -40,6 +40,18 @@ paint paint_of(const std::string& state) {
 
 std::string log_of(const job::status& job) { return job.log_pending < 0 ? "?" : format_count(job.log_pending); }
 
+/// What is to be done about a job that nobody works on, while the application's writes go on being logged.
+std::string log_warning(const job::status& job) {
+    if (!job.log_bytes_per_hour) {
+        return {};
+    }
+    return fmt::format(
+        "job {0} logs changes of {1} though nobody works on it: the log has {2} and grows by {3} an hour; go on with "
+        "`pgeist resume {0}` or remove it with `pgeist cleanup {0}`",
+        job.job, job.table, format_size(job.log_bytes),
+        format_size(static_cast<std::int64_t>(*job.log_bytes_per_hour)));
+}
+
 cells row_of(const job::status& job) {
     return cells{std::to_string(job.job),
                  job.table,
@@ -76,6 +88,8 @@ std::string status_json(const job::status& job) {
     line.integer("lag_bytes", job.lag_bytes).integer("lag_ms", job.lag_ms);
     line.text("doing", job.doing.empty() ? std::nullopt : std::optional<std::string>(job.doing));
     line.text("blocked_by", job.blocked_by.empty() ? std::nullopt : std::optional<std::string>(job.blocked_by));
+    line.integer("log_bytes", job.log_bytes).number("log_bytes_per_hour", job.log_bytes_per_hour, 0);
+    line.text("warning", log_warning(job).empty() ? std::nullopt : std::optional<std::string>(log_warning(job)));
     line.text("change", job.change).text("strategy", job.strategy);
     line.text("old_table", job.old_table.empty() ? std::nullopt : std::optional<std::string>(job.old_table));
     line.text("message", job.message);
@@ -110,6 +124,11 @@ std::string status_table(const std::vector<job::status>& jobs, const terminal& s
         }
         text += line + "\n";
     }
+    for (const job::status& job : jobs) {
+        if (const std::string warning = log_warning(job); !warning.empty()) {
+            text += painted(screen, paint::yellow, shown(screen, "warning: " + warning)) + "\n";
+        }
+    }
     return text;
 }
 
@@ -135,6 +154,8 @@ std::string status_detail(const job::status& job, const terminal& screen) {
     }
     fact("ETA", job.eta_seconds ? seconds(*job.eta_seconds) : "");
     fact("log", job.log_pending != 0 ? log_of(job) + " changes to replay" : "");
+    fact("log size", job.log_bytes > 0 ? format_size(job.log_bytes) : "");
+    fact("warning", log_warning(job), paint::yellow);
     fact("waits for", job.throttled.value_or(""));
     fact("in the way", job.blocked_by);
     fact("doing", job.doing);

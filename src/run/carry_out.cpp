@@ -188,8 +188,17 @@ awaitable<void> undo(session_set& sessions, const job::record& record, std::stri
 
 awaitable<void> carry_out(session_set& sessions, job::record record, report::observer& observer) {
     perseverance patience(record.settings.reconnect_max);
-    job::identity known = co_await job::identify(sessions.hold->session(), record.id, deadline::in(identify_timeout));
-    co_await describe_table(sessions, record, observer);
+    job::identity known;
+    known.token = record.token;
+    known.incarnation = record.incarnation;
+    try {
+        known = co_await job::identify(sessions.hold->session(), record.id, deadline::in(identify_timeout));
+        co_await describe_table(sessions, record, observer);
+    } catch (const pg::sql_error& problem) {
+        if (problem.code() != exit_code::connection_lost) {
+            throw;
+        }  // lost already: the run notices at once, and tries again
+    }
     ending end;
     while (true) {
         const auto began = clock::now();

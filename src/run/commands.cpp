@@ -40,6 +40,7 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
     preparation made;
     std::optional<job::record> record;
     birth when;
+    bool committed = false;
     bool in_doubt = false;
     try {
         co_await session->begin();
@@ -53,8 +54,10 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
         }
         when = co_await note_birth(*session, made.job);
         co_await session->commit();
+        committed = true;
+        record = co_await job::load(*session, made.job);
     } catch (const pg::sql_error& problem) {
-        in_doubt = problem.outcome_unknown();
+        in_doubt = problem.outcome_unknown() || (committed && problem.poisons_connection());
         failure = std::current_exception();
     } catch (...) {
         failure = std::current_exception();
@@ -64,8 +67,6 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
     } else if (failure) {
         co_await session->rollback();
         std::rethrow_exception(failure);
-    } else {
-        record = co_await job::load(*session, made.job);
     }
     observer.job_started(record->id, record->table.display(), "shadow");
     observer.phase_started(std::string(job::display_name(job::phase::prepare)),

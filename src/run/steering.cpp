@@ -23,6 +23,8 @@ std::string status_query(bool one) {
                j.blueprint IS NOT NULL AS has_blueprint,
                coalesce((SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                          WHERE n.nspname = 'pgeist_' || j.id AND c.relkind IN ('r', 'p')), 0)::bigint AS size_bytes,
+               coalesce(pg_table_size(to_regclass(format('pgeist_%s.pgeist_log', j.id))), 0) AS log_bytes, j.log_bytes AS log_bytes_then,
+               greatest(extract(epoch FROM clock_timestamp() - j.updated_at), 1) AS seconds_since,
                (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname = 'pgeist_' || j.id AND c.relname = j.table_name AND c.relkind = 'r') AS kept
         FROM pgeist.jobs j {} ORDER BY j.id)sql",
@@ -90,6 +92,11 @@ job::status status_from(const pg::result& rows, int row) {
     }
     out.resumable = !out.pid_alive && !ended && rows.boolean(row, "has_blueprint");
     out.size_bytes = rows.integer(row, "size_bytes");
+    out.log_bytes = rows.integer(row, "log_bytes");
+    if (!out.pid_alive && out.log_bytes > 0) {
+        const auto grown = static_cast<double>(out.log_bytes - rows.integer(row, "log_bytes_then"));
+        out.log_bytes_per_hour = std::max(0.0, grown) / rows.number(row, "seconds_since") * 3600;
+    }
     if (out.phase == "done" || out.phase == "finish") {
         out.old_table = rows.text(row, "kept");
     }

@@ -38,8 +38,11 @@ struct status {
     bool pid_alive = false;       ///< a pgeist process holds this job
     bool resumable = false;       ///< `pgeist resume` would take it on
     std::int64_t size_bytes = 0;  ///< what the job occupies: shadow, log, kept old table
-    std::string old_table;        ///< where the old table is kept; empty: not swapped, or dropped
-    std::string message;          ///< the last message, or why it stopped; may be empty
+    std::int64_t log_bytes = 0;   ///< of the change log
+    /// By how much the log of a job that nobody works on grows; unset: somebody does, or it has none.
+    std::optional<double> log_bytes_per_hour;
+    std::string old_table;  ///< where the old table is kept; empty: not swapped, or dropped
+    std::string message;    ///< the last message, or why it stopped; may be empty
 };
 
 }  // namespace pgeist::job
