@@ -232,6 +232,21 @@ TEST_F(files, hook_before_the_swap_decides) {
     EXPECT_EQ(why, "hook on-before-swap was ended by signal 9");
 }
 
+TEST_F(files, hook_before_the_swap_does_not_outlive_a_run_that_is_cancelled) {
+    hook("on-before-swap", "sleep 1000");
+    const auto begun = steady::now();
+    {
+        hook_observer observer(folder_, clock(), complain());
+        std::string why;
+        EXPECT_EQ(observer.may_swap(why), permission::not_yet);
+        outcome stopped;
+        stopped.code = exit_code::cancelled;
+        observer.finished(stopped);
+    }
+    EXPECT_LT(steady::now() - begun, 20s);
+    EXPECT_EQ(complaints_, std::vector<std::string>{"hook on-before-swap was killed because the run has ended"});
+}
+
 TEST_F(files, hooks_that_hang_are_killed_with_their_children) {
     hook("on-start", "sleep 1000 & echo $! > '" + path("child") + "'; wait");
     {
