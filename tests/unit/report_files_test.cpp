@@ -16,6 +16,7 @@
 #include "pgeist/report/metrics_observer.hpp"
 #include "pgeist/report/replace_file.hpp"
 #include "pgeist/report/report_observer.hpp"
+#include "pgeist/report/sink.hpp"
 #include "pgeist/report/wait_filter.hpp"
 
 namespace pgeist::report {
@@ -308,6 +309,14 @@ TEST_F(files, log_is_a_line_an_event) {
     EXPECT_NE(out.all.find("ERROR job=5 phase=copy ended with exit code 4"), std::string::npos) << out.all;
     EXPECT_NE(out.all.find("next: "), std::string::npos);
     EXPECT_EQ(std::count(out.all.begin(), out.all.end(), '\n'), 4);
+}
+
+TEST(journal, lines_carry_their_priority) {
+    EXPECT_EQ(journal_lines("copy: begins\ncopy: done\n", false), "<6>copy: begins\n<6>copy: done\n");
+    EXPECT_EQ(journal_lines("pgeist: warning: mind\npgeist: no room\nhint: make room\n", true),
+              "<4>pgeist: warning: mind\n<3>pgeist: no room\n<5>hint: make room\n");
+    EXPECT_EQ(journal_lines("", false), "");
+    EXPECT_EQ(journal_lines("half a line", false), "<6>half a line");
 }
 
 TEST(wait_filter, tells_only_what_lasts) {
