@@ -3,7 +3,10 @@
 #include <cstring>
 
 #include <langinfo.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 namespace pgeist::cli {
 
@@ -17,6 +20,12 @@ report::terminal probe_terminal(int fd, const environment& lookup) {
     screen.utf8 = !screen.is_tty || std::strcmp(::nl_langinfo(CODESET), "UTF-8") == 0;
     screen.width = [fd] { return report::terminal_width(fd); };
     return screen;
+}
+
+bool leads_to_journal(int fd, const environment& lookup) {
+    const auto stream = lookup("JOURNAL_STREAM");
+    struct stat file {};
+    return stream && ::fstat(fd, &file) == 0 && *stream == fmt::format("{}:{}", file.st_dev, file.st_ino);
 }
 
 }  // namespace pgeist::cli

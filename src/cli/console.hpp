@@ -17,4 +17,7 @@ struct console {
 /// What standard output can show, by isatty, TERM, NO_COLOR and the locale (LC_CTYPE must have been set).
 [[nodiscard]] report::terminal probe_terminal(int fd, const environment& lookup);
 
+/// Whether a descriptor leads to systemd's journal, as JOURNAL_STREAM says of the descriptors of a service.
+[[nodiscard]] bool leads_to_journal(int fd, const environment& lookup);
+
 }  // namespace pgeist::cli

@@ -62,6 +62,14 @@ int start(const std::vector<std::string>& arguments, cli::console& io) {
         io.out.write(shown(asked.text, io));
         return static_cast<int>(exit_code::done);
     }
+    if (asked.format == report::output_format::human) {  // JSON is for programs, which take it as it is
+        if (cli::leads_to_journal(STDOUT_FILENO, environment_variable)) {
+            io.out.for_journal(false);
+        }
+        if (cli::leads_to_journal(STDERR_FILENO, environment_variable)) {
+            io.err.for_journal(true);
+        }
+    }
     try {
         return static_cast<int>(cli::execute(asked, io));
     } catch (const usage_error&) {  // a file that cannot be opened: nothing has begun

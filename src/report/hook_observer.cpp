@@ -83,6 +83,12 @@ permission hook_observer::may_swap(std::string& why) {
 
 void hook_observer::finished(const outcome& result) {
     const bool done = result.code == exit_code::done;
+    if (before_swap_) {
+        const std::lock_guard guard(before_swap_->mutex);
+        if (!before_swap_->problem) {
+            runner_.stop(before_swap_);
+        }
+    }
     call(done ? "on-done" : "on-failure",
          {{"PGEIST_EXIT_CODE", std::to_string(static_cast<int>(result.code))},
           {"PGEIST_MESSAGE", result.message.empty() ? message_of(result.code) : result.message},

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -70,7 +71,8 @@ int spawn(const std::string& path, const hook_runner::variables& with, pid_t& pi
 }
 
 /// Runs a program to its end. @returns what went wrong; empty: nothing
-std::string run_to_end(const std::string& path, const hook_runner::variables& with, std::chrono::milliseconds longest) {
+std::string run_to_end(const std::string& path, const hook_runner::variables& with, std::chrono::milliseconds longest,
+                       const std::function<bool()>& stopped) {
     pid_t pid = -1;
     const int problem = spawn(path, with, pid);
     if (problem != 0) {
@@ -84,6 +86,11 @@ std::string run_to_end(const std::string& path, const hook_runner::variables& wi
             ::kill(-pid, SIGKILL);
             ::waitpid(pid, &status, 0);
             return fmt::format("was killed because it took longer than {}", format_duration(longest));
+        }
+        if (stopped()) {
+            ::kill(-pid, SIGKILL);
+            ::waitpid(pid, &status, 0);
+            return "was killed because the run has ended";
         }
         std::this_thread::sleep_for(look_again);
     }
@@ -177,7 +184,8 @@ void hook_runner::work() {
             next = std::move(tasks_.front());
             tasks_.pop_front();
         }
-        const std::string problem = run_to_end(folder_ + "/" + next.name, next.with, longest_);
+        const auto stopped = [&] { return stop_ == next.done.get(); };
+        const std::string problem = run_to_end(folder_ + "/" + next.name, next.with, longest_, stopped);
         if (!problem.empty()) {
             const std::lock_guard guard(mutex_);
             problems_.push_back(fmt::format("hook {} {}", next.name, problem));

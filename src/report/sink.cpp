@@ -16,6 +16,21 @@ constexpr int for_ever = -1;
 
 }  // namespace
 
+std::string journal_lines(std::string_view text, bool is_error_output) {
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+        const std::string_view line = text.substr(0, end);
+        const char* priority = "<6>";
+        if (is_error_output) {
+            priority = line.starts_with("pgeist: warning") ? "<4>" : line.starts_with("hint: ") ? "<5>" : "<3>";
+        }
+        out += priority + std::string(line);
+        text.remove_prefix(end);
+    }
+    return out;
+}
+
 fd_sink::~fd_sink() { finish(); }
 
 void fd_sink::write(std::string_view text, importance weight) {
@@ -26,7 +41,7 @@ void fd_sink::write(std::string_view text, importance weight) {
     if (weight == importance::droppable && !waiting_.empty()) {
         return;
     }
-    waiting_ += text;
+    waiting_ += journal_ == journal::no ? std::string(text) : journal_lines(text, journal_ == journal::errors);
     drain(not_at_all);
 }
 

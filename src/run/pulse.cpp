@@ -1,6 +1,7 @@
 #include "pgeist/run/pulse.hpp"
 
 #include <cmath>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -9,6 +10,7 @@
 
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/time_window.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/report/phase_unit.hpp"
@@ -157,6 +159,41 @@ void switchboard::govern(std::int64_t rows_done) {
     if (chosen_->workers_auto) {
         static_cast<void>(governor_.decide(clock::now(), rows_done, gate_.holds_back()));
     }
+}
+
+std::optional<std::string> switchboard::postponed(std::int64_t job) const {
+    if (paused()) {
+        return fmt::format("the swap is postponed while the job is paused: pgeist continue {}", job);
+    }
+    if (swap_requested()) {
+        return std::nullopt;
+    }
+    if (chosen_->postpone_swap) {
+        return fmt::format("the swap is postponed: pgeist swap {}", job);
+    }
+    std::error_code problem;
+    // A path that cannot be looked at may hide the file: whoever made it wants no swap.
+    if (chosen_->postpone_file && (std::filesystem::exists(*chosen_->postpone_file, problem) || problem)) {
+        return fmt::format("the swap is postponed while {} exists", *chosen_->postpone_file);
+    }
+    if (chosen_->swap_window) {
+        const int now = local_minute_of_day(std::chrono::system_clock::now());
+        const auto left = minutes_until_open(parse_windows(*chosen_->swap_window), now);
+        if (left && *left > 0) {
+            return fmt::format("outside the swap window {}, which opens in {}", *chosen_->swap_window,
+                               format_duration(std::chrono::minutes(*left)));
+        }
+    }
+    return std::nullopt;
+}
+
+awaitable<void> switchboard::before_attempt() {
+    // The job's number is of no interest here: the reason was told before the first attempt.
+    while (postponed(0)) {
+        waiting_for_swap(true);
+        co_await pg::sleep_for(tick);
+    }
+    waiting_for_swap(false);
 }
 
 awaitable<void> switchboard::before_chunk(std::int64_t rows, std::chrono::nanoseconds took) {

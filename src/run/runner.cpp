@@ -1,15 +1,11 @@
 #include "pgeist/run/runner.hpp"
 
-#include <filesystem>
-
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/copy/copier.hpp"
-#include "pgeist/core/time_window.hpp"
-#include "pgeist/core/units.hpp"
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/run/finish.hpp"
@@ -310,33 +306,6 @@ awaitable<void> runner::compare_again() {
     co_await save_phase(reached);
 }
 
-/// Why the swap has to wait, if it has.
-std::optional<std::string> runner::postponed() const {
-    if (switches_.paused()) {
-        return fmt::format("the swap is postponed while the job is paused: pgeist continue {}", work_.job);
-    }
-    if (switches_.swap_requested()) {
-        return std::nullopt;
-    }
-    if (settings_.postpone_swap) {
-        return fmt::format("the swap is postponed: pgeist swap {}", work_.job);
-    }
-    std::error_code problem;
-    // A path that cannot be looked at may hide the file: whoever made it wants no swap.
-    if (settings_.postpone_file && (std::filesystem::exists(*settings_.postpone_file, problem) || problem)) {
-        return fmt::format("the swap is postponed while {} exists", *settings_.postpone_file);
-    }
-    if (settings_.swap_window) {
-        const int now = local_minute_of_day(std::chrono::system_clock::now());
-        const auto left = minutes_until_open(parse_windows(*settings_.swap_window), now);
-        if (left && *left > 0) {
-            return fmt::format("outside the swap window {}, which opens in {}", *settings_.swap_window,
-                               format_duration(std::chrono::minutes(*left)));
-        }
-    }
-    return std::nullopt;
-}
-
 awaitable<void> runner::wait_for_permission_to_swap() {
     while (true) {
         const bool verify_first = switches_.take_verify_request();
@@ -346,7 +315,7 @@ awaitable<void> runner::wait_for_permission_to_swap() {
             enter(job::phase::swap);
             progress_.rows_total = 0;
         }
-        const auto why = postponed();
+        const auto why = switches_.postponed(work_.job);
         if (!why) {
             break;
         }

@@ -17,7 +17,9 @@ std::string status_query(bool one) {
     const std::string alive = job::held_condition("j.id");
     return fmt::format(R"sql(
         SELECT j.id, j.table_schema, j.table_name, j.phase, j.state, j.rows_done, j.rows_total, j.log_pending, j.throttled,
-               coalesce(j.message, '') AS message, j.figures, j.change, {} AS alive,
+               coalesce(j.message, '') AS message,
+               coalesce(to_jsonb(j) -> 'figures', '{{}}') AS figures, -- a job of an earlier version has none
+               j.change, {} AS alive,
                to_char(j.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS started_at,
                to_char(j.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS updated_at,
                j.blueprint IS NOT NULL AS has_blueprint,

@@ -244,6 +244,10 @@ awaitable<report::swap_outcome> swapper::swap() {
     lock::schedule attempts(rules);
     std::vector<report::blocker> blockers;
     while (!attempts.exhausted() && !until_.passed()) {
+        // What is waited for here is the user's will: it does not count against --swap-max-wait.
+        const auto left = until_.left();
+        co_await work_->brake.before_attempt();
+        until_ = deadline::in(left);
         attempts.follow(work_->settings.lock_timeout, work_->settings.swap_attempts);
         const lock::attempt how = attempts.next();
         co_await pg::sleep_for(how.pause);

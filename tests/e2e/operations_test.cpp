@@ -195,6 +195,45 @@ TEST_F(operations, files_that_cannot_be_written_are_a_mistake_before_anything_is
     expect_nothing_left();
 }
 
+TEST_F(operations, pause_stops_attempts_at_the_swap) {
+    make_table(1000);
+    sync_connection reader = db().connect();
+    reader.execute("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE");
+    pgeist_process running = start({"--alter", "ALTER COLUMN id TYPE bigint", "--lock-timeout", "20ms"});
+    running.wait_for_event("an attempt that fails",
+                           [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
+    EXPECT_TRUE(exited(command("pause", {"1"}), 0));
+    wait_for_job_state(db().uri(), "paused");
+    const auto attempts = [&] {
+        return sql().number(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name LIKE 'pgeist%' AND query LIKE '%LOCK TABLE%' AND state <> 'idle'");
+    };
+    wait_for("the attempt under way to end", [&] { return attempts() == 0; });
+    reader.execute("COMMIT");
+    const std::string seen = text_of(job(), "updated_at");
+    wait_for("the run to have had time for more", [&] {
+        return sql().number("SELECT (updated_at > $1::timestamptz + interval '1 second')::int FROM pgeist.jobs",
+                            {seen}) == 1;
+    });
+    EXPECT_EQ(type_of("id"), "integer");
+    EXPECT_TRUE(exited(command("continue", {"1"}), 0));
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(type_of("id"), "bigint");
+}
+
+TEST_F(operations, a_job_of_an_earlier_version_is_shown_and_resumed) {
+    gate stop(db(), 1);
+    pgeist_process running = start_at_gate(stop, {});
+    stop.wait_until_reached();
+    running.kill_hard();
+    stop.open();
+    sql().execute("DROP FUNCTION pgeist.steer; DROP VIEW pgeist.status; ALTER TABLE pgeist.jobs DROP COLUMN figures");
+    wait_for_job_state(db().uri(), "interrupted");
+    EXPECT_TRUE(exited(command("resume", {"1"}), 0));
+    EXPECT_EQ(sql().scalar("SELECT state FROM pgeist.status"), "done");
+}
+
 TEST_F(operations, verify_compares_before_the_swap) {
     make_table(2000);
     pgeist_process running = start({"--alter", "ALTER COLUMN id TYPE bigint", "--postpone-swap"});

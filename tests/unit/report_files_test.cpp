@@ -16,6 +16,7 @@
 #include "pgeist/report/metrics_observer.hpp"
 #include "pgeist/report/replace_file.hpp"
 #include "pgeist/report/report_observer.hpp"
+#include "pgeist/report/sink.hpp"
 #include "pgeist/report/wait_filter.hpp"
 
 namespace pgeist::report {
@@ -232,6 +233,21 @@ TEST_F(files, hook_before_the_swap_decides) {
     EXPECT_EQ(why, "hook on-before-swap was ended by signal 9");
 }
 
+TEST_F(files, hook_before_the_swap_does_not_outlive_a_run_that_is_cancelled) {
+    hook("on-before-swap", "sleep 1000");
+    const auto begun = steady::now();
+    {
+        hook_observer observer(folder_, clock(), complain());
+        std::string why;
+        EXPECT_EQ(observer.may_swap(why), permission::not_yet);
+        outcome stopped;
+        stopped.code = exit_code::cancelled;
+        observer.finished(stopped);
+    }
+    EXPECT_LT(steady::now() - begun, 20s);
+    EXPECT_EQ(complaints_, std::vector<std::string>{"hook on-before-swap was killed because the run has ended"});
+}
+
 TEST_F(files, hooks_that_hang_are_killed_with_their_children) {
     hook("on-start", "sleep 1000 & echo $! > '" + path("child") + "'; wait");
     {
@@ -293,6 +309,14 @@ TEST_F(files, log_is_a_line_an_event) {
     EXPECT_NE(out.all.find("ERROR job=5 phase=copy ended with exit code 4"), std::string::npos) << out.all;
     EXPECT_NE(out.all.find("next: "), std::string::npos);
     EXPECT_EQ(std::count(out.all.begin(), out.all.end(), '\n'), 4);
+}
+
+TEST(journal, lines_carry_their_priority) {
+    EXPECT_EQ(journal_lines("copy: begins\ncopy: done\n", false), "<6>copy: begins\n<6>copy: done\n");
+    EXPECT_EQ(journal_lines("pgeist: warning: mind\npgeist: no room\nhint: make room\n", true),
+              "<4>pgeist: warning: mind\n<3>pgeist: no room\n<5>hint: make room\n");
+    EXPECT_EQ(journal_lines("", false), "");
+    EXPECT_EQ(journal_lines("half a line", false), "<6>half a line");
 }
 
 TEST(wait_filter, tells_only_what_lasts) {

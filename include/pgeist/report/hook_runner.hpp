@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -39,6 +40,8 @@ public:
     std::shared_ptr<ticket> run(const std::string& name, variables with);
     /// Waits until all that was asked for has run.
     void finish();
+    /// Ends the program of this ticket: nobody waits for its answer any more.
+    void stop(const std::shared_ptr<ticket>& which) { stop_ = which.get(); }
     /// What went wrong since the last call, a line each.
     [[nodiscard]] std::vector<std::string> take_problems();
 
@@ -57,6 +60,7 @@ private:
     std::deque<task> tasks_;
     std::vector<std::string> problems_;
     bool ending_ = false;
+    std::atomic<ticket*> stop_ = nullptr;
     std::thread thread_;
 };
 

@@ -18,6 +18,10 @@ public:
     void write(std::string_view text) { write(text, importance::needed); }
 };
 
+/// Whole lines as systemd's journal takes them on a stream: each with its priority before it, `<3>` for errors, `<4>`
+/// for warnings, `<5>` for hints, `<6>` for all else.
+[[nodiscard]] std::string journal_lines(std::string_view text, bool is_error_output);
+
 /// A file descriptor. What it does not take at once is kept until the next write or the end.
 class fd_sink : public sink {
 public:
@@ -30,13 +34,18 @@ public:
 
     using sink::write;
     void write(std::string_view text, importance weight) override;
+    /// From now on lines get their priorities: the descriptor leads to systemd's journal.
+    void for_journal(bool is_error_output) noexcept { journal_ = is_error_output ? journal::errors : journal::output; }
     /// Writes what is left, and waits for the reader.
     void finish();
 
 private:
     void drain(int patience);
 
+    enum class journal { no, output, errors };
+
     int fd_;
+    journal journal_ = journal::no;
     bool gone_ = false;  ///< nobody reads any more
     std::string waiting_;
 };

@@ -22,7 +22,10 @@ public:
 
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) override;
     [[nodiscard]] awaitable<void> before_batch(std::int64_t rows, std::chrono::nanoseconds took) override;
+    [[nodiscard]] awaitable<void> before_attempt() override;
     [[nodiscard]] int workers(int chosen) const override;
+    /// Why the swap has to wait for the user's will, if it has: a pause, an option, a file, the time of day.
+    [[nodiscard]] std::optional<std::string> postponed(std::int64_t job) const;
 
     [[nodiscard]] bool cancel_requested() const noexcept { return asked_.cancel; }
     [[nodiscard]] bool swap_requested() const noexcept { return asked_.swap; }

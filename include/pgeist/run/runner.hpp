@@ -39,7 +39,6 @@ private:
     [[nodiscard]] awaitable<void> compare_again();
     [[nodiscard]] awaitable<void> wait_to_build();
     [[nodiscard]] awaitable<void> ask_permission();
-    [[nodiscard]] std::optional<std::string> postponed() const;
     void enter(job::phase now);
     [[nodiscard]] awaitable<void> do_phase(job::phase now);
     [[nodiscard]] awaitable<void> explain(std::exception_ptr failure);
