@@ -220,8 +220,7 @@ awaitable<void> connection::state::cancel_on_server() {
         co_await other->query(
             until,
             "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND "
-            "usename = current_user AND datname = pg_catalog.current_database() "
-            "AND application_name LIKE 'pgeist%'",
+            "usename = current_user AND datname = pg_catalog.current_database()",
             pid);
     } catch (const sql_error&) {
     }
