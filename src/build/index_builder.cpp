@@ -111,15 +111,11 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
     std::rethrow_exception(failure);
 }
 
-/// One of the builders: takes the next index until none is left.
+/// One of the builders: takes the next index until none is left, or the run is held back.
 awaitable<void> builder(job::workspace& work, const std::vector<const plan::index*>& queue, std::size_t& next,
                         bool bare) {
     const auto session = co_await work.pool.acquire();
-    while (next < queue.size()) {
-        co_await work.brake.before_chunk(0, std::chrono::nanoseconds(0));
-        if (next >= queue.size()) {
-            break;  // another builder has taken the last one meanwhile
-        }
+    while (next < queue.size() && !work.brake.holds_back()) {
         const plan::index& index = *queue[next++];
         work.progress.detail = "building " + display_identifier(index.name);
         co_await build_one(work, *session, index, bare);
@@ -135,7 +131,7 @@ awaitable<void> build_key_index(job::workspace& work) {
     co_await build_one(work, *session, work.plan.key_index, false);
 }
 
-awaitable<void> build_indexes(job::workspace& work) {
+awaitable<bool> build_indexes(job::workspace& work) {
     std::vector<const plan::index*> queue;
     std::vector<const plan::index*> alone;
     for (const plan::index& each : work.plan.indexes) {
@@ -151,7 +147,10 @@ awaitable<void> build_indexes(job::workspace& work) {
     co_await pg::run_all(std::move(builders));
     queue.insert(queue.end(), alone.begin(), alone.end());
     std::size_t next_alone = 0;
-    co_await builder(work, queue, next_alone, false);
+    if (next == queue.size() - alone.size()) {
+        co_await builder(work, queue, next_alone, false);
+    }
+    co_return next_alone == queue.size();
 }
 
 awaitable<void> vacuum_shadow(job::workspace& work) {

@@ -187,13 +187,10 @@ std::optional<std::string> switchboard::postponed(std::int64_t job) const {
     return std::nullopt;
 }
 
-awaitable<void> switchboard::before_attempt() {
+bool switchboard::holds_swap() {
     // The job's number is of no interest here: the reason was told before the first attempt.
-    while (postponed(0)) {
-        waiting_for_swap(true);
-        co_await pg::sleep_for(tick);
-    }
-    waiting_for_swap(false);
+    waiting_for_swap_ = postponed(0).has_value();
+    return waiting_for_swap_;
 }
 
 awaitable<void> switchboard::before_chunk(std::int64_t rows, std::chrono::nanoseconds took) {

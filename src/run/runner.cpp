@@ -222,10 +222,13 @@ awaitable<void> runner::wait_to_build() {
 
 awaitable<void> runner::build() {
     progress_.rows_total = 0;
-    co_await wait_to_build();
-    // Unique and exclusion indexes can only be built where the shadow equals the source as of one moment.
-    co_await changes_.reach_consistent_point();
-    co_await build::build_indexes(work_);
+    bool complete = false;
+    while (!complete) {
+        co_await wait_to_build();
+        // Unique and exclusion indexes can only be built where the shadow equals the source as of one moment.
+        co_await changes_.reach_consistent_point();
+        complete = co_await build::build_indexes(work_);
+    }
     co_await build::vacuum_shadow(work_);
 }
 

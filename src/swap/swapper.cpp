@@ -20,6 +20,8 @@ using clock = deadline::clock;
 /// How long one round waits for old snapshots before it replays what has come in meanwhile.
 constexpr auto snapshot_round = std::chrono::milliseconds(1000);
 constexpr auto snapshot_poll = std::chrono::milliseconds(10);
+/// Between looks at whether the user still wants no swap; what is logged meanwhile is replayed.
+constexpr auto held_pause = std::chrono::milliseconds(100);
 constexpr int attempts_before_force = 3;
 constexpr int rounds_before_force = 2;
 /// The last drain may take a quarter of what one lock attempt may cost the application.
@@ -246,7 +248,10 @@ awaitable<report::swap_outcome> swapper::swap() {
     while (!attempts.exhausted() && !until_.passed()) {
         // What is waited for here is the user's will: it does not count against --swap-max-wait.
         const auto left = until_.left();
-        co_await work_->brake.before_attempt();
+        while (work_->brake.holds_swap()) {
+            co_await changes_->pass();
+            co_await pg::sleep_for(held_pause);
+        }
         until_ = deadline::in(left);
         attempts.follow(work_->settings.lock_timeout, work_->settings.swap_attempts);
         const lock::attempt how = attempts.next();

@@ -234,6 +234,34 @@ TEST_F(operations, a_job_of_an_earlier_version_is_shown_and_resumed) {
     EXPECT_EQ(sql().scalar("SELECT state FROM pgeist.status"), "done");
 }
 
+TEST_F(operations, held_back_between_index_builds_it_goes_on_replaying) {
+    make_table(3000);
+    gate building(db(), 1);
+    sql().execute("CREATE INDEX t_gated ON public.t ((" + building.expression("id = 1", "code") + "), note, amount)");
+    sql().execute("CREATE UNIQUE INDEX t_later ON public.t (code)");
+    building.close();
+    pgeist_process running = start({"--repack", "--index-jobs", "1", "--pause-file", path("pause")});
+    building.wait_until_reached();  // the larger index is built first
+    std::ofstream(path("pause")) << "";
+    sql().execute("UPDATE t SET code = code + 5 WHERE id BETWEEN 2 AND 1001; DELETE FROM t WHERE id = 2000");
+    building.open();
+    wait_for("the run to say why it waits", [&] {
+        return text_of(job(), "throttled").find("pause file") != std::string::npos &&
+               sql().number("SELECT count(*) FROM pg_class WHERE oid = to_regclass('pgeist_1.t_gated')") == 1;
+    });
+    wait_for("what was written meanwhile to be replayed", [&] {
+        return sql().number("SELECT count(*) FROM pgeist_1.t WHERE code % 10 = 5") == 1000 &&
+               sql().number("SELECT count(*) FROM pgeist_1.pgeist_log") == 0;
+    });
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE oid = to_regclass('pgeist_1.t_later')"), 0)
+        << "the next index is not begun";
+    std::filesystem::remove(path("pause"));
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 'public.t'::regclass AND indisvalid"), 3);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE code % 10 = 5"), 1000);
+    EXPECT_EQ(note_of(2000), "no row");
+}
+
 TEST_F(operations, verify_compares_before_the_swap) {
     make_table(2000);
     pgeist_process running = start({"--alter", "ALTER COLUMN id TYPE bigint", "--postpone-swap"});

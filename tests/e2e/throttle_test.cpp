@@ -4,7 +4,6 @@
 
 #include <ctime>
 #include <memory>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -17,38 +16,37 @@
 namespace pgeist::test {
 namespace {
 
-/// A streaming replica of the server under test, made by scripts/pg.sh.
-class replica {
+/// A server of the version under test with a streaming replica, both made by scripts/pg.sh for this test alone: what
+/// other tests write at the same time would be lag too.
+class replicated_server {
 public:
-    explicit replica(sync_connection& primary) {
-        const std::string folder = primary.scalar("SELECT setting FROM pg_settings WHERE name = 'data_directory'");
-        std::smatch parts;
-        if (!std::regex_search(folder, parts, std::regex("/(\\d+)-([a-z0-9_-]+)/data$"))) {
-            throw std::runtime_error("the server under test was not started by scripts/pg.sh: " + folder);
-        }
-        version_ = parts[1];
-        name_ = "replica_" + std::to_string(::getpid());
-        const std::string uri = call({"start", version_, "--instance", name_, "--replica-of", parts[2]});
-        connection_ = std::make_unique<sync_connection>(uri.substr(0, uri.find('\n')));
-        wait_for("the replica to stream", [&] {
-            return primary.number(
-                       "SELECT count(*) FROM pg_stat_replication WHERE application_name = $1 "
-                       "AND state = 'streaming'",
-                       {name_}) == 1;
-        });
+    explicit replicated_server(sync_connection& under_test)
+        : version_(std::to_string(under_test.server_major())),
+          primary_("primary_" + std::to_string(::getpid())),
+          replica_("replica_" + std::to_string(::getpid())) {
+        uri_ = call({"start", version_, "--instance", primary_});
+        standby_ = std::make_unique<sync_connection>(
+            call({"start", version_, "--instance", replica_, "--replica-of", primary_}));
+        sync_connection sql(uri_);
+        wait_for("the replica to stream",
+                 [&] { return sql.number("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == 1; });
     }
-    ~replica() {
-        connection_.reset();
-        call({"stop", version_, "--instance", name_, "--mode", "immediate"});
+    ~replicated_server() {
+        standby_.reset();
+        call({"stop", version_, "--instance", replica_, "--mode", "immediate"});
+        call({"stop", version_, "--instance", primary_, "--mode", "immediate"});
     }
-    replica(const replica&) = delete;
-    replica& operator=(const replica&) = delete;
+    replicated_server(const replicated_server&) = delete;
+    replicated_server& operator=(const replicated_server&) = delete;
 
-    [[nodiscard]] const std::string& name() const { return name_; }
-    void pause() { connection_->query("SELECT pg_wal_replay_pause()"); }
-    void go_on() { connection_->query("SELECT pg_wal_replay_resume()"); }
+    [[nodiscard]] const std::string& uri() const { return uri_; }
+    /// The replica's application_name.
+    [[nodiscard]] const std::string& replica() const { return replica_; }
+    void pause() { standby_->query("SELECT pg_wal_replay_pause()"); }
+    void go_on() { standby_->query("SELECT pg_wal_replay_resume()"); }
 
 private:
+    /// @returns the first line of what the script says
     static std::string call(std::vector<std::string> arguments) {
         launch what;
         what.program = PGEIST_SOURCE_DIR "/scripts/pg.sh";
@@ -58,12 +56,15 @@ private:
         if (ended.code != 0) {
             ADD_FAILURE() << "pg.sh: " << script.err();
         }
-        return script.out();
+        const std::string said = script.out();
+        return said.substr(0, said.find('\n'));
     }
 
     std::string version_;
-    std::string name_;
-    std::unique_ptr<sync_connection> connection_;
+    std::string primary_;
+    std::string replica_;
+    std::string uri_;
+    std::unique_ptr<sync_connection> standby_;
 };
 
 class throttle : public run_test {
@@ -81,11 +82,12 @@ protected:
         EXPECT_TRUE(exited(command("set", std::move(values)), 0));
     }
     /// Waits until status gives a reason for waiting that contains `text`.
-    void wait_for_reason(const std::string& text) {
+    void wait_for_reason(const std::string& text) { wait_for_reason(db().uri(), text); }
+    static void wait_for_reason(const std::string& uri, const std::string& text) {
         std::string last;
         try {
             wait_for("a reason: " + text, [&] {
-                last = text_of(only_job(db().uri()), "throttled");
+                last = text_of(only_job(uri), "throttled");
                 return last.find(text) != std::string::npos;
             });
         } catch (const wait_failed& failure) {
@@ -105,29 +107,35 @@ protected:
 };
 
 TEST_F(throttle, by_a_replica_that_does_not_replay_in_bytes_and_in_time) {
-    replica standby(sql());
-    standby.pause();
-    make_table(20000);
-    sql().execute("CREATE TABLE public.filler AS SELECT repeat('x', 1000) FROM generate_series(1, 2000)");
-    pgeist_process running =
-        start({"--alter", "ALTER COLUMN id TYPE bigint", "--chunk-rows", "500", "--max-lag", standby.name() + ":1MB"});
+    replicated_server server(sql());
+    sync_connection primary(server.uri());
+    primary.execute(
+        "CREATE TABLE t AS SELECT i AS id, 'note ' || i AS note FROM generate_series(1, 20000) AS i; "
+        "ALTER TABLE t ADD PRIMARY KEY (id); ANALYZE t");
+    server.pause();
+    primary.execute("CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 2000)");
+    pgeist_process running(server.uri(),
+                           {"run", "--output", "json", "--table", "t", "--alter", "ALTER COLUMN id TYPE bigint",
+                            "--chunk-rows", "500", "--max-lag", server.replica() + ":1MB"});
     running.wait_for_phase("copy");
-    wait_for_reason("replica " + standby.name());
-    EXPECT_NE(text_of(only_job(db().uri()), "throttled").find("(limit 1024 kB)"), std::string::npos)
-        << text_of(only_job(db().uri()), "throttled");
-    EXPECT_LE(copied(), 1000) << "at most what was under way";
-    EXPECT_TRUE(says(command("status", {"1"}), {"replica lag", "waits for"}));
+    wait_for_reason(server.uri(), "replica " + server.replica());
+    const std::string reason = text_of(only_job(server.uri()), "throttled");
+    EXPECT_NE(reason.find("(limit 1024 kB)"), std::string::npos) << reason;
+    const auto copied_now = [&] { return primary.number("SELECT coalesce(sum(rows), 0) FROM pgeist.chunks"); };
+    EXPECT_LE(copied_now(), 1000) << "at most what was under way";
+    EXPECT_TRUE(says(run_pgeist(server.uri(), {"status", "1"}), {"replica lag", "waits for"}));
     // The same in time: off takes the other limit away, names included.
-    set({"max-lag=off", "max-lag=" + standby.name() + ":100ms"});
-    wait_for_reason("(limit 100ms)");
-    EXPECT_LT(copied(), 20000);
-    standby.go_on();
+    EXPECT_TRUE(
+        exited(run_pgeist(server.uri(), {"set", "1", "max-lag=off", "max-lag=" + server.replica() + ":100ms"}), 0));
+    wait_for_reason(server.uri(), "(limit 100ms)");
+    EXPECT_LT(copied_now(), 20000);
+    server.go_on();
     const run_result result = running.finish();
     EXPECT_TRUE(exited(result, 0));
-    EXPECT_EQ(sql().number("SELECT count(*) FROM t"), 20000);
+    EXPECT_EQ(primary.number("SELECT count(*) FROM t"), 20000);
     bool told = false;
     for (const auto& event : result.events("progress")) {
-        told = told || (text_of(event, "throttled").find(standby.name()) != std::string::npos &&
+        told = told || (text_of(event, "throttled").find(server.replica()) != std::string::npos &&
                         number_of(event, "lag_bytes").value_or(0) > 0);
     }
     EXPECT_TRUE(told) << "the reason and the lag are in the progress events";

@@ -19,8 +19,10 @@ public:
     virtual ~brake() = default;
     /// How many workers the copy and the verification should have now, of which the user chose `chosen`.
     [[nodiscard]] virtual int workers(int chosen) const { return chosen; }
-    /// To be awaited before an attempt at the swap's lock: returns when nothing forbids it any more.
-    [[nodiscard]] virtual awaitable<void> before_attempt() { co_return; }
+    /// Whether work that cannot be slowed, such as an index build, must not begin now.
+    [[nodiscard]] virtual bool holds_back() const { return false; }
+    /// Whether the user wants no attempt at the swap now.
+    [[nodiscard]] virtual bool holds_swap() { return false; }
     /// To be awaited before a chunk of the copy or of verification; tells what the last one was.
     [[nodiscard]] virtual awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) = 0;
     /// To be awaited before a batch of replay: slows it, but never stops it for long, since a growing log is the

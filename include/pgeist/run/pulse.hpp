@@ -22,7 +22,8 @@ public:
 
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) override;
     [[nodiscard]] awaitable<void> before_batch(std::int64_t rows, std::chrono::nanoseconds took) override;
-    [[nodiscard]] awaitable<void> before_attempt() override;
+    [[nodiscard]] bool holds_back() const override { return gate_.holds_back(); }
+    [[nodiscard]] bool holds_swap() override;
     [[nodiscard]] int workers(int chosen) const override;
     /// Why the swap has to wait for the user's will, if it has: a pause, an option, a file, the time of day.
     [[nodiscard]] std::optional<std::string> postponed(std::int64_t job) const;
