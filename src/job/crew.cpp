@@ -35,9 +35,28 @@ void crew::finish() {
     }
 }
 
+namespace {
+
+/// A timer among those that wait, for as long as it lives: also when the wait ends in an exception.
+class place {
+public:
+    place(std::vector<asio::steady_timer*>& among, asio::steady_timer& timer) : among_(&among), timer_(&timer) {
+        among_->push_back(timer_);
+    }
+    ~place() { among_->erase(std::find(among_->begin(), among_->end(), timer_)); }
+    place(const place&) = delete;
+    place& operator=(const place&) = delete;
+
+private:
+    std::vector<asio::steady_timer*>* among_;
+    asio::steady_timer* timer_;
+};
+
+}  // namespace
+
 awaitable<void> crew::wait_until_wanted(int number) {
     asio::steady_timer timer(co_await asio::this_coro::executor);
-    waiting_.push_back(&timer);
+    const place waiting(waiting_, timer);
     bool cancelled_meanwhile = false;
     while (!finished_ && !cancelled_meanwhile && surplus(number)) {
         timer.expires_after(look_again);
@@ -45,7 +64,6 @@ awaitable<void> crew::wait_until_wanted(int number) {
         co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
         cancelled_meanwhile = ec && !finished_;
     }
-    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &timer));
     if (cancelled_meanwhile) {
         throw cancelled();
     }

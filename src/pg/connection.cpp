@@ -66,12 +66,21 @@ awaitable<std::unique_ptr<connection>> connection::open(connect_options options,
     co_await shared->connect(until);
     std::unique_ptr<connection> opened(new connection(std::move(shared)));
     std::string settings = session_settings_sql(opened->server_version(), application_name);
-    co_await opened->execute(until, std::move(settings));
+    settings +=
+        "; SELECT extract(epoch FROM backend_start) FROM pg_catalog.pg_stat_activity WHERE pid = "
+        "pg_catalog.pg_backend_pid()";
+    const result row = co_await opened->execute(until, std::move(settings));
+    if (!row.empty()) {
+        opened->state_->backend_start = row.text(0, 0);
+    }
     co_return opened;
 }
 
 awaitable<result> connection::finish_operation(deadline until, bool is_commit) {
     const auto st = state_;
+    if (until.is_never() && st->answer_time && !is_commit) {
+        until = deadline::in(*st->answer_time);
+    }
     interruption why = co_await st->drive(until);
     if (why == interruption::cancelled) {
         co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
@@ -215,6 +224,10 @@ bool connection::idle() const noexcept {
 bool connection::broken() const noexcept { return state_->broken; }
 
 int connection::backend_pid() const noexcept { return state_->backend_pid; }
+
+const std::string& connection::backend_start() const noexcept { return state_->backend_start; }
+
+void connection::answer_within(std::chrono::milliseconds time) noexcept { state_->answer_time = time; }
 
 int connection::server_version() const noexcept { return PQserverVersion(state_->pg); }
 

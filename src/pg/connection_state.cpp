@@ -208,6 +208,7 @@ awaitable<void> connection::state::drain(deadline until) {
 
 awaitable<void> connection::state::cancel_on_server() {
     const int pid = backend_pid;
+    const std::string start = backend_start;
     connect_options same = options;
     same.connect_timeout(cancel_request_timeout);
     // To this very server: of several hosts another one may answer, where the number is somebody else's.
@@ -220,8 +221,9 @@ awaitable<void> connection::state::cancel_on_server() {
         co_await other->query(
             until,
             "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND "
-            "usename = current_user AND datname = pg_catalog.current_database()",
-            pid);
+            "usename = current_user AND datname = pg_catalog.current_database() AND ($2 = '' OR extract(epoch FROM "
+            "backend_start) = nullif($2, '')::numeric)",
+            pid, start);
     } catch (const sql_error&) {
     }
 }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,7 +47,9 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
     asio::any_io_executor executor;
     connect_options options;
     PGconn* pg = nullptr;
-    int backend_pid = 0;  ///< kept: libpq forgets it with the connection
+    int backend_pid = 0;        ///< kept: libpq forgets it with the connection
+    std::string backend_start;  ///< seconds since 1970
+    std::optional<std::chrono::milliseconds> answer_time;
     asio::posix::stream_descriptor socket;
     asio::steady_timer timer;
     std::vector<notice> notices;

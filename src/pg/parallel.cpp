@@ -4,6 +4,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/channel_error.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -14,19 +15,20 @@
 
 namespace pgeist::pg {
 
-namespace {
-
 bool is_cancellation(const std::exception_ptr& failure) {
     try {
         std::rethrow_exception(failure);
     } catch (const cancelled&) {
         return true;
     } catch (const boost::system::system_error& error) {
-        return error.code() == asio::error::operation_aborted;
+        return error.code() == asio::error::operation_aborted ||
+               error.code() == asio::experimental::error::channel_cancelled;
     } catch (...) {
         return false;
     }
 }
+
+namespace {
 
 exit_code code_of(const std::exception_ptr& failure) {
     try {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -77,6 +78,9 @@ public:
     }
     [[nodiscard]] awaitable<result> query_params(std::string sql, parameters values, deadline until);
 
+    /// From now on a statement without a deadline of its own has to be answered within this time.
+    void answer_within(std::chrono::milliseconds time) noexcept;
+
     /// Runs a script of one or more statements without parameters; the rows of the last one are returned.
     [[nodiscard]] awaitable<result> execute(std::string script);
     [[nodiscard]] awaitable<result> execute(deadline until, std::string script);
@@ -113,6 +117,9 @@ public:
     [[nodiscard]] bool broken() const noexcept;
     /// Also of a connection that is lost.
     [[nodiscard]] int backend_pid() const noexcept;
+    /// When the server began this session, in seconds since 1970 with microseconds: with the number, which the server
+    /// gives to others later, it tells a session from every other one. Also of a connection that is lost.
+    [[nodiscard]] const std::string& backend_start() const noexcept;
     /// 150018 for 15.18.
     [[nodiscard]] int server_version() const noexcept;
     /// The major version: 14 … 18.

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <vector>
 
 #include "pgeist/pg/awaitable.hpp"
 
 namespace pgeist::pg {
+
+/// Whether an operation ended because it was cancelled, in whichever way Asio or we say that.
+[[nodiscard]] bool is_cancellation(const std::exception_ptr& failure);
 
 /// Runs all `tasks` at once and waits for every one of them. The first failure cancels the others; it is thrown when
 /// all have ended. A cancellation of the caller is passed on to all tasks. No task outlives the call.

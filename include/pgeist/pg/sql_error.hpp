@@ -26,6 +26,7 @@ inline constexpr const char* duplicate_schema = "42P06";
 inline constexpr const char* duplicate_table = "42P07";
 inline constexpr const char* invalid_schema_name = "3F000";
 inline constexpr const char* insufficient_privilege = "42501";
+inline constexpr const char* object_not_in_prerequisite_state = "55000";
 }  // namespace sqlstate
 
 /// What the server (or libpq) said about a failed statement. All texts may be empty.
