@@ -9,7 +9,8 @@ namespace {
 // Stored trees and numbers are hashed as they are: no definition is put back into SQL text, which would cost time under
 // the lock. What a DEFAULT partition may hold is what no other partition takes: their bounds count as its own.
 // Statistics, sizes, transaction ids and relfilenodes are left out because writes and maintenance change them, OIDs of
-// indexes because REINDEX CONCURRENTLY does. Of attoptions only what ALTER can set counts: some servers stamp others.
+// indexes because REINDEX CONCURRENTLY does, and the invalid indexes that it makes, and leaves behind when it fails,
+// are nobody's definition. Of attoptions only what ALTER can set counts: some servers stamp others.
 constexpr const char* fingerprint_sql = R"(
     WITH RECURSIVE c AS (SELECT * FROM pg_class WHERE oid = $1),
     bound(classid, objid) AS (
@@ -41,7 +42,8 @@ constexpr const char* fingerprint_sql = R"(
                    i.indcollation, i.indoption, i.indexprs, i.indpred, {nulls_not_distinct},
                    (SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = i.indexrelid),
                    ARRAY(SELECT a.attstattarget::text FROM pg_attribute a WHERE a.attrelid = x.oid ORDER BY a.attnum))::text
-          FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = $1
+          FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+         WHERE i.indrelid = $1 AND (i.indisvalid OR x.relname !~ '_cc(new|old)[0-9]*$')
         UNION ALL
         SELECT ROW('constraint', conname, contype, condeferrable, condeferred, convalidated, conrelid, confrelid, conkey,
                    confkey, confupdtype, confdeltype, confmatchtype, conislocal, coninhcount, connoinherit, conpfeqop,
