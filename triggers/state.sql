@@ -2,8 +2,6 @@
 -- Placeholders: none.
 CREATE SCHEMA pgeist;
 
-COMMENT ON SCHEMA pgeist IS 'pgeist: state of online table changes';
-
 CREATE TABLE pgeist.jobs (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     table_schema text NOT NULL,
@@ -16,12 +14,10 @@ CREATE TABLE pgeist.jobs (
     state        text NOT NULL DEFAULT 'running',
     message      text,                      -- why it stopped, or what it waits for
     throttled    text,
-    control      jsonb NOT NULL DEFAULT '{}',   -- what other sessions asked for: paused, swap, cancel, settings
+    control      jsonb NOT NULL DEFAULT '{}',   -- what other sessions asked for, and how far the run has obeyed
     rows_done    bigint NOT NULL DEFAULT 0,
     rows_total   bigint NOT NULL DEFAULT 0,
     log_pending  bigint NOT NULL DEFAULT 0,
-    figures      jsonb NOT NULL DEFAULT '{}',   -- for displays: rate, workers, chunk, lag, what it does, who is in the way
-    log_bytes    bigint NOT NULL DEFAULT 0, -- of the change log at the last sign of life
     source_filenode bigint,                 -- of the source when it was last compared: tells whether someone rewrote it since
     result_oid   oid,                       -- the new table and its definition when the job was done: tells a second run
     result_fingerprint text,                -- of the same change that there is nothing to do
@@ -29,11 +25,8 @@ CREATE TABLE pgeist.jobs (
     run_by       text NOT NULL DEFAULT session_user,
     started_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at  timestamptz,
-    token        uuid NOT NULL DEFAULT gen_random_uuid(),   -- tells this job from one of the same number elsewhere
-    incarnation  bigint NOT NULL DEFAULT 1, -- counted up by each process that takes the job on: a process that has lost
-    UNIQUE (id, incarnation)                -- it finds another number and stops. Unique, so that counting up waits for
-);                                          -- transactions that have locked the row FOR KEY SHARE.
+    finished_at  timestamptz
+);  -- later columns: state_tools.sql
 
 -- One row per range of keys that is copied (or verified), written in the transaction that did it: a resumed run
 -- neither skips a range nor copies one twice. A null bound is open.

@@ -1,6 +1,20 @@
--- What people who have only psql look at and steer by: view pgeist.status and function pgeist.steer().
--- Run after state.sql, and again where an earlier version made the tables. Placeholders: none.
-ALTER TABLE pgeist.jobs ADD COLUMN IF NOT EXISTS figures jsonb NOT NULL DEFAULT '{}';
+-- What has been added to the first tables, and what people who have only psql look at and steer by: view pgeist.status
+-- and function pgeist.steer(). Run after state.sql, and again where an earlier version made the tables: whoever changes
+-- anything here counts the version up, in the schema's comment and in job/state_schema.cpp.
+-- Placeholders: {job_space}: first key of the advisory lock that the run of a job holds; {version}.
+ALTER TABLE pgeist.jobs
+    -- for displays: rate, workers, chunk, lag, what it does, who is in the way
+    ADD COLUMN IF NOT EXISTS figures jsonb NOT NULL DEFAULT '{}',
+    -- of the change log at the last sign of life
+    ADD COLUMN IF NOT EXISTS log_bytes bigint NOT NULL DEFAULT 0,
+    -- tells this job from one of the same number elsewhere
+    ADD COLUMN IF NOT EXISTS token uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- Counted up by each process that takes the job on: a process that has lost it finds another number and stops. It
+    -- begins with the time, so that the job that gets this one's id after schema pgeist was made anew has another one.
+    ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT extract(epoch FROM clock_timestamp()) * 1000000;
+-- Counting up must wait for transactions that have locked the row FOR KEY SHARE: so it must be part of a key.
+CREATE UNIQUE INDEX IF NOT EXISTS jobs_incarnation ON pgeist.jobs (id, incarnation);
+COMMENT ON SCHEMA pgeist IS 'pgeist: state of online table changes, version {version}';
 
 CREATE OR REPLACE VIEW pgeist.status AS
 SELECT s.job, s."table", s.state, s.phase, s.percent, s.rows_done, s.rows_total, s.rows_per_second,
@@ -25,9 +39,8 @@ FROM (
            j.message, j.started_at, j.updated_at, j.run_by, a.alive
     FROM pgeist.jobs j
     CROSS JOIN LATERAL (
-        -- 0x7067656a: the first key of the advisory lock that the run of a job holds
         SELECT EXISTS (SELECT FROM pg_locks l
-                       WHERE l.locktype = 'advisory' AND l.classid = 1885824362 AND l.objsubid = 2 AND l.granted
+                       WHERE l.locktype = 'advisory' AND l.classid = {job_space} AND l.objsubid = 2 AND l.granted
                          AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
                          AND l.objid = (j.id & 4294967295)::oid) AS alive) a
 ) s
@@ -42,6 +55,7 @@ RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog AS $steer$
 DECLARE
     asked   jsonb;
     request bigint;
+    reached text;
 BEGIN
     asked := CASE action
         WHEN 'pause' THEN '{"paused": true}'
@@ -68,9 +82,13 @@ BEGIN
         || CASE WHEN action = 'verify' THEN jsonb_build_object('verify', coalesce((j.control ->> 'number')::bigint, 0) + 1)
                 ELSE '{}' END
     WHERE j.id = steer.job
-    RETURNING (j.control ->> 'number')::bigint INTO request;
+    RETURNING (j.control ->> 'number')::bigint, j.phase INTO request, reached;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no job %', job USING ERRCODE = 'no_data_found', HINT = 'SELECT * FROM pgeist.status';
+    END IF;
+    IF action = 'cancel' AND reached IN ('finish', 'done') THEN
+        RAISE EXCEPTION 'job % has swapped the tables already: it cannot be cancelled', job
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'it only finishes its work now';
     END IF;
     IF NOT (SELECT s.alive FROM pgeist.status s WHERE s.job = steer.job) THEN
         RAISE EXCEPTION 'nobody runs job %', job USING ERRCODE = 'object_not_in_prerequisite_state',

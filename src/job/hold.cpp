@@ -3,19 +3,21 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/identifier.hpp"
 #include "pgeist/pg/parallel.hpp"
 
 namespace pgeist::job {
 
 namespace {
 
-// First key of the two-key advisory locks: "pgei" and "pgej" in ASCII, so that other users of advisory locks do not
-// meet ours.
+// "pgei" in ASCII, as job_space is "pgej".
 constexpr int table_space = 0x70676569;
-constexpr int job_space = 0x7067656a;
+
+constexpr auto end_poll = std::chrono::milliseconds(50);
 
 constexpr const char* holder_query = R"sql(
-    SELECT l.pid, coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '?') AS application_name
+    SELECT l.pid, coalesce(extract(epoch FROM a.backend_start)::text, '') AS start, coalesce(a.usename, '?') AS usename,
+           coalesce(a.application_name, '?') AS application_name
     FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid AND l.objsubid = 2 AND l.granted)sql";
@@ -26,19 +28,24 @@ awaitable<std::optional<holder>> hold::take(int space, std::int64_t id) {
     std::optional<holder> by;
     // The second key is signed in SQL and unsigned in pg_locks; oids above 2^31 wrap the same way both times.
     const auto key = static_cast<std::int32_t>(static_cast<std::uint32_t>(id));
-    const pg::result taken = co_await session_->query("SELECT pg_try_advisory_lock($1::int4, $2::int4)", space, key);
-    if (taken.boolean(0, 0)) {
-        co_return by;
+    while (true) {
+        const pg::result taken =
+            co_await session_->query("SELECT pg_try_advisory_lock($1::int4, $2::int4)", space, key);
+        if (taken.boolean(0, 0)) {
+            co_return by;
+        }
+        const pg::result found =
+            co_await session_->query(holder_query, space, static_cast<std::int64_t>(static_cast<std::uint32_t>(id)));
+        if (!found.empty()) {
+            by.emplace();
+            by->pid = static_cast<int>(found.integer(0, "pid"));
+            by->start = found.text(0, "start");
+            by->user = found.text(0, "usename");
+            by->application = found.text(0, "application_name");
+            co_return by;
+        }
+        co_await pg::sleep_for(end_poll);  // whoever had it has just gone
     }
-    by.emplace();
-    const pg::result found =
-        co_await session_->query(holder_query, space, static_cast<std::int64_t>(static_cast<std::uint32_t>(id)));
-    if (!found.empty()) {
-        by->pid = static_cast<int>(found.integer(0, "pid"));
-        by->user = found.text(0, "usename");
-        by->application = found.text(0, "application_name");
-    }
-    co_return by;
 }
 
 awaitable<std::optional<holder>> hold::take_table(std::int64_t table_oid) {
@@ -56,7 +63,11 @@ std::string session_name(std::int64_t job) { return fmt::format("pgeist job {}",
 namespace {
 
 constexpr auto longest_end = std::chrono::seconds(10);
-constexpr auto end_poll = std::chrono::milliseconds(50);
+
+[[noreturn]] void throw_does_not_end(const std::string& what) {
+    throw error(exit_code::already_running, fmt::format("{} does not end", what),
+                "see what it waits for in pg_stat_activity, end it, then try again");
+}
 
 }  // namespace
 
@@ -72,21 +83,22 @@ awaitable<void> end_orphans(pg::connection& session, std::int64_t job) {
         }
         co_await pg::sleep_for(end_poll);
     }
+    throw_does_not_end(fmt::format("a session of an earlier run of job {}", job));
 }
 
-awaitable<void> end_backend(pg::connection& session, int pid) {
+awaitable<void> end_backend(pg::connection& session, backend which) {
     const auto until = deadline::in(longest_end);
     while (!until.passed()) {
-        // By name as well: the number may have gone to somebody else's session.
         const pg::result ended = co_await session.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND datname = current_database() "
-            "AND usename = current_user AND application_name LIKE 'pgeist%'",
-            pid);
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND "
+            "extract(epoch FROM backend_start) = $2::numeric",
+            which.pid, which.start);
         if (ended.empty()) {
             co_return;
         }
         co_await pg::sleep_for(end_poll);
     }
+    throw_does_not_end(fmt::format("the session that was lost (pid {})", which.pid));
 }
 
 namespace {
@@ -101,6 +113,12 @@ std::string lock_condition(const std::string& id, const std::string& more) {
 }
 
 }  // namespace
+
+std::string exists_condition(const backend& which) {
+    return fmt::format(
+        "EXISTS (SELECT FROM pg_stat_activity WHERE pid = {} AND extract(epoch FROM backend_start) = {})", which.pid,
+        quote_literal(which.start) + "::numeric");
+}
 
 std::string held_condition(const std::string& id) { return lock_condition(id, ""); }
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/job/store.hpp"
-
 namespace pgeist::job {
 
 namespace {

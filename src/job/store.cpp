@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/templates.hpp"
+#include "pgeist/job/state_schema.hpp"
 #include "pgeist/walk/key_sql.hpp"
 
 namespace pgeist::job {
@@ -37,15 +37,18 @@ control_request parse_control(const std::string& text) {
     };
     const auto number = [](const boost::json::object& from) {
         const auto* value = from.if_contains("number");
-        return value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
+        return value != nullptr && value->is_int64() ? value->as_int64() : 0;
     };
     request.by = words(object, "by");
     request.number = number(object);
-    if (const auto* value = object.if_contains("verify"); value != nullptr && value->is_number()) {
-        request.verify = value->to_number<std::int64_t>();
+    if (const auto* value = object.if_contains("verify"); value != nullptr && value->is_int64()) {
+        request.verify = value->as_int64();
     }
     if (const auto* values = object.if_contains("set"); values != nullptr && values->is_array()) {
         for (const auto& each : values->as_array()) {
+            if (!each.is_object()) {
+                continue;  // written by hand, not by pgeist.steer()
+            }
             const boost::json::object& one = each.as_object();
             request.values.push_back(
                 control_request::change{number(one), words(one, "name"), words(one, "value"), words(one, "by")});
@@ -72,68 +75,14 @@ walk::bound bound_from(const pg::result& rows, int row, const char* name) {
 
 }  // namespace
 
-awaitable<bool> has_state_schema(pg::connection& session) {
-    const pg::result found = co_await session.query("SELECT to_regclass('pgeist.jobs') IS NOT NULL");
-    co_return found.boolean(0, 0);
-}
-
-namespace {
-
-/// Adds what earlier versions did not know.
-awaitable<void> upgrade_state_schema(pg::connection& session) {
-    const pg::result old = co_await session.query(
-        "SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pgeist.jobs'::regclass AND attname = "
-        "'incarnation')");
-    if (old.boolean(0, 0)) {
-        co_await session.execute(
-            "ALTER TABLE pgeist.jobs ADD COLUMN IF NOT EXISTS token uuid NOT NULL DEFAULT gen_random_uuid(), "
-            "ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT 1, "
-            "ADD COLUMN IF NOT EXISTS log_bytes bigint NOT NULL DEFAULT 0, ADD UNIQUE (id, incarnation)");
-    }
-}
-
-/// What an earlier version did not make yet: views and functions beside the tables.
-awaitable<void> ensure_state_tools(pg::connection& session) {
-    const pg::result found =
-        co_await session.query("SELECT to_regprocedure('pgeist.steer(bigint, text, text, text)') IS NOT NULL");
-    const bool present = found.boolean(0, 0);
-    if (!present) {
-        co_await session.execute(std::string(templates::state_tools));
-    }
-}
-
-}  // namespace
-
-awaitable<void> ensure_state_schema(pg::connection& session) {
-    const bool present = co_await has_state_schema(session);
-    if (present) {
-        co_await upgrade_state_schema(session);
-        co_await ensure_state_tools(session);
-        co_return;
-    }
-    bool raced = false;
-    co_await session.execute("SAVEPOINT pgeist_state");
-    try {
-        co_await session.execute(std::string(templates::state));
-        co_await session.execute(std::string(templates::state_tools));
-    } catch (const pg::sql_error& failure) {
-        raced = failure.is(pg::sqlstate::duplicate_schema) || failure.is(pg::sqlstate::unique_violation);
-        if (!raced) {
-            throw;
-        }
-    }
-    if (raced) {
-        co_await session.execute("ROLLBACK TO SAVEPOINT pgeist_state");
-    }
-}
-
-awaitable<std::int64_t> create(pg::connection& session, qualified_name table, std::int64_t table_oid,
-                               plan::change_request change, run::settings settings) {
+awaitable<tenure> create(pg::connection& session, qualified_name table, std::int64_t table_oid,
+                         plan::change_request change, run::settings settings) {
     const pg::result created = co_await session.query(
         "INSERT INTO pgeist.jobs (table_schema, table_name, table_oid, change, settings) "
-        "VALUES ($1, $2, $3::bigint::oid, $4::jsonb, $5::jsonb) RETURNING id",
+        "VALUES ($1, $2, $3::bigint::oid, $4::jsonb, $5::jsonb) RETURNING id, incarnation",
         table.schema, table.name, table_oid, plan::to_json(change), run::to_json(settings));
-    co_return created.integer(0, 0);
+    const tenure first{created.integer(0, 0), created.integer(0, 1)};
+    co_return first;
 }
 
 awaitable<record> load(pg::connection& session, std::int64_t job) {
@@ -142,7 +91,8 @@ awaitable<record> load(pg::connection& session, std::int64_t job) {
     if (present) {
         found = co_await session.query(
             "SELECT id, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, phase, "
-            "state, token, incarnation "
+            "state, token, incarnation, coalesce((control ->> 'obeyed')::bigint, 0) AS obeyed, "
+            "coalesce((control #>> '{compared,number}')::bigint, 0) AS compared "
             "FROM pgeist.jobs WHERE id = $1",
             job);
     }
@@ -165,6 +115,8 @@ awaitable<record> load(pg::connection& session, std::int64_t job) {
     stored.swapped = stored.reached >= phase::finish;
     stored.token = found.text(0, "token");
     stored.incarnation = found.integer(0, "incarnation");
+    stored.obeyed = found.integer(0, "obeyed");
+    stored.compared = found.integer(0, "compared");
     co_return stored;
 }
 
@@ -179,6 +131,12 @@ namespace {
     throw error(exit_code::already_running,
                 fmt::format("job {} was taken on, or removed, by someone else meanwhile", job),
                 "nothing was done to it since; look with: pgeist status");
+}
+
+void require_ours(tenure mine, const pg::result& changed) {
+    if (changed.affected() == 0) {
+        throw_not_ours(mine.job);
+    }
 }
 
 }  // namespace
@@ -216,9 +174,7 @@ awaitable<void> save_phase(pg::connection& session, tenure mine, phase reached) 
     const pg::result saved = co_await session.query(
         "UPDATE pgeist.jobs SET phase = $3, updated_at = clock_timestamp() WHERE id = $1 AND incarnation = $2",
         mine.job, mine.incarnation, std::string(name_of(reached)));
-    if (saved.affected() == 0) {
-        throw_not_ours(mine.job);
-    }
+    require_ours(mine, saved);
 }
 
 awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message) {
@@ -242,16 +198,17 @@ awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline unt
     co_return true;
 }
 
-awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail,
-                          deadline until) {
-    co_await session.query(until, "INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job, event,
+awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail) {
+    co_await session.query("INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job, event,
                            detail);
 }
 
-awaitable<void> save_source_file(pg::connection& session, std::int64_t job, std::int64_t source_oid) {
-    co_await session.query(
-        "UPDATE pgeist.jobs SET source_filenode = pg_relation_filenode($2::bigint::oid)::bigint WHERE id = $1", job,
-        source_oid);
+awaitable<void> save_source_file(pg::connection& session, tenure mine, std::int64_t source_oid) {
+    const pg::result saved = co_await session.query(
+        "UPDATE pgeist.jobs SET source_filenode = pg_relation_filenode($3::bigint::oid)::bigint WHERE id = $1 AND "
+        "incarnation = $2",
+        mine.job, mine.incarnation, source_oid);
+    require_ours(mine, saved);
 }
 
 awaitable<bool> source_rewritten_since(pg::connection& session, std::int64_t job, std::int64_t source_oid) {
@@ -261,10 +218,12 @@ awaitable<bool> source_rewritten_since(pg::connection& session, std::int64_t job
     co_return row.boolean(0, 0);
 }
 
-awaitable<void> save_result(pg::connection& session, std::int64_t job, std::int64_t table_oid,
-                            std::string fingerprint) {
-    co_await session.query("UPDATE pgeist.jobs SET result_oid = $2::bigint::oid, result_fingerprint = $3 WHERE id = $1",
-                           job, table_oid, fingerprint);
+awaitable<void> save_result(pg::connection& session, tenure mine, std::int64_t table_oid, std::string fingerprint) {
+    const pg::result saved = co_await session.query(
+        "UPDATE pgeist.jobs SET result_oid = $3::bigint::oid, result_fingerprint = $4 WHERE id = $1 AND incarnation = "
+        "$2",
+        mine.job, mine.incarnation, table_oid, fingerprint);
+    require_ours(mine, saved);
 }
 
 awaitable<std::optional<std::int64_t>> find_done(pg::connection& session, plan::change_request change,
@@ -311,13 +270,19 @@ awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job
     co_return chunks;
 }
 
-awaitable<void> forget_chunks(pg::connection& session, std::int64_t job, const char* kind) {
-    co_await session.query("DELETE FROM pgeist.chunks WHERE job = $1 AND kind = $2", job, kind);
+awaitable<void> forget_chunks(pg::connection& session, tenure mine, const char* kind) {
+    const pg::result row = co_await session.query(
+        "WITH mine AS (SELECT id FROM pgeist.jobs WHERE id = $1 AND incarnation = $2 FOR KEY SHARE), "
+        "gone AS (DELETE FROM pgeist.chunks c USING mine WHERE c.job = mine.id AND c.kind = $3) "
+        "SELECT count(*) FROM mine",
+        mine.job, mine.incarnation, kind);
+    if (row.integer(0, 0) == 0) {
+        throw_not_ours(mine.job);
+    }
 }
 
-awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat now, deadline until) {
+awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat now) {
     const pg::result row = co_await session.query(
-        until,
         "UPDATE pgeist.jobs SET rows_done = $3, rows_total = $4, log_pending = $5, throttled = $6, state = $7, "
         "figures = $8::jsonb, "
         "log_bytes = coalesce(pg_table_size(to_regclass(format('pgeist_%s.pgeist_log', id))), 0), "
@@ -330,22 +295,60 @@ awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat 
     co_return control_from(row, mine.job);
 }
 
-awaitable<control_request> read_control(pg::connection& session, std::int64_t job, deadline until) {
-    const pg::result row = co_await session.query(until, "SELECT control FROM pgeist.jobs WHERE id = $1", job);
+awaitable<control_request> read_control(pg::connection& session, std::int64_t job) {
+    const pg::result row = co_await session.query("SELECT control FROM pgeist.jobs WHERE id = $1", job);
     co_return control_from(row, job);
 }
 
-awaitable<void> acknowledge(pg::connection& session, std::int64_t job, std::int64_t number, run::settings now,
-                            deadline until) {
-    co_await session.query(
-        until,
-        "UPDATE pgeist.jobs SET control = control || jsonb_build_object('obeyed', $2::bigint), settings = $3::jsonb "
-        "WHERE id = $1",
-        job, number, run::to_json(now));
+awaitable<void> acknowledge(pg::connection& session, tenure mine, std::int64_t number, run::settings now) {
+    const pg::result saved = co_await session.query(
+        "UPDATE pgeist.jobs SET control = control || jsonb_build_object('obeyed', $3::bigint), settings = $4::jsonb "
+        "WHERE id = $1 AND incarnation = $2",
+        mine.job, mine.incarnation, number, run::to_json(now));
+    require_ours(mine, saved);
 }
 
-awaitable<void> save_settings(pg::connection& session, std::int64_t job, run::settings now) {
-    co_await session.query("UPDATE pgeist.jobs SET settings = $2::jsonb WHERE id = $1", job, run::to_json(now));
+awaitable<void> save_settings(pg::connection& session, tenure mine, run::settings now) {
+    const pg::result saved =
+        co_await session.query("UPDATE pgeist.jobs SET settings = $3::jsonb WHERE id = $1 AND incarnation = $2",
+                               mine.job, mine.incarnation, run::to_json(now));
+    require_ours(mine, saved);
+}
+
+awaitable<void> answer_verify(pg::connection& session, tenure mine, comparison found) {
+    const pg::result saved = co_await session.query(
+        "UPDATE pgeist.jobs SET control = control || jsonb_build_object('compared', jsonb_build_object('number', "
+        "$3::bigint, 'differs', $4::bool, 'detail', $5::text)) WHERE id = $1 AND incarnation = $2",
+        mine.job, mine.incarnation, found.number, found.differs, found.detail);
+    require_ours(mine, saved);
+}
+
+awaitable<std::optional<comparison>> last_comparison(pg::connection& session, std::int64_t job) {
+    std::optional<comparison> found;
+    const pg::result row = co_await session.query(
+        "SELECT (control #>> '{compared,number}')::bigint, (control #>> '{compared,differs}')::bool, control #>> "
+        "'{compared,detail}' FROM pgeist.jobs WHERE id = $1 AND control ? 'compared'",
+        job);
+    if (!row.empty()) {
+        found.emplace();
+        found->number = row.integer(0, 0);
+        found->differs = row.boolean(0, 1);
+        found->detail = row.text(0, 2);
+    }
+    co_return found;
+}
+
+awaitable<void> start_again(pg::connection& session, tenure mine, run::settings now) {
+    const pg::result saved = co_await session.query(
+        "UPDATE pgeist.jobs SET control = '{}', settings = $3::jsonb WHERE id = $1 AND incarnation = $2", mine.job,
+        mine.incarnation, run::to_json(now));
+    require_ours(mine, saved);
+}
+
+awaitable<bool> has_event(pg::connection& session, std::int64_t job, std::string event) {
+    const pg::result row =
+        co_await session.query("SELECT EXISTS (SELECT FROM pgeist.events WHERE job = $1 AND event = $2)", job, event);
+    co_return row.boolean(0, 0);
 }
 
 awaitable<std::int64_t> steer(pg::connection& session, std::int64_t job, std::string action,

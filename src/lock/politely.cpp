@@ -24,11 +24,11 @@ awaitable<std::optional<pg::sql_error>> try_once(pg::connection& session, std::s
     std::exception_ptr failure;
     try {
         co_await session.begin();
+        co_await session.execute(
+            fmt::format("SET LOCAL lock_timeout = {}; {}", timeout.count(), no_lock_without_client_sql()));
         if (first) {
             co_await first(session);
         }
-        co_await session.execute(
-            fmt::format("SET LOCAL lock_timeout = {}; {}", timeout.count(), no_lock_without_client_sql()));
         co_await session.execute(std::move(sql));
         co_await session.commit();
     } catch (const pg::sql_error& error) {

@@ -56,6 +56,9 @@ void hook_observer::verified(const verification& found) {
 }
 
 void hook_observer::swapped(const swap_outcome& done) {
+    if (done.told_before) {
+        return;
+    }
     call("on-swapped", {{"PGEIST_ATTEMPTS", std::to_string(done.attempts)},
                         {"PGEIST_LOCK_HELD_MS", fmt::format("{:.3f}", done.lock_held_ms)},
                         {"PGEIST_OLD_TABLE", done.old_table.value_or("")}});

@@ -5,6 +5,7 @@
 
 #include "html_page.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/run_record.hpp"
 #include "pgeist/report/text.hpp"
 #include "svg_chart.hpp"
@@ -54,11 +55,7 @@ std::string verification_text(const run_record& run) {
                                               : std::string());
 }
 
-std::string swap_text(const run_record& run) {
-    return run.swapped ? fmt::format("at attempt {}, table locked for {:.1f} ms", run.swapped->attempts,
-                                     run.swapped->lock_held_ms)
-                       : "not swapped";
-}
+std::string swap_text(const run_record& run) { return run.swapped ? describe(*run.swapped) : "not swapped"; }
 
 std::string facts(const run_record& run) {
     std::string html = "<dl>\n";
@@ -75,6 +72,9 @@ std::string facts(const run_record& run) {
 /// How long a phase held the lock that it names, as far as that is one number.
 std::string held_text(const run_record& run, const run_record::phase& phase) {
     if (phase.name == "swap") {
+        if (run.swapped && run.swapped->attempts == 0) {
+            return "not known";
+        }
         return run.swapped ? fmt::format("{:.1f} ms", run.swapped->lock_held_ms) : "not obtained";
     }
     if (phase.longest_chunk_ms > 0) {

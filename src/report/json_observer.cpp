@@ -118,7 +118,8 @@ void json_observer::swapped(const swap_outcome& done) {
     swapped_ = true;
     const double held = done.lock_held_ms > 0 ? done.lock_held_ms : static_cast<double>(done.lock_held.count());
     json_line line = event("swap");
-    line.integer("attempts", done.attempts).number("lock_held_ms", held, 3);
+    const std::optional<double> known = done.attempts > 0 ? std::optional<double>(held) : std::nullopt;
+    line.integer("attempts", done.attempts).number("lock_held_ms", known, 3);
     const bool kept = done.old_table && !done.old_table->empty();
     line.text("old_table", kept ? done.old_table : std::nullopt);
     write(line);

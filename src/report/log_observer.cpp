@@ -81,9 +81,7 @@ void log_observer::verified(const verification& found) {
                                    found.chunks, found.differences, found.repaired));
 }
 
-void log_observer::swapped(const swap_outcome& done) {
-    write(level::info, fmt::format("swapped: attempt {}, locked for {:.1f} ms", done.attempts, done.lock_held_ms));
-}
+void log_observer::swapped(const swap_outcome& done) { write(level::info, "swapped: " + describe(done)); }
 
 void log_observer::message(level severity, const std::string& text) { write(severity, text); }
 

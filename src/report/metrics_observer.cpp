@@ -155,7 +155,11 @@ void metrics_observer::lock_waited(int, milliseconds, const std::vector<blocker>
 
 void metrics_observer::verified(const verification&) {}
 
-void metrics_observer::swapped(const swap_outcome& done) { figures_.lock_held_seconds = done.lock_held_ms / 1000; }
+void metrics_observer::swapped(const swap_outcome& done) {
+    if (done.attempts > 0) {  // otherwise nobody knows
+        figures_.lock_held_seconds = done.lock_held_ms / 1000;
+    }
+}
 
 void metrics_observer::message(level, const std::string&) {}
 

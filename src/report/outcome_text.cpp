@@ -32,6 +32,15 @@ std::string_view meaning(exit_code code) noexcept {
 
 std::string message_of(exit_code code) { return code == exit_code::done ? "done" : std::string(meaning(code)); }
 
+std::string describe(const swap_outcome& done) {
+    if (done.attempts == 0) {
+        return done.told_before ? "made by an earlier run of the job"
+                                : "made, but the answer was lost with the connection";
+    }
+    const double held = done.lock_held_ms > 0 ? done.lock_held_ms : static_cast<double>(done.lock_held.count());
+    return fmt::format("at attempt {}, table locked for {:.1f} ms", done.attempts, held);
+}
+
 std::string next_action(exit_code code, std::optional<std::int64_t> job) {
     if (!job) {
         return {};

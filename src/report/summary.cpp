@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/units.hpp"
+#include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::report {
@@ -33,12 +34,6 @@ std::string verification_of(const verification& found) {
     return text;
 }
 
-std::string swap_of(const swap_outcome& swapped) {
-    const double held =
-        swapped.lock_held_ms > 0 ? swapped.lock_held_ms : static_cast<double>(swapped.lock_held.count());
-    return fmt::format("at attempt {}, table locked for {:.1f} ms", swapped.attempts, held);
-}
-
 }  // namespace
 
 std::string summary(const run_facts& facts) {
@@ -56,7 +51,7 @@ std::string summary(const run_facts& facts) {
         text += fact("verification", "off");
     }
     if (facts.swapped) {
-        text += fact("swap", swap_of(*facts.swapped));
+        text += fact("swap", describe(*facts.swapped));
         if (const auto& kept = facts.swapped->old_table) {
             const std::string remove = facts.job ? fmt::format("; remove it with `pgeist cleanup {}`", *facts.job) : "";
             text += fact("old table", kept->empty() ? "dropped" : "kept as " + one_line(*kept) + remove);

@@ -29,6 +29,7 @@ struct ending {
     exit_code code = exit_code::done;
     std::string message;
     bool by_command = false;
+    bool swap_told = false;
     job::phase where = job::phase::done;
 };
 
@@ -74,12 +75,38 @@ awaitable<void> describe_table(session_set& sessions, const job::record& record,
     observer.described(before, record.blueprint->expected);
 }
 
+/// A failure that is not ours to name: a cancelled wait of Asio, or what nobody expected.
+void note_foreign(ending& end, const std::exception& problem, bool is_cancellation) {
+    if (is_cancellation) {
+        end.failure = std::make_exception_ptr(cancelled());
+        end.code = exit_code::cancelled;
+    } else {
+        end.failure = std::make_exception_ptr(error(exit_code::failed, problem.what()));
+        end.code = exit_code::failed;
+    }
+    end.message = is_cancellation ? cancelled().what() : problem.what();
+}
+
+/// Tells of a swap that this process made without hearing of it, or that an earlier process made.
+awaitable<void> tell_of_swap(session_set& sessions, const job::record& record, report::observer& observer) {
+    report::swap_outcome done;
+    {
+        const auto session = co_await sessions.pool.acquire();
+        done.told_before = co_await job::has_event(*session, record.id, "swapped");
+        if (!done.told_before) {
+            co_await job::add_event(*session, record.id, "swapped", "before the connection was lost, or the run ended");
+        }
+    }
+    if (!record.settings.drop_old) {
+        done.old_table = record.blueprint->shadow().display();
+    }
+    observer.swapped(done);
+}
+
 enum class task { change, compare };
 
 awaitable<void> run_once(session_set& sessions, const job::record& record, job::identity& known, task what,
                          report::observer& observer, ending& end) {
-    sessions.pool.admit_only(
-        job::held_by_condition(std::to_string(record.id), std::to_string(sessions.hold->session().backend_pid())));
     runner work(sessions.pool, sessions.options, *sessions.hold, record, known, observer);
     try {
         if (what == task::compare) {
@@ -91,18 +118,17 @@ awaitable<void> run_once(session_set& sessions, const job::record& record, job::
         end.failure = std::current_exception();
         end.code = ended.code();
         end.message = ended.what();
-    } catch (const boost::system::system_error&) {
-        end.failure = std::make_exception_ptr(cancelled());
-        end.code = exit_code::cancelled;
-        end.message = cancelled().what();
+    } catch (const std::exception& problem) {
+        note_foreign(end, problem, pg::is_cancellation(std::current_exception()));
     }
     end.by_command = work.cancel_requested();
+    end.swap_told = work.has_swapped();
     end.where = work.reached();
 }
 
 /// One attempt to go on: nullopt, with `problem` said, when it may be tried again.
 awaitable<std::optional<job::record>> try_again(session_set& sessions, const job::record& before,
-                                                const job::identity& known, int lost_pid, std::string& problem) {
+                                                const job::identity& known, std::string& problem) {
     std::optional<job::record> again;
     try {
         co_await open_hold(sessions);
@@ -121,7 +147,7 @@ awaitable<std::optional<job::record>> try_again(session_set& sessions, const job
                             "pgeist resume {}",
                             before.id));
         }
-        again = co_await take_over(sessions, before.id, lost_pid);
+        again = co_await take_over(sessions, before.id);
     } catch (const pg::sql_error& failure) {
         if (failure.code() != exit_code::connection_lost && !failure.retryable()) {
             throw;
@@ -141,7 +167,6 @@ awaitable<std::optional<job::record>> try_again(session_set& sessions, const job
 /// Waits until the job can go on. @throws error (connection_lost) when it cannot
 awaitable<job::record> reconnect(session_set& sessions, job::record before, const job::identity& known,
                                  const perseverance& patience, std::string problem, report::observer& observer) {
-    const int lost_pid = sessions.hold->session().backend_pid();
     sessions.pool.name_sessions("pgeist");
     sessions.pool.admit_only("");
     const auto began = clock::now();
@@ -160,7 +185,7 @@ awaitable<job::record> reconnect(session_set& sessions, job::record before, cons
         }
         sessions.pool.close_idle();
         co_await pg::sleep_for(perseverance::pause(attempt));
-        auto again = co_await try_again(sessions, before, known, lost_pid, problem);
+        auto again = co_await try_again(sessions, before, known, problem);
         if (again) {
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - began);
             observer.message(report::level::info, "connected again after " + format_duration(took));
@@ -194,17 +219,22 @@ awaitable<void> carry_out(session_set& sessions, job::record record, report::obs
     try {
         known = co_await job::identify(sessions.hold->session(), record.id, deadline::in(identify_timeout));
         co_await describe_table(sessions, record, observer);
+        if (record.swapped) {
+            co_await tell_of_swap(sessions, record, observer);
+        }
     } catch (const pg::sql_error& problem) {
         if (problem.code() != exit_code::connection_lost) {
             throw;
         }  // lost already: the run notices at once, and tries again
     }
     ending end;
+    bool swap_told = record.swapped;
     while (true) {
         const auto began = clock::now();
         ending latest;
         co_await run_once(sessions, record, known, task::change, observer, latest);
         end = std::move(latest);
+        swap_told = swap_told || end.swap_told;
         if (end.code != exit_code::connection_lost) {
             break;
         }
@@ -217,6 +247,10 @@ awaitable<void> carry_out(session_set& sessions, job::record record, report::obs
         }
         record = co_await reconnect(sessions, std::move(record), known, patience, end.message, observer);
         known.incarnation = record.incarnation;
+        if (record.swapped && !swap_told) {
+            co_await tell_of_swap(sessions, record, observer);
+            swap_told = true;
+        }
     }
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     if (end.failure && end.by_command && end.code == exit_code::cancelled) {

@@ -3,7 +3,9 @@
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/hold.hpp"
+#include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
+#include "pgeist/lock/politely.hpp"
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/commands.hpp"
@@ -108,7 +110,7 @@ awaitable<void> drop_everything(pg::connection& session, const leftovers& left) 
         "SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'm' FROM pg_class c JOIN pg_namespace n ON n.oid = "
         "c.relnamespace WHERE n.nspname IN ($1, $2) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
         left.job_schema, left.passage_schema);
-    std::string script = "BEGIN; ";
+    std::string script;
     std::vector<std::string> names;
     for (int row = 0; row < tables.rows(); ++row) {
         if (tables.boolean(row, 1)) {
@@ -121,18 +123,15 @@ awaitable<void> drop_everything(pg::connection& session, const leftovers& left) 
         script += fmt::format("DROP TABLE {}; ", join(names, ", "));  // at once: some may inherit from others
     }
     script += fmt::format(
-        "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}; "
-        "COMMIT",
+        "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}",
         quote_identifier(left.job_schema), quote_identifier(left.passage_schema), left.job);
-    std::exception_ptr failure;
-    try {
-        co_await session.execute(std::move(script));
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session.rollback();
-        std::rethrow_exception(failure);
+    // The old table's foreign keys go with it, which needs locks on tables that the application uses.
+    const lock::policy rules;
+    const auto blocked = co_await lock::politely(session, std::move(script), rules, nullptr);
+    if (blocked) {
+        throw error(exit_code::lock_not_obtained,
+                    fmt::format("the tables of job {} found no moment to be dropped: {}", left.job, blocked->what()),
+                    fmt::format("nothing is captured any more; try again with: pgeist cleanup {}", left.job));
     }
 }
 
@@ -159,6 +158,8 @@ awaitable<void> drop_state_if_unused(pg::connection& session) {
 
 awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, report::observer& observer) {
     pool.close_idle();  // ours may have the name of the orphans
+    pool.name_sessions("pgeist");
+    co_await job::bring_state_up_to_date(hold.session());
     const auto session = co_await pool.acquire();
     const leftovers left = co_await read_leftovers(*session, job);
     const auto job_holder = co_await hold.take_job(job);
@@ -166,6 +167,9 @@ awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, rep
         job::throw_held(fmt::format("job {}", job), *job_holder);
     }
     co_await job::end_orphans(*session, job);
+    // A run that has lost its hold without knowing must not put its triggers back.
+    co_await session->execute("SET lock_timeout = '60s'");
+    co_await job::begin_tenure(*session, job);
     const bool triggers = co_await has_triggers(*session, left);
     if (triggers) {
         const auto table_holder = co_await hold.take_table(left.table_oid);

@@ -7,6 +7,7 @@
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/hold.hpp"
+#include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/plan/describe.hpp"
 #include "pgeist/run/cleanup.hpp"
@@ -93,7 +94,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
                             report::observer& observer) {
     session_set sessions(std::move(options));
     co_await open_hold(sessions);
-    job::record record = co_await take_over(sessions, job, 0);
+    job::record record = co_await take_over(sessions, job);
     if (record.reached == job::phase::done) {
         observer.message(report::level::info, fmt::format("job {} is done already", job));
         co_return exit_code::done;
@@ -111,9 +112,9 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
             apply_steering(record.settings, name, value);
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
-        co_await session->query("UPDATE pgeist.jobs SET control = '{}', settings = $2::jsonb WHERE id = $1", job,
-                                to_json(record.settings));
-        co_await job::ensure_state_schema(*session);
+        co_await job::start_again(*session, mine, record.settings);
+        record.obeyed = 0;
+        record.compared = 0;
         co_await job::add_event(*session, job, "resumed", changed);
     }
     observer.job_started(record.id, record.table.display(), "shadow");
@@ -126,6 +127,7 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
     bool runs = false;
     {
         const auto session = co_await sessions.pool.acquire();
+        co_await job::bring_state_up_to_date(*session);
         static_cast<void>(co_await job::load(*session, job));
         const pg::result row = co_await session->query("SELECT " + job::held_condition("$1::bigint"), job);
         runs = row.boolean(0, 0);
@@ -135,7 +137,7 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
     }
     if (!runs) {
         co_await open_hold(sessions);
-        job::record record = co_await take_over(sessions, job, 0);
+        job::record record = co_await take_over(sessions, job);
         require_comparable(record);
         observer.job_started(record.id, record.table.display(), "shadow");
         co_await compare_again(sessions, std::move(record), observer);

@@ -5,21 +5,18 @@
 #include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/store.hpp"
-#include "pgeist/lock/politely.hpp"
+#include "pgeist/run/polite_step.hpp"
 
 namespace pgeist::run {
 
 namespace {
 
 /// Runs one statement as soon as the lock it needs can be had.
-awaitable<void> run_politely(job::workspace& work, pg::connection& session, const plan::statement& each) {
-    lock::policy rules;
-    rules.lock_timeout = work.settings.lock_timeout;
-    rules.attempts = work.settings.swap_attempts;
+awaitable<void> finish_step(job::workspace& work, pg::connection& session, const plan::statement& each) {
     std::optional<pg::sql_error> violated;
     std::optional<pg::sql_error> blocked;
     try {
-        blocked = co_await lock::politely(session, each.sql, rules);
+        blocked = co_await run_politely(work, session, each, work.settings.swap_attempts);
     } catch (const pg::sql_error& failure) {
         if (!failure.in_class("23")) {
             throw;
@@ -45,7 +42,7 @@ awaitable<void> note_result(job::workspace& work, pg::connection& session) {
         co_await session.query("SELECT coalesce(to_regclass($1)::oid::bigint, 0)", work.plan.table.sql());
     const std::int64_t oid = row.integer(0, 0);
     std::string fingerprint = co_await catalog::fingerprint(session, oid);
-    co_await job::save_result(session, work.job, oid, std::move(fingerprint));
+    co_await job::save_result(session, work.tenure(), oid, std::move(fingerprint));
 }
 
 std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
@@ -70,15 +67,13 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
 awaitable<void> finish(job::workspace& work) {
     const auto session = co_await work.pool.acquire();
     for (const plan::statement& each : work.plan.finish) {
-        work.progress.detail = each.label;
-        co_await run_politely(work, *session, each);
+        co_await finish_step(work, *session, each);
     }
     co_await note_result(work, *session);
-    work.progress.detail = "removing the change log";
     plan::statement leftovers;
     leftovers.label = "removing the change log";
     leftovers.sql = leftovers_sql(work.plan, work.settings.drop_old);
-    co_await run_politely(work, *session, leftovers);
+    co_await finish_step(work, *session, leftovers);
     if (!work.settings.drop_old) {
         work.observer.message(report::level::info,
                               fmt::format("the old table is kept as {}; drop it with: pgeist cleanup {}",

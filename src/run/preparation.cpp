@@ -6,6 +6,7 @@
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/check/preflight.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/shadow/builder.hpp"
 
@@ -31,15 +32,15 @@ awaitable<void> take_table(job::hold& hold, const catalog::relation& found) {
     }
 }
 
-awaitable<std::int64_t> record_job(pg::connection& session, job::hold& hold, const catalog::relation& found,
-                                   const plan::change_request& change, const settings& chosen) {
+awaitable<job::tenure> record_job(pg::connection& session, job::hold& hold, const catalog::relation& found,
+                                  const plan::change_request& change, const settings& chosen) {
     co_await job::ensure_state_schema(session);
-    const std::int64_t id = co_await job::create(session, found.name, found.oid, change, chosen);
-    const auto by = co_await hold.take_job(id);
+    const job::tenure first = co_await job::create(session, found.name, found.oid, change, chosen);
+    const auto by = co_await hold.take_job(first.job);
     if (by) {
-        job::throw_held(fmt::format("job {}", id), *by);
+        job::throw_held(fmt::format("job {}", first.job), *by);
     }
-    co_return id;
+    co_return first;
 }
 
 }  // namespace
@@ -83,8 +84,10 @@ awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::c
             co_return out;
         }
     }
+    job::tenure first;
     if (hold != nullptr) {
-        out.job = co_await record_job(session, *hold, *found, change, chosen);
+        first = co_await record_job(session, *hold, *found, change, chosen);
+        out.job = first.job;
     }
     shadow::prepared made = co_await shadow::build_shadow(session, *source, change, out.job);
     out.nothing_to_do = std::move(made.nothing_to_do);
@@ -94,7 +97,6 @@ awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::c
     if (hold != nullptr && !out.nothing_to_do) {
         co_await session.execute(capture::log_sql(*out.blueprint));
         co_await job::save_blueprint(session, out.job, *out.blueprint);
-        const job::tenure first{out.job, 1};
         co_await job::save_phase(session, first, job::phase::capture);
     }
     co_return out;

@@ -28,8 +28,6 @@ constexpr auto between_beats = std::chrono::milliseconds(500);
 /// What is asked for must be acknowledged within a second.
 constexpr auto between_looks = std::chrono::milliseconds(200);
 constexpr auto between_names = std::chrono::milliseconds(1000);
-/// A server that does not answer for so long is lost, whatever TCP says.
-constexpr auto longest_silence = std::chrono::seconds(30);
 
 throttle::work work_done(std::int64_t rows, std::chrono::nanoseconds took) {
     throttle::work done;
@@ -110,7 +108,13 @@ std::string application_name(std::int64_t job, const std::string& phase, const r
 
 }  // namespace
 
-bool switchboard::take_verify_request() noexcept { return std::exchange(verify_asked_, false); }
+std::optional<std::int64_t> switchboard::take_verify_request() noexcept {
+    if (!verify_asked()) {
+        return std::nullopt;
+    }
+    verify_taken_ = asked_.verify;
+    return verify_taken_;
+}
 
 void switchboard::change(const job::control_request::change& what, report::observer& to) {
     settings trial = *chosen_;
@@ -140,10 +144,6 @@ std::optional<std::int64_t> switchboard::asked(job::control_request request, rep
             changes_made_ = each.number;
             change(each, to);
         }
-    }
-    if (request.verify > verified_for_) {
-        verified_for_ = request.verify;
-        verify_asked_ = true;
     }
     asked_ = std::move(request);
     if (asked_.number <= obeyed_) {
@@ -190,7 +190,7 @@ std::optional<std::string> switchboard::postponed(std::int64_t job) const {
 bool switchboard::holds_swap() {
     // The job's number is of no interest here: the reason was told before the first attempt.
     waiting_for_swap_ = postponed(0).has_value();
-    return waiting_for_swap_;
+    return waiting_for_swap_ || verify_asked();
 }
 
 awaitable<void> switchboard::before_chunk(std::int64_t rows, std::chrono::nanoseconds took) {
@@ -214,6 +214,7 @@ struct beating {
     clock::time_point next_look = clock::now();
     clock::time_point next_name = clock::now();
     std::optional<std::int64_t> owed;  ///< the request to acknowledge
+    bool told_too_late = false;
 };
 
 /// Brings the figures up to date and shows them.
@@ -235,9 +236,8 @@ void show(job::workspace& work, switchboard& switches, witness& told, beating& n
     work.observer.progressed(work.progress);
 }
 
-/// The swap writes the job's row and may wait at its commit: a beat that cannot have the row is left out.
-awaitable<std::optional<job::control_request>> beat(job::workspace& work, job::hold& hold,
-                                                    const switchboard& switches, const beating& state) {
+awaitable<job::control_request> beat(job::workspace& work, job::hold& hold, const switchboard& switches,
+                                     const beating& state) {
     job::heartbeat now;
     now.rows_done = work.progress.rows_done;
     now.rows_total = work.progress.rows_total;
@@ -250,14 +250,7 @@ awaitable<std::optional<job::control_request>> beat(job::workspace& work, job::h
     }
     now.figures = figures_of(work.progress, rate);
     co_await check_log_size(work, hold.session());
-    std::optional<job::control_request> request;
-    try {
-        request = co_await job::beat(hold.session(), work.tenure(), std::move(now), deadline::in(longest_silence));
-    } catch (const pg::sql_error& failure) {
-        if (!failure.is(pg::sqlstate::lock_not_available)) {
-            throw;
-        }
-    }
+    auto request = co_await job::beat(hold.session(), work.tenure(), std::move(now));
     co_return request;
 }
 
@@ -269,16 +262,19 @@ awaitable<void> obey(job::workspace& work, job::hold& hold, switchboard& switche
         state.owed = number;
         show(work, switches, told, state);
     }
-    if (state.owed) {
-        const auto shown = co_await beat(work, hold, switches, state);
-        if (shown) {
-            co_await job::acknowledge(hold.session(), work.job, *state.owed, switches.chosen(),
-                                      deadline::in(longest_silence));
-            state.owed.reset();
-        }
+    if (switches.swap_under_way()) {
+        co_return;  // a few hundred milliseconds: then it is certain which came first
     }
     if (switches.cancel_requested()) {
         throw cancelled();
+    }
+    if (switches.cancel_came_too_late() && !std::exchange(state.told_too_late, true)) {
+        work.observer.message(report::level::warning, "asked to cancel after the swap: the run only finishes now");
+    }
+    if (state.owed) {
+        [[maybe_unused]] const job::control_request latest = co_await beat(work, hold, switches, state);
+        co_await job::acknowledge(hold.session(), work.tenure(), *state.owed, switches.chosen());
+        state.owed.reset();
     }
 }
 
@@ -287,46 +283,67 @@ awaitable<void> obey(job::workspace& work, job::hold& hold, switchboard& switche
 awaitable<void> store_events(job::workspace& work, job::hold& hold, witness& told) {
     auto events = told.take_events();
     try {
-        for (auto& [event, detail] : events) {
-            co_await job::add_event(hold.session(), work.job, std::move(event), std::move(detail),
-                                    deadline::in(longest_silence));
+        while (!events.empty()) {
+            co_await job::add_event(hold.session(), work.job, events.front().first, events.front().second);
+            events.pop_front();
         }
     } catch (const pg::sql_error&) {
-        co_return;  // whoever needs the session finds out, and says so
+        told.give_back(std::move(events));  // whoever needs the session finds out, and says so
     }
 }
 
-awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, witness& told,
-                      job::identity& known, const job::phase& reached) {
+namespace {
+
+/// Somebody has ended the statement that he saw, or holds the job's row: the next one will do.
+bool is_passing(const pg::sql_error& failure) {
+    return !failure.poisons_connection() &&
+           (failure.is(pg::sqlstate::query_canceled) || failure.is(pg::sqlstate::lock_not_available));
+}
+
+/// Does what is due.
+awaitable<void> tick_once(job::workspace& work, job::hold& hold, switchboard& switches, witness& told, beating& state) {
+    const auto now = clock::now();
+    if (now >= state.next_beat) {
+        switches.govern(work.progress.rows_done);
+        state.next_beat = now + between_beats;
+        state.next_look = now + between_looks;
+        auto request = co_await beat(work, hold, switches, state);
+        co_await obey(work, hold, switches, told, state, std::move(request));
+        co_await store_events(work, hold, told);
+    } else if (now >= state.next_look) {
+        state.next_look = now + between_looks;
+        auto request = co_await job::read_control(hold.session(), work.job);
+        co_await obey(work, hold, switches, told, state, std::move(request));
+    }
+    std::string name = application_name(work.job, state.phase, work.progress);
+    if (now >= state.next_name && name != state.name_shown) {
+        state.next_name = now + between_names;
+        state.name_shown = name;
+        co_await hold.session().query("SELECT set_config('application_name', $1, false)", name);
+    }
+}
+
+}  // namespace
+
+awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, witness& told, job::identity& known,
+                      const job::phase& reached) {
     co_await hold.session().execute("SET lock_timeout = '5s'; SET plan_cache_mode = force_generic_plan");
     source_watch watch(work, known, reached);
+    if (reached >= job::phase::finish) {
+        switches.swap_is(job::swap_state::committed);
+    }
     beating state;
     while (true) {
         show(work, switches, told, state);
         if (state.phase != "swap" && state.phase != "finish") {  // nothing is left there that could be a load
             check_critical(work, switches.gate());
         }
-        const auto now = clock::now();
-        if (now >= state.next_beat) {
-            switches.govern(work.progress.rows_done);
-            auto request = co_await beat(work, hold, switches, state);
-            if (request) {
-                co_await obey(work, hold, switches, told, state, std::move(*request));
+        try {
+            co_await tick_once(work, hold, switches, told, state);
+        } catch (const pg::sql_error& failure) {
+            if (!is_passing(failure)) {
+                throw;
             }
-            co_await store_events(work, hold, told);
-            state.next_beat = clock::now() + between_beats;
-            state.next_look = clock::now() + between_looks;
-        } else if (now >= state.next_look) {
-            auto request = co_await job::read_control(hold.session(), work.job, deadline::in(longest_silence));
-            co_await obey(work, hold, switches, told, state, std::move(request));
-            state.next_look = clock::now() + between_looks;
-        }
-        std::string name = application_name(work.job, state.phase, work.progress);
-        if (now >= state.next_name && name != state.name_shown) {
-            state.next_name = now + between_names;
-            state.name_shown = name;
-            co_await hold.session().query(deadline::in(longest_silence),
-                                          "SELECT set_config('application_name', $1, false)", name);
         }
         co_await watch.look(hold.session());
         co_await pg::sleep_for(tick);

@@ -24,6 +24,19 @@ constexpr auto replay_pause = std::chrono::milliseconds(200);
 constexpr std::string_view bound_constraint = "pgeist_partition_bound";
 constexpr auto permission_poll = std::chrono::milliseconds(100);
 
+bool lost_connection(const std::exception_ptr& failure) {
+    try {
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+    } catch (const error& problem) {
+        return problem.code() == exit_code::connection_lost;
+    } catch (...) {
+        return false;
+    }
+    return false;
+}
+
 job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<int>(value) + 1); }
 
 }  // namespace
@@ -35,10 +48,10 @@ runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, con
       known_(&known),
       reached_(job.reached),
       settings_(job.settings),
-      switches_(settings_),
+      switches_(settings_, job.obeyed, job.compared),
       told_(observer, progress_),
-      work_{pool,     job.id,          *job.blueprint,
-            settings_, told_,          progress_,
+      work_{pool,      job.id,          *job.blueprint,
+            settings_, told_,           progress_,
             switches_, job.incarnation, hold.session().backend_pid(),
             &known},
       changes_(work_) {
@@ -58,6 +71,10 @@ awaitable<void> runner::beside_the_pulse(awaitable<void> work) {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     if (hold_->session().idle()) {
         co_await store_events(work_, *hold_, told_);
+    }
+    const asio::cancellation_state meanwhile = co_await asio::this_coro::cancellation_state;
+    if (meanwhile.cancelled() != asio::cancellation_type::none && lost_connection(failure)) {
+        failure = std::make_exception_ptr(cancelled());  // who is told to stop now is not to get the connection back
     }
     co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
     if (failure) {
@@ -101,7 +118,7 @@ awaitable<void> runner::phases() {
             work_.observer.message(report::level::warning,
                                    "the source table was rewritten by someone else: verifying again");
             const auto session = co_await work_.pool.acquire();
-            co_await job::forget_chunks(*session, work_.job, "verify");
+            co_await job::forget_chunks(*session, work_.tenure(), "verify");
             reached_ = job::phase::verify;
         } else if (truncated) {
             work_.observer.message(report::level::warning, "the source table was truncated: the copy starts again");
@@ -158,7 +175,7 @@ awaitable<void> runner::do_phase(job::phase now) {
             co_await build();
             break;
         case job::phase::verify:
-            co_await verify();
+            co_await verify(work_.settings.verify);
             break;
         case job::phase::swap:
             co_await swap();
@@ -198,7 +215,7 @@ awaitable<void> runner::capture() {
         co_await job::require_tenure(*session, work_.tenure());
         co_await capture::require_unchanged(*session, work_.plan);
         co_await session->execute(capture::triggers_sql(work_.plan));
-        co_await job::save_source_file(*session, work_.job, work_.plan.source_oid);
+        co_await job::save_source_file(*session, work_.tenure(), work_.plan.source_oid);
         co_await job::save_phase(*session, work_.tenure(), job::phase::copy);
         co_await session->commit();
     } catch (...) {
@@ -250,20 +267,43 @@ awaitable<void> compare_then_stop(verify::verifier& verification, bool& stop) {
 
 }  // namespace
 
-awaitable<void> runner::verify() {
-    if (work_.settings.verify == verify_mode::full) {
-        static_cast<void>(switches_.take_verify_request());  // what was asked for is what now begins
+awaitable<void> runner::verify(verify_mode how) {
+    std::optional<std::int64_t> asked;
+    if (how == verify_mode::full) {
+        asked = switches_.take_verify_request();  // what was asked for is what now begins
     }
+    std::exception_ptr failure;
+    job::comparison found;
+    try {
+        co_await compare_rows(how);
+        found.detail = told_.last_verification();
+    } catch (const error& problem) {
+        failure = std::current_exception();
+        found.differs = problem.code() == exit_code::verification_failed;
+        found.detail = problem.what();
+    }
+    if (asked && (!failure || found.differs)) {
+        found.number = *asked;
+        const auto session = co_await work_.pool.acquire();
+        co_await job::answer_verify(*session, work_.tenure(), found);
+    }
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+awaitable<void> runner::compare_rows(verify_mode how) {
     co_await verify::check_violations(work_, changes_);
-    if (work_.settings.verify == verify_mode::off) {
+    if (how == verify_mode::off) {
         co_return;
     }
     {
         const auto session = co_await work_.pool.acquire();
-        co_await job::save_source_file(*session, work_.job, work_.plan.source_oid);
+        co_await job::save_source_file(*session, work_.tenure(), work_.plan.source_oid);
     }
     progress_.rows_total = work_.plan.estimated_rows;
-    verify::verifier verification(work_);
+    const double percent = how == verify_mode::full ? 100 : work_.settings.verify_sample_percent;
+    verify::verifier verification(work_, percent);
     bool stop = false;
     std::vector<awaitable<void>> tasks;
     tasks.push_back(compare_then_stop(verification, stop));
@@ -274,12 +314,10 @@ awaitable<void> runner::verify() {
 }
 
 awaitable<void> runner::compare_again() {
-    const verify_mode before = settings_.verify;
     const job::phase reached = reached_;
-    settings_.verify = verify_mode::full;
     {
         const auto session = co_await work_.pool.acquire();
-        co_await job::forget_chunks(*session, work_.job, "verify");
+        co_await job::forget_chunks(*session, work_.tenure(), "verify");
     }
     // Whatever ends the comparison early: a resumed run makes it before it swaps.
     co_await save_phase(job::phase::verify);
@@ -288,7 +326,7 @@ awaitable<void> runner::compare_again() {
     std::exception_ptr failure;
     try {
         co_await changes_.catch_up(small_backlog);
-        co_await verify();
+        co_await verify(verify_mode::full);
         work_.observer.progressed(progress_);
     } catch (const error& problem) {
         failure = std::current_exception();
@@ -299,20 +337,19 @@ awaitable<void> runner::compare_again() {
     }
     if (differ) {
         // Also when the job was started without verification: what is known to differ must not be swapped in.
+        settings_.verify = verify_mode::full;
         const auto session = co_await work_.pool.acquire();
-        co_await job::save_settings(*session, work_.job, settings_);
+        co_await job::save_settings(*session, work_.tenure(), settings_);
     }
     if (failure) {
         std::rethrow_exception(failure);
     }
-    settings_.verify = before;
     co_await save_phase(reached);
 }
 
 awaitable<void> runner::wait_for_permission_to_swap() {
     while (true) {
-        const bool verify_first = switches_.take_verify_request();
-        if (verify_first) {
+        if (switches_.verify_asked()) {
             switches_.waiting_for_swap(false);
             co_await compare_again();
             enter(job::phase::swap);
@@ -353,8 +390,22 @@ awaitable<void> runner::swap() {
     progress_.rows_total = 0;
     co_await wait_for_permission_to_swap();
     co_await ask_permission();
+    auto done = co_await try_to_swap();
+    while (!done) {
+        co_await wait_for_permission_to_swap();
+        done = co_await try_to_swap();
+    }
+    if (!work_.settings.drop_old) {
+        done->old_table = work_.plan.shadow().display();
+    }
+    has_swapped_ = true;
+    work_.observer.swapped(*done);
+}
+
+/// Nothing when the user wants something else first: then nothing is left that others could run into.
+awaitable<std::optional<report::swap_outcome>> runner::try_to_swap() {
     swap::swapper exchange(work_, changes_);
-    report::swap_outcome done;
+    std::optional<report::swap_outcome> done;
     std::exception_ptr failure;
     try {
         co_await build::build_ahead(work_);
@@ -363,16 +414,15 @@ awaitable<void> runner::swap() {
     } catch (...) {
         failure = std::current_exception();
     }
-    if (failure) {
+    if (failure || !done) {
         co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
         co_await release_siblings(work_);
         co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+    }
+    if (failure) {
         std::rethrow_exception(failure);
     }
-    if (!work_.settings.drop_old) {
-        done.old_table = work_.plan.shadow().display();
-    }
-    work_.observer.swapped(done);
+    co_return done;
 }
 
 awaitable<void> runner::start_copy_again() {
@@ -389,9 +439,9 @@ awaitable<void> runner::start_copy_again() {
         // still to come.
         co_await session->execute(fmt::format(
             "DELETE FROM {0}.pgeist_truncations; DELETE FROM {0}.pgeist_log; DELETE FROM {0}.pgeist_recheck", job));
-        co_await job::forget_chunks(*session, work_.job, "copy");
-        co_await job::forget_chunks(*session, work_.job, "verify");
-        co_await job::save_source_file(*session, work_.job, work_.plan.source_oid);
+        co_await job::forget_chunks(*session, work_.tenure(), "copy");
+        co_await job::forget_chunks(*session, work_.tenure(), "verify");
+        co_await job::save_source_file(*session, work_.tenure(), work_.plan.source_oid);
         co_await job::save_phase(*session, work_.tenure(), job::phase::copy);
         co_await session->commit();
     } catch (...) {

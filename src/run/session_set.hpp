@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "pgeist/job/hold.hpp"
@@ -14,9 +15,13 @@ struct session_set {
     pg::connect_options options;
     pg::pool pool;
     std::unique_ptr<job::hold> hold;
+    /// Every session that this process has held locks with: the server may not have noticed yet that one is lost.
+    std::set<job::backend> own;
 };
 
-/// Opens the connection for the advisory locks. @throws sql_error (connection_lost)
+/// Opens the connection for the advisory locks; all others have to lead to the same server. Its statements never wait
+/// for long: what is not answered within half a minute is taken for a lost connection. @throws sql_error
+/// (connection_lost)
 [[nodiscard]] awaitable<void> open_hold(session_set& sessions);
 
 }  // namespace pgeist::run

@@ -3,22 +3,16 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/job/store.hpp"
-#include "pgeist/lock/politely.hpp"
+#include "pgeist/run/polite_step.hpp"
 
 namespace pgeist::run {
 
 namespace {
 
-awaitable<void> run_politely(job::workspace& work, std::vector<plan::statement> statements, int most_attempts) {
+awaitable<void> run_all(job::workspace& work, std::vector<plan::statement> steps, int most_attempts) {
     const auto session = co_await work.pool.acquire();
-    lock::policy rules;
-    rules.lock_timeout = work.settings.lock_timeout;
-    rules.attempts = most_attempts;
-    const auto ours = [&work](pg::connection& used) { return job::require_tenure(used, work.tenure()); };
-    for (const plan::statement& each : statements) {
-        work.progress.detail = each.label;
-        const std::optional<pg::sql_error> blocked = co_await lock::politely(*session, each.sql, rules, ours);
+    for (const plan::statement& each : steps) {
+        const auto blocked = co_await run_politely(work, *session, each, most_attempts);
         if (blocked) {
             throw error(exit_code::lock_not_obtained,
                         fmt::format("{} found no moment: {}", each.label, blocked->what()),
@@ -32,7 +26,7 @@ awaitable<void> run_politely(job::workspace& work, std::vector<plan::statement> 
 
 awaitable<void> prepare_siblings(job::workspace& work) {
     if (!work.plan.before_swap.empty()) {
-        co_await run_politely(work, work.plan.before_swap, work.settings.swap_attempts);
+        co_await run_all(work, work.plan.before_swap, work.settings.swap_attempts);
     }
 }
 
@@ -42,7 +36,7 @@ awaitable<void> release_siblings(job::workspace& work) {
         co_return;
     }
     try {
-        co_await run_politely(work, work.plan.instead_of_swap, few_attempts);
+        co_await run_all(work, work.plan.instead_of_swap, few_attempts);
     } catch (const std::exception&) {
         work.observer.message(report::level::warning,
                               "a constraint of this job is left on the default partition: "

@@ -1,5 +1,7 @@
 #include "pgeist/run/source_watch.hpp"
 
+#include <algorithm>
+
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/store.hpp"
@@ -12,8 +14,9 @@ using clock = deadline::clock;
 
 constexpr auto between_checks = std::chrono::milliseconds(1000);
 constexpr auto between_notes = std::chrono::seconds(5);
-/// A server that does not answer for so long is lost, whatever TCP says.
-constexpr auto longest_silence = std::chrono::seconds(30);
+constexpr auto longest_identify = std::chrono::seconds(30);
+/// A check that takes long, on a large catalog, is made less often: it costs the server two percent of a core at most.
+constexpr int least_rest = 50;
 
 bool is_captured(job::phase reached) { return reached > job::phase::capture && reached <= job::phase::swap; }
 
@@ -28,8 +31,10 @@ source_watch::source_watch(job::workspace& work, job::identity& known, const job
 
 awaitable<void> source_watch::look(pg::connection& session) {
     if (clock::now() >= next_check_) {
+        const auto began = clock::now();
         co_await check_source(session);
-        next_check_ = clock::now() + between_checks;
+        const auto ended = clock::now();
+        next_check_ = ended + std::max<clock::duration>(between_checks, least_rest * (ended - began));
     }
     if (clock::now() >= next_note_) {
         co_await note_progress_of_wal(session);
@@ -48,7 +53,8 @@ awaitable<void> source_watch::check_source(pg::connection& session) {
         co_await capture::require_unchanged(session, work_->plan);
         co_await capture::require_in_place(session, work_->plan);
     } catch (const pg::sql_error& problem) {
-        if (!problem.is(pg::sqlstate::lock_not_available)) {
+        // Others' DDL in the middle of our look (XX000), a lock, a cancelled statement: the next look will tell.
+        if (problem.poisons_connection()) {
             throw;
         }
     } catch (const error&) {
@@ -64,7 +70,7 @@ awaitable<void> source_watch::check_source(pg::connection& session) {
 }
 
 awaitable<void> source_watch::note_progress_of_wal(pg::connection& session) {
-    const job::identity now = co_await job::identify(session, work_->job, deadline::in(longest_silence));
+    const job::identity now = co_await job::identify(session, work_->job, deadline::in(longest_identify));
     known_->timeline = now.timeline ? now.timeline : known_->timeline;
     known_->flushed = now.flushed ? now.flushed : known_->flushed;
 }

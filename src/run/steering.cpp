@@ -4,6 +4,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/job/hold.hpp"
+#include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/plan/blueprint.hpp"
@@ -25,7 +26,8 @@ std::string status_query(bool one) {
                j.blueprint IS NOT NULL AS has_blueprint,
                coalesce((SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                          WHERE n.nspname = 'pgeist_' || j.id AND c.relkind IN ('r', 'p')), 0)::bigint AS size_bytes,
-               coalesce(pg_table_size(to_regclass(format('pgeist_%s.pgeist_log', j.id))), 0) AS log_bytes, j.log_bytes AS log_bytes_then,
+               coalesce(pg_table_size(to_regclass(format('pgeist_%s.pgeist_log', j.id))), 0) AS log_bytes,
+               coalesce((to_jsonb(j) ->> 'log_bytes')::bigint, 0) AS log_bytes_then,
                greatest(extract(epoch FROM clock_timestamp() - j.updated_at), 1) AS seconds_since,
                (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname = 'pgeist_' || j.id AND c.relname = j.table_name AND c.relkind = 'r') AS kept
@@ -143,6 +145,11 @@ awaitable<std::int64_t> hand_in(pg::connection& session, std::int64_t job, const
             number = co_await job::steer(session, job, action, name, value);
         }
         co_await session.commit();
+    } catch (const pg::sql_error& problem) {
+        failure = std::current_exception();
+        if (problem.is(pg::sqlstate::object_not_in_prerequisite_state)) {  // what pgeist.steer() itself refuses
+            failure = std::make_exception_ptr(error(exit_code::refused, problem.diag().message, problem.diag().hint));
+        }
     } catch (...) {
         failure = std::current_exception();
     }
@@ -191,14 +198,7 @@ awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std:
         throw error(exit_code::refused, fmt::format("nobody runs job {}", job),
                     fmt::format("go on with it: pgeist resume {0}, or remove it: pgeist cleanup {0}", job));
     }
-    if (action == "cancel") {
-        const job::record now = co_await job::load(*session, job);
-        if (now.swapped) {
-            throw error(exit_code::refused,
-                        fmt::format("job {} has swapped the tables already: it cannot be cancelled", job),
-                        "it only finishes its work now");
-        }
-    }
+    co_await job::bring_state_up_to_date(*session);
     const std::int64_t number = co_await hand_in(*session, job, action, values);
     const bool obeyed = co_await wait_until_obeyed(*session, job, number);
     co_return obeyed;

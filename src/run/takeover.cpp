@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/state_schema.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/run/perseverance.hpp"
 
@@ -12,6 +13,9 @@ namespace {
 
 /// What somebody else's transaction on the job (a cleanup, a statement of an orphan of another role) may take.
 constexpr const char* longest_wait = "60s";
+
+/// A server that does not answer for so long is lost, whatever TCP says.
+constexpr auto longest_silence = std::chrono::seconds(30);
 
 awaitable<std::optional<job::holder>> take_both(session_set& sessions, const job::record& what, std::string& name) {
     name = fmt::format("job {}", what.id);
@@ -23,11 +27,11 @@ awaitable<std::optional<job::holder>> take_both(session_set& sessions, const job
     co_return by;
 }
 
-awaitable<void> take_locks(session_set& sessions, const job::record& what, int lost_pid) {
+awaitable<void> take_locks(session_set& sessions, const job::record& what) {
     std::string name;
     auto by = co_await take_both(sessions, what, name);
-    if (by && lost_pid != 0 && by->pid == lost_pid) {
-        co_await job::end_backend(sessions.hold->session(), lost_pid);
+    while (by && sessions.own.count(*by) > 0) {  // the table may be held by another one of ours than the job
+        co_await job::end_backend(sessions.hold->session(), *by);
         by = co_await take_both(sessions, what, name);
     }
     if (by) {
@@ -39,13 +43,20 @@ awaitable<void> take_locks(session_set& sessions, const job::record& what, int l
 
 awaitable<void> open_hold(session_set& sessions) {
     auto session = co_await sessions.pool.open_own("pgeist");
+    session->answer_within(longest_silence);
     sessions.hold = std::make_unique<job::hold>(std::move(session));
+    sessions.own.insert(sessions.hold->which());
+    sessions.pool.close_idle();
+    sessions.pool.admit_only(job::exists_condition(sessions.hold->which()));
 }
 
-awaitable<job::record> take_over(session_set& sessions, std::int64_t job, int lost_pid) {
+awaitable<job::record> take_over(session_set& sessions, std::int64_t job) {
+    co_await job::bring_state_up_to_date(sessions.hold->session());
+    const job::record before = co_await job::load(sessions.hold->session(), job);
+    co_await take_locks(sessions, before);
+    // By this name a later attempt ends what this one leaves on the server, should its connections be lost too.
+    sessions.pool.name_sessions(job::session_name(job));
     const auto session = co_await sessions.pool.acquire();
-    const job::record before = co_await job::load(*session, job);
-    co_await take_locks(sessions, before, lost_pid);
     co_await job::end_orphans(*session, job);
     co_await session->execute(fmt::format("SET lock_timeout = '{}'", longest_wait));
     co_await job::begin_tenure(*session, job);
@@ -56,7 +67,6 @@ awaitable<job::record> take_over(session_set& sessions, std::int64_t job, int lo
                         longest_wait, before.blueprint->shadow().sql()));
     }
     job::record now = co_await job::load(*session, job);
-    sessions.pool.name_sessions(job::session_name(job));
     co_return now;
 }
 
@@ -92,8 +102,8 @@ awaitable<std::optional<bool>> ask_for_birth(session_set& sessions, const birth&
 
 awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono::milliseconds longest) {
     const auto until = deadline::in(longest);
-    const int lost_pid = sessions.hold->session().backend_pid();
     std::string problem;
+    sessions.pool.admit_only("");
     for (int attempt = 1;; ++attempt) {
         co_await pg::sleep_for(perseverance::pause(attempt));
         try {
@@ -104,11 +114,12 @@ awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono:
             }
             if (born) {
                 co_await open_hold(sessions);
-                job::record made = co_await take_over(sessions, when.job, lost_pid);
+                job::record made = co_await take_over(sessions, when.job);
                 co_return made;
             }
         } catch (const pg::sql_error& failure) {
             problem = failure.what();
+            sessions.pool.admit_only("");
         }
         if (until.passed()) {
             throw error(exit_code::connection_lost,

@@ -10,11 +10,11 @@
 namespace pgeist::run {
 
 /// Makes this process the one that works on a job: takes both advisory locks on `sessions.hold`, ends what is left of
-/// earlier runs, and begins a new tenure. `lost_pid`: the backend that held the locks for this very process before its
-/// connection was lost, if it was: the server may not have noticed yet; 0: none.
+/// earlier runs, and begins a new tenure. A lock that an earlier connection of this very process still has is taken
+/// from it. State that an earlier version made is brought up to date first.
 /// @returns the job as it is now that nobody else moves it
 /// @throws error (already_running) naming who holds job or table
-[[nodiscard]] awaitable<job::record> take_over(session_set& sessions, std::int64_t job, int lost_pid);
+[[nodiscard]] awaitable<job::record> take_over(session_set& sessions, std::int64_t job);
 
 /// What tells a job whose making may have failed at its COMMIT.
 struct birth {

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/core/units.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "verify_job.hpp"
@@ -24,20 +23,6 @@ error nothing_to_compare(const job::record& job) {
                  fmt::format("the shadow table is not complete yet; pgeist status {} shows how far it is", job.id));
 }
 
-/// The newest event of the run, since `after`, that answers a request to verify.
-awaitable<std::optional<std::pair<std::string, std::string>>> answer(pg::connection& session, std::int64_t job,
-                                                                     std::string after) {
-    const pg::result row = co_await session.query(
-        "SELECT event, coalesce(detail, '') FROM pgeist.events WHERE job = $1 AND at > $2::timestamptz "
-        "AND event IN ('verified', 'differences', 'failed', 'interrupted', 'cancelled', 'done') ORDER BY at LIMIT 1",
-        job, after);
-    std::optional<std::pair<std::string, std::string>> found;
-    if (!row.empty()) {
-        found.emplace(row.text(0, 0), row.text(0, 1));
-    }
-    co_return found;
-}
-
 }  // namespace
 
 void require_comparable(const job::record& job) {
@@ -52,36 +37,33 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
     if (now.swapped) {
         throw nothing_to_compare(now);
     }
-    const pg::result row = co_await session.query("SELECT clock_timestamp()::text");
-    const std::string asked_at = row.text(0, 0);
-    co_await job::steer(session, job, "verify", std::nullopt, std::nullopt);
+    const std::int64_t number = co_await job::steer(session, job, "verify", std::nullopt, std::nullopt);
     if (now.reached < job::phase::verify) {
         observer.message(report::level::info,
                          fmt::format("job {} is in phase {}: waiting for it to come to its verification", job,
                                      job::display_name(now.reached)));
     }
-    std::optional<std::pair<std::string, std::string>> found;
-    while (!found) {
+    std::optional<job::comparison> found;
+    bool runs = true;
+    while (!found && runs) {
         co_await pg::sleep_for(poll);
-        found = co_await answer(session, job, asked_at);
         const pg::result alive =
             co_await session.query("SELECT coalesce(bool_or(alive), false) FROM pgeist.status WHERE job = $1", job);
-        const bool runs = alive.boolean(0, 0);
-        if (!found && !runs) {
-            throw error(exit_code::failed, fmt::format("the run of job {} has ended without comparing", job),
-                        fmt::format("compare without it: pgeist verify {}", job));
+        runs = alive.boolean(0, 0);
+        found = co_await job::last_comparison(session, job);
+        if (found && found->number < number) {
+            found.reset();  // somebody else's question
         }
     }
-    const auto& [event, detail] = *found;
-    if (event == "differences") {
-        throw error(exit_code::verification_failed, detail,
+    if (!found) {
+        throw error(exit_code::failed, fmt::format("the run of job {} has ended without comparing", job),
+                    fmt::format("see why with: pgeist status {0}; compare without it: pgeist verify {0}", job));
+    }
+    if (found->differs) {
+        throw error(exit_code::verification_failed, found->detail,
                     "nothing was swapped, the source table is untouched; look at these rows in both tables");
     }
-    if (event != "verified") {
-        throw error(exit_code::failed, fmt::format("the run of job {} has ended without comparing: {}", job, detail),
-                    fmt::format("pgeist status {} tells more", job));
-    }
-    observer.message(report::level::info, fmt::format("job {}: {}", job, detail));
+    observer.message(report::level::info, fmt::format("job {}: {}", job, found->detail));
 }
 
 }  // namespace pgeist::run

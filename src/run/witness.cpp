@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/units.hpp"
+#include "pgeist/report/outcome_text.hpp"
 
 namespace pgeist::run {
 
@@ -17,6 +18,13 @@ void witness::note(std::string event, std::string detail) {
         events_.pop_front();
     }
     events_.emplace_back(std::move(event), std::move(detail));
+}
+
+void witness::give_back(std::deque<std::pair<std::string, std::string>> events) {
+    events_.insert(events_.begin(), std::make_move_iterator(events.begin()), std::make_move_iterator(events.end()));
+    while (events_.size() > most_events) {
+        events_.pop_front();
+    }
 }
 
 void witness::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
@@ -43,14 +51,15 @@ void witness::lock_waited(int attempt, report::milliseconds waited, const std::v
 }
 
 void witness::verified(const report::verification& found) {
-    note("verified", fmt::format("{} rows in {} chunks, {} differences, {} repaired", format_count(found.rows),
-                                 format_count(found.chunks), found.differences, found.repaired));
+    verification_ = fmt::format("{} rows in {} chunks, {} differences, {} repaired", format_count(found.rows),
+                                format_count(found.chunks), found.differences, found.repaired);
+    note("verified", verification_);
     to_->verified(found);
 }
 
 void witness::swapped(const report::swap_outcome& done) {
     progress_->blocked_by.clear();
-    note("swapped", fmt::format("attempt {}, locked for {:.1f} ms", done.attempts, done.lock_held_ms));
+    note("swapped", report::describe(done));
     to_->swapped(done);
 }
 

@@ -20,8 +20,6 @@ using clock = deadline::clock;
 /// How long one round waits for old snapshots before it replays what has come in meanwhile.
 constexpr auto snapshot_round = std::chrono::milliseconds(1000);
 constexpr auto snapshot_poll = std::chrono::milliseconds(10);
-/// Between looks at whether the user still wants no swap; what is logged meanwhile is replayed.
-constexpr auto held_pause = std::chrono::milliseconds(100);
 constexpr int attempts_before_force = 3;
 constexpr int rounds_before_force = 2;
 /// The last drain may take a quarter of what one lock attempt may cost the application.
@@ -50,9 +48,10 @@ void swapper::report_blocked(int number, const std::vector<report::blocker>& blo
     work_->observer.lock_waited(number, waited, blockers);
 }
 
-awaitable<void> swapper::wait_for_old_snapshots(pg::connection& observer_session) {
+/// @returns false when the user wants no swap now
+awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session) {
     if (work_->settings.ignore_old_snapshots) {
-        co_return;
+        co_return true;
     }
     auto next_report = clock::now() + std::chrono::seconds(1);
     int rounds = 0;
@@ -63,7 +62,10 @@ awaitable<void> swapper::wait_for_old_snapshots(pg::connection& observer_session
         while (true) {
             held = co_await snapshots.still_held(observer_session);
             if (held.empty()) {
-                co_return;
+                co_return true;
+            }
+            if (work_->brake.holds_swap()) {
+                co_return false;
             }
             if (round.passed() || until_.passed()) {
                 break;
@@ -192,7 +194,33 @@ awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
 }
 
+namespace {
+
+/// Tells the brake of an attempt for as long as it lasts.
+class under_way {
+public:
+    explicit under_way(job::brake& brake) : brake_(&brake) { brake_->swap_is(job::swap_state::under_way); }
+    ~under_way() {
+        if (!committed_) {
+            brake_->swap_is(job::swap_state::none);
+        }
+    }
+    under_way(const under_way&) = delete;
+    under_way& operator=(const under_way&) = delete;
+    void committed() {
+        committed_ = true;
+        brake_->swap_is(job::swap_state::committed);
+    }
+
+private:
+    job::brake* brake_;
+    bool committed_ = false;
+};
+
+}  // namespace
+
 awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how) {
+    under_way now(work_->brake);
     const bool locked = co_await lock::try_lock(session, target_, how);
     if (!locked) {
         co_return attempt_result::blocked;
@@ -230,11 +258,24 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
         co_return passing ? attempt_result::blocked : attempt_result::backlog;
     }
     co_await commit(session, xid);
+    now.committed();
     lock_held_ms_ = std::chrono::duration<double, std::milli>(clock::now() - locked_at).count();
     co_return attempt_result::swapped;
 }
 
-awaitable<report::swap_outcome> swapper::swap() {
+awaitable<void> swapper::report_obstacles(pg::connection& session, pg::connection& observer_session, lock::attempt how,
+                                          bool last) {
+    if (how.timeout.count() == 0 && !last) {
+        co_return;  // asked for NOWAIT: the next attempt may do
+    }
+    blockers_ = co_await lock::find_blockers(observer_session, target_, session.backend_pid());
+    report_blocked(how.number, blockers_);
+    if (how.number >= lock::schedule::nowait_attempts + attempts_before_force) {
+        co_await lock::remove_blockers(observer_session, blockers_, work_->settings.blocked);
+    }
+}
+
+awaitable<std::optional<report::swap_outcome>> swapper::swap() {
     const auto session = co_await work_->pool.acquire();
     const auto observer_session = co_await work_->pool.acquire();
     lock::policy rules;
@@ -244,38 +285,32 @@ awaitable<report::swap_outcome> swapper::swap() {
     co_await lock::fit_to_server(*session, rules);
     co_await warm_up(*session);
     lock::schedule attempts(rules);
-    std::vector<report::blocker> blockers;
+    std::optional<report::swap_outcome> done;
     while (!attempts.exhausted() && !until_.passed()) {
-        // What is waited for here is the user's will: it does not count against --swap-max-wait.
-        const auto left = until_.left();
-        while (work_->brake.holds_swap()) {
-            co_await changes_->pass();
-            co_await pg::sleep_for(held_pause);
-        }
-        until_ = deadline::in(left);
         attempts.follow(work_->settings.lock_timeout, work_->settings.swap_attempts);
         const lock::attempt how = attempts.next();
         co_await pg::sleep_for(how.pause);
         co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
-        co_await wait_for_old_snapshots(*observer_session);
+        const bool ready = co_await wait_for_old_snapshots(*observer_session);
+        // Whatever took long before this: the user's last word counts. One that comes later is answered when the
+        // attempt is over.
+        if (!ready || work_->brake.holds_swap()) {
+            co_return done;
+        }
         work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
         const attempt_result result = co_await attempt(*session, how);
         if (result == attempt_result::swapped) {
-            report::swap_outcome done;
-            done.attempts = attempts.made();
-            done.lock_held_ms = lock_held_ms_;
-            done.lock_held = report::milliseconds(static_cast<std::int64_t>(lock_held_ms_));
+            done.emplace();
+            done->attempts = attempts.made();
+            done->lock_held_ms = lock_held_ms_;
+            done->lock_held = report::milliseconds(static_cast<std::int64_t>(lock_held_ms_));
             co_return done;
         }
-        if (result == attempt_result::blocked && (how.timeout.count() > 0 || attempts.exhausted())) {
-            blockers = co_await lock::find_blockers(*observer_session, target_, session->backend_pid());
-            report_blocked(how.number, blockers);
-            if (how.number >= lock::schedule::nowait_attempts + attempts_before_force) {
-                co_await lock::remove_blockers(*observer_session, blockers, work_->settings.blocked);
-            }
+        if (result == attempt_result::blocked) {
+            co_await report_obstacles(*session, *observer_session, how, attempts.exhausted());
         }
     }
-    lock::throw_not_obtained(attempts.made(), blockers);
+    lock::throw_not_obtained(attempts.made(), blockers_);
 }
 
 }  // namespace pgeist::swap

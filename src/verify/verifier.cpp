@@ -42,7 +42,7 @@ struct verifier::pipeline {
     walk::chunk_sizer sizer;
 };
 
-verifier::verifier(job::workspace& work) : work_(&work) {}
+verifier::verifier(job::workspace& work, double percent) : work_(&work), percent_(percent) {}
 
 awaitable<void> verifier::prepare(pg::connection& session) {
     co_await session.execute(fmt::format(
@@ -104,7 +104,7 @@ awaitable<void> verifier::cut_ranges(pipeline& pipe, walk::finished_ranges finis
         if (!range) {
             break;
         }
-        const bool in_sample = first || percent(random) < work_->settings.verify_sample_percent;
+        const bool in_sample = first || percent(random) < percent_;
         first = false;
         if (in_sample) {
             co_await pipe.ranges.async_send(none, std::move(range), asio::use_awaitable);

@@ -66,8 +66,10 @@ protected:
     void expect_ridden_out(const std::string& after, const std::string& text, fate what) {
         proxy->lay({after, text, what});
         pgeist_process running = start_through();
-        EXPECT_TRUE(exited(running.finish(), 0));
+        const run_result result = running.finish();
+        EXPECT_TRUE(exited(result, 0));
         EXPECT_TRUE(proxy->sprung()) << "no message with " << text;
+        EXPECT_EQ(result.events("swap").size(), 1U) << "told of once";
         expect_changed();
     }
 
@@ -180,7 +182,11 @@ TEST_F(in_doubt, killed_between_the_swaps_commit_and_its_answer_it_is_resumed) {
     running.kill_hard();
     wait_for_job_state(db().uri(), "interrupted");
     EXPECT_EQ(text_of(only_job(db().uri()), "phase"), "finish");
-    EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+    const run_result resumed = command("resume", {text_of(only_job(db().uri()), "job"), "--output", "json"});
+    EXPECT_TRUE(exited(resumed, 0));
+    ASSERT_EQ(resumed.events("swap").size(), 1U) << "nobody was told yet";
+    EXPECT_EQ(number_of(resumed.events("swap")[0], "attempts"), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.events WHERE event = 'swapped'"), 1);
     expect_changed();
 }
 

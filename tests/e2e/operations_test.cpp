@@ -222,18 +222,6 @@ TEST_F(operations, pause_stops_attempts_at_the_swap) {
     EXPECT_EQ(type_of("id"), "bigint");
 }
 
-TEST_F(operations, a_job_of_an_earlier_version_is_shown_and_resumed) {
-    gate stop(db(), 1);
-    pgeist_process running = start_at_gate(stop, {});
-    stop.wait_until_reached();
-    running.kill_hard();
-    stop.open();
-    sql().execute("DROP FUNCTION pgeist.steer; DROP VIEW pgeist.status; ALTER TABLE pgeist.jobs DROP COLUMN figures");
-    wait_for_job_state(db().uri(), "interrupted");
-    EXPECT_TRUE(exited(command("resume", {"1"}), 0));
-    EXPECT_EQ(sql().scalar("SELECT state FROM pgeist.status"), "done");
-}
-
 TEST_F(operations, held_back_between_index_builds_it_goes_on_replaying) {
     make_table(3000);
     gate building(db(), 1);

@@ -2,6 +2,7 @@
 
 #include "job_test.hpp"
 #include "pgeist/copy/copier.hpp"
+#include "pgeist/job/state_schema.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -69,7 +70,7 @@ TEST_F(job_store, HeartbeatsReportAndReadWhatOthersAsk) {
     job::heartbeat beat;
     beat.rows_done = 7;
     beat.throttled = "replica lag";
-    const job::control_request asked = await(job::beat(session(), work().tenure(), beat, deadline::never()));
+    const job::control_request asked = await(job::beat(session(), work().tenure(), beat));
     EXPECT_TRUE(asked.paused);
     EXPECT_FALSE(asked.cancel);
     EXPECT_EQ(asked.number, 3);
@@ -79,16 +80,59 @@ TEST_F(job_store, HeartbeatsReportAndReadWhatOthersAsk) {
     EXPECT_EQ(asked.values[0].number, 2);
     EXPECT_EQ(asked.values[1].by, asked.by);
     EXPECT_EQ(await(job::obeyed(session(), work().job)), 0);
-    await(job::acknowledge(session(), work().job, asked.number, run::settings(), deadline::never()));
+    await(job::acknowledge(session(), work().tenure(), asked.number, run::settings()));
     EXPECT_EQ(await(job::obeyed(session(), work().job)), 3);
     EXPECT_EQ(await(job::obeyed(session(), 999)), std::nullopt);
     EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.events WHERE event IN ('pause', 'set')"), 3);
     EXPECT_EQ(sql().scalar("SELECT throttled FROM pgeist.jobs"), "replica lag");
 }
 
+// A process that has lost its hold without knowing changes nothing any more, whichever step it is at.
+TEST_F(job_store, NothingIsWrittenByATenureThatHasEnded) {
+    const job::tenure before = work().tenure();
+    const std::string state = "SELECT md5(string_agg(j::text, '')) FROM pgeist.jobs j";
+    sql().query("INSERT INTO pgeist.chunks (job, kind, rows) VALUES ($1, 'copy', 5)", {std::to_string(before.job)});
+    await(job::begin_tenure(session(), before.job));
+    const std::string untouched = sql().scalar(state);
+    const auto refused = [&](awaitable<void> step) {
+        try {
+            await(std::move(step));
+        } catch (const error& problem) {
+            return problem.code() == exit_code::already_running;
+        }
+        return false;
+    };
+    EXPECT_TRUE(refused(job::require_tenure(session(), before)));
+    EXPECT_TRUE(refused(job::save_phase(session(), before, job::phase::verify)));
+    EXPECT_TRUE(refused(job::save_source_file(session(), before, plan().source_oid)));
+    EXPECT_TRUE(refused(job::save_result(session(), before, plan().source_oid, "x")));
+    EXPECT_TRUE(refused(job::forget_chunks(session(), before, "copy")));
+    EXPECT_TRUE(refused(job::save_settings(session(), before, run::settings())));
+    EXPECT_TRUE(refused(job::acknowledge(session(), before, 1, run::settings())));
+    EXPECT_TRUE(refused(job::answer_verify(session(), before, job::comparison())));
+    EXPECT_TRUE(refused(job::start_again(session(), before, run::settings())));
+    await(job::save_state(session(), before, "failed", "not ours"));
+    EXPECT_EQ(sql().scalar(state), untouched);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.chunks"), 1);
+}
+
+// Schema pgeist goes with its last job; the next one has the same id.
+TEST_F(job_store, AJobOfTheSameIdIsAnotherOne) {
+    const job::tenure before = work().tenure();
+    sql().execute("DROP SCHEMA pgeist CASCADE");
+    await(session().begin());
+    await(job::ensure_state_schema(session()));
+    const job::tenure other =
+        await(job::create(session(), record_.table, plan().source_oid, record_.change, run::settings()));
+    await(session().commit());
+    EXPECT_EQ(other.job, before.job);
+    EXPECT_THROW(await(job::require_tenure(session(), before)), error);
+    await(job::require_tenure(session(), other));
+}
+
 TEST_F(job_store, AJobRemovedByOthersEndsTheRun) {
     sql().execute("DELETE FROM pgeist.jobs");
-    EXPECT_THROW(await(job::beat(session(), work().tenure(), job::heartbeat(), deadline::never())), error);
+    EXPECT_THROW(await(job::beat(session(), work().tenure(), job::heartbeat())), error);
 }
 
 }  // namespace

@@ -49,8 +49,9 @@ void job_test::prepare(const std::string& table, const std::vector<std::string>&
     run::throw_if_refused(made.findings);
     await(session_->commit());
     record_ = await(job::load(*session_, made.job));
-    work_ = std::make_unique<job::workspace>(job::workspace{*pool_, record_.id, *record_.blueprint, record_.settings,
-                                                            observer_, progress_, road_, 1, 0, nullptr});
+    work_ =
+        std::make_unique<job::workspace>(job::workspace{*pool_, record_.id, *record_.blueprint, record_.settings,
+                                                        observer_, progress_, road_, record_.incarnation, 0, nullptr});
 }
 
 void job_test::capture() {

@@ -25,8 +25,8 @@ private_server::private_server(int version) : version_(version), instance_(uniqu
 
 private_server::private_server(const replica_of& whose)
     : version_(whose.primary.version_), instance_(unique_instance()) {
-    address_ = conninfo::parse(script("start " + std::to_string(version_) + " --replica-of " +
-                                      whose.primary.instance_ + " --instance " + instance_));
+    address_ = conninfo::parse(script("start " + std::to_string(version_) + " --replica-of " + whose.primary.instance_ +
+                                      " --instance " + instance_));
 }
 
 private_server::~private_server() {

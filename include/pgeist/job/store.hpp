@@ -28,6 +28,8 @@ struct record {
     bool swapped = false;
     std::string token;             ///< of this very job, wherever its database is
     std::int64_t incarnation = 1;  ///< which process in turn works on it
+    std::int64_t obeyed = 0;       ///< number of the last request that a run has obeyed, settings included
+    std::int64_t compared = 0;     ///< number of the last `pgeist verify` that a run has answered
 };
 
 /// What other sessions asked of a job through its row.
@@ -48,15 +50,9 @@ struct control_request {
     std::vector<change> values;  ///< in the order given
 };
 
-/// Creates schema `pgeist` unless it is there; in an open transaction. Two first runs at once are told apart by the
-/// server's unique indexes.
-[[nodiscard]] awaitable<void> ensure_state_schema(pg::connection& session);
-/// Whether schema `pgeist` with its tables is there.
-[[nodiscard]] awaitable<bool> has_state_schema(pg::connection& session);
-
-/// Adds a job in phase `prepare`. @returns its id
-[[nodiscard]] awaitable<std::int64_t> create(pg::connection& session, qualified_name table, std::int64_t table_oid,
-                                             plan::change_request change, run::settings settings);
+/// Adds a job in phase `prepare`. @returns its id, and the first tenure of it
+[[nodiscard]] awaitable<tenure> create(pg::connection& session, qualified_name table, std::int64_t table_oid,
+                                       plan::change_request change, run::settings settings);
 /// @throws error (refused) when there is no such job
 [[nodiscard]] awaitable<record> load(pg::connection& session, std::int64_t job);
 [[nodiscard]] awaitable<void> save_blueprint(pg::connection& session, std::int64_t job, const plan::blueprint& plan);
@@ -77,16 +73,18 @@ struct control_request {
 [[nodiscard]] awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline until);
 
 [[nodiscard]] awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event,
-                                        std::string detail, deadline until = deadline::never());
+                                        std::string detail);
 
 /// Remembers the file of the source's rows, to be taken before they are compared.
-[[nodiscard]] awaitable<void> save_source_file(pg::connection& session, std::int64_t job, std::int64_t source_oid);
+/// @throws error (already_running) as require_tenure()
+[[nodiscard]] awaitable<void> save_source_file(pg::connection& session, tenure mine, std::int64_t source_oid);
 /// Whether the source's rows have moved to another file since save_source_file().
 [[nodiscard]] awaitable<bool> source_rewritten_since(pg::connection& session, std::int64_t job,
                                                      std::int64_t source_oid);
 
 /// Records what the job's result is, so that the same change can be known as done.
-[[nodiscard]] awaitable<void> save_result(pg::connection& session, std::int64_t job, std::int64_t table_oid,
+/// @throws error (already_running) as require_tenure()
+[[nodiscard]] awaitable<void> save_result(pg::connection& session, tenure mine, std::int64_t table_oid,
                                           std::string fingerprint);
 /// The job that has made this very change to the table as it is now, if there is one.
 [[nodiscard]] awaitable<std::optional<std::int64_t>> find_done(pg::connection& session, plan::change_request change,
@@ -108,7 +106,8 @@ struct finished_chunks {
 };
 [[nodiscard]] awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job, const char* kind,
                                                      const plan::key& key);
-[[nodiscard]] awaitable<void> forget_chunks(pg::connection& session, std::int64_t job, const char* kind);
+/// @throws error (already_running) as require_tenure()
+[[nodiscard]] awaitable<void> forget_chunks(pg::connection& session, tenure mine, const char* kind);
 
 /// Tells the row how far the run is, and reads what others asked for. One statement.
 struct heartbeat {
@@ -119,16 +118,27 @@ struct heartbeat {
     std::string state = "running";
     std::string figures = "{}";  ///< JSON object: rate, workers, chunk, lag, what it does, who is in the way
 };
-/// @throws error (already_running) when the job was taken on, or removed, by others; timed_out when the server does not
-/// answer `until` then
-[[nodiscard]] awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat now, deadline until);
-[[nodiscard]] awaitable<control_request> beat(pg::connection& session, std::int64_t job, heartbeat now);
+/// @throws error (already_running) when the job was taken on, or removed, by others
+[[nodiscard]] awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat now);
 /// Reads only what others asked for.
-[[nodiscard]] awaitable<control_request> read_control(pg::connection& session, std::int64_t job, deadline until);
+[[nodiscard]] awaitable<control_request> read_control(pg::connection& session, std::int64_t job);
 /// Tells who asked that the request of this number, and all before it, is obeyed, and stores the settings it left.
-[[nodiscard]] awaitable<void> acknowledge(pg::connection& session, std::int64_t job, std::int64_t number,
-                                          run::settings now, deadline until);
-[[nodiscard]] awaitable<void> save_settings(pg::connection& session, std::int64_t job, run::settings now);
+/// @throws error (already_running) as require_tenure()
+[[nodiscard]] awaitable<void> acknowledge(pg::connection& session, tenure mine, std::int64_t number, run::settings now);
+[[nodiscard]] awaitable<void> save_settings(pg::connection& session, tenure mine, run::settings now);
+/// What a comparison that `pgeist verify` asked for has found.
+struct comparison {
+    std::int64_t number = 0;  ///< of the request
+    bool differs = false;
+    std::string detail;  ///< for people
+};
+[[nodiscard]] awaitable<void> answer_verify(pg::connection& session, tenure mine, comparison found);
+/// The newest answer that a run has given; nothing when there is none yet.
+[[nodiscard]] awaitable<std::optional<comparison>> last_comparison(pg::connection& session, std::int64_t job);
+/// Begins a job anew for the run that has taken it on: forgets what the last one was asked, and stores the settings.
+[[nodiscard]] awaitable<void> start_again(pg::connection& session, tenure mine, run::settings now);
+/// Whether an event of this name is noted for the job.
+[[nodiscard]] awaitable<bool> has_event(pg::connection& session, std::int64_t job, std::string event);
 /// Asks the run of a job for something, through pgeist.steer(), in the open transaction if there is one.
 /// @returns the request's number. @throws sql_error when there is no such job
 [[nodiscard]] awaitable<std::int64_t> steer(pg::connection& session, std::int64_t job, std::string action,

@@ -13,6 +13,9 @@
 
 namespace pgeist::job {
 
+/// How an attempt at the swap stands.
+enum class swap_state { none, under_way, committed };
+
 /// Where the workers of a run wait when the server, or the user, wants them to.
 class brake {
 public:
@@ -21,8 +24,11 @@ public:
     [[nodiscard]] virtual int workers(int chosen) const { return chosen; }
     /// Whether work that cannot be slowed, such as an index build, must not begin now.
     [[nodiscard]] virtual bool holds_back() const { return false; }
-    /// Whether the user wants no attempt at the swap now.
+    /// Whether the user wants no attempt at the swap now, or something else first.
     [[nodiscard]] virtual bool holds_swap() { return false; }
+    /// Told of each attempt: while one is under way, nothing that the user asks for is acknowledged, since it may come
+    /// too late.
+    virtual void swap_is(swap_state) {}
     /// To be awaited before a chunk of the copy or of verification; tells what the last one was.
     [[nodiscard]] virtual awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) = 0;
     /// To be awaited before a batch of replay: slows it, but never stops it for long, since a growing log is the

@@ -44,7 +44,8 @@ struct progress {
 };
 
 struct swap_outcome {
-    int attempts = 0;
+    int attempts = 0;          ///< 0: made earlier, or nobody was told; neither the time is known
+    bool told_before = false;  ///< an earlier run of the job has told of it
     milliseconds lock_held{0};
     double lock_held_ms = 0;               ///< the same, with fractions
     std::optional<std::string> old_table;  ///< where the old table is kept; empty text: it is dropped; unset: not told

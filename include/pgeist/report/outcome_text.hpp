@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "pgeist/core/exit_code.hpp"
+#include "pgeist/report/observer.hpp"
 
 namespace pgeist::report {
 
@@ -14,6 +15,9 @@ namespace pgeist::report {
 
 /// The message of an outcome that brings none of its own.
 [[nodiscard]] std::string message_of(exit_code code);
+
+/// How a swap went: `at attempt 2, table locked for 14.5 ms`.
+[[nodiscard]] std::string describe(const swap_outcome& done);
 
 /// The next action after an outcome that brings no hint of its own; may be empty.
 [[nodiscard]] std::string next_action(exit_code code, std::optional<std::int64_t> job);

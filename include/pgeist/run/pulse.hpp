@@ -17,22 +17,39 @@ namespace pgeist::run {
 /// signals.
 class switchboard : public job::brake {
 public:
-    /// `chosen` is what `pgeist set` changes; it outlives the switchboard.
-    explicit switchboard(settings& chosen) : chosen_(&chosen), gate_(chosen), governor_(chosen.workers) {}
+    /// `chosen` is what `pgeist set` changes; it outlives the switchboard. `obeyed`, `compared`: numbers of the last
+    /// requests that an earlier run of the job, or this one before it lost its connection, has obeyed.
+    explicit switchboard(settings& chosen, std::int64_t obeyed = 0, std::int64_t compared = 0)
+        : chosen_(&chosen),
+          gate_(chosen),
+          governor_(chosen.workers),
+          obeyed_(obeyed),
+          changes_made_(obeyed),
+          verify_taken_(compared) {}
 
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) override;
     [[nodiscard]] awaitable<void> before_batch(std::int64_t rows, std::chrono::nanoseconds took) override;
     [[nodiscard]] bool holds_back() const override { return gate_.holds_back(); }
     [[nodiscard]] bool holds_swap() override;
+    void swap_is(job::swap_state state) override { swap_ = state; }
     [[nodiscard]] int workers(int chosen) const override;
     /// Why the swap has to wait for the user's will, if it has: a pause, an option, a file, the time of day.
     [[nodiscard]] std::optional<std::string> postponed(std::int64_t job) const;
 
-    [[nodiscard]] bool cancel_requested() const noexcept { return asked_.cancel; }
+    /// Not after the swap: then the run only finishes.
+    [[nodiscard]] bool cancel_requested() const noexcept {
+        return asked_.cancel && swap_ != job::swap_state::committed;
+    }
+    [[nodiscard]] bool cancel_came_too_late() const noexcept {
+        return asked_.cancel && swap_ == job::swap_state::committed;
+    }
+    [[nodiscard]] bool swap_under_way() const noexcept { return swap_ == job::swap_state::under_way; }
     [[nodiscard]] bool swap_requested() const noexcept { return asked_.swap; }
     [[nodiscard]] bool paused() const noexcept { return asked_.paused; }
-    /// Whether `pgeist verify` asked for another comparison; the question takes the request back.
-    [[nodiscard]] bool take_verify_request() noexcept;
+    /// Whether `pgeist verify` asked for a comparison that has not begun.
+    [[nodiscard]] bool verify_asked() const noexcept { return asked_.verify > verify_taken_; }
+    /// The number of that request, if there is one: it is taken for begun.
+    [[nodiscard]] std::optional<std::int64_t> take_verify_request() noexcept;
     /// The run has all done but the swap, which the user postponed.
     void waiting_for_swap(bool waiting) noexcept { waiting_for_swap_ = waiting; }
     [[nodiscard]] bool waiting_for_swap() const noexcept { return waiting_for_swap_; }
@@ -53,9 +70,9 @@ private:
     job::control_request asked_;
     std::int64_t obeyed_ = 0;
     std::int64_t changes_made_ = 0;
-    std::int64_t verified_for_ = 0;
+    std::int64_t verify_taken_ = 0;
+    job::swap_state swap_ = job::swap_state::none;
     bool waiting_for_swap_ = false;
-    bool verify_asked_ = false;
 };
 
 /// Shows progress, stores it with the job each half second, reads what others ask for, and looks each second whether

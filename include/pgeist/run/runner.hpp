@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/identity.hpp"
@@ -30,6 +31,9 @@ public:
     /// `pgeist cancel` asked for the end: the job is to be removed.
     [[nodiscard]] bool cancel_requested() const noexcept { return switches_.cancel_requested(); }
 
+    /// The swap was made by this very runner, and told.
+    [[nodiscard]] bool has_swapped() const noexcept { return has_swapped_; }
+
     /// The phase the run is in, or the last one.
     [[nodiscard]] job::phase reached() const noexcept { return reached_; }
 
@@ -45,9 +49,11 @@ private:
     [[nodiscard]] awaitable<void> save_phase(job::phase next);
     [[nodiscard]] awaitable<void> capture();
     [[nodiscard]] awaitable<void> build();
-    [[nodiscard]] awaitable<void> verify();
+    [[nodiscard]] awaitable<void> verify(verify_mode how);
+    [[nodiscard]] awaitable<void> compare_rows(verify_mode how);
     [[nodiscard]] awaitable<void> replay_until(const bool& stop);
     [[nodiscard]] awaitable<void> swap();
+    [[nodiscard]] awaitable<std::optional<report::swap_outcome>> try_to_swap();
     [[nodiscard]] awaitable<void> wait_for_permission_to_swap();
     [[nodiscard]] awaitable<void> start_copy_again();
 
@@ -61,6 +67,7 @@ private:
     witness told_;
     job::workspace work_;
     replay::replayer changes_;
+    bool has_swapped_ = false;
 };
 
 }  // namespace pgeist::run

@@ -28,6 +28,8 @@ public:
     [[nodiscard]] report::permission may_swap(std::string& why) override { return to_->may_swap(why); }
     void finished(const report::outcome& result) override;
 
+    /// What the last comparison found, for people; empty before the first.
+    [[nodiscard]] const std::string& last_verification() const noexcept { return verification_; }
     /// The phase that the run is in, as people know it; empty before the first.
     [[nodiscard]] const std::string& phase() const noexcept { return phase_; }
     /// Event and detail, oldest first; what could not be stored in time is dropped, oldest first.
@@ -35,11 +37,14 @@ public:
 
     /// One more event for the job's history.
     void note(std::string event, std::string detail);
+    /// What was taken but could not be stored.
+    void give_back(std::deque<std::pair<std::string, std::string>> events);
 
 private:
     report::observer* to_;
     report::progress* progress_;
     std::string phase_;
+    std::string verification_;
     report::lock_wait_filter filter_;
     std::deque<std::pair<std::string, std::string>> events_;
 };

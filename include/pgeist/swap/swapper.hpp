@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/replay/replayer.hpp"
@@ -15,14 +18,17 @@ class swapper {
 public:
     swapper(job::workspace& work, replay::replayer& changes);
 
+    /// @returns nothing when the user wants no attempt now, or something else first: nothing is swapped, no lock held.
     /// @throws error: lock_not_obtained (nothing swapped, resumable), outcome_unknown, or failed when the source's
     /// definition has been changed by someone else. @throws job::source_truncated
-    [[nodiscard]] awaitable<report::swap_outcome> swap();
+    [[nodiscard]] awaitable<std::optional<report::swap_outcome>> swap();
 
 private:
     enum class attempt_result { swapped, blocked, backlog };
 
-    [[nodiscard]] awaitable<void> wait_for_old_snapshots(pg::connection& observer_session);
+    [[nodiscard]] awaitable<bool> wait_for_old_snapshots(pg::connection& observer_session);
+    [[nodiscard]] awaitable<void> report_obstacles(pg::connection& session, pg::connection& observer_session,
+                                                   lock::attempt how, bool last);
     [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how);
     [[nodiscard]] awaitable<void> warm_up(pg::connection& session);
     [[nodiscard]] awaitable<bool> drain(pg::connection& session);
@@ -36,6 +42,7 @@ private:
     replay::replayer* changes_;
     lock::target target_;
     deadline until_;
+    std::vector<report::blocker> blockers_;  ///< who was in the way of the last attempt
     deadline::clock::time_point started_;
     double lock_held_ms_ = 0;
 };

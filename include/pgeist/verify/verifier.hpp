@@ -20,7 +20,8 @@ struct chunk_result {
 /// time.
 class verifier {
 public:
-    explicit verifier(job::workspace& work);
+    /// `percent` of the ranges are compared: 100 is all of them.
+    explicit verifier(job::workspace& work, double percent = 100);
 
     /// Compares one range in a transaction of `session`, stores counts and checksums with the job.
     [[nodiscard]] awaitable<chunk_result> compare_chunk(pg::connection& session, walk::key_range range);
@@ -45,6 +46,7 @@ private:
     [[nodiscard]] awaitable<bool> settle_once();
 
     job::workspace* work_;
+    double percent_;
     std::vector<std::string> hashed_as_text_;
     report::verification found_;
 };
