@@ -108,7 +108,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
         co_await job::save_state(*session, mine, "running", "");
         std::string changed;
         for (const auto& [name, value] : changes) {
-            apply_steering(record.settings, name, value);
+            apply_option(record.settings, name, value);
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
         co_await session->query("UPDATE pgeist.jobs SET control = '{}', settings = $2::jsonb WHERE id = $1", job,
