@@ -37,7 +37,7 @@ bool is_passing(const pg::sql_error& failure) {
 }  // namespace
 
 swapper::swapper(job::workspace& work, replay::replayer& changes)
-    : work_(&work), changes_(&changes), until_(deadline::in(work.settings.swap_max_wait)), started_(clock::now()) {
+    : work_(&work), changes_(&changes), started_(clock::now()), waiting_since_(started_) {
     target_.own = work.plan.shadow();
     target_.parents = work.plan.swap_parents;
     target_.tables.push_back(work.plan.table);
@@ -45,18 +45,17 @@ swapper::swapper(job::workspace& work, replay::replayer& changes)
     target_.views = work.plan.swap_views;
 }
 
+bool swapper::waited_long_enough() const { return clock::now() >= waiting_since_ + work_->settings.swap_max_wait; }
+
 void swapper::report_blocked(int number, const std::vector<report::blocker>& blockers) {
     const auto waited = std::chrono::duration_cast<report::milliseconds>(clock::now() - started_);
     work_->observer.lock_waited(number, waited, blockers);
 }
 
 awaitable<void> swapper::wait_for_old_snapshots(pg::connection& observer_session) {
-    if (work_->settings.ignore_old_snapshots) {
-        co_return;
-    }
     auto next_report = clock::now() + std::chrono::seconds(1);
     int rounds = 0;
-    while (true) {
+    while (!work_->settings.ignore_old_snapshots) {  // `pgeist set` may say so at any time
         auto snapshots = co_await old_snapshots::taken_now(observer_session);
         const auto round = deadline::in(snapshot_round);
         std::vector<report::blocker> held;
@@ -65,13 +64,13 @@ awaitable<void> swapper::wait_for_old_snapshots(pg::connection& observer_session
             if (held.empty()) {
                 co_return;
             }
-            if (round.passed() || until_.passed()) {
+            if (round.passed() || waited_long_enough()) {
                 break;
             }
             co_await pg::sleep_for(snapshot_poll);
         }
         work_->progress.detail = fmt::format("waiting for an old snapshot: {}", lock::describe(held.front()));
-        if (until_.passed()) {
+        if (waited_long_enough()) {
             throw error(
                 exit_code::lock_not_obtained,
                 fmt::format("a snapshot older than the new table is still held: {}", lock::describe(held.front())),
@@ -245,14 +244,14 @@ awaitable<report::swap_outcome> swapper::swap() {
     co_await warm_up(*session);
     lock::schedule attempts(rules);
     std::vector<report::blocker> blockers;
-    while (!attempts.exhausted() && !until_.passed()) {
+    while (!attempts.exhausted() && !waited_long_enough()) {
         // What is waited for here is the user's will: it does not count against --swap-max-wait.
-        const auto left = until_.left();
+        const auto held_since = clock::now();
         while (work_->brake.holds_swap()) {
             co_await changes_->pass();
             co_await pg::sleep_for(held_pause);
         }
-        until_ = deadline::in(left);
+        waiting_since_ += clock::now() - held_since;
         attempts.follow(work_->settings.lock_timeout, work_->settings.swap_attempts);
         const lock::attempt how = attempts.next();
         co_await pg::sleep_for(how.pause);

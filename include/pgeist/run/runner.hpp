@@ -30,6 +30,9 @@ public:
     /// `pgeist cancel` asked for the end: the job is to be removed.
     [[nodiscard]] bool cancel_requested() const noexcept { return switches_.cancel_requested(); }
 
+    /// The settings, as `pgeist set` has left them.
+    [[nodiscard]] const settings& chosen() const noexcept { return settings_; }
+
     /// The phase the run is in, or the last one.
     [[nodiscard]] job::phase reached() const noexcept { return reached_; }
 
