@@ -66,8 +66,9 @@ def unknown_names(program: Path) -> list[str]:
 
 
 def option_names(text: str) -> set[str]:
-    """The options that a help text lists: those at the beginning of a line, not those that others mention."""
-    return set(re.findall(r"^ +(?:-\w, )?(--[a-z][a-z-]*)", text, re.MULTILINE))
+    """The options that a help text lists: those at the beginning of a line, not those that others mention, nor those that are to come."""
+    entries = re.findall(r"^ +(?:-\w, )?(--[a-z][a-z-]*)(.*?)(?=^ +(?:-\w, )?--|^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {name for name, words in entries if "not available in this version" not in " ".join(words.split())}
 
 
 def differences(what: str, here: set[str], in_what: str, there: set[str]) -> list[str]:
@@ -96,7 +97,7 @@ def undocumented(program: Path) -> list[str]:
 
 def self_test() -> int:
     """Mistakes of both kinds must be found."""
-    helps = {"run": "  --workers N  how many, see --nice\n  -d, --dbname X\n", "set": "What can be set: workers. Only to off: query.\n"}
+    helps = {"run": "  --workers N  how many, see --nice\n  -d, --dbname X\n  --later  it (not available in\n      this version)\n", "set": "What can be set: workers. Only to off: query.\n"}
     page = "| `--workers N` | 2 | yes | . |\n| `-d, --dbname X` |  |  | . |\n| `--query SQL` | off | off | . |\n"
     cases = [(helps | {"run": helps["run"] + "  --query SQL\n"}, page, 0),
              (helps, page, 1),
