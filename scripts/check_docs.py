@@ -65,6 +65,50 @@ def unknown_names(program: Path) -> list[str]:
     return problems
 
 
+def option_names(text: str) -> set[str]:
+    """The options that a help text lists: those at the beginning of a line, not those that others mention, nor those that are to come."""
+    entries = re.findall(r"^ +(?:-\w, )?(--[a-z][a-z-]*)(.*?)(?=^ +(?:-\w, )?--|^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {name for name, words in entries if "not available in this version" not in " ".join(words.split())}
+
+
+def differences(what: str, here: set[str], in_what: str, there: set[str]) -> list[str]:
+    return ([f"{what} has {name}, {in_what} has not" for name in sorted(here - there)] +
+            [f"{in_what} has {name}, {what} has not" for name in sorted(there - here)])
+
+
+def options_of_help_and_page(helps: dict[str, str], page: str) -> list[str]:
+    """Every option of a --help is in docs/options.md, and the other way round; likewise what `pgeist set` can change."""
+    listed = set().union(*(option_names(text) for text in helps.values()))
+    rows = {name: cell.strip() for name, cell in re.findall(r"^\| `(?:-\w, )?(--[a-z][a-z-]*).*?` \|.*?\|(.*?)\|", page, re.MULTILINE)}
+    problems = differences("--help", listed, "docs/options.md", set(rows))
+    told = re.search(r"What can be set: (.*?)\. Only to off: (.*?)\.\n", helps["set"], re.DOTALL)
+    if told is None:
+        return problems + ["pgeist set --help does not say what can be set"]
+    for words, cell in zip(told.groups(), ("yes", "off")):
+        names = {"--" + name for name in re.split(r",\s+", words)}
+        problems += differences("pgeist set --help", names, f"docs/options.md, \"{cell}\",", {name for name, given in rows.items() if given == cell})
+    return problems
+
+
+def undocumented(program: Path) -> list[str]:
+    helps = {command: text for command in COMMANDS if (text := help_text(program, command)) is not None}
+    return options_of_help_and_page(helps, (ROOT / "docs/options.md").read_text(encoding="utf-8"))
+
+
+def self_test() -> int:
+    """Mistakes of both kinds must be found."""
+    helps = {"run": "  --workers N  how many, see --nice\n  -d, --dbname X\n  --later  it (not available in\n      this version)\n", "set": "What can be set: workers. Only to off: query.\n"}
+    page = "| `--workers N` | 2 | yes | . |\n| `-d, --dbname X` |  |  | . |\n| `--query SQL` | off | off | . |\n"
+    cases = [(helps | {"run": helps["run"] + "  --query SQL\n"}, page, 0),
+             (helps, page, 1),
+             (helps | {"run": helps["run"] + "  --query SQL\n  --nice R\n"}, page, 1),
+             (helps | {"run": helps["run"] + "  --query SQL\n", "set": "What can be set: workers, query. Only to off: x.\n"}, page, 3),
+             (helps | {"run": helps["run"] + "  --query SQL\n", "set": "nothing"}, page, 1)]
+    wrong = [at for at, (help_texts, text, count) in enumerate(cases) if len(options_of_help_and_page(help_texts, text)) != count]
+    print(f"check_docs: self-test, {len(wrong)} of {len(cases)} cases wrong: {wrong}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
 def outdated_reference(program: Path) -> list[str]:
     printed = subprocess.run([program, "--print", "markdown"], capture_output=True, text=True, check=True).stdout
     page = ROOT / "docs/options.md"
@@ -76,10 +120,14 @@ def outdated_reference(program: Path) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pgeist", type=Path, default=ROOT / "build/release/pgeist")
-    program = parser.parse_args().pgeist
+    parser.add_argument("--self-test", action="store_true")
+    options = parser.parse_args()
+    if options.self_test:
+        return self_test()
+    program = options.pgeist
     problems = [problem for page in documents() for problem in broken_links(page)] + exit_codes()
     if os.access(program, os.X_OK):
-        problems += unknown_names(program) + outdated_reference(program)
+        problems += unknown_names(program) + undocumented(program) + outdated_reference(program)
     else:
         print(f"check_docs: there is no {program}: options and commands not checked", file=sys.stderr)
     print(*problems, sep="\n", end="\n" if problems else "")

@@ -54,8 +54,12 @@ check_config() {
     sed -E -e "s#^(metrics|log-file|pause-file) = .*/#\1 = $work/#" -e '/^swap-window/d' examples/pgeist.conf >"$work/pgeist.conf"
     "$pgeist" run -d "$DATABASE_URL" --config "$work/pgeist.conf" --table orders --repack --quiet --yes
     [[ -s $work/pgeist.prom && -s $work/pgeist.log ]] || die "pgeist.conf: no metrics or no log"
-    if command -v promtool >/dev/null; then
-        promtool check metrics <"$work/pgeist.prom" || die "pgeist.conf: promtool does not like the metrics"
+    local promtool
+    promtool=$(command -v promtool || echo build/tools/promtool)
+    if [[ -x $promtool ]]; then
+        "$promtool" check metrics <"$work/pgeist.prom" || die "pgeist.conf: promtool does not like the metrics"
+    elif [[ ${CI:-} == true ]]; then
+        die "there is no promtool: scripts/setup.sh installs it"
     fi
     "$pgeist" plan -d "$DATABASE_URL" --config examples/pgeist.conf --table orders --repack >/dev/null 2>"$work/plan" ||
         grep -q "cannot be written" "$work/plan" || die "pgeist.conf: $(cat "$work/plan")"

@@ -20,6 +20,8 @@ packages=(
     libgtest-dev libgmock-dev libbenchmark-dev
     postgresql-15 postgresql-client-15
     clang-format clang-tidy python3 procps
+    tmux      # the live view, as a terminal shows it
+    chromium  # loads the report
 )
 bench_packages=(postgresql-15-repack time)
 
@@ -44,6 +46,11 @@ missing=()
 for package in "${packages[@]}"; do
     is_installed "$package" || missing+=("$package")
 done
+# Only promtool is wanted of Debian's package prometheus, which would also run a monitoring server on port 9090 from now
+# on: it is taken out of the package.
+promtool=build/tools/promtool
+cd "$(dirname "$0")/.."
+command -v promtool >/dev/null || [[ -x $promtool ]] || missing+=("promtool (from prometheus)")
 # Node.js may come from elsewhere than Debian, with its own npm; installing Debian's npm would then fail.
 command -v npm >/dev/null || missing+=(npm)
 
@@ -72,8 +79,24 @@ if ! is_installed postgresql-15; then
     echo "create_main_cluster = false" | "${as_root[@]}" tee "$no_cluster" >/dev/null
 fi
 
+install_promtool() {
+    local folder
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -q prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool)
+    mkdir -p "$(dirname "$promtool")"
+    mv "$folder/usr/bin/promtool" "$promtool"
+    rm -rf "$folder"
+}
+
+to_install=()
+for package in "${missing[@]}"; do
+    [[ $package == promtool* ]] || to_install+=("$package")
+done
 export DEBIAN_FRONTEND=noninteractive
 {
     "${as_root[@]}" apt-get update -q
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    if [[ ${#to_install[@]} -gt 0 ]]; then
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${to_install[@]}"
+    fi
+    [[ ${#to_install[@]} -eq ${#missing[@]} ]] || install_promtool
 } >&2

@@ -77,10 +77,11 @@ awaitable<std::vector<std::string>> steps_for(job::workspace& work, pg::connecti
 /// Creates one index in one transaction, with all that belongs to it or, while others are built at the same time,
 /// without: a constraint locks the table more strongly than its index does, and two builders that both came to that
 /// would wait for each other.
-awaitable<void> build_one(job::workspace& work, pg::connection& session, const plan::index& index, bool bare) {
+/// @returns whether there was anything to do
+awaitable<bool> build_one(job::workspace& work, pg::connection& session, const plan::index& index, bool bare) {
     const std::vector<std::string> steps = co_await steps_for(work, session, index, bare);
     if (steps.empty()) {
-        co_return;
+        co_return false;
     }
     std::exception_ptr failure;
     std::optional<pg::sql_error> sql_failure;
@@ -98,7 +99,7 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
         failure = std::current_exception();
     }
     if (!failure) {
-        co_return;
+        co_return true;
     }
     co_await session.rollback();
     if (sql_failure && sql_failure->in_class("23")) {
@@ -111,14 +112,19 @@ awaitable<void> build_one(job::workspace& work, pg::connection& session, const p
     std::rethrow_exception(failure);
 }
 
-/// One of the builders: takes the next index until none is left, or the run is held back.
+/// One of the builders: takes the next index until none is left, or it has built one and the run is held back.
+/// Reaching the consistent point is itself a load, which may be why it is held back: whoever built nothing then would
+/// never come to the end.
 awaitable<void> builder(job::workspace& work, const std::vector<const plan::index*>& queue, std::size_t& next,
-                        bool bare) {
+                        bool bare, int& built) {
     const auto session = co_await work.pool.acquire();
-    while (next < queue.size() && !work.brake.holds_back()) {
+    bool has_built = !bare && built > 0;
+    while (next < queue.size() && !(has_built && work.brake.holds_back())) {
         const plan::index& index = *queue[next++];
         work.progress.detail = "building " + display_identifier(index.name);
-        co_await build_one(work, *session, index, bare);
+        const bool done = co_await build_one(work, *session, index, bare);
+        built += done ? 1 : 0;
+        has_built = has_built || done;
     }
 }
 
@@ -128,7 +134,7 @@ awaitable<void> build_key_index(job::workspace& work) {
     co_await work.brake.before_chunk(0, std::chrono::nanoseconds(0));
     const auto session = co_await work.pool.acquire();
     work.progress.detail = "building " + display_identifier(work.plan.key_index.name);
-    co_await build_one(work, *session, work.plan.key_index, false);
+    static_cast<void>(co_await build_one(work, *session, work.plan.key_index, false));
 }
 
 awaitable<bool> build_indexes(job::workspace& work) {
@@ -140,15 +146,16 @@ awaitable<bool> build_indexes(job::workspace& work) {
     std::stable_sort(queue.begin(), queue.end(),
                      [](const plan::index* a, const plan::index* b) { return a->source_bytes > b->source_bytes; });
     std::size_t next = 0;
+    int built = 0;
     std::vector<awaitable<void>> builders;
     for (int number = 0; number < work.settings.index_jobs; ++number) {
-        builders.push_back(builder(work, queue, next, true));
+        builders.push_back(builder(work, queue, next, true, built));
     }
     co_await pg::run_all(std::move(builders));
     queue.insert(queue.end(), alone.begin(), alone.end());
     std::size_t next_alone = 0;
     if (next == queue.size() - alone.size()) {
-        co_await builder(work, queue, next_alone, false);
+        co_await builder(work, queue, next_alone, false, built);
     }
     co_return next_alone == queue.size();
 }

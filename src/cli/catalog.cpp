@@ -94,7 +94,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 bool command_info::takes(const option_info& option) const {
-    return (takes_steerable && option.steerable) ||
+    return (takes_steerable && option.steerable != run::steering::never) ||
            std::find(groups.begin(), groups.end(), option.place) != groups.end() ||
            std::find(extras.begin(), extras.end(), option.name) != extras.end();
 }

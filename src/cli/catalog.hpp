@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pgeist/run/options.hpp"
+
 namespace pgeist::cli {
 
 /// What a command line can ask for.
@@ -39,8 +41,8 @@ struct option_info {
     std::string_view help;
     group place = group::general;
     bool repeatable = false;
-    bool available = true;   ///< false: part of the contract, not of this version
-    bool steerable = false;  ///< may change in the course of a job
+    bool available = true;  ///< false: part of the contract, not of this version
+    run::steering steerable = run::steering::never;
 
     [[nodiscard]] bool is_switch() const noexcept { return value.empty(); }
 };

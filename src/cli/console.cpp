@@ -19,6 +19,7 @@ report::terminal probe_terminal(int fd, const environment& lookup) {
     // What is not a terminal gets UTF-8: it is for a file or a program, and the locale of cron is not the reader's.
     screen.utf8 = !screen.is_tty || std::strcmp(::nl_langinfo(CODESET), "UTF-8") == 0;
     screen.width = [fd] { return report::terminal_width(fd); };
+    screen.height = [fd] { return report::terminal_height(fd); };
     return screen;
 }
 

@@ -35,13 +35,37 @@ std::string roff(std::string_view text) {
     return out;
 }
 
+std::string_view steered(const option_info& option) {
+    switch (option.steerable) {
+        case run::steering::freely:
+            return ". Can be changed by \\fBpgeist set\\fR";
+        case run::steering::only_off:
+            return ". Can be taken away by \\fBpgeist set\\fR, with the value off";
+        case run::steering::never:
+            break;
+    }
+    return "";
+}
+
+std::string_view in_set_column(run::steering kind) {
+    switch (kind) {
+        case run::steering::freely:
+            return "yes";
+        case run::steering::only_off:
+            return "off";
+        case run::steering::never:
+            break;
+    }
+    return "";
+}
+
 std::string roff_option(const option_info& option) {
     std::string name = option.letter == 0 ? "" : fmt::format("\\fB\\-{}\\fR, ", option.letter);
     name += "\\fB" + roff("--" + std::string(option.name)) + "\\fR";
     name += option.is_switch() ? "" : " \\fI" + roff(option.value) + "\\fR";
     return ".TP\n" + name + "\n" + roff(option.help) +
            (option.fallback.empty() ? "" : roff(fmt::format(" (default: {})", option.fallback))) +
-           (option.steerable ? ". Can be changed by \\fBpgeist set\\fR" : "") + ".\n";
+           std::string(steered(option)) + ".\n";
 }
 
 std::string man_page() {
@@ -93,7 +117,7 @@ std::string markdown() {
     std::string text =
         "# Options\n\nMade by `pgeist --print markdown`; `scripts/check_docs.py` compares. \"set\": `pgeist set` "
         "changes it "
-        "while a job\nruns, and `pgeist resume` takes it.\n\n" +
+        "while a job\nruns (\"off\": can take it away), and `pgeist resume` takes it.\n\n" +
         std::string(option_sources()) + "\n";
     for (const auto& [place, heading] : option_headings()) {
         std::string rows;
@@ -104,7 +128,7 @@ std::string markdown() {
             const std::string letter = option.letter == 0 ? "" : fmt::format("-{}, ", option.letter);
             const std::string value = option.is_switch() ? "" : " " + std::string(option.value);
             rows += fmt::format("| `{}--{}{}` | {} | {} | {} |\n", letter, option.name, cell(value),
-                                cell(option.fallback), option.steerable ? "yes" : "", cell(option.help));
+                                cell(option.fallback), in_set_column(option.steerable), cell(option.help));
         }
         text += rows.empty() ? ""
                              : fmt::format("\n## {}\n\n| option | default | set | meaning |\n|---|---|---|---|\n{}",
@@ -151,7 +175,8 @@ std::string options_of(const command_info& info) {
 std::string steerable() {
     std::string names;
     for (const run::option& each : run::options()) {
-        names += each.steerable ? (names.empty() ? "" : " ") + std::string(each.name) + "=" : "";
+        names +=
+            each.steerable != run::steering::never ? (names.empty() ? "" : " ") + std::string(each.name) + "=" : "";
     }
     return names;
 }

@@ -96,16 +96,6 @@ std::string exit_codes() {
     return text;
 }
 
-std::string steerable_names() {
-    std::string names;
-    for (const run::option& each : run::options()) {
-        if (each.steerable) {
-            names += (names.empty() ? "" : ", ") + std::string(each.name);
-        }
-    }
-    return names;
-}
-
 }  // namespace
 
 std::span<const std::pair<group, std::string_view>> option_headings() { return headings; }
@@ -140,7 +130,11 @@ std::string help_of(const command_info& info) {
     std::string text = fmt::format("Usage: pgeist {} CONNECTION{}{}\n\n{}\n", info.name,
                                    info.arguments.empty() ? "" : " ", info.arguments, wrapped(summary, 0));
     if (info.id == command::set) {
-        text += "\n" + wrapped("What can be set: " + steerable_names() + ".", 0) + "\n";
+        text += "\n" +
+                wrapped(fmt::format("What can be set: {}. Only to off: {}.", run::names_of(run::steering::freely),
+                                    run::names_of(run::steering::only_off)),
+                        0) +
+                "\n";
     }
     for (const auto& [place, heading] : headings) {
         std::string entries;

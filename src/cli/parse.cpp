@@ -137,7 +137,8 @@ run::named_values read_changes(const given& options) {
     run::settings trial;
     run::named_values values;
     for (const run::option& option : run::options()) {
-        const given_option* found = option.steerable ? options.find(option.name) : nullptr;
+        const bool changes = option.steerable != run::steering::never;
+        const given_option* found = changes ? options.find(option.name) : nullptr;
         if (found == nullptr) {
             continue;
         }

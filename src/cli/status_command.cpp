@@ -48,6 +48,16 @@ std::string in_place(const std::string& text, std::ptrdiff_t lines, int columns)
     return out + "\x1b[J";
 }
 
+/// As many lines of `text` as fit above the cursor's own: what scrolls out at the top cannot be written over.
+std::string fitting(const std::string& text, int height) {
+    std::size_t end = 0;
+    for (int lines = 1; lines < height && end < text.size(); ++lines) {
+        const auto at = text.find('\n', end);
+        end = at == std::string::npos ? text.size() : at + 1;
+    }
+    return text.substr(0, end);
+}
+
 }  // namespace
 
 awaitable<exit_code> show_status(const invocation& asked, console& io) {
@@ -55,9 +65,13 @@ awaitable<exit_code> show_status(const invocation& asked, console& io) {
     std::string before;
     while (true) {
         const auto jobs = co_await run::list_jobs(asked.connection, asked.job);
-        const std::string text = json ? as_json(jobs) : as_text(jobs, asked, io.screen);
+        std::string text = json ? as_json(jobs) : as_text(jobs, asked, io.screen);
         const bool rewrite = asked.watch && !json && io.screen.is_tty;
+        const bool at_rest = asked.job && std::all_of(jobs.begin(), jobs.end(), report::at_rest);
         if (rewrite) {
+            if (!at_rest) {  // the last look is complete: nothing is written over it any more
+                text = fitting(text, io.screen.height());
+            }
             io.out.write(
                 in_place(text, std::count(before.begin(), before.end(), '\n'), std::max(1, io.screen.width() - 1)),
                 report::importance::droppable);
@@ -65,7 +79,6 @@ awaitable<exit_code> show_status(const invocation& asked, console& io) {
             io.out.write(text);
         }
         before = text;
-        const bool at_rest = asked.job && std::all_of(jobs.begin(), jobs.end(), report::at_rest);
         if (!asked.watch || at_rest) {
             break;
         }

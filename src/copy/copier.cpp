@@ -69,6 +69,7 @@ awaitable<void> chunker(pipeline& pipe, walk::finished_ranges finished) {
 awaitable<void> worker(pipeline& pipe, job::crew& crew, int number) {
     const auto session = co_await pipe.work.pool.acquire();
     co_await prepare_worker(*session, pipe.work.settings);
+    auto timeout = pipe.work.settings.statement_timeout;
     std::int64_t rows = 0;
     std::chrono::nanoseconds took{0};
     while (!crew.surplus(number)) {
@@ -78,6 +79,10 @@ awaitable<void> worker(pipeline& pipe, job::crew& crew, int number) {
             crew.finish();
             co_await send(pipe.ranges, std::move(range));  // the mark goes on to the next worker
             co_return;
+        }
+        if (timeout != pipe.work.settings.statement_timeout) {
+            timeout = pipe.work.settings.statement_timeout;
+            co_await prepare_worker(*session, pipe.work.settings);
         }
         const auto started = clock::now();
         rows = co_await copy_chunk(pipe.work, *session, *range);

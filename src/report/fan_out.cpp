@@ -2,9 +2,12 @@
 
 #include <algorithm>
 
+#include "pgeist/report/outcome_text.hpp"
+
 namespace pgeist::report {
 
 void fan_out::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
+    job_ = job;
     for (const auto& each : all_) {
         each->job_started(job, table, strategy);
     }
@@ -69,8 +72,10 @@ permission fan_out::may_swap(std::string& why) {
 }
 
 void fan_out::finished(const outcome& result) {
+    outcome numbered = result;
+    numbered.hint = with_job_number(std::move(numbered.hint), job_);
     for (const auto& each : all_) {
-        each->finished(result);
+        each->finished(numbered);
     }
 }
 

@@ -28,11 +28,40 @@ std::string section(std::string_view title, const std::string& body) {
     return body.empty() ? "" : fmt::format("<section><h2>{}</h2>\n{}</section>\n", title, body);
 }
 
+bool has_phase(const run_record& run, std::string_view name) {
+    return std::any_of(run.phases.begin(), run.phases.end(), [&](const auto& each) { return each.name == name; });
+}
+
+/// Also when the swap was made by an earlier run, or its commit came to light only afterwards: nothing finishes a job
+/// that has not swapped.
+bool has_swapped(const run_record& run) { return run.swapped || has_phase(run, "finish"); }
+
+/// Whether it is certain that nothing was swapped: not when the run ended in the midst of it with an end that says
+/// nothing about it.
+bool certainly_not_swapped(const run_record& run) {
+    if (has_swapped(run)) {
+        return false;
+    }
+    switch (run.ended.code) {
+        case exit_code::outcome_unknown:
+            return false;
+        case exit_code::connection_lost:
+        case exit_code::cancelled:
+        case exit_code::failed:
+            return !has_phase(run, "swap");
+        default:
+            return true;
+    }
+}
+
 std::string verdict(const run_record& run) {
+    constexpr std::string_view swapped = "The table has its new definition.";
     const bool good = run.ended.code == exit_code::done;
-    std::string text = good && run.swapped ? "The table has its new definition." : run.ended.message;
-    if (!good && !run.swapped) {
-        text += run.ended.code == exit_code::outcome_unknown ? "" : " The source table is as it was and in use.";
+    std::string text = good && has_swapped(run) ? std::string(swapped) : run.ended.message;
+    if (!good && has_swapped(run) && text.find("has its new definition") == std::string::npos) {
+        text = std::string(swapped) + " But what was left to do is not finished: " + text;
+    } else if (!good && certainly_not_swapped(run)) {
+        text += " The source table is as it was and in use.";
     }
     std::string html = fmt::format("<p class=\"verdict {}\"><strong>{}</strong> {}</p>\n", good ? "good" : "bad",
                                    good ? "Done." : fmt::format("Exit code {}.", static_cast<int>(run.ended.code)),
@@ -45,7 +74,8 @@ std::string verdict(const run_record& run) {
 
 std::string verification_text(const run_record& run) {
     if (!run.verified) {
-        return run.swapped ? "off" : "not reached";
+        const bool made_here = run.swapped && run.swapped->attempts > 0;
+        return made_here ? "off" : has_swapped(run) ? "not in this run" : "not reached";
     }
     std::string text = fmt::format("{} rows in {} chunks compared, ", format_count(run.verified->rows),
                                    format_count(run.verified->chunks));
@@ -55,7 +85,15 @@ std::string verification_text(const run_record& run) {
                                               : std::string());
 }
 
-std::string swap_text(const run_record& run) { return run.swapped ? describe(*run.swapped) : "not swapped"; }
+std::string swap_text(const run_record& run) {
+    if (run.swapped) {
+        return describe(*run.swapped);
+    }
+    if (has_swapped(run)) {
+        return has_phase(run, "swap") ? "done; how long the table was locked is not known" : "done by an earlier run";
+    }
+    return certainly_not_swapped(run) ? "not swapped" : "not swapped, as far as this run knows";
+}
 
 std::string facts(const run_record& run) {
     std::string html = "<dl>\n";
@@ -72,10 +110,8 @@ std::string facts(const run_record& run) {
 /// How long a phase held the lock that it names, as far as that is one number.
 std::string held_text(const run_record& run, const run_record::phase& phase) {
     if (phase.name == "swap") {
-        if (run.swapped && run.swapped->attempts == 0) {
-            return "not known";
-        }
-        return run.swapped ? fmt::format("{:.1f} ms", run.swapped->lock_held_ms) : "not obtained";
+        const bool known = run.swapped && run.swapped->attempts > 0;
+        return known ? fmt::format("{:.1f} ms", run.swapped->lock_held_ms) : has_swapped(run) ? "" : "not obtained";
     }
     if (phase.longest_chunk_ms > 0) {
         return fmt::format("at most {:.0f} ms a chunk", phase.longest_chunk_ms);

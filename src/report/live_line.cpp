@@ -18,7 +18,8 @@ namespace {
 constexpr std::size_t name_columns = 8;  // the longest phase name, "prepare" or "capture", and a space
 constexpr int shortest_bar = 10;
 constexpr int longest_bar = 30;
-constexpr std::size_t least_for_words = 12;  // fewer columns of a message say nothing
+constexpr std::size_t least_for_words = 12;   // fewer columns of a message say nothing
+constexpr std::size_t least_beside_bar = 24;  // a narrow terminal had better say why it waits than show a bar
 
 /// One part of the line. Its place is its position in the list; `rank` says who gets space first.
 struct part {
@@ -106,7 +107,7 @@ std::string live_line(const live_view& view, int columns, bool utf8) {
     std::size_t room = width - fixed;
     // The bar keeps its width while the words around it come and go: a line that jumps cannot be read.
     const auto bar = static_cast<std::size_t>(std::clamp(columns / 5, shortest_bar, longest_bar));
-    const bool with_bar = percent && room >= bar + 1 + least_for_words;
+    const bool with_bar = percent && room >= bar + 1 + least_beside_bar;
     room -= with_bar ? bar + 1 : 0;
     choose(parts, room, utf8);
 

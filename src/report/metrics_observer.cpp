@@ -113,7 +113,7 @@ metrics_observer::metrics_observer(std::string path, time_source time, std::func
 void metrics_observer::write() {
     figures_.updated_at = seconds_of(time_.today());
     written_ = time_.now();
-    const std::string failure = replace_file(path_, prometheus_text(figures_));
+    const std::string failure = replace_file(path_, prometheus_text(figures_), readers::everybody);
     if (!failure.empty() && !std::exchange(complained_, true)) {
         complain_("--metrics: " + failure);
     }

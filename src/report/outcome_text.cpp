@@ -9,7 +9,7 @@ std::string_view meaning(exit_code code) noexcept {
         case exit_code::done:
             return "done, or nothing to do (the table already has the change)";
         case exit_code::failed:
-            return "failed; the source table is as it was and still in use";
+            return "failed; unless the message says that it is swapped, the source table is as it was and still in use";
         case exit_code::usage:
             return "wrong usage";
         case exit_code::refused:
@@ -58,6 +58,25 @@ std::string next_action(exit_code code, std::optional<std::int64_t> job) {
         default:
             return {};
     }
+}
+
+std::string with_job_number(std::string hint, std::optional<std::int64_t> job) {
+    if (!job) {
+        return hint;
+    }
+    const std::string number = " " + std::to_string(*job);
+    for (const std::string_view command : {"pgeist resume", "pgeist cleanup"}) {
+        for (std::size_t at = hint.find(command); at != std::string::npos; at = hint.find(command, at)) {
+            at += command.size();
+            constexpr std::string_view place = " JOB";
+            if (hint.compare(at, place.size(), place) == 0) {
+                hint.replace(at, place.size(), number);
+            } else if (at == hint.size() || hint[at] == ',' || hint[at] == '`') {
+                hint.insert(at, number);
+            }
+        }
+    }
+    return hint;
 }
 
 }  // namespace pgeist::report

@@ -152,7 +152,7 @@ void report_observer::finished(const outcome& result) {
     if (result.hint.empty()) {
         record_.ended.hint = next_action(result.code, record_.job);
     }
-    const std::string failure = replace_file(path_, html_report(record_));
+    const std::string failure = replace_file(path_, html_report(record_), readers::owner_and_group);
     if (!failure.empty()) {
         complain_("--report: " + failure);
     }

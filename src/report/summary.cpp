@@ -47,7 +47,7 @@ std::string summary(const run_facts& facts) {
     }
     if (facts.verified) {
         text += fact("verification", verification_of(*facts.verified));
-    } else if (facts.swapped) {
+    } else if (facts.swapped && facts.swapped->attempts > 0) {
         text += fact("verification", "off");
     }
     if (facts.swapped) {

@@ -38,4 +38,13 @@ int terminal_width(int fd) noexcept {
     return size.ws_col;
 }
 
+int terminal_height(int fd) noexcept {
+    constexpr int usual = 24;
+    winsize size{};
+    if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_row == 0) {
+        return usual;
+    }
+    return size.ws_row;
+}
+
 }  // namespace pgeist::report

@@ -31,6 +31,7 @@ struct ending {
     bool by_command = false;
     bool swap_told = false;
     job::phase where = job::phase::done;
+    std::chrono::milliseconds reconnect_max{0};  ///< as `pgeist set` has left it
 };
 
 std::string state_for(exit_code code) {
@@ -124,6 +125,7 @@ awaitable<void> run_once(session_set& sessions, const job::record& record, job::
     end.by_command = work.cancel_requested();
     end.swap_told = work.has_swapped();
     end.where = work.reached();
+    end.reconnect_max = work.chosen().reconnect_max;
 }
 
 /// One attempt to go on: nullopt, with `problem` said, when it may be tried again.
@@ -238,6 +240,8 @@ awaitable<void> carry_out(session_set& sessions, job::record record, report::obs
         if (end.code != exit_code::connection_lost) {
             break;
         }
+        record.settings.reconnect_max = end.reconnect_max;
+        patience.longest(end.reconnect_max);
         patience.lost(began, clock::now(), end.where);
         if (patience.hopeless()) {
             throw_lost_for_good(record,

@@ -109,7 +109,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
         co_await job::save_state(*session, mine, "running", "");
         std::string changed;
         for (const auto& [name, value] : changes) {
-            apply_steering(record.settings, name, value);
+            apply_option(record.settings, name, value);
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
         co_await job::start_again(*session, mine, record.settings);

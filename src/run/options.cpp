@@ -127,8 +127,9 @@ std::optional<int> optional_int(text value, int least, int most) {
     return read ? std::optional<int>(static_cast<int>(*read)) : std::nullopt;
 }
 
-constexpr bool steerable = true;
-constexpr bool fixed = false;
+constexpr steering steerable = steering::freely;
+constexpr steering only_off = steering::only_off;
+constexpr steering fixed = steering::never;
 constexpr bool once = false;
 constexpr bool repeatable = true;
 using enum option_group;
@@ -172,9 +173,9 @@ const option table[] = {
      [](settings& s, text v) { s.critical_grace = duration(v, milliseconds(0), hours(1)); }},
     {"max-rate", "ROWS", "off", "copy at most this many rows per second", throttle, steerable, once,
      [](settings& s, text v) { s.max_rate = optional_number(v, 1, any_count); }},
-    {"throttle-query", "SQL", "off", "a query that says 0 when the work may go on", throttle, steerable, once,
+    {"throttle-query", "SQL", "off", "a query that says 0 when the work may go on", throttle, only_off, once,
      [](settings& s, text v) { s.throttle_query = optional_text(v); }},
-    {"pause-file", "PATH", "off", "wait while this file exists, on the machine where pgeist runs", throttle, steerable,
+    {"pause-file", "PATH", "off", "wait while this file exists, on the machine where pgeist runs", throttle, only_off,
      once, [](settings& s, text v) { s.pause_file = optional_text(v); }},
     {"window", "FROM-TO", "off",
      "work only at these times of day (22:00-06:00, several with commas), by the clock and time zone of the machine "
@@ -196,7 +197,7 @@ const option table[] = {
      once, apply_on_blocked},
     {"postpone-swap", "", "", "do everything else, then wait for `pgeist swap JOB`", swap, steerable, once,
      [](settings& s, text v) { s.postpone_swap = parse_switch(v); }},
-    {"postpone-file", "PATH", "off", "do not swap while this file exists", swap, steerable, once,
+    {"postpone-file", "PATH", "off", "do not swap while this file exists", swap, only_off, once,
      [](settings& s, text v) { s.postpone_file = optional_text(v); }},
     {"swap-window", "FROM-TO", "off",
      "swap only at these times of day, written as for --window; `pgeist swap JOB` overrides", swap, steerable, once,
@@ -241,16 +242,26 @@ void apply_option(settings& into, std::string_view name, const std::string& valu
 
 void apply_steering(settings& into, std::string_view name, const std::string& value) {
     const option* found = find_option(name);
-    if (found == nullptr || !found->steerable) {
-        std::string names;
-        for (const option& each : table) {
-            if (each.steerable) {
-                names += (names.empty() ? "" : ", ") + std::string(each.name);
-            }
-        }
-        throw usage_error(fmt::format("{} cannot be changed while a job runs", name), "what can be: " + names);
+    if (found == nullptr || found->steerable == steering::never) {
+        throw usage_error(fmt::format("{} cannot be changed while a job runs", name),
+                          "what can be: " + names_of(steering::freely));
+    }
+    if (found->steerable == steering::only_off && !is_off(value)) {
+        throw usage_error(fmt::format("while a job runs {} can only be taken away, with {}=off", name, name),
+                          "to give it another value end the run (Ctrl-C) and go on with: pgeist resume JOB --" +
+                              std::string(name) + " …");
     }
     found->apply(into, value);
+}
+
+std::string names_of(steering kind) {
+    std::string names;
+    for (const option& each : table) {
+        if (each.steerable == kind) {
+            names += (names.empty() ? "" : ", ") + std::string(each.name);
+        }
+    }
+    return names;
 }
 
 bool parse_switch(const std::string& value) {

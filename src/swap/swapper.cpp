@@ -35,13 +35,15 @@ bool is_passing(const pg::sql_error& failure) {
 }  // namespace
 
 swapper::swapper(job::workspace& work, replay::replayer& changes)
-    : work_(&work), changes_(&changes), until_(deadline::in(work.settings.swap_max_wait)), started_(clock::now()) {
+    : work_(&work), changes_(&changes), started_(clock::now()) {
     target_.own = work.plan.shadow();
     target_.parents = work.plan.swap_parents;
     target_.tables.push_back(work.plan.table);
     target_.tables.insert(target_.tables.end(), work.plan.swap_locks.begin(), work.plan.swap_locks.end());
     target_.views = work.plan.swap_views;
 }
+
+bool swapper::waited_long_enough() const { return clock::now() >= started_ + work_->settings.swap_max_wait; }
 
 void swapper::report_blocked(int number, const std::vector<report::blocker>& blockers) {
     const auto waited = std::chrono::duration_cast<report::milliseconds>(clock::now() - started_);
@@ -50,12 +52,9 @@ void swapper::report_blocked(int number, const std::vector<report::blocker>& blo
 
 /// @returns false when the user wants no swap now
 awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session) {
-    if (work_->settings.ignore_old_snapshots) {
-        co_return true;
-    }
     auto next_report = clock::now() + std::chrono::seconds(1);
     int rounds = 0;
-    while (true) {
+    while (!work_->settings.ignore_old_snapshots) {  // `pgeist set` may say so at any time
         auto snapshots = co_await old_snapshots::taken_now(observer_session);
         const auto round = deadline::in(snapshot_round);
         std::vector<report::blocker> held;
@@ -67,13 +66,13 @@ awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session
             if (work_->brake.holds_swap()) {
                 co_return false;
             }
-            if (round.passed() || until_.passed()) {
+            if (round.passed() || waited_long_enough()) {
                 break;
             }
             co_await pg::sleep_for(snapshot_poll);
         }
         work_->progress.detail = fmt::format("waiting for an old snapshot: {}", lock::describe(held.front()));
-        if (until_.passed()) {
+        if (waited_long_enough()) {
             throw error(
                 exit_code::lock_not_obtained,
                 fmt::format("a snapshot older than the new table is still held: {}", lock::describe(held.front())),
@@ -90,6 +89,7 @@ awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session
         // What is replayed now is newer than the snapshots just looked at: they are looked at anew afterwards.
         co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
     }
+    co_return true;
 }
 
 /// Does without a lock what can be done twice, so that the server has it planned when the lock is held.
@@ -286,7 +286,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
     co_await warm_up(*session);
     lock::schedule attempts(rules);
     std::optional<report::swap_outcome> done;
-    while (!attempts.exhausted() && !until_.passed()) {
+    while (!attempts.exhausted() && !waited_long_enough()) {
         attempts.follow(work_->settings.lock_timeout, work_->settings.swap_attempts);
         const lock::attempt how = attempts.next();
         co_await pg::sleep_for(how.pause);

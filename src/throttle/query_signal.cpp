@@ -5,6 +5,11 @@ namespace pgeist::throttle {
 
 namespace {
 
+// The user's query sees the search_path of the user's role. A transaction that has had a query can no longer be made
+// read-write.
+constexpr const char* begin_sql =
+    "BEGIN TRANSACTION READ ONLY; SET LOCAL search_path TO DEFAULT; SELECT pg_catalog.now()";
+
 class query_signal : public signal {
 public:
     void configure(const run::settings& chosen) override {
@@ -23,11 +28,15 @@ public:
     [[nodiscard]] awaitable<void> sample(pg::connection& session) override {
         query_sample sample;
         sample.at = clock::now();
-        // One message is one transaction. The user's query sees the search_path of the user's role, and cannot write.
-        std::string script = "SET TRANSACTION READ ONLY; SET LOCAL search_path TO DEFAULT; " + *sql_;
-        const auto rows = co_await session.execute(deadline::in(sample_timeout), std::move(script));
-        if (!rows.empty() && rows.columns() > 0) {
-            sample.value = rows.optional_text(0, 0);
+        std::exception_ptr failure;
+        try {
+            sample.value = co_await answer(session, *sql_);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        co_await session.rollback();
+        if (failure) {
+            std::rethrow_exception(failure);
         }
         last_ = std::move(sample);
     }
@@ -40,6 +49,20 @@ public:
     }
 
 private:
+    /// Leaves its transaction open. The extended protocol takes one statement only: what would end the transaction
+    /// cannot be followed by what writes.
+    static awaitable<std::optional<std::string>> answer(pg::connection& session, std::string sql) {
+        const auto until = deadline::in(sample_timeout);
+        co_await session.execute(until, begin_sql);
+        const pg::parameters none;
+        const auto rows = co_await session.query_params(std::move(sql), none, until);
+        std::optional<std::string> value;
+        if (!rows.empty() && rows.columns() > 0) {
+            value = rows.optional_text(0, 0);
+        }
+        co_return value;
+    }
+
     std::optional<std::string> sql_;
     std::optional<query_sample> last_;
 };

@@ -13,7 +13,7 @@ constexpr seconds trial{3};
 /// One more worker must make the copy this much faster, or it only takes the server's time from the application.
 constexpr double worth_it = 1.10;
 /// How long the number stays after a trial that brought nothing, or after the server asked for mercy.
-constexpr seconds rest{20};
+constexpr seconds long_rest{20};
 
 }  // namespace
 
@@ -21,6 +21,12 @@ void worker_governor::begin_trial(time_point now, std::int64_t rows_done, int wo
     workers_ = std::clamp(workers, least, most);
     trial_begun_ = now;
     rows_at_begin_ = rows_done;
+}
+
+void worker_governor::rest() {
+    climbing_ = false;
+    best_rate_ = 0;
+    trial_begun_.reset();
 }
 
 int worker_governor::decide(time_point now, std::int64_t rows_done, bool held_back) {
@@ -33,7 +39,7 @@ int worker_governor::decide(time_point now, std::int64_t rows_done, bool held_ba
         climbing_ = false;
         best_rate_ = 0;
         trial_begun_.reset();
-        rest_until_ = now + rest;
+        rest_until_ = now + long_rest;
         return workers_;
     }
     held_back_ = false;
@@ -45,13 +51,21 @@ int worker_governor::decide(time_point now, std::int64_t rows_done, bool held_ba
     if (now - *trial_begun_ < trial || (rest_until_ && now < *rest_until_)) {
         return workers_;
     }
+    if (rows_done == rows_at_begin_) {
+        // Nothing was done that could be measured: chunks that take longer than a trial, or other work. A trial of one
+        // more worker goes on until there is something to judge it by; any other measurement begins anew.
+        if (!climbing_) {
+            begin_trial(now, rows_done, workers_);
+        }
+        return workers_;
+    }
     rest_until_.reset();
     const std::chrono::duration<double> took = now - *trial_begun_;
     const double rate = static_cast<double>(rows_done - rows_at_begin_) / took.count();
     if (climbing_ && rate < best_rate_ * worth_it) {
         climbing_ = false;
         best_rate_ = 0;
-        rest_until_ = now + rest;
+        rest_until_ = now + long_rest;
         begin_trial(now, rows_done, workers_ - 1);
         return workers_;
     }

@@ -117,6 +117,7 @@ awaitable<void> verifier::cut_ranges(pipeline& pipe, walk::finished_ranges finis
 awaitable<void> verifier::compare_ranges(pipeline& pipe, job::crew& crew, int number) {
     const auto session = co_await work_->pool.acquire();
     co_await prepare(*session);
+    auto timeout = work_->settings.statement_timeout;
     std::int64_t rows = 0;
     std::chrono::nanoseconds took{0};
     while (!crew.surplus(number)) {
@@ -127,6 +128,10 @@ awaitable<void> verifier::compare_ranges(pipeline& pipe, job::crew& crew, int nu
             const boost::system::error_code none;  // the mark goes on to the next worker
             co_await pipe.ranges.async_send(none, std::move(range), asio::use_awaitable);
             co_return;
+        }
+        if (timeout != work_->settings.statement_timeout) {
+            timeout = work_->settings.statement_timeout;
+            co_await prepare(*session);
         }
         const auto started = clock::now();
         const chunk_result compared = co_await compare_chunk(*session, *range);

@@ -77,6 +77,12 @@ protected:
         return work_until([&] { return ended_; }, time) && !failure_;
     }
 
+    /// Another gate may follow one that was stopped.
+    void again() {
+        ended_ = false;
+        door_.reset();
+    }
+
     throttle::gate& door() { return *door_; }
     run::settings limits_;
 
@@ -105,6 +111,24 @@ TEST_F(throttled, by_a_query_that_cannot_write) {
     sql().execute("CREATE TABLE public.busy (level int)");
     watch_with("throttle-query", "INSERT INTO busy VALUES (0) RETURNING level");
     EXPECT_EQ(reason_with("failed"), "throttle query failed: cannot execute INSERT in a read-only transaction");
+}
+
+TEST_F(throttled, by_a_query_that_tries_to_get_out_of_its_transaction) {
+    sql().execute("CREATE TABLE public.busy (level int)");
+    for (const std::string query :
+         {"COMMIT; INSERT INTO public.busy VALUES (1); SELECT 0", "SET TRANSACTION READ WRITE",
+          "SELECT set_config('transaction_read_only', 'off', true)",
+          "DO $$ BEGIN SET TRANSACTION READ WRITE; INSERT INTO public.busy VALUES (1); END $$",
+          "DO $$ BEGIN COMMIT; INSERT INTO public.busy VALUES (1); END $$"}) {
+        watch_with("throttle-query", query);
+        EXPECT_NE(reason_with("failed").find("throttle query failed"), std::string::npos) << query;
+        EXPECT_TRUE(stop_within(10s)) << query;
+        again();
+    }
+    // One statement that ends the transaction is the last of it.
+    watch_with("throttle-query", "COMMIT");
+    EXPECT_EQ(reason_with("nothing"), "throttle query returned nothing");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.busy"), 0);
 }
 
 TEST_F(throttled, by_a_query_that_takes_too_long_and_stops_all_the_same) {

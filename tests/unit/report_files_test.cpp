@@ -7,7 +7,9 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pgeist/report/fan_out.hpp"
@@ -16,6 +18,7 @@
 #include "pgeist/report/metrics_observer.hpp"
 #include "pgeist/report/replace_file.hpp"
 #include "pgeist/report/report_observer.hpp"
+#include "pgeist/report/run_record.hpp"
 #include "pgeist/report/sink.hpp"
 #include "pgeist/report/wait_filter.hpp"
 
@@ -79,17 +82,38 @@ protected:
 };
 
 TEST_F(files, are_replaced_as_a_whole_or_not_at_all) {
-    EXPECT_EQ(replace_file(path("a"), "old"), "");
-    EXPECT_EQ(replace_file(path("a"), "new"), "");
+    EXPECT_EQ(replace_file(path("a"), "old", readers::everybody), "");
+    EXPECT_EQ(replace_file(path("a"), "new", readers::everybody), "");
     EXPECT_EQ(text("a"), "new");
-    EXPECT_NE(replace_file(path("no/such/folder"), "x").find("cannot create"), std::string::npos);
+    EXPECT_NE(replace_file(path("no/such/folder"), "x", readers::everybody).find("cannot create"), std::string::npos);
     std::filesystem::create_directory(path("d"));
-    EXPECT_NE(replace_file(path("d"), "x").find("cannot replace"), std::string::npos);
+    EXPECT_NE(replace_file(path("d"), "x", readers::everybody).find("cannot replace"), std::string::npos);
     std::size_t left = 0;
     for (const auto& each : std::filesystem::directory_iterator(folder_)) {
         left += each.path().extension() == ".tmp" ? 1 : 0;
     }
     EXPECT_EQ(left, 0U) << "temporary files are taken away";
+}
+
+TEST_F(files, follow_no_link_that_somebody_has_planted_and_are_for_few) {
+    std::ofstream(path("keys")) << "precious";
+    // The name that can be guessed: of the file and the process.
+    std::filesystem::create_symlink(path("keys"), path("r.html." + std::to_string(::getpid()) + ".tmp"));
+    const mode_t before = ::umask(022);
+    EXPECT_EQ(replace_file(path("r.html"), "<p>", readers::owner_and_group), "");
+    EXPECT_EQ(replace_file(path("m.prom"), "x 1", readers::everybody), "");
+    ::umask(before);
+    EXPECT_EQ(text("keys"), "precious");
+    const auto mode = [&](const std::string& name) {
+        return static_cast<unsigned>(std::filesystem::status(path(name)).permissions());
+    };
+    EXPECT_EQ(mode("r.html"), 0640U) << "it tells what other sessions were doing";
+    EXPECT_EQ(mode("m.prom"), 0644U) << "the collector is another user";
+    // A link in the place of the file itself is replaced, not followed.
+    std::filesystem::create_symlink(path("keys"), path("link"));
+    EXPECT_EQ(replace_file(path("link"), "new", readers::everybody), "");
+    EXPECT_EQ(text("keys"), "precious");
+    EXPECT_EQ(text("link"), "new");
 }
 
 TEST_F(files, metrics_count_and_never_fall) {
@@ -167,6 +191,47 @@ TEST_F(files, report_tells_all_and_escapes_what_it_tells) {
     ASSERT_EQ(observer.record().throttled.size(), 1U);
     EXPECT_DOUBLE_EQ(observer.record().throttled[0].from, 4);
     EXPECT_DOUBLE_EQ(observer.record().throttled[0].to, 8);
+}
+
+/// The page about a run that went through `phases` and then ended so.
+std::string page_after(report_observer& observer, const std::vector<std::string>& phases, exit_code code,
+                       const std::string& message) {
+    observer.job_started(1, "public.t", "shadow");
+    for (const std::string& each : phases) {
+        observer.phase_started(each, "");
+    }
+    outcome end;
+    end.code = code;
+    end.message = message;
+    observer.finished(end);
+    return html_report(observer.record());
+}
+
+TEST_F(files, report_does_not_call_a_table_unchanged_that_has_been_swapped) {
+    struct ending {
+        std::vector<std::string> phases;
+        exit_code code;
+        bool says_swapped;
+        bool says_unchanged;
+    };
+    for (const ending& each :
+         std::vector<ending>{{{"finish"}, exit_code::failed, true, false},  // resumed, the swap was an earlier run's
+                             {{"swap", "finish"}, exit_code::cancelled, true, false},  // its commit was not told of
+                             {{"finish"}, exit_code::done, true, false},
+                             {{"swap"}, exit_code::cancelled, false, false},  // may have met the commit
+                             {{"swap"}, exit_code::connection_lost, false, false},
+                             {{"swap"}, exit_code::outcome_unknown, false, false},
+                             {{"swap"}, exit_code::lock_not_obtained, false, true},
+                             {{"verify"}, exit_code::verification_failed, false, true},
+                             {{"copy"}, exit_code::connection_lost, false, true}}) {
+        report_observer observer(path("r.html"), "", "", clock(), complain());
+        const std::string page = page_after(observer, each.phases, each.code, "a key does not fit.");
+        const std::string about = each.phases.back() + ", " + std::to_string(static_cast<int>(each.code));
+        EXPECT_EQ(page.find("The table has its new definition.") != std::string::npos, each.says_swapped) << about;
+        EXPECT_EQ(page.find("as it was") != std::string::npos, each.says_unchanged) << about;
+        EXPECT_EQ(page.find("<dd>not swapped</dd>") != std::string::npos, each.says_unchanged) << about;
+        EXPECT_EQ(page.find("a key does not fit.") != std::string::npos, each.code != exit_code::done) << about;
+    }
 }
 
 TEST_F(files, report_of_a_long_run_stays_small) {
@@ -255,6 +320,13 @@ TEST_F(files, hooks_that_hang_are_killed_with_their_children) {
         const auto ticket = runner.run("on-start", {});
         ASSERT_NE(ticket, nullptr);
         EXPECT_EQ(runner.run("on-done", {}), nullptr) << "not there";
+        const auto has_ended = [&] {
+            const std::lock_guard guard(ticket->mutex);
+            return ticket->problem.has_value();
+        };
+        while (!has_ended()) {
+            std::this_thread::yield();
+        }
         runner.finish();
         EXPECT_EQ(ticket->problem, "was killed because it took longer than 300ms");
         EXPECT_EQ(runner.take_problems().size(), 1U);
@@ -272,6 +344,52 @@ TEST_F(files, hooks_that_hang_are_killed_with_their_children) {
     EXPECT_TRUE(is_gone());
 }
 
+TEST_F(files, hooks_get_no_password_and_no_value_that_keeps_them_from_running) {
+    hook("on-failure", "echo \"${PGPASSWORD-none} ${PGEIST_DBNAME-none} ${PGHOST-none} ${#PGEIST_MESSAGE}\" > '" +
+                           path("said") + "'; printf %s \"$PGEIST_MESSAGE\" > '" + path("message") + "'");
+    ::setenv("PGPASSWORD", "secret", 1);
+    ::setenv("PGEIST_DBNAME", "postgresql://me:secret@db/shop", 1);
+    ::setenv("PGHOST", "db", 1);
+    {
+        hook_observer observer(folder_, clock(), complain());
+        outcome failed;
+        failed.code = exit_code::verification_failed;
+        for (int count = 0; count < 200'000; ++count) {
+            failed.message += "ü";
+        }
+        observer.finished(failed);
+    }
+    for (const char* each : {"PGPASSWORD", "PGEIST_DBNAME", "PGHOST"}) {
+        ::unsetenv(each);
+    }
+    EXPECT_EQ(complaints_, std::vector<std::string>());
+    EXPECT_TRUE(text("said").starts_with("none none db ")) << text("said");
+    const std::string message = text("message");
+    EXPECT_LT(message.size(), 10'000U);
+    EXPECT_TRUE(message.ends_with("üü …")) << "cut between characters";
+}
+
+TEST_F(files, hooks_that_wait_do_not_keep_an_ended_run) {
+    ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+    hook("on-start", "read line < '" + path("fifo") + "'");  // stays until it is killed: nobody writes
+    for (const char* name : {"on-phase", "on-verified", "on-failure"}) {
+        hook(name, std::string("echo ") + name + " >> '" + path("said") + "'");
+    }
+    hook_runner runner(folder_, 3000ms);
+    EXPECT_NE(runner.run("on-start", {}), nullptr);
+    for (int number = 0; number < 150; ++number) {
+        EXPECT_NE(runner.run("on-phase", {}), nullptr);
+    }
+    EXPECT_NE(runner.run("on-verified", {}), nullptr);
+    EXPECT_NE(runner.run("on-failure", {}), nullptr);
+    runner.finish();
+    EXPECT_EQ(text("said"), "on-failure\n") << "what tells of the end runs, whatever went before";
+    const std::vector<std::string> problems = runner.take_problems();
+    ASSERT_EQ(problems.size(), 2U);
+    EXPECT_EQ(problems[0], "hook on-start was killed because the run has ended and others took too long");
+    EXPECT_EQ(problems[1], "hook on-verified is left out: the run has ended and others took too long");
+}
+
 TEST_F(files, hook_folders_with_mistakes_are_refused) {
     EXPECT_NE(problem_with_hooks(path("none")).find("is not a folder"), std::string::npos);
     hook("library.sh", "");
@@ -282,6 +400,12 @@ TEST_F(files, hook_folders_with_mistakes_are_refused) {
     hook("on-swapped", "");
     std::filesystem::permissions(path("on-swapped"), std::filesystem::perms::owner_read);
     EXPECT_NE(problem_with_hooks(folder_).find("cannot be run"), std::string::npos);
+    std::filesystem::permissions(path("on-swapped"), std::filesystem::perms::all);
+    EXPECT_NE(problem_with_hooks(folder_).find("chmod o-w " + path("on-swapped")), std::string::npos);
+    std::filesystem::permissions(path("on-swapped"), std::filesystem::perms::owner_all);
+    EXPECT_EQ(problem_with_hooks(folder_), "");
+    std::filesystem::permissions(folder_, std::filesystem::perms::all);
+    EXPECT_NE(problem_with_hooks(folder_).find("can be written by everybody"), std::string::npos);
 }
 
 TEST_F(files, log_is_a_line_an_event) {

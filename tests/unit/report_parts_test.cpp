@@ -286,6 +286,19 @@ TEST(summary, tells_what_was_not) {
     EXPECT_NE(summary(facts).find("1 chunk, 1 row, no differences (2 repaired"), std::string::npos);
 }
 
+TEST(outcome_text, puts_the_jobs_number_into_hints) {
+    EXPECT_EQ(with_job_number("raise it; then go on with: pgeist resume JOB", 7),
+              "raise it; then go on with: pgeist resume 7");
+    EXPECT_EQ(with_job_number("remove this job with: pgeist cleanup, and run again", 7),
+              "remove this job with: pgeist cleanup 7, and run again");
+    EXPECT_EQ(with_job_number("pgeist resume JOB or `pgeist cleanup JOB`", 12),
+              "pgeist resume 12 or `pgeist cleanup 12`");
+    for (const char* as_it_is : {"", "pgeist resume 3", "pgeist cleanup --all", "list the jobs with: pgeist status"}) {
+        EXPECT_EQ(with_job_number(as_it_is, 7), as_it_is);
+    }
+    EXPECT_EQ(with_job_number("pgeist resume JOB", std::nullopt), "pgeist resume JOB");
+}
+
 TEST(outcome_text, names_the_next_action) {
     for (int code = 0; code <= 9; ++code) {
         EXPECT_NE(meaning(static_cast<exit_code>(code)), "unknown") << code;

@@ -111,6 +111,14 @@ TEST(run_options, some_can_be_set_while_a_job_runs_and_some_cannot) {
     EXPECT_EQ(running.workers, 8);
     EXPECT_THROW(apply_steering(running, "verify", "off"), usage_error);
     EXPECT_THROW(apply_steering(running, "nonsense", "1"), usage_error);
+    // SQL that runs with the rights of the run, and files of its host, are not for whoever may write to its row.
+    for (const char* name : {"throttle-query", "pause-file", "postpone-file"}) {
+        apply_option(running, name, "as given to the run");
+        EXPECT_THROW(apply_steering(running, name, "something else"), usage_error) << name;
+        EXPECT_NE(to_json(running).find("as given to the run"), std::string::npos) << name;
+        apply_steering(running, name, "off");
+        EXPECT_EQ(to_json(running).find("as given to the run"), std::string::npos) << name;
+    }
 }
 
 TEST(run_settings, survive_being_stored) {

@@ -125,6 +125,29 @@ TEST(governor, sheds_at_once_and_never_all) {
     EXPECT_LE(busy.governor.workers(), 2);
 }
 
+TEST(governor, keeps_the_number_while_nothing_is_copied) {
+    const auto grows = [](int workers) { return 1000.0 * workers; };
+    const auto nothing = [](int) { return 0.0; };
+    machine idle;
+    EXPECT_EQ(idle.run(600s, nothing), 2) << "replay, index builds: there is nothing to judge by";
+    machine copied;
+    copied.run(5s, grows);
+    const int before = copied.run(600s, nothing);
+    EXPECT_LE(before, 3);
+    EXPECT_EQ(copied.run(600s, nothing), before);
+    copied.governor.rest();  // the copy is over; now rows are compared, each a hundred times as slow
+    EXPECT_EQ(copied.run(4s, [](int workers) { return 10.0 * workers; }), before + 1)
+        << "what the copy achieved is no measure";
+    // One more, and then nothing for a while: the trial is judged when there is something to judge it by.
+    worker_governor slow(2);
+    static_cast<void>(slow.decide(start, 0, false));
+    ASSERT_EQ(slow.decide(start + 3s, 3000, false), 3);
+    for (auto later = 4s; later < 600s; ++later) {
+        ASSERT_EQ(slow.decide(start + later, 3000, false), 3);
+    }
+    EXPECT_EQ(slow.decide(start + 600s, 4000, false), 2);
+}
+
 TEST(governor, is_not_confused_by_a_copy_that_starts_again) {
     worker_governor governor(2);
     EXPECT_EQ(governor.decide(start, 1'000'000, false), 2);

@@ -10,7 +10,8 @@ namespace pgeist::build {
 /// Builds all other indexes that are not there yet, `settings.index_jobs` at a time, largest first, then what the plan
 /// wants done once all rows are there. The shadow must be at a consistent point and nobody may write to it meanwhile.
 /// No lock on the source. @returns false when the run was held back before all were begun: to be called again at
-/// another consistent point. @throws error naming the constraint and the keys when the data violates it
+/// another consistent point. Each call builds at least one that is missing, held back or not. @throws error naming the
+/// constraint and the keys when the data violates it
 [[nodiscard]] awaitable<bool> build_indexes(job::workspace& work);
 
 /// VACUUM (ANALYZE) of the shadow: visibility map, hint bits and statistics before the first query of the application.

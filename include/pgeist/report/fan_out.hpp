@@ -1,13 +1,16 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "pgeist/report/observer.hpp"
 
 namespace pgeist::report {
 
-/// Tells several observers the same, in their order.
+/// Tells several observers the same, in their order; the end with the job's number in its hint, which those who fail
+/// deep in a phase do not know.
 class fan_out : public observer {
 public:
     void add(std::unique_ptr<observer> one) { all_.push_back(std::move(one)); }
@@ -27,6 +30,7 @@ public:
 
 private:
     std::vector<std::unique_ptr<observer>> all_;
+    std::optional<std::int64_t> job_;
 };
 
 }  // namespace pgeist::report

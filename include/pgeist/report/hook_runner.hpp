@@ -30,7 +30,7 @@ public:
 
     /// @param longest what a program may take before it is killed
     explicit hook_runner(std::string folder, std::chrono::milliseconds longest = std::chrono::seconds(60));
-    /// Waits until all that was asked for has run.
+    /// As finish().
     ~hook_runner();
     hook_runner(const hook_runner&) = delete;
     hook_runner& operator=(const hook_runner&) = delete;
@@ -38,7 +38,9 @@ public:
     /// Has the program of this name run, with the variables in its environment. @returns its ticket; null when the
     /// folder has no such program
     std::shared_ptr<ticket> run(const std::string& name, variables with);
-    /// Waits until all that was asked for has run.
+    /// Waits until what was asked for has run, within bounds: all but the last (on-failure or on-done) get, together,
+    /// half of what one may take, the last its whole time. When many wait, those that only tell of the course of the
+    /// run (on-phase, on-throttle, on-lock-wait) are dropped.
     void finish();
     /// Ends the program of this ticket: nobody waits for its answer any more.
     void stop(const std::shared_ptr<ticket>& which) { stop_ = which.get(); }
@@ -52,6 +54,9 @@ private:
         std::shared_ptr<ticket> done;
     };
     void work();
+    /// @returns what went wrong; empty: nothing
+    [[nodiscard]] std::string run_task(const task& which);
+    [[nodiscard]] bool late(const task& which);
 
     std::string folder_;
     std::chrono::milliseconds longest_;
@@ -60,6 +65,7 @@ private:
     std::deque<task> tasks_;
     std::vector<std::string> problems_;
     bool ending_ = false;
+    std::chrono::steady_clock::time_point rest_until_{};  ///< when it is ending: for all but the last
     std::atomic<ticket*> stop_ = nullptr;
     std::thread thread_;
 };

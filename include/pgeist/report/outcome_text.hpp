@@ -22,4 +22,7 @@ namespace pgeist::report {
 /// The next action after an outcome that brings no hint of its own; may be empty.
 [[nodiscard]] std::string next_action(exit_code code, std::optional<std::int64_t> job);
 
+/// A hint in which commands such as `pgeist resume JOB` or `pgeist cleanup` name the job, so that they can be copied.
+[[nodiscard]] std::string with_job_number(std::string hint, std::optional<std::int64_t> job);
+
 }  // namespace pgeist::report

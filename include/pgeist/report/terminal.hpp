@@ -12,6 +12,7 @@ struct terminal {
     bool color = false;
     bool utf8 = true;
     std::function<int()> width = [] { return 80; };  ///< asked each time: windows change their size
+    std::function<int()> height = [] { return 24; };
 };
 
 enum class paint { plain, bold, dim, green, yellow, red };
@@ -21,5 +22,7 @@ enum class paint { plain, bold, dim, green, yellow, red };
 
 /// Width of the terminal behind `fd`; 80 when it does not say.
 [[nodiscard]] int terminal_width(int fd) noexcept;
+/// Its height in lines; 24 when it does not say.
+[[nodiscard]] int terminal_height(int fd) noexcept;
 
 }  // namespace pgeist::report

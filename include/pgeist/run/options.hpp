@@ -11,6 +11,11 @@ namespace pgeist::run {
 /// Where an option stands in `--help`; the groups of cli.md.
 enum class option_group { copy, throttle, verify, swap, after, safety };
 
+/// Whether an option may change in the course of a job. What names a file of pgeist's host, or holds SQL that runs with
+/// the rights of the run, is not for everybody who may write to the job's row: `pgeist set` can only take it away.
+/// `pgeist resume`, which has those rights itself, takes all but `never`.
+enum class steering { never, only_off, freely };
+
 /// One option of `pgeist run` that has its place in `settings`. The one table of them serves the command line, the
 /// environment, configuration files, `--help` and `pgeist set`.
 struct option {
@@ -19,7 +24,7 @@ struct option {
     std::string_view fallback;  ///< the default as shown; may be empty
     std::string_view help;
     option_group group;
-    bool steerable;   ///< `pgeist set` changes it while a job runs
+    steering steerable;
     bool repeatable;  ///< may be given more than once
     void (*apply)(settings& into, const std::string& value);
 };
@@ -35,8 +40,11 @@ struct option {
 /// @throws usage_error saying what is allowed; its message does not repeat the option's name
 void apply_option(settings& into, std::string_view name, const std::string& value);
 
-/// As apply_option, for `pgeist set`. @throws usage_error also for options that cannot be changed while a job runs
+/// As apply_option, for `pgeist set`. @throws usage_error also for options that cannot be changed so while a job runs
 void apply_steering(settings& into, std::string_view name, const std::string& value);
+
+/// The names of all options that may be steered so, with commas between.
+[[nodiscard]] std::string names_of(steering kind);
 
 /// Reads `on`, `true`, `yes`, `1` and their opposites. @throws usage_error
 [[nodiscard]] bool parse_switch(const std::string& value);

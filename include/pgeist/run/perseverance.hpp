@@ -20,6 +20,9 @@ public:
 
     explicit perseverance(std::chrono::milliseconds longest) : longest_(longest) {}
 
+    /// Takes another limit, also for the outage that lasts.
+    void longest(std::chrono::milliseconds limit) noexcept { longest_ = limit; }
+
     /// The connection was lost: what began at `began` ended at `now`, in `where`.
     void lost(clock::time_point began, clock::time_point now, job::phase where);
 

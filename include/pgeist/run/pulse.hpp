@@ -56,8 +56,8 @@ public:
     /// Obeys what was asked for; `to` is told of settings that are changed, and of those that cannot be.
     /// @returns the number to acknowledge; nothing when nothing is new
     [[nodiscard]] std::optional<std::int64_t> asked(job::control_request request, report::observer& to);
-    /// For `--workers auto`: how many workers there should be by what the copy has achieved.
-    void govern(std::int64_t rows_done);
+    /// For `--workers auto`: how many workers there should be by what the copy, or the verification, has achieved.
+    void govern(std::int64_t rows_done, bool chunks_at_work);
     [[nodiscard]] throttle::gate& gate() noexcept { return gate_; }
     [[nodiscard]] const settings& chosen() const noexcept { return *chosen_; }
 

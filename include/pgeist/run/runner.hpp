@@ -34,6 +34,9 @@ public:
     /// The swap was made by this very runner, and told.
     [[nodiscard]] bool has_swapped() const noexcept { return has_swapped_; }
 
+    /// The settings, as `pgeist set` has left them.
+    [[nodiscard]] const settings& chosen() const noexcept { return settings_; }
+
     /// The phase the run is in, or the last one.
     [[nodiscard]] job::phase reached() const noexcept { return reached_; }
 

@@ -36,12 +36,13 @@ private:
     [[nodiscard]] awaitable<void> exchange(pg::connection& session);
     [[nodiscard]] awaitable<std::string> note_swap(pg::connection& session);
     [[nodiscard]] awaitable<void> commit(pg::connection& session, std::string xid);
+    /// Whether --swap-max-wait, as it is now, is over.
+    [[nodiscard]] bool waited_long_enough() const;
     void report_blocked(int number, const std::vector<report::blocker>& blockers);
 
     job::workspace* work_;
     replay::replayer* changes_;
     lock::target target_;
-    deadline until_;
     std::vector<report::blocker> blockers_;  ///< who was in the way of the last attempt
     deadline::clock::time_point started_;
     double lock_held_ms_ = 0;

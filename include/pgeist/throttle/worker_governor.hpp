@@ -18,6 +18,8 @@ public:
 
     /// To be told about twice a second. @returns the number of workers wanted
     [[nodiscard]] int decide(time_point now, std::int64_t rows_done, bool held_back);
+    /// Nothing is at work on chunks now: what was measured so far says nothing about what comes; the number stays.
+    void rest();
     [[nodiscard]] int workers() const noexcept { return workers_; }
 
 private:

@@ -1,0 +1,59 @@
+// Building indexes while something holds the run back.
+
+#include "job_test.hpp"
+#include "pgeist/build/index_builder.hpp"
+#include "pgeist/replay/replayer.hpp"
+
+namespace pgeist::test {
+namespace {
+
+/// Whoever asks is to wait, as when reaching the consistent point itself makes more WAL than --max-wal-rate allows.
+class never_now : public open_road {
+public:
+    [[nodiscard]] bool holds_back() const override { return true; }
+};
+
+class build : public job_test {
+protected:
+    /// The indexes of the shadow, those of constraints included.
+    long long indexes() {
+        return sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 'pgeist_1.b'::regclass");
+    }
+};
+
+TEST_F(build, comes_to_its_end_however_often_it_is_held_back) {
+    sql().execute(
+        "CREATE TABLE public.b (id int PRIMARY KEY, c int UNIQUE, d int, e int, EXCLUDE (e WITH =), EXCLUDE (d WITH "
+        "=)); "
+        "INSERT INTO public.b SELECT i, i, i, i FROM generate_series(1, 1000) AS i; "
+        "CREATE INDEX ON public.b (d, c); CREATE INDEX ON public.b (e, d)");
+    run::settings one_at_a_time;
+    one_at_a_time.index_jobs = 1;
+    prepare("public.b", {"ALTER COLUMN id TYPE bigint"}, one_at_a_time);
+    capture();
+    copy_all();
+    await(pgeist::build::build_key_index(work()));
+    never_now brake;
+    job::workspace held{work().pool, work().job,         work().plan, work().settings, work().observer, work().progress,
+                        brake,       work().incarnation, 0,           nullptr};
+    replay::replayer changes(held);
+    bool complete = false;
+    int rounds = 0;
+    for (long long before = indexes(); !complete; ++rounds) {
+        ASSERT_LT(rounds, 20);
+        await(changes.reach_consistent_point());
+        complete = await(pgeist::build::build_indexes(held));
+        const long long now = indexes();
+        EXPECT_TRUE(complete || now <= before + 1) << "held back, it builds one a round and no more";
+        before = now;
+    }
+    EXPECT_EQ(indexes(), 6);
+    EXPECT_GE(rounds, 5);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_constraint WHERE conrelid = 'pgeist_1.b'::regclass AND contype IN "
+                           "('p', 'u', 'x')"),
+              4)
+        << "what belongs to the indexes is there as well";
+}
+
+}  // namespace
+}  // namespace pgeist::test
