@@ -91,7 +91,7 @@ awaitable<record> load(pg::connection& session, std::int64_t job) {
     if (present) {
         found = co_await session.query(
             "SELECT id, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, phase, "
-            "state, token, incarnation, coalesce((control ->> 'obeyed')::bigint, 0) AS obeyed, "
+            "state, token, incarnation, control, coalesce((control ->> 'obeyed')::bigint, 0) AS obeyed, "
             "coalesce((control #>> '{compared,number}')::bigint, 0) AS compared "
             "FROM pgeist.jobs WHERE id = $1",
             job);
@@ -115,6 +115,7 @@ awaitable<record> load(pg::connection& session, std::int64_t job) {
     stored.swapped = stored.reached >= phase::finish;
     stored.token = found.text(0, "token");
     stored.incarnation = found.integer(0, "incarnation");
+    stored.asked = parse_control(found.text(0, "control"));
     stored.obeyed = found.integer(0, "obeyed");
     stored.compared = found.integer(0, "compared");
     co_return stored;

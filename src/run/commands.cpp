@@ -113,6 +113,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
         co_await job::start_again(*session, mine, record.settings);
+        record.asked = job::control_request();
         record.obeyed = 0;
         record.compared = 0;
         co_await job::add_event(*session, job, "resumed", changed);

@@ -87,6 +87,10 @@ std::string figures_of(const report::progress& now, std::optional<double> rate) 
     return boost::json::serialize(figures);
 }
 
+std::string paused_by(const job::control_request& request) {
+    return request.by.empty() ? "paused by the user" : "paused by " + request.by;
+}
+
 std::string state_of(const job::workspace& work, const switchboard& switches) {
     if (switches.paused()) {
         return "paused";
@@ -109,6 +113,16 @@ std::string application_name(std::int64_t job, const std::string& phase, const r
 }
 
 }  // namespace
+
+switchboard::switchboard(settings& chosen, const job::record& job) : switchboard(chosen) {
+    asked_ = job.asked;
+    obeyed_ = job.obeyed;
+    changes_made_ = job.obeyed;
+    verify_taken_ = job.compared;
+    if (asked_.paused) {
+        gate_.pause(paused_by(asked_));
+    }
+}
 
 std::optional<std::int64_t> switchboard::take_verify_request() noexcept {
     if (!verify_asked()) {
@@ -137,7 +151,7 @@ void switchboard::change(const job::control_request::change& what, report::obser
 
 std::optional<std::int64_t> switchboard::asked(job::control_request request, report::observer& to) {
     if (request.paused && !asked_.paused) {
-        gate_.pause(request.by.empty() ? "paused by the user" : "paused by " + request.by);
+        gate_.pause(paused_by(request));
     } else if (!request.paused && asked_.paused) {
         gate_.unpause();
     }
@@ -297,10 +311,11 @@ awaitable<void> store_events(job::workspace& work, job::hold& hold, witness& tol
 
 namespace {
 
-/// Somebody has ended the statement that he saw, or holds the job's row: the next one will do.
+/// Somebody has ended the statement that he saw, or holds the job's row, or the server is slow: the next one will do.
 bool is_passing(const pg::sql_error& failure) {
     return !failure.poisons_connection() &&
-           (failure.is(pg::sqlstate::query_canceled) || failure.is(pg::sqlstate::lock_not_available));
+           (failure.is(pg::sqlstate::query_canceled) || failure.is(pg::sqlstate::lock_not_available) ||
+            dynamic_cast<const pg::timed_out*>(&failure) != nullptr);
 }
 
 /// Does what is due.

@@ -48,7 +48,7 @@ runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, con
       known_(&known),
       reached_(job.reached),
       settings_(job.settings),
-      switches_(settings_, job.obeyed, job.compared),
+      switches_(settings_, job),
       told_(observer, progress_),
       work_{pool,      job.id,          *job.blueprint,
             settings_, told_,           progress_,

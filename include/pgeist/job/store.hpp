@@ -15,23 +15,6 @@
 
 namespace pgeist::job {
 
-/// A job as stored in `pgeist.jobs`.
-struct record {
-    std::int64_t id = 0;
-    qualified_name table;
-    std::int64_t table_oid = 0;
-    plan::change_request change;
-    run::settings settings;
-    std::optional<plan::blueprint> blueprint;
-    phase reached = phase::prepare;
-    std::string state;
-    bool swapped = false;
-    std::string token;             ///< of this very job, wherever its database is
-    std::int64_t incarnation = 1;  ///< which process in turn works on it
-    std::int64_t obeyed = 0;       ///< number of the last request that a run has obeyed, settings included
-    std::int64_t compared = 0;     ///< number of the last `pgeist verify` that a run has answered
-};
-
 /// What other sessions asked of a job through its row.
 struct control_request {
     bool paused = false;
@@ -48,6 +31,24 @@ struct control_request {
         std::string by;
     };
     std::vector<change> values;  ///< in the order given
+};
+
+/// A job as stored in `pgeist.jobs`.
+struct record {
+    std::int64_t id = 0;
+    qualified_name table;
+    std::int64_t table_oid = 0;
+    plan::change_request change;
+    run::settings settings;
+    std::optional<plan::blueprint> blueprint;
+    phase reached = phase::prepare;
+    std::string state;
+    bool swapped = false;
+    std::string token;             ///< of this very job, wherever its database is
+    std::int64_t incarnation = 1;  ///< which process in turn works on it
+    control_request asked;         ///< what still holds of what others asked for
+    std::int64_t obeyed = 0;       ///< number of the last request that a run has obeyed, settings included
+    std::int64_t compared = 0;     ///< number of the last `pgeist verify` that a run has answered
 };
 
 /// Adds a job in phase `prepare`. @returns its id, and the first tenure of it

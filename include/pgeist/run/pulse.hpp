@@ -17,15 +17,11 @@ namespace pgeist::run {
 /// signals.
 class switchboard : public job::brake {
 public:
-    /// `chosen` is what `pgeist set` changes; it outlives the switchboard. `obeyed`, `compared`: numbers of the last
-    /// requests that an earlier run of the job, or this one before it lost its connection, has obeyed.
-    explicit switchboard(settings& chosen, std::int64_t obeyed = 0, std::int64_t compared = 0)
-        : chosen_(&chosen),
-          gate_(chosen),
-          governor_(chosen.workers),
-          obeyed_(obeyed),
-          changes_made_(obeyed),
-          verify_taken_(compared) {}
+    /// `chosen` is what `pgeist set` changes; it outlives the switchboard.
+    explicit switchboard(settings& chosen) : chosen_(&chosen), gate_(chosen), governor_(chosen.workers) {}
+    /// As above, for a job of which something was asked before, of this very run before it lost its connection: what
+    /// holds on, such as a pause, holds from the first step, and what was obeyed is not obeyed again.
+    switchboard(settings& chosen, const job::record& job);
 
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) override;
     [[nodiscard]] awaitable<void> before_batch(std::int64_t rows, std::chrono::nanoseconds took) override;
