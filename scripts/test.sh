@@ -9,7 +9,8 @@ usage() {
 usage: scripts/test.sh [OPTIONS]
 
   --versions "15 18"  PostgreSQL versions to test against (default: 14 15 18)
-  --all-versions      14 15 16 17 18
+  --all-versions      14 15 16 17 18, all tests on each; otherwise tests of what the program does by itself, whichever
+                      the server (label "program"), run on one version only
   --label LABEL       only these tests: unit, integration or e2e; may be repeated
   --filter REGEX      only tests with a name that matches
   --quick             PostgreSQL 15 alone, release build alone, no slow source checks, no demo, no benchmark
@@ -21,6 +22,7 @@ USAGE
 }
 
 versions="14 15 18"
+everywhere=false
 labels=()
 filter=
 quick=false
@@ -28,7 +30,7 @@ setup=true
 while [[ $# -gt 0 ]]; do
     case $1 in
         --versions) versions=${2:?--versions needs a list}; shift ;;
-        --all-versions) versions="14 15 16 17 18" ;;
+        --all-versions) versions="14 15 16 17 18"; everywhere=true ;;
         --label) labels+=("${2:?--label needs a name}"); shift ;;
         --filter) filter=${2:?--filter needs an expression}; shift ;;
         --quick) quick=true ;;
@@ -39,6 +41,8 @@ while [[ $# -gt 0 ]]; do
     shift
 done
 $quick && versions=15
+main_version=15
+[[ " $versions " == *" 15 "* ]] || main_version=${versions%% *}
 everything=false
 if [[ ${#labels[@]} -eq 0 ]]; then
     labels=(unit integration e2e)
@@ -101,11 +105,11 @@ build() { # PRESET TARGET...
     cmake --build --preset "$preset" -j "$jobs" --target "$@"
 }
 
-run_ctest() { # PRESET LABEL REPORT
-    local -a more=(--no-tests=error)
+run_ctest() { # PRESET LABEL REPORT [CTEST-OPTION...]
+    local -a more=(--no-tests=error "${@:4}")
     local at_once=$jobs
     [[ $2 != e2e ]] || at_once=$((jobs + 1))  # they wait for the server more than they compute
-    [[ -z $filter ]] || more=(-R "$filter" --no-tests=ignore)
+    [[ -z $filter ]] || more=(-R "$filter" --no-tests=ignore "${@:4}")
     ctest --test-dir "build/$1" -L "^$2\$" -j "$at_once" --output-on-failure --timeout 600 \
         --output-junit "$results/$3.xml" "${more[@]}"
 }
@@ -159,7 +163,9 @@ server_tests() { # VERSION
         step "integration tests, PostgreSQL $version" run_ctest "$test_preset" integration "integration-$version" || true
     fi
     if wants e2e && $have_release; then
-        step "end-to-end tests, PostgreSQL $version" run_ctest release e2e "e2e-$version" || true
+        local -a which=()
+        $everywhere || [[ $version == "$main_version" ]] || which=(-LE '^program$')
+        step "end-to-end tests, PostgreSQL $version" run_ctest release e2e "e2e-$version" "${which[@]}" || true
     fi
     unset PGEIST_TEST_DSN
     scripts/pg.sh stop "$version" --instance "$instance" --mode immediate
