@@ -99,8 +99,6 @@ std::string state_of(const job::workspace& work, const switchboard& switches) {
     return work.progress.throttled ? "throttled" : "running";
 }
 
-bool works_in_chunks(const std::string& phase) { return phase == "copy" || phase == "verify"; }
-
 /// `pgeist job 3: copy 41%`, for those who look at pg_stat_activity.
 std::string application_name(std::int64_t job, const std::string& phase, const report::progress& now) {
     std::string name = fmt::format("pgeist job {}: {}", job, phase);
@@ -230,7 +228,7 @@ void show(job::workspace& work, switchboard& switches, witness& told, beating& n
     const auto lag = switches.gate().lag();
     work.progress.lag_bytes = lag.bytes;
     work.progress.lag_time = lag.time;
-    work.progress.workers = works_in_chunks(now.phase) ? switches.workers(work.settings.workers) : 0;
+    work.progress.workers = report::works_in_chunks(now.phase) ? switches.workers(work.settings.workers) : 0;
     now.rate.add(clock::now(), work.progress.rows_done);
     for (const std::string& warning : switches.gate().take_warnings()) {
         work.observer.message(report::level::warning, warning);
@@ -311,7 +309,7 @@ awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switch
         }
         const auto now = clock::now();
         if (now >= state.next_beat) {
-            switches.govern(work.progress.rows_done, works_in_chunks(state.phase));
+            switches.govern(work.progress.rows_done, report::works_in_chunks(state.phase));
             auto request = co_await beat(work, hold, switches, state);
             if (request) {
                 co_await obey(work, hold, switches, told, state, std::move(*request));
