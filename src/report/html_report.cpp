@@ -188,8 +188,10 @@ std::string waits_table(const run_record& run) {
 std::string attempts_table(const run_record& run) {
     std::string html;
     for (const auto& wait : run.lock_waits) {
-        html += fmt::format("<tr><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
-                            duration(wait.at), html_escaped(wait.phase), wait.attempt, html_escaped(wait.blockers));
+        html +=
+            fmt::format("<tr><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
+                        duration(wait.at), html_escaped(wait.phase),
+                        wait.attempt > 0 ? std::to_string(wait.attempt) : "old snapshot", html_escaped(wait.blockers));
     }
     if (html.empty()) {
         return "";
@@ -253,7 +255,7 @@ std::string html_report(const run_record& run) {
     }
     body += section("Over time", charts(run));
     body += section("Waits", waits_table(run));
-    body += section("Lock attempts that failed", attempts_table(run));
+    body += section("Lock attempts that failed, and old snapshots", attempts_table(run));
     body += section("Definition", schema_table(run));
     body += section("Messages", notes_list(run));
     return page_of(html_escaped(title), body);

@@ -44,6 +44,10 @@ std::string describe(const std::vector<blocker>& all, bool in_full) {
     return text;
 }
 
+std::string waited_for(int attempt) {
+    return attempt > 0 ? fmt::format("a lock, attempt {}", attempt) : "old snapshots to be gone";
+}
+
 bool lock_wait_filter::worth_a_line(const std::vector<blocker>& blockers, time_point now) {
     std::vector<int> pids;
     pids.reserve(blockers.size());

@@ -71,7 +71,7 @@ void log_observer::progressed(const progress& now) {
 
 void log_observer::lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) {
     if (lock_waits_.worth_a_line(blockers, time_.now())) {
-        write(level::warning, fmt::format("waited {} for a lock, attempt {}: {}", format_duration(waited), attempt,
+        write(level::warning, fmt::format("waited {} for {}: {}", format_duration(waited), waited_for(attempt),
                                           describe(blockers, true)));
     }
 }

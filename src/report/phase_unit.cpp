@@ -20,6 +20,8 @@ std::string_view unit_of(std::string_view phase, bool one) {
 
 }  // namespace
 
+bool works_in_chunks(std::string_view phase) noexcept { return phase == "copy" || phase == "verify"; }
+
 bool counts_rows(std::string_view phase) noexcept {
     return phase == "copy" || phase == "replay" || phase == "verify" || phase == "swap";
 }

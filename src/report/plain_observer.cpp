@@ -62,8 +62,8 @@ void plain_observer::progressed(const progress& now) {
 
 void plain_observer::lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) {
     if (lock_waits_.worth_a_line(blockers, time().now())) {
-        line(shown(fmt::format("{}: waited {} for a lock, attempt {}: {}", facts().phases.current(),
-                               format_duration(waited), attempt, describe(blockers, how_much().verbose))));
+        line(shown(fmt::format("{}: waited {} for {}: {}", facts().phases.current(), format_duration(waited),
+                               waited_for(attempt), describe(blockers, how_much().verbose))));
     }
 }
 

@@ -75,7 +75,9 @@ void report_observer::sample(const progress& now) {
     const bool counts = !record_.phases.empty() && counts_rows(record_.phases.back().name);
     one.rows_per_second = counts ? static_cast<double>(rows) / span : 0;
     one.log_pending = static_cast<double>(std::max<std::int64_t>(0, now.log_pending));
-    one.chunk_ms = counts ? static_cast<double>(now.chunk_time.count()) : 0;
+    // What the last chunk took is remembered by the run; it is news only while there are chunks.
+    const bool has_chunks = !record_.phases.empty() && works_in_chunks(record_.phases.back().name);
+    one.chunk_ms = has_chunks ? static_cast<double>(now.chunk_time.count()) : 0;
     one.workers = now.workers;
     if (now.lag_bytes) {
         one.lag_bytes = static_cast<double>(*now.lag_bytes);
@@ -104,7 +106,7 @@ void report_observer::progressed(const progress& now) {
     if (!record_.phases.empty()) {
         auto& phase = record_.phases.back();
         phase.rows = counts_rows(phase.name) ? now.rows_done : 0;
-        if (now.chunk_rows > 0) {
+        if (now.chunk_rows > 0 && works_in_chunks(phase.name)) {
             phase.longest_chunk_ms = std::max(phase.longest_chunk_ms, static_cast<double>(now.chunk_time.count()));
         }
     }

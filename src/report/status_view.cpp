@@ -148,7 +148,7 @@ std::string status_detail(const job::status& job, const terminal& screen) {
     std::string done =
         job.percent ? fmt::format("{} {:.1f}%, ", render_bar(*job.percent, 20, screen.utf8), *job.percent) : "";
     done += format_count(job.rows_done) + (job.rows_total > 0 ? " of " + format_count(job.rows_total) : "") + " rows";
-    fact("progress", done);
+    fact("progress", job.percent || job.rows_done > 0 ? done : "");
     if (job.rows_per_second && *job.rows_per_second > 0) {
         fact("rate", format_count(static_cast<std::int64_t>(*job.rows_per_second + 0.5)) + " rows/s");
     }

@@ -90,9 +90,10 @@ void tty_observer::progressed(const progress& now) {
 }
 
 void tty_observer::lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) {
-    lock_wait_ = fmt::format("lock, attempt {}, {}", attempt, describe(blockers, false));
+    const std::string what = attempt > 0 ? fmt::format("lock, attempt {}", attempt) : "old snapshot";
+    lock_wait_ = fmt::format("{}, {}", what, describe(blockers, false));
     if (lock_waits_.worth_a_line(blockers, time().now()) && how_much().verbose) {
-        line(shown(fmt::format("  waited {} for a lock, attempt {}: {}", format_duration(waited), attempt,
+        line(shown(fmt::format("  waited {} for {}: {}", format_duration(waited), waited_for(attempt),
                                describe(blockers, true))));
     }
     draw(true);

@@ -101,8 +101,6 @@ std::string state_of(const job::workspace& work, const switchboard& switches) {
     return work.progress.throttled ? "throttled" : "running";
 }
 
-bool works_in_chunks(const std::string& phase) { return phase == "copy" || phase == "verify"; }
-
 /// `pgeist job 3: copy 41%`, for those who look at pg_stat_activity.
 std::string application_name(std::int64_t job, const std::string& phase, const report::progress& now) {
     std::string name = fmt::format("pgeist job {}: {}", job, phase);
@@ -245,7 +243,7 @@ void show(job::workspace& work, switchboard& switches, witness& told, beating& n
     const auto lag = switches.gate().lag();
     work.progress.lag_bytes = lag.bytes;
     work.progress.lag_time = lag.time;
-    work.progress.workers = works_in_chunks(now.phase) ? switches.workers(work.settings.workers) : 0;
+    work.progress.workers = report::works_in_chunks(now.phase) ? switches.workers(work.settings.workers) : 0;
     now.rate.add(clock::now(), work.progress.rows_done);
     for (const std::string& warning : switches.gate().take_warnings()) {
         work.observer.message(report::level::warning, warning);
@@ -322,7 +320,7 @@ bool is_passing(const pg::sql_error& failure) {
 awaitable<void> tick_once(job::workspace& work, job::hold& hold, switchboard& switches, witness& told, beating& state) {
     const auto now = clock::now();
     if (now >= state.next_beat) {
-        switches.govern(work.progress.rows_done, works_in_chunks(state.phase));
+        switches.govern(work.progress.rows_done, report::works_in_chunks(state.phase));
         state.next_beat = now + between_beats;
         state.next_look = now + between_looks;
         auto request = co_await beat(work, hold, switches, state);

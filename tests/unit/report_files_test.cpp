@@ -168,7 +168,9 @@ TEST_F(files, report_tells_all_and_escapes_what_it_tells) {
     }
     observer.phase_started("swap", "ACCESS EXCLUSIVE");
     pass(1s);
+    observer.progressed(copied(0));  // the last chunk of the copy, still remembered
     observer.lock_waited(7, 200ms, one_blocker());
+    observer.lock_waited(0, 200ms, one_blocker());
     observer.message(level::warning, "mind <this>");
     swap_outcome swapped;
     swapped.attempts = 8;
@@ -188,6 +190,10 @@ TEST_F(files, report_tells_all_and_escapes_what_it_tells) {
           "<tr class=\"new\"><td></td><td>column c: int</td></tr>", "at most 40 ms a chunk"}) {
         EXPECT_NE(page.find(wanted), std::string::npos) << wanted;
     }
+    EXPECT_NE(page.find("<td class=\"n\">old snapshot</td>"), std::string::npos);
+    EXPECT_GT(observer.record().samples.front().chunk_ms, 0);
+    EXPECT_EQ(observer.record().samples.back().chunk_ms, 0) << "the swap has no chunks";
+    EXPECT_EQ(observer.record().phases.back().longest_chunk_ms, 0);
     ASSERT_EQ(observer.record().throttled.size(), 1U);
     EXPECT_DOUBLE_EQ(observer.record().throttled[0].from, 4);
     EXPECT_DOUBLE_EQ(observer.record().throttled[0].to, 8);

@@ -15,6 +15,9 @@ namespace pgeist::report {
 /// All of them, separated by semicolons; `unknown sessions` when there are none.
 [[nodiscard]] std::string describe(const std::vector<blocker>& all, bool in_full);
 
+/// What an attempt that failed was for: `a lock, attempt 3`; number 0 stands for older snapshots than the swap allows.
+[[nodiscard]] std::string waited_for(int attempt);
+
 /// Decides which failed attempts are worth a line of their own: the first, every change of who blocks, and one every
 /// few seconds.
 class lock_wait_filter {

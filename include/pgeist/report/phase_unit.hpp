@@ -7,6 +7,7 @@
 namespace pgeist::report {
 
 /// Whether a phase counts rows, so that its rate, and the time left by that rate, mean something.
+[[nodiscard]] bool works_in_chunks(std::string_view phase) noexcept;
 [[nodiscard]] bool counts_rows(std::string_view phase) noexcept;
 
 /// `1,234 rows`: what a phase counts as `rows_done`. Indexes where indexes are built, steps where there are no rows.
