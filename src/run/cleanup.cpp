@@ -7,6 +7,7 @@
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/commands.hpp"
+#include "unfinished.hpp"
 
 namespace pgeist::run {
 
@@ -166,6 +167,7 @@ awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, rep
         job::throw_held(fmt::format("job {}", job), *job_holder);
     }
     co_await job::end_orphans(*session, job);
+    co_await finish_what_was_swapped(*session, job, observer);
     const bool triggers = co_await has_triggers(*session, left);
     if (triggers) {
         const auto table_holder = co_await hold.take_table(left.table_oid);
