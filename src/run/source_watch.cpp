@@ -51,6 +51,8 @@ awaitable<void> source_watch::check_source(pg::connection& session) {
         if (!problem.is(pg::sqlstate::lock_not_available)) {
             throw;
         }
+    } catch (const cancelled&) {
+        throw;  // the run has ended: who asks anything now, and goes on, goes on for ever
     } catch (const error&) {
         failure = std::current_exception();
     }
