@@ -136,15 +136,29 @@ awaitable<std::int64_t> create(pg::connection& session, qualified_name table, st
     co_return created.integer(0, 0);
 }
 
+namespace {
+
+/// The whole state schema went with the last job: somebody cleaned up just now.
+bool is_state_gone(const pg::sql_error& failure) {
+    return failure.is(pg::sqlstate::undefined_table) || failure.is(pg::sqlstate::invalid_schema_name);
+}
+
+}  // namespace
+
 awaitable<record> load(pg::connection& session, std::int64_t job) {
     const bool present = co_await has_state_schema(session);
     pg::result found;
-    if (present) {
-        found = co_await session.query(
-            "SELECT id, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, phase, "
-            "state, token, incarnation "
-            "FROM pgeist.jobs WHERE id = $1",
-            job);
+    try {
+        if (present) {
+            found = co_await session.query(
+                "SELECT id, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, "
+                "phase, state, token, incarnation FROM pgeist.jobs WHERE id = $1",
+                job);
+        }
+    } catch (const pg::sql_error& failure) {
+        if (!is_state_gone(failure)) {
+            throw;
+        }
     }
     if (found.empty()) {
         throw error(exit_code::refused, fmt::format("there is no job {} in this database", job),
@@ -191,7 +205,7 @@ awaitable<void> require_tenure(pg::connection& session, tenure mine) {
         ours = !row.empty();
     } catch (const pg::sql_error& failure) {
         // Under REPEATABLE READ: the number was counted up, or the row deleted, after the snapshot.
-        if (!failure.is(pg::sqlstate::serialization_failure)) {
+        if (!failure.is(pg::sqlstate::serialization_failure) && !is_state_gone(failure)) {
             throw;
         }
     }
@@ -201,10 +215,17 @@ awaitable<void> require_tenure(pg::connection& session, tenure mine) {
 }
 
 awaitable<tenure> begin_tenure(pg::connection& session, std::int64_t job) {
-    const pg::result row = co_await session.query(
-        "UPDATE pgeist.jobs SET incarnation = incarnation + 1, updated_at = clock_timestamp() WHERE id = $1 "
-        "RETURNING incarnation",
-        job);
+    pg::result row;
+    try {
+        row = co_await session.query(
+            "UPDATE pgeist.jobs SET incarnation = incarnation + 1, updated_at = clock_timestamp() WHERE id = $1 "
+            "RETURNING incarnation",
+            job);
+    } catch (const pg::sql_error& failure) {
+        if (!is_state_gone(failure)) {
+            throw;
+        }
+    }
     if (row.empty()) {
         throw_not_ours(job);
     }
@@ -244,8 +265,8 @@ awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline unt
 
 awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail,
                           deadline until) {
-    co_await session.query(until, "INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job, event,
-                           detail);
+    co_await session.query(until, "INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job,
+                           event, detail);
 }
 
 awaitable<void> save_source_file(pg::connection& session, std::int64_t job, std::int64_t source_oid) {

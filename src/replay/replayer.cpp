@@ -125,9 +125,8 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
     std::rethrow_exception(failure);
 }
 
-awaitable<void> replayer::share_of_segment(segment& part, int number) {
-    const auto session = co_await work_->pool.acquire();
-    co_await prepare_replayer(*session, work_->settings);
+awaitable<void> replayer::share_of_segment(segment& part, int number, pg::connection& session) {
+    co_await prepare_replayer(session, work_->settings);
     std::int64_t rows_before = 0;
     std::chrono::nanoseconds took{0};
     std::int64_t next = part.first;
@@ -142,7 +141,7 @@ awaitable<void> replayer::share_of_segment(segment& part, int number) {
         next = part.last - next < 2 * blocks_per_batch ? part.last : next + blocks_per_batch;
         rows.within->last = next;
         const auto started = clock::now();
-        const std::int64_t now = co_await batch(*session, rows);
+        const std::int64_t now = co_await batch(session, rows);
         took = clock::now() - started;
         rows_before = now;
         part.taken += now;
@@ -150,13 +149,34 @@ awaitable<void> replayer::share_of_segment(segment& part, int number) {
     }
 }
 
+/// As many sessions as `part` wants, or as are to be had: that the server has no more to give, for this role or at
+/// all, is no reason to stop the one that there is.
+awaitable<std::vector<pg::pool::lease>> replayer::sessions_for(segment& part) {
+    std::vector<pg::pool::lease> sessions;
+    bool refused = false;
+    while (static_cast<int>(sessions.size()) < part.sessions && !refused) {
+        try {
+            auto one = co_await work_->pool.acquire();
+            sessions.push_back(std::move(one));
+        } catch (const pg::sql_error&) {
+            if (sessions.empty()) {
+                throw;
+            }
+            refused = true;
+        }
+    }
+    part.sessions = static_cast<int>(sessions.size());
+    co_return sessions;
+}
+
 /// @returns false when it was given up because it cut dependent changes in two.
 awaitable<bool> replayer::replay_segment(segment& part) {
+    const std::vector<pg::pool::lease> sessions = co_await sessions_for(part);
     bool whole = true;
     try {
         std::vector<awaitable<void>> shares;
         for (int number = 0; number < part.sessions; ++number) {
-            shares.push_back(share_of_segment(part, number));
+            shares.push_back(share_of_segment(part, number, *sessions[static_cast<std::size_t>(number)]));
         }
         co_await pg::run_all(std::move(shares));
     } catch (const cut_in_two&) {

@@ -296,6 +296,24 @@ TEST_F(back_pressure, WritersThatOutrunReplayBringSessionsThenAWarningAndThenThe
     expect_equal();
 }
 
+// The server has no connection for a third session: two do the work.
+TEST_F(back_pressure, SessionsThatAreNotToBeHadAreDoneWithout) {
+    start();
+    const std::string role = db().create_role("limited");
+    sql().execute("GRANT " + sql().scalar("SELECT current_user") + " TO " + role + "; ALTER ROLE " + role +
+                  " CONNECTION LIMIT 2; UPDATE t SET v = 'x' || id, u = u + 1000; DELETE FROM t WHERE id < 5");
+    pg::connect_options options;
+    options.set("dbname", db().uri_as(role));
+    pg::pool limited(options, "pgeist test");
+    job::workspace mine{limited,         work().job,   work().plan,        work().settings, work().observer,
+                        work().progress, work().brake, work().incarnation, work().hold_pid, work().known};
+    replay::replayer changes(mine, 4);
+    EXPECT_EQ(await(changes.pass()), 44);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM " + log()), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", {role}), 2);
+    expect_equal();
+}
+
 TEST_F(back_pressure, AKeyThatCannotBeHashedIsReplayedByOneSession) {
     sql().execute("CREATE TABLE t (id tsvector PRIMARY KEY, v int); INSERT INTO t VALUES ('a', 1), ('b', 2)");
     prepare("t", {"ALTER COLUMN v TYPE bigint"});

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/replay/backlog.hpp"
@@ -70,7 +71,8 @@ private:
 
     [[nodiscard]] awaitable<std::int64_t> pass(std::chrono::milliseconds small);
     [[nodiscard]] awaitable<bool> replay_segment(segment& part);
-    [[nodiscard]] awaitable<void> share_of_segment(segment& part, int number);
+    [[nodiscard]] awaitable<void> share_of_segment(segment& part, int number, pg::connection& session);
+    [[nodiscard]] awaitable<std::vector<pg::pool::lease>> sessions_for(segment& part);
     [[nodiscard]] awaitable<std::int64_t> batch(pg::connection& session, selection rows);
     [[nodiscard]] awaitable<std::int64_t> whole_log();
     [[nodiscard]] awaitable<std::int64_t> blocks();
