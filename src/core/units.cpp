@@ -14,6 +14,9 @@ namespace pgeist {
 
 namespace {
 
+/// Some 280,000 years; what is longer may not be representable as a time point.
+constexpr double longest_ms = 9e15;
+
 struct number_with_unit {
     double value;
     std::string unit;
@@ -43,7 +46,7 @@ std::chrono::milliseconds parse_duration(std::string_view text) {
         {{"us", 0.001}, {"ms", 1}, {"s", 1000}, {"min", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
     const number_with_unit read = split(text, "time", "200ms, 5s or 10min");
     for (const auto& [name, factor] : units) {
-        if (read.unit == name) {
+        if (read.unit == name && read.value * factor < longest_ms) {
             return std::chrono::milliseconds(std::llround(read.value * factor));
         }
     }

@@ -85,16 +85,31 @@ awaitable<tenure> create(pg::connection& session, qualified_name table, std::int
     co_return first;
 }
 
+namespace {
+
+/// The whole state schema went with the last job: somebody cleaned up just now.
+bool is_state_gone(const pg::sql_error& failure) {
+    return failure.is(pg::sqlstate::undefined_table) || failure.is(pg::sqlstate::invalid_schema_name);
+}
+
+}  // namespace
+
 awaitable<record> load(pg::connection& session, std::int64_t job) {
     const bool present = co_await has_state_schema(session);
     pg::result found;
-    if (present) {
-        found = co_await session.query(
-            "SELECT id, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, phase, "
-            "state, token, incarnation, control, coalesce((control ->> 'obeyed')::bigint, 0) AS obeyed, "
-            "coalesce((control #>> '{compared,number}')::bigint, 0) AS compared "
-            "FROM pgeist.jobs WHERE id = $1",
-            job);
+    try {
+        if (present) {
+            found = co_await session.query(
+                "SELECT id, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, "
+                "phase, state, token, incarnation, control, coalesce((control ->> 'obeyed')::bigint, 0) AS obeyed, "
+                "coalesce((control #>> '{compared,number}')::bigint, 0) AS compared "
+                "FROM pgeist.jobs WHERE id = $1",
+                job);
+        }
+    } catch (const pg::sql_error& failure) {
+        if (!is_state_gone(failure)) {
+            throw;
+        }
     }
     if (found.empty()) {
         throw error(exit_code::refused, fmt::format("there is no job {} in this database", job),
@@ -150,7 +165,7 @@ awaitable<void> require_tenure(pg::connection& session, tenure mine) {
         ours = !row.empty();
     } catch (const pg::sql_error& failure) {
         // Under REPEATABLE READ: the number was counted up, or the row deleted, after the snapshot.
-        if (!failure.is(pg::sqlstate::serialization_failure)) {
+        if (!failure.is(pg::sqlstate::serialization_failure) && !is_state_gone(failure)) {
             throw;
         }
     }
@@ -160,10 +175,17 @@ awaitable<void> require_tenure(pg::connection& session, tenure mine) {
 }
 
 awaitable<tenure> begin_tenure(pg::connection& session, std::int64_t job) {
-    const pg::result row = co_await session.query(
-        "UPDATE pgeist.jobs SET incarnation = incarnation + 1, updated_at = clock_timestamp() WHERE id = $1 "
-        "RETURNING incarnation",
-        job);
+    pg::result row;
+    try {
+        row = co_await session.query(
+            "UPDATE pgeist.jobs SET incarnation = incarnation + 1, updated_at = clock_timestamp() WHERE id = $1 "
+            "RETURNING incarnation",
+            job);
+    } catch (const pg::sql_error& failure) {
+        if (!is_state_gone(failure)) {
+            throw;
+        }
+    }
     if (row.empty()) {
         throw_not_ours(job);
     }

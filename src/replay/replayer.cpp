@@ -18,16 +18,20 @@ using clock = std::chrono::steady_clock;
 
 /// 8 kB blocks of the log in a batch: some 12,000 rows of a small key, a few hundred milliseconds of work.
 constexpr std::int64_t blocks_per_batch = 64;
-constexpr int most_workers = 4;
+/// A long log is replayed in segments of so many batches, some 8 MB, between which the number of sessions may change.
+constexpr std::int64_t blocks_per_segment = 16 * blocks_per_batch;
+/// Sessions that replay may have whatever --workers says, since a growing log is the greater danger, and at most.
+constexpr int few_sessions = 4;
+constexpr int many_sessions = 16;
+/// How much may wait in a pass that nobody waits for.
+constexpr auto small_backlog = std::chrono::milliseconds(1000);
 constexpr int most_tries = 5;
-/// Passes in which the backlog did not shrink before the run says that it does not converge.
-constexpr int hopeless_passes = 60;
 constexpr double smoothing = 0.3;
-/// Replayed rows are dead rows: above this size, when most of the log is dead, it is vacuumed, so that neither a pass
-/// nor the last drain under the lock reads all that was ever logged. VACUUM does not hold up the INSERTs of the
-/// triggers.
+/// Replayed rows are dead rows: above this size, when there are more of them than live ones, the log is vacuumed, so
+/// that neither a pass nor the last drain under the lock reads all that was ever logged. VACUUM does not hold up the
+/// INSERTs of the triggers.
 constexpr std::int64_t vacuum_above = 8 << 20;
-constexpr std::int64_t log_row_bytes = 64;
+constexpr std::int64_t log_row_bytes = 40;  // of a small key
 
 bool is_unique_violation(const pg::sql_error& failure) {
     return failure.is(pg::sqlstate::unique_violation) || failure.is(pg::sqlstate::exclusion_violation);
@@ -66,7 +70,7 @@ awaitable<std::int64_t> apply(pg::connection& session, const plan::blueprint& pl
     co_return forgotten.affected();
 }
 
-replayer::replayer(job::workspace& work) : work_(&work) {}
+replayer::replayer(job::workspace& work, int sessions) : work_(&work), backlog_(sessions) {}
 
 void replayer::measured(std::int64_t rows, std::chrono::nanoseconds took) noexcept {
     if (rows < 500) {
@@ -113,76 +117,155 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
         if (!sql_failure || !sql_failure->retryable() || sql_failure->poisons_connection()) {
             break;
         }
+        if (tries == most_tries && rows.part.count > 1 && sql_failure->in_class("40")) {
+            throw cut_in_two(sql_failure->what());  // the shares are in each other's way
+        }
         co_await pg::sleep_for(std::chrono::milliseconds(20 * tries));
     }
     std::rethrow_exception(failure);
 }
 
-awaitable<void> replayer::part_of_pass(int number, int count, std::int64_t blocks, std::int64_t& taken) {
-    const auto session = co_await work_->pool.acquire();
-    co_await prepare_replayer(*session, work_->settings);
+awaitable<void> replayer::share_of_segment(segment& part, int number, pg::connection& session) {
+    co_await prepare_replayer(session, work_->settings);
     std::int64_t rows_before = 0;
     std::chrono::nanoseconds took{0};
-    for (std::int64_t first = 0; first < blocks; first += blocks_per_batch) {
+    std::int64_t next = part.first;
+    while (next < part.last) {
         co_await work_->brake.before_batch(rows_before, took);
         selection rows;
         rows.part.number = number;
-        rows.part.count = count;
+        rows.part.count = part.sessions;
         rows.within.emplace();
-        rows.within->first = first;
-        // The last batch takes what came in behind it as well.
-        rows.within->last = first + blocks_per_batch >= blocks ? blocks + blocks_per_batch : first + blocks_per_batch;
+        rows.within->first = next;
+        // What is too little for a batch of its own goes with the last one.
+        next = part.last - next < 2 * blocks_per_batch ? part.last : next + blocks_per_batch;
+        rows.within->last = next;
         const auto started = clock::now();
-        const std::int64_t now = co_await batch(*session, rows);
+        const std::int64_t now = co_await batch(session, rows);
         took = clock::now() - started;
         rows_before = now;
-        taken += now;
+        part.taken += now;
         work_->progress.log_pending = std::max<std::int64_t>(0, work_->progress.log_pending - now);
     }
 }
 
-awaitable<std::int64_t> replayer::pass() {
-    std::int64_t blocks = 0;
-    {
-        const auto session = co_await work_->pool.acquire();
-        const std::int64_t truncated = co_await capture::truncations(*session, work_->plan);
-        if (truncated > 0) {
-            throw job::source_truncated();
+/// As many sessions as `part` wants, or as are to be had: that the server has no more to give, for this role or at
+/// all, is no reason to stop the one that there is.
+awaitable<std::vector<pg::pool::lease>> replayer::sessions_for(segment& part) {
+    std::vector<pg::pool::lease> sessions;
+    bool refused = false;
+    while (static_cast<int>(sessions.size()) < part.sessions && !refused) {
+        try {
+            auto one = co_await work_->pool.acquire();
+            sessions.push_back(std::move(one));
+        } catch (const pg::sql_error&) {
+            if (sessions.empty()) {
+                throw;
+            }
+            refused = true;
         }
-        const pg::result size = co_await session->query(
-            "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint",
-            quote_identifier(work_->plan.job_schema) + ".pgeist_log");
-        blocks = size.integer(0, 0);
     }
-    std::int64_t taken = 0;
-    bool cut = false;
+    part.sessions = static_cast<int>(sessions.size());
+    co_return sessions;
+}
+
+/// @returns false when it was given up because it cut dependent changes in two.
+awaitable<bool> replayer::replay_segment(segment& part) {
+    const std::vector<pg::pool::lease> sessions = co_await sessions_for(part);
+    bool whole = true;
     try {
-        std::vector<awaitable<void>> parts;
-        const int count = work_->plan.key.hashable ? workers_ : 1;
-        for (int number = 0; number < count; ++number) {
-            parts.push_back(part_of_pass(number, count, blocks, taken));
+        std::vector<awaitable<void>> shares;
+        for (int number = 0; number < part.sessions; ++number) {
+            shares.push_back(share_of_segment(part, number, *sessions[static_cast<std::size_t>(number)]));
         }
-        co_await pg::run_all(std::move(parts));
+        co_await pg::run_all(std::move(shares));
     } catch (const cut_in_two&) {
-        cut = true;
+        whole = false;
     }
-    if (cut) {
-        co_await reach_consistent_point();
+    co_return whole;
+}
+
+awaitable<std::int64_t> replayer::blocks() {
+    const auto session = co_await work_->pool.acquire();
+    const std::int64_t truncated = co_await capture::truncations(*session, work_->plan);
+    if (truncated > 0) {
+        throw job::source_truncated();
     }
+    const pg::result size =
+        co_await session->query("SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint",
+                                quote_identifier(work_->plan.job_schema) + ".pgeist_log");
+    co_return size.integer(0, 0);
+}
+
+int replayer::most_sessions() const noexcept {
+    return work_->plan.key.hashable ? std::clamp(work_->settings.workers, few_sessions, many_sessions) : 1;
+}
+
+std::string replayer::why_stuck() const {
+    return describe_stuck(backlog_, work_->progress.log_pending, most_sessions(),
+                          work_->progress.throttled.value_or(""), work_->job);
+}
+
+void replayer::look_at_backlog(std::int64_t left, std::int64_t taken, std::chrono::milliseconds small) {
+    work_->progress.log_pending = left;
+    backlog_watch::look now;
+    now.left = left;
+    now.taken = taken;
+    now.small = rows_within(small);
+    now.most = most_sessions();
+    now.at = clock::now();
+    if (backlog_.add(now)) {
+        work_->observer.message(report::level::warning, why_stuck());
+    }
+}
+
+awaitable<std::int64_t> replayer::pass() {
+    const std::int64_t taken = co_await pass(small_backlog);
     co_return taken;
 }
 
-awaitable<void> replayer::reach_consistent_point() {
+awaitable<std::int64_t> replayer::pass(std::chrono::milliseconds small) {
+    const std::int64_t end = co_await blocks();
+    if (end == 0) {
+        look_at_backlog(0, 0, small);
+    }
+    std::int64_t taken = 0;
+    bool whole = true;
+    for (std::int64_t first = 0; first < end && whole; first += blocks_per_segment) {
+        segment part;
+        part.first = first;
+        part.last = std::min(first + blocks_per_segment, end);
+        part.sessions = std::min(backlog_.workers(), most_sessions());
+        if (part.last == end) {
+            part.last += blocks_per_batch;  // what came in behind it meanwhile
+        }
+        whole = co_await replay_segment(part);
+        std::int64_t now = part.taken;
+        if (!whole) {
+            const std::int64_t rest = co_await whole_log();
+            now += rest;
+        }
+        const std::int64_t left = co_await pending();
+        look_at_backlog(left, now, small);
+        taken += now;
+    }
+    taken_since_vacuum_ += taken;
+    co_await vacuum_log();
+    co_return taken;
+}
+
+awaitable<std::int64_t> replayer::whole_log() {
     const auto session = co_await work_->pool.acquire();
     co_await prepare_replayer(*session, work_->settings);
     const std::int64_t truncated = co_await capture::truncations(*session, work_->plan);
     if (truncated > 0) {
         throw job::source_truncated();
     }
-    const selection whole_log;
+    const selection all;
+    std::int64_t taken = 0;
     std::string violation;
     try {
-        co_await batch(*session, whole_log);
+        taken = co_await batch(*session, all);
     } catch (const cut_in_two& failure) {
         violation = failure.what();
     }
@@ -195,7 +278,10 @@ awaitable<void> replayer::reach_consistent_point() {
                     "the source table is untouched; mend the rows or the change, remove this job with: pgeist cleanup, "
                     "and run again");
     }
+    co_return taken;
 }
+
+awaitable<void> replayer::reach_consistent_point() { co_await whole_log(); }
 
 awaitable<std::int64_t> replayer::pending() {
     const auto session = co_await work_->pool.acquire();
@@ -204,43 +290,31 @@ awaitable<std::int64_t> replayer::pending() {
     co_return row.integer(0, 0);
 }
 
-awaitable<void> replayer::vacuum_log(std::int64_t left) {
-    const auto session = co_await work_->pool.acquire();
-    const std::int64_t bytes = co_await capture::log_bytes(*session, work_->plan);
-    if (bytes > vacuum_above && left * log_row_bytes < bytes / 4) {
-        co_await session->execute(fmt::format("VACUUM {}.pgeist_log", quote_identifier(work_->plan.job_schema)));
+awaitable<void> replayer::vacuum_log() {
+    const std::int64_t dead = taken_since_vacuum_ * log_row_bytes;
+    const std::int64_t live = work_->progress.log_pending * log_row_bytes;
+    // The last: under an old snapshot VACUUM removes nothing, and must not be asked again and again.
+    if (dead < vacuum_above || dead < live || dead < bytes_after_vacuum_ / 4) {
+        co_return;
     }
+    taken_since_vacuum_ = 0;
+    const auto session = co_await work_->pool.acquire();
+    co_await session->execute(fmt::format("VACUUM {}.pgeist_log", quote_identifier(work_->plan.job_schema)));
+    bytes_after_vacuum_ = co_await capture::log_bytes(*session, work_->plan);
 }
 
 awaitable<void> replayer::catch_up(std::chrono::milliseconds budget) {
-    std::int64_t before = co_await pending();
-    const std::int64_t at_start = before;
-    int not_shrinking = 0;
-    while (true) {
-        work_->progress.log_pending = before;
-        co_await pass();
-        const std::int64_t left = co_await pending();
-        work_->progress.log_pending = left;
-        co_await vacuum_log(left);
-        if (left <= rows_within(budget)) {
-            co_return;
+    work_->progress.log_pending = co_await pending();
+    bool done = false;
+    while (!done) {
+        co_await pass(budget);
+        done = work_->progress.log_pending <= rows_within(budget);
+        if (!done && backlog_.all_tried() && backlog_.stuck_for(clock::now()) >= work_->settings.swap_max_wait) {
+            throw error(exit_code::failed, why_stuck(),
+                        fmt::format("nothing was swapped, the source table is untouched; go on at a quieter time with: "
+                                    "pgeist resume {}",
+                                    work_->job));
         }
-        if (left < before * 9 / 10) {
-            not_shrinking = 0;
-        } else {
-            ++not_shrinking;
-            workers_ = std::min(workers_ + 1, most_workers);
-        }
-        if (not_shrinking >= hopeless_passes) {
-            throw error(
-                exit_code::failed,
-                fmt::format(
-                    "replay does not converge: {} changes were waiting at first, {} are now, at {} changes per second",
-                    format_count(at_start), format_count(left), format_count(rows_within(std::chrono::seconds(1)))),
-                "the writers are faster than replay: slow them down or wait for a quieter time, then go on with: "
-                "pgeist resume JOB");
-        }
-        before = left;
     }
 }
 

@@ -104,6 +104,17 @@ awaitable<void> tell_of_swap(session_set& sessions, const job::record& record, r
     observer.swapped(done);
 }
 
+/// What the server has too little of (SQLSTATE class 53: disk, memory, temporary files, connections) is no fault of the
+/// job's, whose hint would be to remove it.
+std::exception_ptr too_little(const pg::sql_error& what, std::int64_t job) {
+    const std::string first = what.hint().empty() ? std::string() : what.hint() + " ";
+    return std::make_exception_ptr(error(
+        what.code(), what.what(),
+        fmt::format("{0}What is done so far is kept, and changes go on being captured: when there is enough again "
+                    "go on with: pgeist resume {1}, or undo it with: pgeist cleanup {1}",
+                    first, job)));
+}
+
 enum class task { change, compare };
 
 awaitable<void> run_once(session_set& sessions, const job::record& record, job::identity& known, task what,
@@ -115,6 +126,10 @@ awaitable<void> run_once(session_set& sessions, const job::record& record, job::
         } else {
             co_await work.run();
         }
+    } catch (const pg::sql_error& ended) {
+        end.failure = ended.in_class("53") ? too_little(ended, record.id) : std::current_exception();
+        end.code = ended.code();
+        end.message = ended.what();
     } catch (const error& ended) {
         end.failure = std::current_exception();
         end.code = ended.code();

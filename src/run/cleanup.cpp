@@ -9,6 +9,7 @@
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/commands.hpp"
+#include "unfinished.hpp"
 
 namespace pgeist::run {
 
@@ -170,6 +171,7 @@ awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, rep
     // A run that has lost its hold without knowing must not put its triggers back.
     co_await session->execute("SET lock_timeout = '60s'");
     co_await job::begin_tenure(*session, job);
+    co_await finish_what_was_swapped(*session, job, observer);
     const bool triggers = co_await has_triggers(*session, left);
     if (triggers) {
         const auto table_holder = co_await hold.take_table(left.table_oid);

@@ -57,6 +57,8 @@ awaitable<void> source_watch::check_source(pg::connection& session) {
         if (problem.poisons_connection()) {
             throw;
         }
+    } catch (const cancelled&) {
+        throw;  // the run has ended: who asks anything now, and goes on, goes on for ever
     } catch (const error&) {
         failure = std::current_exception();
     }

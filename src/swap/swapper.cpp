@@ -112,6 +112,7 @@ awaitable<bool> swapper::drain(pg::connection& session) {
     // A transaction with thousands of changes may have committed just before the lock was granted.
     const std::int64_t affordable = std::max<std::int64_t>(changes_->rows_within(work_->settings.lock_timeout), 100);
     if (pending > affordable) {
+        too_much_ = pending;
         co_return false;
     }
     if (pending > 0) {
@@ -306,9 +307,24 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
             done->lock_held = report::milliseconds(static_cast<std::int64_t>(lock_held_ms_));
             co_return done;
         }
+        if (result == attempt_result::backlog) {
+            work_->observer.message(
+                report::level::warning,
+                fmt::format("attempt {}: {} changes were waiting when the lock was granted, more than --lock-timeout "
+                            "allows for; it was given back, and they are replayed without it",
+                            how.number, format_count(too_much_)));
+        }
         if (result == attempt_result::blocked) {
             co_await report_obstacles(*session, *observer_session, how, attempts.exhausted());
         }
+    }
+    if (blockers_.empty() && too_much_ > 0) {
+        throw error(exit_code::lock_not_obtained,
+                    fmt::format("whenever the lock was granted too many changes were waiting, {} at last: more than "
+                                "--lock-timeout allows for",
+                                format_count(too_much_)),
+                    "raise --lock-timeout, or find a time with smaller transactions; then go on with: pgeist resume "
+                    "JOB");
     }
     lock::throw_not_obtained(attempts.made(), blockers_);
 }

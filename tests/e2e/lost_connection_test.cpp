@@ -184,6 +184,46 @@ TEST_F(lost, twice_while_it_takes_the_job_on_again) {
     expect_finished(process->finish());
 }
 
+// As when a cable is out, just when the run tells the server that it lives: nothing is closed, and nobody answers. The
+// run gives the connections up by itself.
+TEST_F(lost, the_network_hangs) {
+    copying->close();
+    start_through({"--reconnect-max", "5min"});
+    copying->wait_until_reached();
+    proxy->lay({"", "UPDATE pgeist.jobs SET rows_done", fate::held});
+    proxy->wait_for_ambush();
+    proxy->stall(true);
+    write();
+    process->wait_for_event(
+        "the loss",
+        [](const auto& event) { return text_of(event, "text").find("connection lost") != std::string::npos; }, 140s);
+    proxy->stall(false);
+    proxy->release();
+    copying->open();
+    expect_finished(process->finish());
+}
+
+// Shorter than what is taken for a loss: everything goes on where it was.
+TEST_F(lost, the_network_hangs_for_a_moment) {
+    copying->close();
+    start_through();
+    copying->wait_until_reached();
+    const std::string pids =
+        "SELECT string_agg(pid::text, ',' ORDER BY pid) FROM pg_stat_activity WHERE datname = current_database() AND "
+        "application_name LIKE 'pgeist%' AND backend_type = 'client backend' AND state = 'active'";
+    const std::string before = sql().scalar(pids);
+    proxy->stall(true);
+    write();
+    copying->open();  // the server goes on; its answers are held up
+    wait_for("the end of the chunk's statement", [&] {
+        return sql().number("SELECT count(*) FROM (" + pids + ") AS p(text) WHERE text = $1", {before}) == 0;
+    });
+    proxy->stall(false);
+    const run_result result = process->finish();
+    EXPECT_FALSE(result.mentions("connection lost")) << result.said();
+    expect_finished(result);
+}
+
 TEST_F(lost, the_network_is_slow) {
     proxy->delay(5ms);
     start_through();

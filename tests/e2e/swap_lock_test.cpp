@@ -108,6 +108,33 @@ TEST_F(swap_lock, is_taken_when_the_reader_has_ended_and_no_query_is_cancelled) 
     EXPECT_EQ(reader.number("SELECT count(*) FROM public.t"), 500);
 }
 
+// A transaction that commits more than the lock's budget can take while pgeist stands in the queue.
+TEST_F(swap_lock, is_given_back_when_too_many_changes_came_in_with_it) {
+    sql().execute(
+        "INSERT INTO public.t SELECT i, 'note ' || i, i / 4.0, i * 10 FROM generate_series(501, 60000) AS i; "
+        "ANALYZE public.t");
+    pgeist_process running =
+        start({"--alter", "ALTER COLUMN id TYPE bigint", "--postpone-swap", "--lock-timeout", "2s"});
+    running.wait_for_phase("swap");
+    sync_connection writer = db().connect();
+    writer.execute("BEGIN; UPDATE public.t SET code = code + 1");
+    EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
+    wait_for("pgeist in the queue for the lock", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_locks WHERE relation = 'public.t'::regclass AND mode = "
+                   "'AccessExclusiveLock' AND NOT granted") == 1;
+    });
+    writer.execute("COMMIT");
+    const run_result result = running.finish();
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_TRUE(says(result, {"60,000 changes were waiting when the lock was granted"}));
+    ASSERT_EQ(result.events("swap").size(), 1U);
+    EXPECT_LT(number_of(result.events("swap").front(), "lock_held_ms").value_or(9999), 2000);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE code = id * 10 + 1"), 60000);
+    EXPECT_EQ(type_of("id"), "bigint");
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(swap_lock, cancels_blockers_only_when_told_to) {
     sync_connection reader = db().connect();
     reader.execute("BEGIN");

@@ -135,5 +135,23 @@ TEST_F(job_store, AJobRemovedByOthersEndsTheRun) {
     EXPECT_THROW(await(job::beat(session(), work().tenure(), job::heartbeat())), error);
 }
 
+// As a cleanup of the last job does, at whatever moment.
+TEST_F(job_store, AStateSchemaThatIsGoneIsAJobThatIsGone) {
+    const std::int64_t id = work().job;
+    const job::tenure mine = work().tenure();
+    sql().execute("DROP SCHEMA pgeist CASCADE");
+    const auto code_of = [](const auto& what) {
+        try {
+            what();
+        } catch (const error& failure) {
+            return failure.code();
+        }
+        return exit_code::done;
+    };
+    EXPECT_EQ(code_of([&] { static_cast<void>(await(job::load(session(), id))); }), exit_code::refused);
+    EXPECT_EQ(code_of([&] { static_cast<void>(await(job::begin_tenure(session(), id))); }), exit_code::already_running);
+    EXPECT_EQ(code_of([&] { await(job::require_tenure(session(), mine)); }), exit_code::already_running);
+}
+
 }  // namespace
 }  // namespace pgeist::test

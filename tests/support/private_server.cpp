@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <iostream>
 #include <stdexcept>
+#include <utility>
 
 namespace pgeist::test {
 namespace {
@@ -17,11 +18,14 @@ std::string unique_instance() {
 }
 
 // Small: several stand beside the servers of the tests.
-constexpr const char* settings = "PGEIST_PG_SETTINGS='shared_buffers=64MB wal_receiver_timeout=10s' ";
+constexpr const char* settings = "shared_buffers=64MB wal_receiver_timeout=10s ";
 
 }  // namespace
 
-private_server::private_server(int version) : version_(version), instance_(unique_instance()) { start(); }
+private_server::private_server(int version, std::string more_settings)
+    : version_(version), instance_(unique_instance()), more_settings_(std::move(more_settings)) {
+    start();
+}
 
 private_server::private_server(const replica_of& whose)
     : version_(whose.primary.version_), instance_(unique_instance()) {
@@ -38,7 +42,8 @@ private_server::~private_server() {
 }
 
 std::string private_server::script(const std::string& arguments) const {
-    const std::string command = std::string(settings) + PGEIST_PG_SCRIPT + " " + arguments + " 2>&1";
+    const std::string command =
+        "PGEIST_PG_SETTINGS='" + (settings + more_settings_) + "' " + PGEIST_PG_SCRIPT + " " + arguments + " 2>&1";
     std::FILE* output = ::popen(command.c_str(), "r");
     if (output == nullptr) {
         throw std::runtime_error("cannot run " + command);

@@ -17,8 +17,9 @@ struct replica_of {
 /// and crashing it, replicas, promotion. Removed when destroyed.
 class private_server {
 public:
-    /// Makes and starts one of this major version. Throws std::runtime_error with what the script said.
-    explicit private_server(int version);
+    /// Makes and starts one of this major version, with more settings: "name=value name=value". Throws
+    /// std::runtime_error with what the script said.
+    explicit private_server(int version, std::string more_settings = "");
     /// Makes a replica, streaming from `primary`, which is restarted for it.
     explicit private_server(const replica_of& whose);
     ~private_server();
@@ -41,6 +42,7 @@ private:
 
     int version_;
     std::string instance_;
+    std::string more_settings_;
     conninfo address_;
 };
 

@@ -2,8 +2,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "pgeist/job/workspace.hpp"
+#include "pgeist/replay/backlog.hpp"
 #include "pgeist/replay/replay_sql.hpp"
 
 namespace pgeist::replay {
@@ -17,21 +20,38 @@ namespace pgeist::replay {
 
 /// Replays the change log of a job whose copy is complete. One at a time per job: the caller must not run two of its
 /// operations at once. Locks: ACCESS SHARE on the source, one batch at a time.
+///
+/// When the backlog does not shrink, several sessions replay at once, each one share of the keys by their hash. What
+/// that can lead to, and why the invariant holds (each is stepped through in tests/integration/shared_replay_test.cpp):
+/// - *One key in two batches at once* cannot be: equal keys have equal hashes (plan::key::hashable), the number of
+///   shares changes only between segments, and a segment ends when all its sessions have ended.
+/// - *A row whose key changes*, 1 to 2, is logged under both keys, which may be in different shares. Between their
+///   commits the shadow has it twice or not at all; the key that is not yet right still has its row in the log, and
+///   that is all that the invariant asks.
+/// - *A unique value that moves* from a key of share A to a key of share B: B may insert it before A has removed it. If
+///   A's transaction is open, B waits for it and goes on. If A has not begun, B meets a unique violation: the segment
+///   is given up, all its sessions roll back, and one session takes the whole log in one transaction.
+/// - *Two that move crosswise* make A and B wait for each other: the server ends one with a deadlock, which is tried
+///   again, and after some tries given to the one session that takes the whole log.
+/// - *A share that is far behind the others* has an older snapshot. Its keys are as of that snapshot, and later changes
+///   of them are in the log that remains.
+/// - *A process that was superseded* is fenced off in each session: every batch begins with require_tenure().
 class replayer {
 public:
-    explicit replayer(job::workspace& work);
+    /// Begins with so many sessions.
+    explicit replayer(job::workspace& work, int sessions = 1);
 
     /// One REPEATABLE READ batch that takes the whole visible log: when it has committed, the shadow equals the source
     /// as of one moment, so that every constraint that holds in the source holds in the shadow.
     /// @throws error naming the constraint when even that violates it: live data does not fit the target definition
     [[nodiscard]] awaitable<void> reach_consistent_point();
 
-    /// Replays until what is left takes less than `budget` at the measured speed, going through the log in small
-    /// batches, split by key hash among more workers while the log does not shrink. @throws error when it does not
-    /// converge
+    /// Replays until what is left takes less than `budget` at the measured speed of one session. Warns when that does
+    /// not come nearer. @throws error when it has not for --swap-max-wait
     [[nodiscard]] awaitable<void> catch_up(std::chrono::milliseconds budget);
 
-    /// One pass over the log as it is now, in batches. @returns log rows taken
+    /// One pass over the log as it is now, in batches; afterwards report::progress::log_pending is what is left.
+    /// @returns log rows taken
     [[nodiscard]] awaitable<std::int64_t> pass();
 
     /// Rows in the log now.
@@ -41,14 +61,32 @@ public:
     [[nodiscard]] std::int64_t rows_within(std::chrono::milliseconds time) const noexcept;
 
 private:
-    [[nodiscard]] awaitable<void> part_of_pass(int number, int count, std::int64_t blocks, std::int64_t& taken);
+    /// Blocks of the log from `first` to before `last`, which a number of sessions go through at once.
+    struct segment {
+        std::int64_t first = 0;
+        std::int64_t last = 0;
+        int sessions = 1;
+        std::int64_t taken = 0;
+    };
+
+    [[nodiscard]] awaitable<std::int64_t> pass(std::chrono::milliseconds small);
+    [[nodiscard]] awaitable<bool> replay_segment(segment& part);
+    [[nodiscard]] awaitable<void> share_of_segment(segment& part, int number, pg::connection& session);
+    [[nodiscard]] awaitable<std::vector<pg::pool::lease>> sessions_for(segment& part);
     [[nodiscard]] awaitable<std::int64_t> batch(pg::connection& session, selection rows);
-    [[nodiscard]] awaitable<void> vacuum_log(std::int64_t left);
+    [[nodiscard]] awaitable<std::int64_t> whole_log();
+    [[nodiscard]] awaitable<std::int64_t> blocks();
+    [[nodiscard]] awaitable<void> vacuum_log();
     void measured(std::int64_t rows, std::chrono::nanoseconds took) noexcept;
+    void look_at_backlog(std::int64_t left, std::int64_t taken, std::chrono::milliseconds small);
+    [[nodiscard]] int most_sessions() const noexcept;
+    [[nodiscard]] std::string why_stuck() const;
 
     job::workspace* work_;
-    int workers_ = 1;
-    double rows_per_second_ = 5'000;  ///< cautious until measured
+    backlog_watch backlog_;
+    double rows_per_second_ = 5'000;       ///< of one session; cautious until measured
+    std::int64_t taken_since_vacuum_ = 0;  ///< rows
+    std::int64_t bytes_after_vacuum_ = 0;  ///< what the last VACUUM left of the log's file
 };
 
 /// Settings of a session that replays: joins by index, whatever the planner thinks of tables without statistics.

@@ -46,6 +46,7 @@ private:
     std::vector<report::blocker> blockers_;  ///< who was in the way of the last attempt
     deadline::clock::time_point started_;
     double lock_held_ms_ = 0;
+    std::int64_t too_much_ = 0;  ///< changes that waited under the lock, when they were too many
 };
 
 /// After the connection was lost at COMMIT of the swap, transaction `xid`: asks the server which side won, once the
