@@ -75,7 +75,7 @@ std::unique_ptr<report::observer> make_observers(const invocation& asked, consol
     }
     if (!files.report.empty()) {
         const std::string change = asked.what == command::run ? asked.change.describe() : std::string();
-        all->add(std::make_unique<report::report_observer>(files.report, change, "", time, complain));
+        all->add(std::make_unique<report::report_observer>(files.report, change, time, complain));
     }
     if (!files.metrics.empty()) {
         all->add(std::make_unique<report::metrics_observer>(files.metrics, time, complain));

@@ -241,6 +241,21 @@ std::string connection::describe() const {
 
 const connect_options& connection::options() const noexcept { return state_->options; }
 
+bool connection::was_notified() {
+    const operation current(state_);
+    if (PQconsumeInput(state_->pg) == 0) {
+        state_->forget_lost_socket();
+        state_->broken = true;
+        return false;  // the next statement says so
+    }
+    bool any = false;
+    while (PGnotify* one = PQnotifies(state_->pg)) {
+        PQfreemem(one);
+        any = true;
+    }
+    return any;
+}
+
 std::vector<notice> connection::take_notices() { return std::exchange(state_->notices, {}); }
 
 }  // namespace pgeist::pg

@@ -53,9 +53,9 @@ bool fan_out::wants_description() const {
     return std::any_of(all_.begin(), all_.end(), [](const auto& each) { return each->wants_description(); });
 }
 
-void fan_out::described(const std::vector<std::string>& before, const std::vector<std::string>& after) {
+void fan_out::described(const description& what) {
     for (const auto& each : all_) {
-        each->described(before, after);
+        each->described(what);
     }
 }
 

@@ -2,7 +2,7 @@
 
 namespace pgeist::report {
 
-void observer::described(const std::vector<std::string>&, const std::vector<std::string>&) {}
+void observer::described(const description&) {}
 
 permission observer::may_swap(std::string&) { return permission::granted; }
 

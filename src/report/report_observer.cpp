@@ -15,11 +15,10 @@ constexpr std::size_t most_entries = 200;  // of a list: nobody reads further
 
 }  // namespace
 
-report_observer::report_observer(std::string path, std::string change, std::string server, time_source time,
+report_observer::report_observer(std::string path, std::string change, time_source time,
                                  std::function<void(const std::string&)> complain)
     : path_(std::move(path)), time_(std::move(time)), complain_(std::move(complain)), begun_(time_.now()) {
     record_.change = std::move(change);
-    record_.server = std::move(server);
     record_.started_at = time_.today();
 }
 
@@ -135,9 +134,11 @@ void report_observer::message(level severity, const std::string& text) {
     }
 }
 
-void report_observer::described(const std::vector<std::string>& before, const std::vector<std::string>& after) {
-    record_.before = before;
-    record_.after = after;
+void report_observer::described(const description& what) {
+    record_.server = what.server;
+    record_.change = what.change;
+    record_.before = what.before;
+    record_.after = what.after;
 }
 
 void report_observer::finished(const outcome& result) {

@@ -67,13 +67,19 @@ awaitable<bool> has_swapped(session_set& sessions, std::int64_t job) {
 
 /// Tells an observer that wants to know what the table is and what it will be.
 awaitable<void> describe_table(session_set& sessions, const job::record& record, report::observer& observer) {
-    if (!observer.wants_description() || record.swapped) {
+    if (!observer.wants_description()) {
         co_return;
     }
-    const auto session = co_await sessions.pool.acquire();
-    auto source = co_await catalog::read_table(*session, record.blueprint->source_oid);
-    const std::vector<std::string> before = catalog::definition_in_swap(std::move(source));
-    observer.described(before, record.blueprint->expected);
+    report::description what;
+    what.server = sessions.hold->session().describe();
+    what.change = record.change.describe();
+    if (!record.swapped) {
+        const auto session = co_await sessions.pool.acquire();
+        auto source = co_await catalog::read_table(*session, record.blueprint->source_oid);
+        what.before = catalog::definition_in_swap(std::move(source));
+        what.after = record.blueprint->expected;
+    }
+    observer.described(what);
 }
 
 /// A failure that is not ours to name: a cancelled wait of Asio, or what nobody expected.

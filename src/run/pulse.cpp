@@ -25,8 +25,6 @@ using clock = std::chrono::steady_clock;
 
 constexpr auto tick = std::chrono::milliseconds(100);
 constexpr auto between_beats = std::chrono::milliseconds(500);
-/// What is asked for must be acknowledged within a second.
-constexpr auto between_looks = std::chrono::milliseconds(200);
 constexpr auto between_names = std::chrono::milliseconds(1000);
 
 throttle::work work_done(std::int64_t rows, std::chrono::nanoseconds took) {
@@ -227,7 +225,6 @@ struct beating {
     std::string phase;
     std::string name_shown;
     clock::time_point next_beat = clock::now();
-    clock::time_point next_look = clock::now();
     clock::time_point next_name = clock::now();
     std::optional<std::int64_t> owed;  ///< the request to acknowledge
     bool told_too_late = false;
@@ -322,12 +319,10 @@ awaitable<void> tick_once(job::workspace& work, job::hold& hold, switchboard& sw
     if (now >= state.next_beat) {
         switches.govern(work.progress.rows_done, report::works_in_chunks(state.phase));
         state.next_beat = now + between_beats;
-        state.next_look = now + between_looks;
         auto request = co_await beat(work, hold, switches, state);
         co_await obey(work, hold, switches, told, state, std::move(request));
         co_await store_events(work, hold, told);
-    } else if (now >= state.next_look) {
-        state.next_look = now + between_looks;
+    } else if (hold.session().was_notified()) {  // a request whose notification is lost is found by the next beat
         auto request = co_await job::read_control(hold.session(), work.job);
         co_await obey(work, hold, switches, told, state, std::move(request));
     }
@@ -343,7 +338,7 @@ awaitable<void> tick_once(job::workspace& work, job::hold& hold, switchboard& sw
 
 awaitable<void> pulse(job::workspace& work, job::hold& hold, switchboard& switches, witness& told, job::identity& known,
                       const job::phase& reached) {
-    co_await hold.session().execute("SET lock_timeout = '5s'; SET plan_cache_mode = force_generic_plan");
+    co_await hold.session().execute("SET lock_timeout = '5s'; SET plan_cache_mode = force_generic_plan; LISTEN pgeist");
     source_watch watch(work, known, reached);
     if (reached >= job::phase::finish) {
         switches.swap_is(job::swap_state::committed);

@@ -70,9 +70,7 @@ void witness::message(report::level severity, const std::string& text) {
     to_->message(severity, text);
 }
 
-void witness::described(const std::vector<std::string>& before, const std::vector<std::string>& after) {
-    to_->described(before, after);
-}
+void witness::described(const report::description& what) { to_->described(what); }
 
 void witness::finished(const report::outcome& result) { to_->finished(result); }
 

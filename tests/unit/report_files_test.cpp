@@ -156,10 +156,13 @@ TEST_F(files, metrics_that_cannot_be_written_are_complained_of_once) {
 }
 
 TEST_F(files, report_tells_all_and_escapes_what_it_tells) {
-    report_observer observer(path("r.html"), "orders: ADD COLUMN \"<x>\" int", "", clock(), complain());
+    report_observer observer(path("r.html"), "orders: ADD COLUMN \"<x>\" int", clock(), complain());
     EXPECT_TRUE(observer.wants_description());
     observer.job_started(3, "public.<script>alert(1)</script>", "shadow");
-    observer.described({"column a: int", "column b: <text>"}, {"column a: bigint", "column c: int"});
+    observer.described({"deploy@db1:5432/shop",
+                        "orders: ADD COLUMN \"<x>\" int",
+                        {"column a: int", "column b: <text>"},
+                        {"column a: bigint", "column c: int"}});
     observer.phase_started("copy", "ACCESS SHARE per chunk");
     for (int second = 1; second <= 10; ++second) {
         pass(1s);
@@ -230,7 +233,7 @@ TEST_F(files, report_does_not_call_a_table_unchanged_that_has_been_swapped) {
                              {{"swap"}, exit_code::lock_not_obtained, false, true},
                              {{"verify"}, exit_code::verification_failed, false, true},
                              {{"copy"}, exit_code::connection_lost, false, true}}) {
-        report_observer observer(path("r.html"), "", "", clock(), complain());
+        report_observer observer(path("r.html"), "", clock(), complain());
         const std::string page = page_after(observer, each.phases, each.code, "a key does not fit.");
         const std::string about = each.phases.back() + ", " + std::to_string(static_cast<int>(each.code));
         EXPECT_EQ(page.find("The table has its new definition.") != std::string::npos, each.says_swapped) << about;
@@ -241,7 +244,7 @@ TEST_F(files, report_does_not_call_a_table_unchanged_that_has_been_swapped) {
 }
 
 TEST_F(files, report_of_a_long_run_stays_small) {
-    report_observer observer(path("r.html"), "", "", clock(), complain());
+    report_observer observer(path("r.html"), "", clock(), complain());
     observer.job_started(1, "t", "shadow");
     observer.phase_started("copy", "");
     for (int second = 0; second < 200'000; ++second) {

@@ -129,6 +129,9 @@ public:
     [[nodiscard]] std::string database() const;
     [[nodiscard]] std::string user() const;
     [[nodiscard]] const connect_options& options() const noexcept;
+    /// Whether the server has sent a notification (NOTIFY) on a channel that this session listens to since the last
+    /// call. Looks at what has arrived and does not wait; nothing may be under way.
+    [[nodiscard]] bool was_notified();
     /// Notices since the last call, oldest first; at most 100 are kept.
     [[nodiscard]] std::vector<notice> take_notices();
 

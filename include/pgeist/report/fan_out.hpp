@@ -23,7 +23,7 @@ public:
     void swapped(const swap_outcome& done) override;
     void message(level severity, const std::string& text) override;
     [[nodiscard]] bool wants_description() const override;
-    void described(const std::vector<std::string>& before, const std::vector<std::string>& after) override;
+    void described(const description& what) override;
     /// Granted when all grant it; one that refuses decides.
     [[nodiscard]] permission may_swap(std::string& why) override;
     void finished(const outcome& result) override;

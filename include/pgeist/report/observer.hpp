@@ -58,6 +58,15 @@ struct verification {
     std::int64_t repaired = 0;
 };
 
+/// What is changed, and where.
+struct description {
+    std::string server;  ///< user, host, port and database; never a password
+    std::string change;
+    /// The table's definition, one line a property, as it is and as it will be; both empty once that has happened.
+    std::vector<std::string> before;
+    std::vector<std::string> after;
+};
+
 struct outcome {
     exit_code code = exit_code::done;
     std::string message;
@@ -81,8 +90,8 @@ public:
     virtual void message(level severity, const std::string& text) = 0;
     /// Whether described() is of use: it costs a look at the catalogs.
     [[nodiscard]] virtual bool wants_description() const { return false; }
-    /// The table's definition, one line a property, as it is and as it will be. Comes once, before the first phase.
-    virtual void described(const std::vector<std::string>& before, const std::vector<std::string>& after);
+    /// Comes once, before the first phase.
+    virtual void described(const description& what);
     /// Asked again and again before the swap until it says yes or no; `why` tells who refused. Must not block.
     [[nodiscard]] virtual permission may_swap(std::string& why);
     /// Called exactly once, last.

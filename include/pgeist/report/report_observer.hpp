@@ -14,7 +14,7 @@ namespace pgeist::report {
 class report_observer : public observer {
 public:
     /// `complain` is told when the file cannot be written.
-    report_observer(std::string path, std::string change, std::string server, time_source time,
+    report_observer(std::string path, std::string change, time_source time,
                     std::function<void(const std::string&)> complain);
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
@@ -25,7 +25,7 @@ public:
     void swapped(const swap_outcome& done) override;
     void message(level severity, const std::string& text) override;
     [[nodiscard]] bool wants_description() const override { return true; }
-    void described(const std::vector<std::string>& before, const std::vector<std::string>& after) override;
+    void described(const description& what) override;
     void finished(const outcome& result) override;
 
     [[nodiscard]] const run_record& record() const noexcept { return record_; }

@@ -23,7 +23,7 @@ public:
     void verified(const report::verification& found) override;
     void swapped(const report::swap_outcome& done) override;
     void message(report::level severity, const std::string& text) override;
-    void described(const std::vector<std::string>& before, const std::vector<std::string>& after) override;
+    void described(const report::description& what) override;
     [[nodiscard]] bool wants_description() const override { return to_->wants_description(); }
     [[nodiscard]] report::permission may_swap(std::string& why) override { return to_->may_swap(why); }
     void finished(const report::outcome& result) override;
