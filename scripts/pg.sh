@@ -242,6 +242,9 @@ SELECT labelfile FROM $stop($([[ $version == 14 ]] && echo "false, false" || ech
 \\o
 PSQL
         { cat "$home/backup.log" >&2; die "the primary could not be copied"; }
+    # psql goes on after a command of \! that fails.
+    as_server test -s "$data/global/pg_control" -a -s "$data/backup_label" -a -s "$data/PG_VERSION" ||
+        { cat "$home/backup.log" >&2; die "the copy of the primary is not complete"; }
     as_server mkdir -p "$data/pg_wal/archive_status"
     as_server touch "$data/standby.signal"
     {

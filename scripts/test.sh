@@ -65,11 +65,19 @@ export PGEIST_REQUIRE_SERVER=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export PGEIST_BIN=$PWD/build/release/pgeist
 
+# Hundreds of databases are made and dropped: in memory, where there is enough of it, that takes a third less time.
+in_memory=
+if [[ -z ${PGEIST_PG_DIR:-} && $(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1) -gt 6000000 ]]; then
+    in_memory=/dev/shm/pgeist-$$
+    export PGEIST_PG_DIR=$in_memory
+fi
+
 stop_servers() {
     local version
     for version in ${started[@]+"${started[@]}"}; do
         scripts/pg.sh stop "$version" --instance "$instance" --mode immediate || true
     done
+    [[ -z $in_memory ]] || rm -rf "$in_memory"
 }
 trap stop_servers EXIT
 trap 'exit 130' INT

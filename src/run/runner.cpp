@@ -232,7 +232,6 @@ awaitable<void> runner::wait_to_build() {
     while (switches_.gate().holds_back()) {
         progress_.detail = "waiting to build indexes";
         co_await changes_.pass();
-        progress_.log_pending = co_await changes_.pending();
         co_await pg::sleep_for(replay_pause);
     }
 }
@@ -252,7 +251,6 @@ awaitable<void> runner::build() {
 awaitable<void> runner::replay_until(const bool& stop) {
     while (!stop) {
         co_await changes_.pass();
-        progress_.log_pending = co_await changes_.pending();
         co_await pg::sleep_for(replay_pause);
     }
 }
@@ -362,7 +360,6 @@ awaitable<void> runner::wait_for_permission_to_swap() {
         progress_.detail = *why;
         switches_.waiting_for_swap(true);
         co_await changes_.pass();
-        progress_.log_pending = co_await changes_.pending();
         co_await pg::sleep_for(permission_poll);
     }
     switches_.waiting_for_swap(false);

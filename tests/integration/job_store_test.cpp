@@ -123,7 +123,7 @@ TEST_F(job_store, AJobOfTheSameIdIsAnotherOne) {
     await(session().begin());
     await(job::ensure_state_schema(session()));
     const job::tenure other =
-        await(job::create(session(), record_.table, plan().source_oid, record_.change, run::settings()));
+        await(job::create(session(), plan().table, plan().source_oid, plan::change_request(), run::settings()));
     await(session().commit());
     EXPECT_EQ(other.job, before.job);
     EXPECT_THROW(await(job::require_tenure(session(), before)), error);

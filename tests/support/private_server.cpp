@@ -24,16 +24,28 @@ constexpr const char* settings = "shared_buffers=64MB wal_receiver_timeout=10s "
 
 private_server::private_server(int version, std::string more_settings)
     : version_(version), instance_(unique_instance()), more_settings_(std::move(more_settings)) {
-    start();
+    try {
+        start();
+    } catch (...) {
+        stop();  // what a failed start has left: no destructor runs
+        throw;
+    }
 }
 
 private_server::private_server(const replica_of& whose)
     : version_(whose.primary.version_), instance_(unique_instance()) {
-    address_ = conninfo::parse(script("start " + std::to_string(version_) + " --replica-of " + whose.primary.instance_ +
-                                      " --instance " + instance_));
+    try {
+        address_ = conninfo::parse(script("start " + std::to_string(version_) + " --replica-of " +
+                                          whose.primary.instance_ + " --instance " + instance_));
+    } catch (...) {
+        stop();
+        throw;
+    }
 }
 
-private_server::~private_server() {
+private_server::~private_server() { stop(); }
+
+void private_server::stop() noexcept {
     try {
         script("stop " + std::to_string(version_) + " --mode immediate --instance " + instance_);
     } catch (const std::exception& error) {

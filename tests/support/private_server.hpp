@@ -38,6 +38,7 @@ public:
     void promote();
 
 private:
+    void stop() noexcept;
     std::string script(const std::string& arguments) const;
 
     int version_;
