@@ -67,11 +67,12 @@ awaitable<std::unique_ptr<connection>> connection::open(connect_options options,
     std::unique_ptr<connection> opened(new connection(std::move(shared)));
     std::string settings = session_settings_sql(opened->server_version(), application_name);
     settings +=
-        "; SELECT extract(epoch FROM backend_start) FROM pg_catalog.pg_stat_activity WHERE pid = "
+        "; SELECT pid, extract(epoch FROM backend_start) FROM pg_catalog.pg_stat_activity WHERE pid = "
         "pg_catalog.pg_backend_pid()";
     const result row = co_await opened->execute(until, std::move(settings));
     if (!row.empty()) {
-        opened->state_->backend_start = row.text(0, 0);
+        opened->state_->backend_pid = static_cast<int>(row.integer(0, 0));  // a pooler tells libpq a number of its own
+        opened->state_->backend_start = row.text(0, 1);
     }
     co_return opened;
 }
