@@ -10,7 +10,7 @@ usage: scripts/test.sh [OPTIONS]
 
   --versions "15 18"  PostgreSQL versions to test against (default: 14 15 18)
   --all-versions      14 15 16 17 18, all tests on each; otherwise tests of what the program does by itself, whichever
-                      the server (label "program"), run on one version only
+                      the server (label "e2e-program"), run on one version only
   --label LABEL       only these tests: unit, integration or e2e; may be repeated
   --filter REGEX      only tests with a name that matches
   --quick             PostgreSQL 15 alone, release build alone, no slow source checks, no demo, no benchmark
@@ -118,7 +118,7 @@ run_ctest() { # PRESET LABEL REPORT [CTEST-OPTION...]
     local at_once=$jobs
     [[ $2 != e2e ]] || at_once=$((jobs + 1))  # they wait for the server more than they compute
     [[ -z $filter ]] || more=(-R "$filter" --no-tests=ignore "${@:4}")
-    ctest --test-dir "build/$1" -L "^$2\$" -j "$at_once" --output-on-failure --timeout 600 \
+    ctest --test-dir "build/$1" -L "^$2" -j "$at_once" --output-on-failure --timeout 600 \
         --output-junit "$results/$3.xml" "${more[@]}"
 }
 
@@ -172,7 +172,7 @@ server_tests() { # VERSION
     fi
     if wants e2e && $have_release; then
         local -a which=()
-        $everywhere || [[ $version == "$main_version" ]] || which=(-LE '^program$')
+        $everywhere || [[ $version == "$main_version" ]] || which=(-LE program)
         step "end-to-end tests, PostgreSQL $version" run_ctest release e2e "e2e-$version" "${which[@]}" || true
     fi
     unset PGEIST_TEST_DSN
