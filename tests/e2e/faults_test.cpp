@@ -68,8 +68,7 @@ protected:
             GTEST_SKIP() << "PGEIST_TEST_DSN names no server";
         }
         sync_connection asked(shared->uri());
-        server = std::make_unique<private_server>(
-            static_cast<int>(asked.number("SELECT current_setting('server_version_num')::int / 10000")));
+        server = std::make_unique<private_server>(server_major(asked));
     }
 
     /// One round: a fresh table, writers, a run that meets faults, its end, and the comparison.

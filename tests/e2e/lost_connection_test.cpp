@@ -339,7 +339,7 @@ protected:
     void SetUp() override {
         run_test::SetUp();
         if (!IsSkipped()) {
-            version = static_cast<int>(sql().number("SELECT current_setting('server_version_num')::int / 10000"));
+            version = server_major(sql());
             server = std::make_unique<private_server>(version);
             prepare();
         }

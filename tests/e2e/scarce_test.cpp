@@ -106,8 +106,7 @@ protected:
             return;
         }
         server = std::make_unique<private_server>(
-            static_cast<int>(sql().number("SELECT current_setting('server_version_num')::int / 10000")),
-            "max_connections=16 superuser_reserved_connections=3 max_wal_senders=2");
+            server_major(sql()), "max_connections=16 superuser_reserved_connections=3 max_wal_senders=2");
     }
 
     static std::string type_of_id(sync_connection& admin) {
@@ -192,6 +191,16 @@ protected:
         scarce::TearDown();
     }
 
+    /// A run that the full file system stops can be resumed when there is room again.
+    void expect_stopped_and_resumed() {
+        const run_result result = run_as_owner();
+        EXPECT_TRUE(exited(result, 1));
+        EXPECT_TRUE(says(result, {"No space left on device", "pgeist resume"}));
+        enlarge();
+        expect_resume_finishes();
+        sql().execute("DROP TABLE public.hog");
+    }
+
     void enlarge() { ASSERT_EQ(::mount("tmpfs", folder.c_str(), "tmpfs", MS_REMOUNT, "size=64m"), 0); }
 
     std::filesystem::path folder;
@@ -204,12 +213,7 @@ TEST_F(small_disk, full_in_the_copy_stops_it) {
     sql().execute("CREATE TABLE public.hog TABLESPACE " + space +
                   " AS SELECT repeat('x', 100) FROM generate_series(1, "
                   "40000)");  // 5.4 MB
-    const run_result result = run_as_owner();
-    EXPECT_TRUE(exited(result, 1));
-    EXPECT_TRUE(says(result, {"No space left on device", "pgeist resume"}));
-    enlarge();
-    expect_resume_finishes();
-    sql().execute("DROP TABLE public.hog");
+    expect_stopped_and_resumed();
 }
 
 TEST_F(small_disk, full_in_an_index_build_stops_it) {
@@ -217,12 +221,7 @@ TEST_F(small_disk, full_in_an_index_build_stops_it) {
     sql().execute("CREATE TABLE public.hog TABLESPACE " + space +
                   " AS SELECT repeat('x', 100) FROM generate_series(1, "
                   "15000)");  // 2 MB
-    const run_result result = run_as_owner();
-    EXPECT_TRUE(exited(result, 1));
-    EXPECT_TRUE(says(result, {"No space left on device", "pgeist resume"}));
-    enlarge();
-    expect_resume_finishes();
-    sql().execute("DROP TABLE public.hog");
+    expect_stopped_and_resumed();
 }
 
 }  // namespace

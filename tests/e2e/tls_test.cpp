@@ -39,7 +39,7 @@ protected:
         make_certificate("server", "IP:127.0.0.1");
         make_certificate("stranger", "IP:127.0.0.1");
         server = std::make_unique<private_server>(
-            static_cast<int>(asked.number("SELECT current_setting('server_version_num')::int / 10000")),
+            server_major(asked),
             "ssl=on log_connections=on ssl_cert_file=" + file("server.crt") + " ssl_key_file=" + file("server.key"));
         database = std::make_unique<test_database>(server->address());
         connection = std::make_unique<sync_connection>(database->connect());

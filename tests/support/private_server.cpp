@@ -85,4 +85,8 @@ void private_server::start() {
 
 void private_server::promote() { script("promote " + std::to_string(version_) + " --instance " + instance_); }
 
+int server_major(sync_connection& session) {
+    return static_cast<int>(session.number("SELECT current_setting('server_version_num')::int / 10000"));
+}
+
 }  // namespace pgeist::test

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "support/conninfo.hpp"
+#include "support/sync_connection.hpp"
 
 namespace pgeist::test {
 
@@ -46,5 +47,8 @@ private:
     std::string more_settings_;
     conninfo address_;
 };
+
+/// The major version of the server that a session is on: for a private server of the same.
+int server_major(sync_connection& session);
 
 }  // namespace pgeist::test
