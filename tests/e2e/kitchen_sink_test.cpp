@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <regex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "e2e/kitchen_sink_sql.hpp"
@@ -193,6 +195,8 @@ struct sink_change {
     std::vector<std::string> alters;
     /// What else the server must be told for the same; empty for nothing.
     std::string native = "";
+    /// The server binds the foreign keys to the table's key anew.
+    bool binds_anew = false;
 };
 
 const std::vector<sink_change> sink_changes = {
@@ -201,13 +205,27 @@ const std::vector<sink_change> sink_changes = {
       R"(ADD CONSTRAINT "added %" CHECK (zone >= 0), ADD CONSTRAINT added_unique UNIQUE (big, id))"}},
     {{R"(ALTER COLUMN ticket TYPE bigint, ALTER COLUMN day TYPE timestamp, ALTER COLUMN counter TYPE int)"},
      "ALTER SEQUENCE native.@ticket@ AS bigint"},
-    {{R"(ALTER COLUMN id TYPE bigint)"}},
+    {{R"(ALTER COLUMN id TYPE bigint)"}, "", true},
     {{R"(RENAME COLUMN "Mixed Case" TO "Now %1$s")", R"(RENAME COLUMN note TO "re""mark")"}},
     {{R"(DROP CONSTRAINT email_check, DROP CONSTRAINT deferred_unique, DROP COLUMN " lead ", DROP COLUMN matrix)"}},
 };
 
+/// Leaves out which of the unique indexes over the same columns a foreign key is bound to. Native ALTER makes indexes
+/// again in the order in which it finds their rows in pg_depend, which depends on where VACUUM has left room there: it
+/// may choose otherwise for the twin than it did when pgeist tried the change.
+std::vector<std::string> without_bindings(std::vector<std::string> lines) {
+    static const std::regex bound(R"(( f FOREIGN KEY .*?), index ("[^"]*"|\w+), valid )");
+    static const std::regex depends(R"(dependent: constraint .* on index .* \(n\)$)");
+    std::erase_if(lines, [](const std::string& line) { return std::regex_search(line, depends); });
+    for (std::string& line : lines) {
+        line = std::regex_replace(line, bound, "$1, valid ");
+    }
+    return lines;
+}
+
 TEST_F(kitchen_sink_test, changes_end_as_the_native_alter) {
     make_twin();
+    bool bound_anew = false;
     for (const sink_change& one : sink_changes) {
         SCOPED_TRACE(one.alters.front());
         std::vector<std::string> arguments{"--drop-old"};
@@ -217,7 +235,14 @@ TEST_F(kitchen_sink_test, changes_end_as_the_native_alter) {
         }
         execute(one.native, "native");
         EXPECT_TRUE(exited(change(std::move(arguments)), 0));
-        EXPECT_EQ(description_difference(describe_all("native"), describe_all("app")), std::vector<std::string>{});
+        bound_anew = bound_anew || one.binds_anew;
+        std::vector<std::string> native = describe_all("native");
+        std::vector<std::string> changed = describe_all("app");
+        if (bound_anew) {
+            native = without_bindings(std::move(native));
+            changed = without_bindings(std::move(changed));
+        }
+        EXPECT_EQ(description_difference(native, changed), std::vector<std::string>{});
         EXPECT_EQ(differing_rows(sql(), table("native"), table()), std::vector<std::string>{});
     }
     EXPECT_EQ(audited(), 0) << "a trigger has fired for copied rows";
