@@ -23,7 +23,7 @@ BENCHMARK(chunk_sql)->Arg(8)->Arg(200);
 
 void verify_sql(benchmark::State& state) {
     const plan::blueprint plan = sample_plan(static_cast<int>(state.range(0)));
-    const verify::statements statements(plan, {});
+    const verify::statements statements(plan);
     for (auto _ : state) {
         benchmark::DoNotOptimize(statements.compare(range));
     }

@@ -25,16 +25,6 @@ using range_channel = asio::experimental::channel<void(boost::system::error_code
 constexpr int settle_rounds = 20;
 constexpr auto settle_pause = std::chrono::milliseconds(100);
 
-/// Columns of the shadow whose type has no hash function of its own: hashed as text. Composite, array and range types
-/// have one only if their parts do, so they go as text too.
-constexpr const char* hashed_as_text_query = R"sql(
-    SELECT a.attname FROM pg_attribute a
-    JOIN pg_type t ON t.oid = a.atttypid JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
-    WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
-      AND NOT (b.typtype = 'e' OR b.typnamespace = 'pg_catalog'::regnamespace AND b.typtype = 'b' AND b.typcategory <> 'A'
-               AND (b.oid = 'varchar'::regtype OR EXISTS (SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
-                   WHERE m.amname = 'hash' AND o.opcdefault AND o.opcintype = b.oid))))sql";
-
 }  // namespace
 
 struct verifier::pipeline {
@@ -52,7 +42,7 @@ awaitable<void> verifier::prepare(pg::connection& session) {
 }
 
 awaitable<chunk_result> verifier::compare_chunk(pg::connection& session, walk::key_range range) {
-    const statements sql(work_->plan, hashed_as_text_);
+    const statements sql(work_->plan);
     walk::bound_sql compare = sql.compare(range);
     walk::bound_sql list = sql.list_differences(range);
     chunk_result out;
@@ -161,11 +151,6 @@ awaitable<void> verifier::compare_all() {
     job::finished_chunks finished;
     {
         const auto session = co_await work_->pool.acquire();
-        const pg::result names = co_await session->query(hashed_as_text_query, work_->plan.shadow().sql());
-        hashed_as_text_.clear();
-        for (int row = 0; row < names.rows(); ++row) {
-            hashed_as_text_.push_back(names.text(row, 0));
-        }
         finished = co_await job::load_chunks(*session, work_->job, "verify", work_->plan.key);
     }
     found_.chunks = static_cast<std::int64_t>(finished.ranges.size());
@@ -189,7 +174,7 @@ awaitable<void> verifier::compare_all() {
 awaitable<bool> verifier::settle_once() {
     const auto session = co_await work_->pool.acquire();
     co_await prepare(*session);
-    const statements sql(work_->plan, hashed_as_text_);
+    const statements sql(work_->plan);
     std::vector<std::string> failed;
     std::int64_t unsettled = 0;
     std::exception_ptr failure;

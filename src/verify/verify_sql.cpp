@@ -1,6 +1,7 @@
 #include "pgeist/verify/verify_sql.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -29,27 +30,64 @@ std::string same_log_key(const plan::key& key, const std::string& left, const st
     });
 }
 
+/// A type's name without its length: `numeric(12,2)` is numeric, `time(3) with time zone` time with time zone.
+std::string without_length(const std::string& type) {
+    const std::size_t open = type.find('(');
+    const std::size_t close = type.find(')');
+    return open == type.npos || close == type.npos ? type : type.substr(0, open) + type.substr(close + 1);
+}
+
 /// Types whose `=` is true only for the same bytes. Numbers with a scale or a negative zero, json, padded text,
 /// intervals and everything composed of others are not among them.
-statements::equality equality_of(const std::string& type) {
-    static const std::set<std::string> plain{"smallint", "integer", "bigint", "oid",  "boolean", "date",
-                                             "uuid",     "bytea",   "pg_lsn", "xid8", "money"};
-    if (type.ends_with("[]")) {
-        return statements::equality::by_image;
-    }
-    const std::string without_length = type.substr(0, type.find('('));
-    if (type == "text" || without_length == "character varying") {
-        return statements::equality::as_text;
-    }
-    const bool is_time =
-        type.rfind("timestamp", 0) == 0 || (type.rfind("time", 0) == 0 && type.find("without") != type.npos);
-    return is_time || plain.count(type) != 0 ? statements::equality::plain : statements::equality::by_image;
+bool is_plain(const std::string& type) {
+    static const std::set<std::string> plain{"smallint",
+                                             "integer",
+                                             "bigint",
+                                             "oid",
+                                             "boolean",
+                                             "date",
+                                             "timestamp without time zone",
+                                             "uuid",
+                                             "bytea",
+                                             "pg_lsn",
+                                             "\"char\"",
+                                             "name",
+                                             "money",
+                                             "timestamp with time zone",
+                                             "xid8",
+                                             "macaddr",
+                                             "time without time zone"};
+    return plain.count(type) != 0;
 }
+
+/// Types that are sent to a binary client value by value, so that the bytes sent are the same for the same value only.
+std::string send_function(const std::string& type) {
+    static const std::map<std::string, std::string> functions{
+        {"numeric", "numeric_send"},   {"real", "float4send"},      {"double precision", "float8send"},
+        {"interval", "interval_send"}, {"character", "bpcharsend"}, {"time with time zone", "timetz_send"},
+    };
+    const auto found = functions.find(type);
+    return found == functions.end() ? "" : found->second;
+}
+
+/// Hash functions of 64 bits that can be called by name, are cheap, and take the type as it is.
+std::string hash_function(const std::string& type) {
+    static const std::map<std::string, std::string> functions{
+        {"smallint", "hashint2extended"},     {"integer", "hashint4extended"},
+        {"bigint", "hashint8extended"},       {"oid", "hashoidextended"},
+        {"text", "hashtextextended"},         {"character varying", "hashtextextended"},
+        {"uuid", "uuid_hash_extended"},       {"timestamp without time zone", "timestamp_hash_extended"},
+        {"numeric", "hash_numeric_extended"},
+    };
+    const auto found = functions.find(type);
+    return found == functions.end() ? "" : found->second;
+}
+
+bool is_text(const std::string& type) { return type == "text" || type == "character varying"; }
 
 }  // namespace
 
-statements::statements(const plan::blueprint& plan, std::vector<std::string> hashed_as_text)
-    : plan_(&plan), hashed_as_text_(std::move(hashed_as_text)) {}
+statements::statements(const plan::blueprint& plan) : plan_(&plan) {}
 
 std::vector<statements::compared> statements::compared_columns() const {
     std::vector<compared> all;
@@ -67,9 +105,10 @@ std::vector<statements::compared> statements::compared_columns() const {
         } else {
             each.source_value = fmt::format("CAST(NULL AS {})", column.type);  // new, without a default
         }
-        each.equality = equality_of(column.type);
-        each.hashed_as_text =
-            std::find(hashed_as_text_.begin(), hashed_as_text_.end(), column.name) != hashed_as_text_.end();
+        each.type = without_length(column.type);
+        const auto& key = plan_->key.columns;
+        each.in_key =
+            std::any_of(key.begin(), key.end(), [&](const auto& part) { return part.shadow_name == column.name; });
         all.push_back(std::move(each));
     }
     return all;
@@ -88,12 +127,16 @@ std::string statements::difference() const {
     std::vector<std::string> source_image;
     std::vector<std::string> shadow_image;
     for (const compared& each : compared_columns()) {
-        if (each.equality == equality::by_image) {
+        const std::string send = send_function(each.type);
+        if (is_plain(each.type)) {
+            out += fmt::format(" OR s.{0} IS DISTINCT FROM t.{0}", each.name);
+        } else if (is_text(each.type)) {
+            out += fmt::format(" OR s.{0} COLLATE \"C\" IS DISTINCT FROM t.{0} COLLATE \"C\"", each.name);
+        } else if (!send.empty()) {
+            out += fmt::format(" OR {0}(s.{1}) IS DISTINCT FROM {0}(t.{1})", send, each.name);
+        } else {
             source_image.push_back("s." + each.name);
             shadow_image.push_back("t." + each.name);
-        } else {
-            const char* collate = each.equality == equality::as_text ? " COLLATE \"C\"" : "";
-            out += fmt::format(" OR s.{0}{1} IS DISTINCT FROM t.{0}{1}", each.name, collate);
         }
     }
     if (!source_image.empty()) {
@@ -105,9 +148,15 @@ std::string statements::difference() const {
 std::string statements::hash(const std::string& prefix) const {
     std::vector<std::string> parts;
     for (const compared& each : compared_columns()) {
-        parts.push_back(prefix + each.name + (each.hashed_as_text ? "::text" : ""));
+        const std::string function = hash_function(each.type);
+        if (function.empty() && !each.in_key) {
+            continue;
+        }
+        const bool by_text = function.empty() || is_text(each.type);
+        parts.push_back(fmt::format("coalesce({}({}{}{}, {}), 0)", function.empty() ? "hashtextextended" : function,
+                                    prefix, each.name, by_text ? "::text COLLATE \"C\"" : "", parts.size()));
     }
-    return fmt::format("hash_record_extended(ROW({}), 0)", join(parts, ", "));
+    return parts.empty() ? "0" : "(" + join(parts, " # ") + ")";
 }
 
 walk::bound_sql statements::joined(const walk::key_range& range, const std::string& select) const {
@@ -136,8 +185,9 @@ walk::bound_sql statements::compare(const walk::key_range& range) const {
     }
     walk::bound_sql sql = joined(range, select);
     // Rows that are the same have the same hash: the source's checksum needs only the shadow's hashes and those of the
-    // rows that differ. Half the cost of hashing both sides. OFFSET 0 keeps the comparison from being evaluated once
-    // for each use.
+    // rows that differ. Half the cost of hashing both sides. Columns that are expensive to hash are left out: the
+    // checksum is a record of what was compared, the comparison is the proof. OFFSET 0 keeps the comparison from being
+    // evaluated once for each use.
     sql.sql = fmt::format(
         "SELECT count(in_source) AS source_rows, count(in_shadow) AS shadow_rows, "
         "count(*) FILTER (WHERE differs) AS differing, coalesce(sum({0}) FILTER (WHERE in_shadow), 0) AS "

@@ -16,16 +16,19 @@ constexpr const char* bound_settings = R"sql(
            set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
            set_config('enable_sort', 'off', false), set_config('max_parallel_workers_per_gather', '0', false))sql";
 
+/// The text is made outside: the server would make it of every row that OFFSET passes over.
 bound_sql bound_query_with_values(const plan::blueprint& plan, const key_range& within, std::int64_t rows) {
+    std::vector<std::string> columns;
     std::vector<std::string> texts;
     for (const plan::key_column& column : plan.key.columns) {
-        // Named so that no output column can be taken for the key in ORDER BY: `SELECT id::text … ORDER BY id` sorts by
-        // the text.
-        texts.push_back(fmt::format("s.{}::text AS bound{}", quote_identifier(column.source_name), texts.size() + 1));
+        const std::size_t number = columns.size() + 1;
+        columns.push_back(fmt::format("s.{} AS k{}", quote_identifier(column.source_name), number));
+        texts.push_back(fmt::format("b.k{0}::text AS bound{0}", number));
     }
     bound_sql query = range_predicate(plan.key, within, side::source, "s");
-    query.sql = fmt::format("SELECT {} FROM ONLY {} AS s{} ORDER BY {} OFFSET {} LIMIT 1", join(texts, ", "),
-                            plan.table.sql(), query.sql, order_by(plan.key, "s"), std::max<std::int64_t>(rows, 1) - 1);
+    query.sql = fmt::format("SELECT {} FROM (SELECT {} FROM ONLY {} AS s{} ORDER BY {} OFFSET {} LIMIT 1) AS b",
+                            join(texts, ", "), join(columns, ", "), plan.table.sql(), query.sql,
+                            order_by(plan.key, "s"), std::max<std::int64_t>(rows, 1) - 1);
     return query;
 }
 

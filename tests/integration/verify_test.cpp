@@ -10,9 +10,10 @@ class verification : public job_test {
 protected:
     void start() {
         sql().execute(
-            "CREATE TABLE t (id int PRIMARY KEY, n numeric, f float8, i interval, j json, v text);"
-            "INSERT INTO t SELECT g, 1.0, 0, '1 day', '{\"a\": 1}', repeat('x', g * 100) FROM generate_series(1, 30) "
-            "g");
+            "CREATE TABLE t (id int PRIMARY KEY, n numeric, f float8, i interval, j json, v text, r real, b jsonb, "
+            "a numeric[], c char(4), z timetz);"
+            "INSERT INTO t SELECT g, 1.0, 0, '1 day', '{\"a\": 1}', repeat('x', g * 100), 0, '[1.0]', '{1.0}', 'a', "
+            "'12:00+00' FROM generate_series(1, 30) g");
         prepare("t", {"ALTER COLUMN id TYPE bigint"});
         capture();
         copy_all();
@@ -47,11 +48,18 @@ TEST_F(verification, SeesValuesThatAreEqualButNotTheSameBytes) {
     corrupt("i = '24 hours'", 3);
     corrupt("j = '{\"a\":1}'", 4);
     corrupt("v = v || 'y'", 5);
+    corrupt("r = '-0'", 7);
+    corrupt("b = '[1.00]'", 8);
+    corrupt("a = '{1.00}'", 9);
+    corrupt("c = 'b'", 10);
+    corrupt("z = '13:00+01'", 11);
+    corrupt("n = NULL", 12);
+    corrupt("v = NULL", 13);
     sql().execute("DELETE FROM " + plan().shadow().sql() + " WHERE id = 6");
     sql().execute("INSERT INTO " + plan().shadow().sql() + " (id, v) VALUES (1000, 'extra')");
     const report::verification found = verify();
-    EXPECT_EQ(found.differences, 7);
-    EXPECT_EQ(found.repaired, 7);
+    EXPECT_EQ(found.differences, 14);
+    EXPECT_EQ(found.repaired, 14);
     expect_equal();
     EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_recheck"), 0);
 }

@@ -47,7 +47,6 @@ private:
 
     job::workspace* work_;
     double percent_;
-    std::vector<std::string> hashed_as_text_;
     report::verification found_;
 };
 

@@ -11,12 +11,13 @@ namespace pgeist::verify {
 /// The statements that compare source and shadow. All of a chunk's run in one REPEATABLE READ snapshot.
 class statements {
 public:
-    /// `hashed_as_text`: names of shadow columns whose type has no hash function; their text is hashed for the
-    /// checksum.
-    statements(const plan::blueprint& plan, std::vector<std::string> hashed_as_text);
+    explicit statements(const plan::blueprint& plan);
 
-    /// One row: source_rows, shadow_rows, differing, checksum, shadow_checksum of a range. Compares byte images, so
-    /// that values that are equal without being the same bytes (numeric 1.0 and 1.00) count as different.
+    /// One row: source_rows, shadow_rows, differing, checksum, shadow_checksum of a range. Values that are equal
+    /// without being the same bytes (numeric 1.0 and 1.00) count as different: a column is compared by its type's `=`
+    /// where that is true for the same bytes only (much the cheapest), as text byte by byte, by what would be sent to a
+    /// binary client, or else by its image in memory. The checksums are sums over the rows of a hash of the key and of
+    /// the numbers, texts, uuids and timestamps without time zone.
     [[nodiscard]] walk::bound_sql compare(const walk::key_range& range) const;
 
     /// Puts the differing keys of a range into `recheck`, and those of them that no visible log row explains also into
@@ -27,18 +28,14 @@ public:
     /// differences for repair. One row: same, pending, repaired (queued now), failed (keys as text, at most 20).
     [[nodiscard]] std::string recheck() const;
 
-    /// How two values of a column are told apart: by their type's `=` where that is true for the same bytes only (much
-    /// the cheapest), as text byte by byte, or by their image in memory.
-    enum class equality { plain, as_text, by_image };
-
 private:
     /// A column that is compared, under the name c1, c2 … on both sides.
     struct compared {
         std::string name;
         std::string source_value;
         std::string shadow_value;
-        statements::equality equality = statements::equality::by_image;
-        bool hashed_as_text = false;
+        std::string type;  ///< of the shadow, without a length
+        bool in_key = false;
     };
 
     [[nodiscard]] std::vector<compared> compared_columns() const;
@@ -50,7 +47,6 @@ private:
     [[nodiscard]] std::string hash(const std::string& prefix) const;
 
     const plan::blueprint* plan_;
-    std::vector<std::string> hashed_as_text_;
 };
 
 }  // namespace pgeist::verify
