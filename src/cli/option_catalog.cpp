@@ -46,6 +46,9 @@ const option_info own[] = {
      group::change, repeatable},
 
     {"key", 0, "INDEX", "the primary key", "the unique index by which the table is walked", group::copy},
+    {"copy-order", 0, "auto|key|heap", "auto",
+     "rows in the order of the key, or of the table's file, which is faster where the key's order is another one",
+     group::copy},
 
     {"revertible", 0, "", "", "keep the old table in sync after the swap", group::after, once, not_yet},
 

@@ -92,6 +92,21 @@ void check_set(const std::string& text) {
     }
 }
 
+plan::copy_order read_copy_order(const given& options) {
+    const std::string text = options.value("copy-order").value_or("auto");
+    if (text == "auto") {
+        return plan::copy_order::automatic;
+    }
+    if (text == "key") {
+        return plan::copy_order::key;
+    }
+    if (text == "heap") {
+        return plan::copy_order::heap;
+    }
+    throw usage_error(fmt::format("{}: \"{}\" is not known", options.find("copy-order")->origin, text),
+                      "use auto, key or heap");
+}
+
 void read_change(const given& options, plan::change_request& into) {
     const auto table = options.value("table");
     if (!table) {
@@ -107,6 +122,7 @@ void read_change(const given& options, plan::change_request& into) {
     }
     into.repack = options.is_on("repack");
     into.key_index = options.value("key");
+    into.order = read_copy_order(options);
     for (const std::string& text : options.values("set")) {
         about(options.find("set")->origin, [&] { check_set(text); });
         into.sets.push_back(text);

@@ -4,6 +4,7 @@
 
 #include "pgeist/copy/copier.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
+#include "pgeist/walk/heap_order.hpp"
 #include "pgeist/walk/key_sql.hpp"
 
 namespace pgeist::copy {
@@ -26,7 +27,7 @@ awaitable<std::optional<pg::sql_error>> attempt(pg::connection& session, const p
 }
 
 awaitable<std::int64_t> count_rows(pg::connection& session, const plan::blueprint& plan, const walk::key_range& range) {
-    walk::bound_sql sql = walk::range_predicate(plan.key, range, walk::side::source, "s");
+    walk::bound_sql sql = walk::range_predicate(walk::copy_key(plan), range, walk::side::source, "s");
     sql.sql = "SELECT count(*) FROM ONLY " + plan.table.sql() + " AS s" + sql.sql;
     const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
     co_return row.integer(0, 0);
@@ -38,7 +39,7 @@ awaitable<bool> narrow(pg::connection& session, const plan::blueprint& plan, wal
     std::int64_t rows = co_await count_rows(session, plan, range);
     while (rows > 1) {
         std::vector<walk::key_range> whole(1, range);
-        walk::boundary_finder finder(session, plan, std::move(whole));
+        walk::boundary_finder finder(session, plan.table, walk::copy_key(plan), std::move(whole));
         const auto half = co_await finder.next(rows / 2);
         walk::key_range lower = range;
         lower.upper = half->upper;
@@ -81,7 +82,7 @@ awaitable<std::string> describe_row(pg::connection& session, const plan::bluepri
     for (const std::string& name : names) {
         texts.push_back(fmt::format("left(s.{}::text, 100)", quote_identifier(name)));
     }
-    walk::bound_sql sql = walk::range_predicate(plan.key, range, walk::side::source, "s");
+    walk::bound_sql sql = walk::range_predicate(walk::copy_key(plan), range, walk::side::source, "s");
     sql.sql = fmt::format("SELECT {} FROM ONLY {} AS s{} LIMIT 1", join(texts, ", "), plan.table.sql(), sql.sql);
     const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
     std::string text;

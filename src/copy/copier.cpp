@@ -12,6 +12,7 @@
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
 #include "pgeist/walk/chunk_sizer.hpp"
+#include "pgeist/walk/heap_order.hpp"
 
 namespace pgeist::copy {
 
@@ -27,6 +28,7 @@ struct pipeline {
     job::workspace& work;
     range_channel ranges;
     walk::chunk_sizer sizer;
+    walk::row_density density;
 };
 
 walk::chunk_sizer sizer_for(const run::settings& settings) {
@@ -46,24 +48,35 @@ awaitable<void> check_truncation(job::workspace& work, pg::connection& session) 
     }
 }
 
-/// Cuts ranges and hands them out; at most one per worker waits in the channel.
-awaitable<void> chunker(pipeline& pipe, walk::finished_ranges finished) {
-    const auto session = co_await pipe.work.pool.acquire();
-    co_await walk::prepare_for_bounds(*session);
-    walk::boundary_finder finder(*session, pipe.work.plan, walk::gaps(finished));
+/// Hands out what `cutter` cuts; at most one range per worker waits in the channel.
+template <class Cutter>
+awaitable<void> hand_out(pipeline& pipe, pg::connection& session, Cutter& cutter) {
     auto next_check = clock::now() + truncation_check;
     while (true) {
-        auto range = co_await finder.next(pipe.sizer.next());
+        auto range = co_await cutter.next(pipe.sizer.next());
         if (!range) {
             break;
         }
         co_await send(pipe.ranges, std::move(range));
         if (clock::now() >= next_check) {
-            co_await check_truncation(pipe.work, *session);
+            co_await check_truncation(pipe.work, session);
             next_check = clock::now() + truncation_check;
         }
     }
     co_await send(pipe.ranges, std::nullopt);  // close() would throw away what is still in the channel
+}
+
+awaitable<void> chunker(pipeline& pipe, walk::finished_ranges finished) {
+    const auto session = co_await pipe.work.pool.acquire();
+    const plan::blueprint& plan = pipe.work.plan;
+    if (plan.heap_order) {
+        walk::block_cutter cutter(*session, plan, pipe.density, walk::gaps(finished));
+        co_await hand_out(pipe, *session, cutter);
+    } else {
+        co_await walk::prepare_for_bounds(*session);
+        walk::boundary_finder finder(*session, plan.table, plan.key, walk::gaps(finished));
+        co_await hand_out(pipe, *session, finder);
+    }
 }
 
 awaitable<void> worker(pipeline& pipe, job::crew& crew, int number) {
@@ -89,8 +102,19 @@ awaitable<void> worker(pipeline& pipe, job::crew& crew, int number) {
         took = clock::now() - started;
         pipe.sizer.follow(pipe.work.settings.chunk_time, pipe.work.settings.chunk_rows);
         pipe.sizer.measured(rows, took);
+        if (pipe.work.plan.heap_order) {
+            pipe.density.measured(*range, rows);
+        }
         pipe.work.progress.rows_done += rows;
         job::note_chunk(pipe.work.progress, rows, took);
+    }
+}
+
+/// Places are those of one file. The transaction's lock on the source keeps it from being rewritten until the commit.
+awaitable<void> require_same_file(job::workspace& work, pg::connection& session) {
+    const bool rewritten = co_await job::source_rewritten_since(session, work.job, work.plan.source_oid);
+    if (rewritten) {
+        throw job::source_rewritten();
     }
 }
 
@@ -107,6 +131,9 @@ awaitable<std::int64_t> try_chunk(job::workspace& work, pg::connection& session,
         job::chunk_counts counts;
         counts.rows = rows;
         co_await job::save_chunk(session, work.job, "copy", range, counts);
+        if (work.plan.heap_order) {
+            co_await require_same_file(work, session);
+        }
         co_await session.commit();
     } catch (...) {
         failure = std::current_exception();
@@ -123,12 +150,12 @@ awaitable<std::int64_t> try_chunk(job::workspace& work, pg::connection& session,
 awaitable<void> prepare_worker(pg::connection& session, const run::settings& settings) {
     co_await session.execute(
         fmt::format("SET synchronous_commit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; "
-                    "SET max_parallel_workers_per_gather = 0; SET statement_timeout = {}",
+                    "SET enable_tidscan = on; SET max_parallel_workers_per_gather = 0; SET statement_timeout = {}",
                     settings.statement_timeout.count()));
 }
 
 walk::bound_sql chunk_sql(const plan::blueprint& plan, const walk::key_range& range) {
-    walk::bound_sql sql = walk::range_predicate(plan.key, range, walk::side::source, "s");
+    walk::bound_sql sql = walk::range_predicate(walk::copy_key(plan), range, walk::side::source, "s");
     sql.sql = transfer_sql(plan, "ONLY " + plan.table.sql() + " AS s") + sql.sql;
     return sql;
 }
@@ -160,12 +187,12 @@ awaitable<void> copy_all(job::workspace& work) {
     job::finished_chunks finished;
     {
         const auto session = co_await work.pool.acquire();
-        finished = co_await job::load_chunks(*session, work.job, "copy", work.plan.key);
+        finished = co_await job::load_chunks(*session, work.job, "copy", walk::copy_key(work.plan));
     }
     work.progress.rows_done = finished.rows;
     const auto executor = co_await asio::this_coro::executor;
     pipeline pipe{work, range_channel(executor, static_cast<std::size_t>(work.settings.workers)),
-                  sizer_for(work.settings)};
+                  sizer_for(work.settings), walk::row_density()};
     std::vector<awaitable<void>> tasks;
     tasks.push_back(chunker(pipe, std::move(finished.ranges)));
     job::crew* members = nullptr;

@@ -259,7 +259,8 @@ awaitable<std::optional<std::int64_t>> find_done(pg::connection& session, plan::
     // The table's name may be written with or without its schema; its oid says which it is.
     const pg::result found = co_await session.query(
         "SELECT id FROM pgeist.jobs WHERE state = 'done' AND result_oid = $1::bigint::oid AND result_fingerprint = $2 "
-        "AND change - 'table' - 'key' = $3::jsonb - 'table' - 'key' ORDER BY id DESC LIMIT 1",
+        "AND change - 'table' - '{key_index,copy_order}'::text[] = $3::jsonb - 'table' - "
+        "'{key_index,copy_order}'::text[] ORDER BY id DESC LIMIT 1",
         table_oid, fingerprint, plan::to_json(change));
     if (!found.empty()) {
         job = found.integer(0, 0);

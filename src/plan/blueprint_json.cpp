@@ -133,6 +133,7 @@ blueprint read_blueprint(const json::object& object) {
     value.row_triggers = flag(object, "row_triggers");
     value.fingerprint = text(object, "fingerprint");
     value.key = to_key(object.at("key"));
+    value.heap_order = object.contains("heap_order") && flag(object, "heap_order");  // earlier versions had no choice
     value.columns = list(object, "columns", to_column);
     value.key_index = to_index(object.at("key_index"));
     value.key_index_is_temporary = flag(object, "key_index_is_temporary");
@@ -167,6 +168,7 @@ std::string to_json(const blueprint& value) {
         {"row_triggers", value.row_triggers},
         {"fingerprint", value.fingerprint},
         {"key", from_key(value.key)},
+        {"heap_order", value.heap_order},
         {"columns", json_fields::array(value.columns, from_column)},
         {"key_index", from_index(value.key_index)},
         {"key_index_is_temporary", value.key_index_is_temporary},

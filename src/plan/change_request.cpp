@@ -53,8 +53,9 @@ std::string change_request::describe() const {
 std::string to_json(const change_request& value) {
     using json_fields::from;
     const boost::json::object object{
-        {"table", from(value.table)}, {"alters", from(value.alters)},       {"sets", from(value.sets)},
-        {"repack", value.repack},     {"key_index", from(value.key_index)},
+        {"table", from(value.table)},         {"alters", from(value.alters)},
+        {"sets", from(value.sets)},           {"repack", value.repack},
+        {"key_index", from(value.key_index)}, {"copy_order", static_cast<int>(value.order)},
     };
     return boost::json::serialize(object);
 }
@@ -69,6 +70,9 @@ change_request change_request_from_json(const std::string& text) {
         value.sets = json_fields::texts(object, "sets");
         value.repack = json_fields::flag(object, "repack");
         value.key_index = json_fields::optional_text(object, "key_index");
+        if (object.contains("copy_order")) {
+            value.order = static_cast<copy_order>(object.at("copy_order").to_number<int>());
+        }
         return value;
     } catch (const std::exception& broken) {
         throw error(exit_code::failed, fmt::format("the stored change cannot be read: {}", broken.what()));

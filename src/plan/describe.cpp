@@ -47,6 +47,7 @@ std::string summary(const blueprint& plan) {
         {"size", fmt::format("about {} rows, table {}, indexes {}", format_count(plan.estimated_rows),
                              format_size(plan.table_bytes), format_size(plan.index_bytes))},
         {"key", key_text(plan)},
+        {"copied", plan.heap_order ? "in the order of the table's file" : "in the order of the key"},
         {"time", fmt::format("about {}, without throttling", format_duration(rough.time))},
         {"space",
          fmt::format("about {} more while both tables exist, and as much WAL", format_size(rough.space_bytes))},

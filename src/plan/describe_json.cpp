@@ -68,6 +68,7 @@ void add_blueprint(json::object& object, const blueprint& plan) {
     object["estimated_ms"] = rough.time.count();
     object["estimated_space_bytes"] = rough.space_bytes;
     object["key"] = plan.key.index;
+    object["copy_order"] = plan.heap_order ? "heap" : "key";
     object["columns"] = json_fields::array(plan.columns, from_column);
     object["phases"] = phases();
     object["statements"] = statements_of(plan);

@@ -8,6 +8,7 @@
 #include "pgeist/copy/copier.hpp"
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/replay/moved_rows.hpp"
 #include "pgeist/run/finish.hpp"
 #include "pgeist/run/siblings.hpp"
 #include "pgeist/swap/swapper.hpp"
@@ -105,7 +106,7 @@ awaitable<void> runner::phases() {
             truncated = true;
         } catch (const job::source_rewritten&) {
             rewritten = true;
-            if (work_.settings.verify != verify_mode::full) {
+            if (reached_ != job::phase::copy && work_.settings.verify != verify_mode::full) {
                 throw;  // nothing would notice what the rewriting did to the rows
             }
         } catch (const error&) {
@@ -114,7 +115,11 @@ awaitable<void> runner::phases() {
         if (failure) {
             co_await explain(failure);
         }
-        if (rewritten) {
+        if (rewritten && reached_ == job::phase::copy) {
+            work_.observer.message(report::level::warning,
+                                   "the source table was rewritten by someone else: the copy starts again");
+            co_await start_copy_again();
+        } else if (rewritten) {
             work_.observer.message(report::level::warning,
                                    "the source table was rewritten by someone else: verifying again");
             const auto session = co_await work_.pool.acquire();
@@ -164,6 +169,9 @@ awaitable<void> runner::do_phase(job::phase now) {
             break;
         case job::phase::key:
             progress_.rows_total = 0;
+            if (work_.plan.heap_order) {
+                co_await replay::delete_moved_rows(work_);
+            }
             co_await build::build_key_index(work_);
             break;
         case job::phase::replay:

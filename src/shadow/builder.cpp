@@ -79,6 +79,7 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     const auto after = co_await read_shadow(at);
     result.blueprint.columns = co_await map_columns(at, after);
     co_await plan_key_and_indexes(at, after, result.blueprint);
+    result.blueprint.heap_order = co_await copies_in_heap_order(at, result.blueprint.key);
     co_await plan_swap(at, after, result.blueprint);
     co_await plan_swap_objects(at, after, result.blueprint);
     co_await plan_bound_objects(at, after, result.blueprint);

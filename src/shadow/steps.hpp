@@ -73,6 +73,10 @@ struct known_column {
 [[nodiscard]] awaitable<std::vector<plan::column>> map_columns(site& at, const catalog::table& after);
 /// Chooses the walked key, the shadow's key index and the indexes built later: `key`, `key_index`, `indexes`.
 [[nodiscard]] awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into);
+
+/// Whether rows are copied in the order of the table's file: as asked, or where it is large and the walked key's order
+/// has little to do with it.
+[[nodiscard]] awaitable<bool> copies_in_heap_order(site& at, const plan::key& walked);
 /// What the swap and the time after it do: `swap_locks`, `before_move`, `after_move`, `finish`.
 [[nodiscard]] awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into);
 

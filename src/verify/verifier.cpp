@@ -84,7 +84,7 @@ awaitable<chunk_result> verifier::compare_chunk(pg::connection& session, walk::k
 awaitable<void> verifier::cut_ranges(pipeline& pipe, walk::finished_ranges finished) {
     const auto session = co_await work_->pool.acquire();
     co_await walk::prepare_for_bounds(*session);
-    walk::boundary_finder finder(*session, work_->plan, walk::gaps(finished));
+    walk::boundary_finder finder(*session, work_->plan.table, work_->plan.key, walk::gaps(finished));
     std::mt19937 random(std::random_device{}());
     std::uniform_real_distribution<double> percent(0, 100);
     const boost::system::error_code none;

@@ -15,8 +15,9 @@
 namespace pgeist::test {
 namespace {
 
-/// public.t with ids 1 … 1000, copied by one worker in chunks of 100; the copy stands at row 550.
-class interleaving : public run_test {
+/// public.t with ids 1 … 1000, copied by one worker in chunks of 100, in the order of the key or of the file; the copy
+/// stands at row 550.
+class interleaving : public run_test, public ::testing::WithParamInterface<const char*> {
 protected:
     void SetUp() override {
         run_test::SetUp();
@@ -43,7 +44,7 @@ protected:
         running_ = std::make_unique<pgeist_process>(
             db().uri(), std::vector<std::string>{"run", "--output", "json", "--table", "t", "--alter",
                                                  "ALTER COLUMN id TYPE bigint", "--set", "note = " + note,
-                                                 "--chunk-rows", "100", "--workers", "1"});
+                                                 "--chunk-rows", "100", "--workers", "1", "--copy-order", GetParam()});
     }
 
     /// Lets the run end well; the changed table must be what the source was.
@@ -63,7 +64,7 @@ private:
     std::unique_ptr<pgeist_process> running_;
 };
 
-TEST_F(interleaving, updates_below_in_and_above_the_copy) {
+TEST_P(interleaving, updates_below_in_and_above_the_copy) {
     start_and_stop_in_the_copy();
     sql().execute(
         "UPDATE public.t SET note = 'below' WHERE id = 10; UPDATE public.t SET note = 'in' WHERE id IN (550, 551); "
@@ -71,20 +72,20 @@ TEST_F(interleaving, updates_below_in_and_above_the_copy) {
     go_on_and_compare();
 }
 
-TEST_F(interleaving, updates_to_null) {
+TEST_P(interleaving, updates_to_null) {
     start_and_stop_in_the_copy();
     sql().execute("UPDATE public.t SET note = NULL, amount = NULL WHERE id IN (10, 549, 550, 990)");
     go_on_and_compare();
 }
 
-TEST_F(interleaving, deleted_rows_stay_dead) {
+TEST_P(interleaving, deleted_rows_stay_dead) {
     start_and_stop_in_the_copy();
     sql().execute("DELETE FROM public.t WHERE id IN (10, 549, 550, 551, 990)");
     go_on_and_compare();
     EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 995);
 }
 
-TEST_F(interleaving, inserts_below_in_and_above_the_copy) {
+TEST_P(interleaving, inserts_below_in_and_above_the_copy) {
     sql().execute("DELETE FROM public.t WHERE id IN (10, 545, 990)");
     start_and_stop_in_the_copy();
     sql().execute(
@@ -93,7 +94,7 @@ TEST_F(interleaving, inserts_below_in_and_above_the_copy) {
     go_on_and_compare();
 }
 
-TEST_F(interleaving, deleted_and_inserted_again) {
+TEST_P(interleaving, deleted_and_inserted_again) {
     start_and_stop_in_the_copy();
     for (const std::string id : {"10", "551", "990"}) {
         sql().query("DELETE FROM public.t WHERE id = $1", {id});
@@ -102,7 +103,7 @@ TEST_F(interleaving, deleted_and_inserted_again) {
     go_on_and_compare();
 }
 
-TEST_F(interleaving, keys_that_move_across_the_copy_in_both_directions) {
+TEST_P(interleaving, keys_that_move_across_the_copy_in_both_directions) {
     start_and_stop_in_the_copy();
     sql().execute(
         "UPDATE public.t SET id = 5000 WHERE id = 10; UPDATE public.t SET id = -5000 WHERE id = 990; "
@@ -110,7 +111,7 @@ TEST_F(interleaving, keys_that_move_across_the_copy_in_both_directions) {
     go_on_and_compare();
 }
 
-TEST_F(interleaving, keys_exchanged_between_copied_and_uncopied_rows) {
+TEST_P(interleaving, keys_exchanged_between_copied_and_uncopied_rows) {
     start_and_stop_in_the_copy();
     sql().execute(
         "BEGIN; UPDATE public.t SET id = -1 WHERE id = 10; UPDATE public.t SET id = 10 WHERE id = 990; "
@@ -120,7 +121,7 @@ TEST_F(interleaving, keys_exchanged_between_copied_and_uncopied_rows) {
     EXPECT_EQ(note_of(990), "note 10");
 }
 
-TEST_F(interleaving, unique_values_exchanged_between_two_rows) {
+TEST_P(interleaving, unique_values_exchanged_between_two_rows) {
     sql().execute("ALTER TABLE public.t ADD CONSTRAINT code_once UNIQUE (code)");
     start_and_stop_in_the_copy();
     sql().execute(
@@ -130,7 +131,7 @@ TEST_F(interleaving, unique_values_exchanged_between_two_rows) {
 }
 
 // The value stands twice in the copy until replay has mended it: a unique index can be built only after that.
-TEST_F(interleaving, a_unique_value_that_moves_from_a_copied_to_an_uncopied_row) {
+TEST_P(interleaving, a_unique_value_that_moves_from_a_copied_to_an_uncopied_row) {
     sql().execute("ALTER TABLE public.t ADD CONSTRAINT code_once UNIQUE (code)");
     start_and_stop_in_the_copy();
     sql().execute(
@@ -139,7 +140,7 @@ TEST_F(interleaving, a_unique_value_that_moves_from_a_copied_to_an_uncopied_row)
     EXPECT_EQ(sql().number("SELECT id FROM public.t WHERE code = 100"), 990);
 }
 
-TEST_F(interleaving, a_chain_of_unique_values_through_many_rows) {
+TEST_P(interleaving, a_chain_of_unique_values_through_many_rows) {
     sql().execute("ALTER TABLE public.t ADD CONSTRAINT code_once UNIQUE (code) DEFERRABLE");
     start_and_stop_in_the_copy();
     sql().execute("UPDATE public.t SET code = code + 10");
@@ -147,7 +148,7 @@ TEST_F(interleaving, a_chain_of_unique_values_through_many_rows) {
     go_on_and_compare();
 }
 
-TEST_F(interleaving, truncate_during_the_copy) {
+TEST_P(interleaving, truncate_during_the_copy) {
     start_and_stop_in_the_copy();
     sync_connection truncating = db().connect();
     truncating.send(
@@ -165,7 +166,7 @@ TEST_F(interleaving, truncate_during_the_copy) {
 }
 
 // A trigger that deleted the row from the copy itself would not see it there, or would fail the application.
-TEST_F(interleaving, a_delete_in_a_transaction_older_than_the_copy_of_its_row) {
+TEST_P(interleaving, a_delete_in_a_transaction_older_than_the_copy_of_its_row) {
     gate first_chunk(db(), 2);
     first_chunk.close();
     copying().close();
@@ -184,7 +185,7 @@ TEST_F(interleaving, a_delete_in_a_transaction_older_than_the_copy_of_its_row) {
     EXPECT_EQ(note_of(10), "no row");
 }
 
-TEST_F(interleaving, many_keys_committed_at_once_while_the_copy_stands) {
+TEST_P(interleaving, many_keys_committed_at_once_while_the_copy_stands) {
     start_and_stop_in_the_copy();
     sql().execute(
         "BEGIN; INSERT INTO public.t SELECT i, 'bulk', i, i FROM generate_series(2000, 21999) AS i; UPDATE public.t "
@@ -192,7 +193,7 @@ TEST_F(interleaving, many_keys_committed_at_once_while_the_copy_stands) {
     go_on_and_compare();
 }
 
-TEST_F(interleaving, rolled_back_work_leaves_no_trace) {
+TEST_P(interleaving, rolled_back_work_leaves_no_trace) {
     start_and_stop_in_the_copy();
     sql().execute("BEGIN; UPDATE public.t SET note = 'gone'; DELETE FROM public.t WHERE id < 500; ROLLBACK");
     sql().execute(
@@ -202,7 +203,7 @@ TEST_F(interleaving, rolled_back_work_leaves_no_trace) {
     EXPECT_EQ(note_of(3), "kept");
 }
 
-TEST_F(interleaving, a_row_changed_a_thousand_times) {
+TEST_P(interleaving, a_row_changed_a_thousand_times) {
     start_and_stop_in_the_copy();
     for (int round = 1; round <= 1000; ++round) {
         sql().query("UPDATE public.t SET note = $1 WHERE id = 10", {std::to_string(round)});
@@ -212,7 +213,7 @@ TEST_F(interleaving, a_row_changed_a_thousand_times) {
 }
 
 // Replay rests while indexes are built: what is written then is replayed afterwards, with all indexes there.
-TEST_F(interleaving, writes_during_the_index_build) {
+TEST_P(interleaving, writes_during_the_index_build) {
     gate building(db(), 2);
     sql().execute("ALTER TABLE public.t ADD CONSTRAINT code_once UNIQUE (code); CREATE INDEX t_gated ON public.t ((" +
                   building.expression("id = 1", "code") + "))");
@@ -229,7 +230,7 @@ TEST_F(interleaving, writes_during_the_index_build) {
               std::vector<std::string>{});
 }
 
-TEST_F(interleaving, writes_while_replay_is_at_work) {
+TEST_P(interleaving, writes_while_replay_is_at_work) {
     gate building(db(), 2);
     gate replaying(db(), 3);
     sql().execute("CREATE INDEX t_gated ON public.t ((" + building.expression("id = 1", "code") + "))");
@@ -250,7 +251,7 @@ TEST_F(interleaving, writes_while_replay_is_at_work) {
               std::vector<std::string>{});
 }
 
-TEST_F(interleaving, keys_that_are_equal_without_being_the_same_bytes) {
+TEST_P(interleaving, keys_that_are_equal_without_being_the_same_bytes) {
     sql().execute(
         "CREATE TABLE public.n (k numeric PRIMARY KEY, note text); INSERT INTO public.n SELECT i, 'note' FROM "
         "generate_series(1, 1000) AS i");
@@ -268,7 +269,7 @@ TEST_F(interleaving, keys_that_are_equal_without_being_the_same_bytes) {
     EXPECT_EQ(differing_rows(sql(), "public.expected", "public.n", "k, note"), std::vector<std::string>{});
 }
 
-TEST_F(interleaving, keys_that_a_collation_takes_for_equal) {
+TEST_P(interleaving, keys_that_a_collation_takes_for_equal) {
     if (sql().number("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'") == 0) {
         GTEST_SKIP() << "the server is built without ICU";
     }
@@ -289,6 +290,9 @@ TEST_F(interleaving, keys_that_a_collation_takes_for_equal) {
     EXPECT_TRUE(exited(process.finish(), 0));
     EXPECT_EQ(differing_rows(sql(), "public.expected", "public.c", "k, note"), std::vector<std::string>{});
 }
+
+INSTANTIATE_TEST_SUITE_P(in_order_of, interleaving, ::testing::Values("key", "heap"),
+                         [](const auto& order) { return std::string(order.param); });
 
 }  // namespace
 }  // namespace pgeist::test

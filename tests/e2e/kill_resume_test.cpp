@@ -59,9 +59,9 @@ protected:
         process = std::make_unique<pgeist_process>(db().uri(), arguments);
     }
 
-    void kill_in_copy() {
+    void kill_in_copy(const std::vector<std::string>& more = {}) {
         copying->close();
-        start_run();
+        start_run(more);
         copying->wait_until_reached();
         process->kill_hard();
         copying->open();
@@ -149,6 +149,22 @@ protected:
 
 TEST_F(killed, in_the_copy_it_can_be_resumed) {
     kill_in_copy();
+    expect_resume_finishes();
+}
+
+TEST_F(killed, in_a_copy_in_the_order_of_the_file_it_can_be_resumed) {
+    kill_in_copy({"--copy-order", "heap"});
+    // Rows move to the end of the file, others into the room that they leave.
+    sql().execute("UPDATE public.t SET note = repeat('moved ', 100) WHERE id % 7 = 0");
+    sql().execute("VACUUM public.t");
+    sql().execute("UPDATE public.t SET note = repeat('moved back ', 100), id = -id WHERE id > 900");
+    expect_resume_finishes();
+}
+
+TEST_F(killed, in_a_copy_in_the_order_of_the_file_it_begins_again_when_the_file_is_another_one) {
+    sql().execute("DELETE FROM public.t WHERE id BETWEEN 100 AND 300");
+    kill_in_copy({"--copy-order", "heap", "--verify", "off"});
+    sql().execute("VACUUM FULL public.t");
     expect_resume_finishes();
 }
 

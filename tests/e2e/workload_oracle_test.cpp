@@ -87,6 +87,15 @@ TEST_F(workload_oracle, int_to_bigint) {
     EXPECT_EQ(type_of("id"), "bigint");
 }
 
+TEST_F(workload_oracle, int_to_bigint_in_the_order_of_the_file) {
+    const workload_shape shape = integer_key_shape(rows);
+    prepare(shape);
+    workload load(shape, workload_seed());
+    add_writers(load, false);
+    change_under(load, shape, {"--alter", "ALTER COLUMN id TYPE bigint", "--copy-order", "heap"});
+    EXPECT_EQ(type_of("id"), "bigint");
+}
+
 TEST_F(workload_oracle, repack_with_prepared_statements) {
     const workload_shape shape = integer_key_shape(rows);
     prepare(shape);
@@ -111,6 +120,14 @@ TEST_F(workload_oracle, text_key_with_a_unique_column) {
     add_writers(load, false);
     change_under(load, shape, {"--alter", "ALTER COLUMN code TYPE bigint"});
     EXPECT_EQ(type_of("code"), "bigint");
+}
+
+TEST_F(workload_oracle, text_key_in_the_order_of_the_file) {
+    const workload_shape shape = text_key_shape(rows);
+    prepare(shape);
+    workload load(shape, workload_seed());
+    add_writers(load, false);
+    change_under(load, shape, {"--repack", "--copy-order", "heap"});
 }
 
 TEST_F(workload_oracle, truncate_now_and_then) {

@@ -39,11 +39,13 @@ void job_test::await(awaitable<void> task) {
     }
 }
 
-void job_test::prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen) {
+void job_test::prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen,
+                       plan::copy_order order) {
     plan::change_request change;
     change.table = parse_qualified_name(table);
     change.alters = alters;
     change.repack = alters.empty();
+    change.order = order;
     await(session_->begin());
     const run::preparation made = await(run::prepare(*session_, hold_.get(), change, chosen));
     run::throw_if_refused(made.findings);
@@ -57,6 +59,7 @@ void job_test::prepare(const std::string& table, const std::vector<std::string>&
 void job_test::capture() {
     await(session_->begin());
     await(session_->execute(pgeist::capture::triggers_sql(plan())));
+    await(job::save_source_file(*session_, work_->tenure(), plan().source_oid));
     await(session_->commit());
 }
 

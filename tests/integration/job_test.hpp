@@ -68,7 +68,8 @@ protected:
     void await(awaitable<void> task);
 
     /// Makes the job (shadow, log, trigger functions) for a change of `table`; no triggers yet.
-    void prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen = {});
+    void prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen = {},
+                 plan::copy_order order = plan::copy_order::automatic);
     /// Installs the triggers.
     void capture();
     /// Copies one range of keys in a transaction of its own. @returns rows

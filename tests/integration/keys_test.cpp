@@ -13,7 +13,7 @@ protected:
     int copy_in_chunks(std::int64_t rows) {
         auto bounds = db_session();
         await(walk::prepare_for_bounds(*bounds));
-        walk::boundary_finder finder(*bounds, plan(), {walk::key_range{}});
+        walk::boundary_finder finder(*bounds, plan().table, plan().key, {walk::key_range{}});
         int ranges = 0;
         for (auto range = await(finder.next(rows)); range; range = await(finder.next(rows))) {
             copy(*range);
@@ -38,7 +38,7 @@ protected:
     /// The boundary query and the chunk query must go along the index, without a sort.
     void expect_index_walk(const walk::key_range& range) {
         const walk::bound_sql chunk = copy::chunk_sql(plan(), range);
-        const std::string bounds_plan = plan_of(walk::bound_query(plan(), range, 100), chunk.values);
+        const std::string bounds_plan = plan_of(walk::bound_query(plan().table, plan().key, range, 100), chunk.values);
         EXPECT_NE(bounds_plan.find("Index"), std::string::npos) << bounds_plan;
         EXPECT_EQ(bounds_plan.find("Sort"), std::string::npos) << bounds_plan;
         const std::string chunk_plan = plan_of(chunk.sql, chunk.values);

@@ -84,6 +84,8 @@ struct blueprint {
     std::string fingerprint;  ///< of the source's definition when the shadow was made
 
     plan::key key;
+    bool heap_order =
+        false;  ///< copied in the order of the source's file instead of the key's: see walk/heap_order.hpp
     std::vector<column> columns;  ///< in the shadow's order, dropped ones left out
 
     index key_index;                      ///< built first; the replay finds rows by it

@@ -29,8 +29,11 @@ struct selection {
 /// `job.log AS l` with the selection's condition: ` WHERE …` or empty.
 [[nodiscard]] std::string condition(const plan::blueprint& plan, const selection& rows);
 
-/// Removes the selected keys from the shadow.
+/// Removes the selected keys from the shadow, each found by the key index.
 [[nodiscard]] std::string delete_sql(const plan::blueprint& plan, const selection& rows);
+
+/// Removes all logged keys from a shadow that has no index yet, in one scan.
+[[nodiscard]] std::string delete_without_index_sql(const plan::blueprint& plan);
 
 /// Inserts the selected keys' current rows of the source into the shadow.
 [[nodiscard]] std::string insert_sql(const plan::blueprint& plan, const selection& rows);

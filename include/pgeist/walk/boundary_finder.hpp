@@ -15,15 +15,17 @@ namespace pgeist::walk {
 [[nodiscard]] awaitable<void> prepare_for_bounds(pg::connection& session);
 
 /// The query of next_bound(), for tests of its plan.
-[[nodiscard]] std::string bound_query(const plan::blueprint& plan, const key_range& within, std::int64_t rows);
+[[nodiscard]] std::string bound_query(const qualified_name& table, const plan::key& key, const key_range& within,
+                                      std::int64_t rows);
 
-/// Cuts the source's key space into ranges, in the order of the walked index. Locks taken: ACCESS SHARE, one statement
+/// Cuts a table's key space into ranges, in the key's order. Locks taken: ACCESS SHARE, one statement
 /// at a time.
 class boundary_finder {
 public:
     /// Cuts `within` (several ranges in key order); `session` must be prepared by prepare_for_bounds() and outlive
-    /// this.
-    boundary_finder(pg::connection& session, const plan::blueprint& plan, std::vector<key_range> within);
+    /// this, as must `table` and `key`.
+    boundary_finder(pg::connection& session, const qualified_name& table, const plan::key& key,
+                    std::vector<key_range> within);
 
     /// The next range of about `rows` rows, or nullopt when all is cut. The last one of each gap ends where the gap
     /// ends, so that every key, also one that does not exist yet, is in exactly one range.
@@ -31,7 +33,8 @@ public:
 
 private:
     pg::connection* session_;
-    const plan::blueprint* plan_;
+    const qualified_name* table_;
+    const plan::key* key_;
     std::vector<key_range> within_;  ///< what is left, last first
 };
 

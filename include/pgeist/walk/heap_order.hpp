@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/walk/key_range.hpp"
+
+/// The order of the rows in the source's file. Ranges of blocks are ranges of ctid, so that what works with ranges of
+/// keys works with them: a chunk goes from the end of one block to the end of another.
+///
+/// A row is in no fixed place: an UPDATE makes its next version anywhere. So a chunk of blocks may copy a row that
+/// another has copied before, or miss one that has moved into blocks already copied. Both only happen to rows that were
+/// changed after capture began, whose keys are in the log. All others have one place from then on, which is in exactly
+/// one chunk; what is appended later was changed later. Therefore the log must be whole until all chunks are copied,
+/// and the rows of its keys must go from the shadow before a unique index is built there.
+namespace pgeist::walk {
+
+/// The key by which the source is copied: the walked one, or its ctid when the plan says so.
+[[nodiscard]] const plan::key& copy_key(const plan::blueprint& plan);
+
+/// The first block of a range of ctids.
+[[nodiscard]] std::int64_t first_block(const key_range& range);
+/// Its last one; nullopt: open end.
+[[nodiscard]] std::optional<std::int64_t> last_block(const key_range& range);
+
+/// How densely rows lie in the source's blocks, as far as is known.
+class row_density {
+public:
+    /// What the statistics say, which may be old: counts like some measured blocks. 0 or less: unknown.
+    void estimated(std::int64_t rows, std::int64_t blocks) noexcept;
+    /// A range of blocks had so many rows.
+    void measured(const key_range& range, std::int64_t rows) noexcept;
+    [[nodiscard]] double blocks_for(std::int64_t rows) const noexcept;
+
+private:
+    double rows_ = 0;
+    double blocks_ = 0;
+};
+
+/// Cuts the source's blocks into ranges, first to last. Locks taken: none.
+class block_cutter {
+public:
+    /// Cuts `within`; all others must outlive this.
+    block_cutter(pg::connection& session, const plan::blueprint& plan, row_density& density,
+                 std::vector<key_range> within);
+
+    /// The next range of about `rows` rows, or nullopt when all is cut. The last one has an open end, and is not longer
+    /// than others: what is appended meanwhile is cut as well.
+    [[nodiscard]] awaitable<std::optional<key_range>> next(std::int64_t rows);
+
+private:
+    [[nodiscard]] awaitable<void> look_at_size();
+
+    pg::connection* session_;
+    const plan::blueprint* plan_;
+    row_density* density_;
+    std::vector<key_range> within_;  ///< what is left, last first
+    std::int64_t blocks_ = -1;       ///< in the source's file; -1: not asked yet
+};
+
+}  // namespace pgeist::walk
