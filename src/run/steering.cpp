@@ -139,8 +139,8 @@ awaitable<bool> wait_until_obeyed(pg::connection& session, std::int64_t job, std
         if (!present) {
             co_return true;  // cancelled and cleaned up, with all that was left of pgeist
         }
-        co_await require_not_forgotten(session, job, number);
-        const auto last = co_await job::read_answers(session, job);
+        const auto last = co_await job::read_answers(session, job);  // both answers of one moment
+        require_not_forgotten(last, job, number);
         if (!last || last->obeyed >= number) {
             co_return true;
         }
@@ -180,9 +180,8 @@ awaitable<std::int64_t> hand_in(pg::connection& session, std::int64_t job, const
 
 }  // namespace
 
-awaitable<void> require_not_forgotten(pg::connection& session, std::int64_t job, std::int64_t number) {
-    const auto last = co_await job::read_answers(session, job);
-    if (last && last->forgotten >= number) {
+void require_not_forgotten(const std::optional<job::answers>& now, std::int64_t job, std::int64_t number) {
+    if (now && now->forgotten >= number) {
         throw error(exit_code::refused, fmt::format("job {} was taken on by another process before it had obeyed", job),
                     "what it was asked before is forgotten: ask again");
     }

@@ -61,7 +61,8 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
             found.reset();  // somebody else's question
         }
         if (!found) {
-            co_await require_not_forgotten(session, job, number);
+            const auto answers = co_await job::read_answers(session, job);
+            require_not_forgotten(answers, job, number);
         }
     }
     if (!found) {
