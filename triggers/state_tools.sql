@@ -9,6 +9,8 @@ ALTER TABLE pgeist.jobs
     ADD COLUMN IF NOT EXISTS log_bytes bigint NOT NULL DEFAULT 0,
     -- tells this job from one of the same number elsewhere
     ADD COLUMN IF NOT EXISTS token uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- that works on the job, or did last, on whichever host: job::this_process()
+    ADD COLUMN IF NOT EXISTS process text,
     -- Counted up by each process that takes the job on: a process that has lost it finds another number and stops. It
     -- begins with the time, so that the job that gets this one's id after schema pgeist was made anew has another one.
     ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT extract(epoch FROM clock_timestamp()) * 1000000;
@@ -86,8 +88,9 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no job %', job USING ERRCODE = 'no_data_found', HINT = 'SELECT * FROM pgeist.status';
     END IF;
-    IF action = 'cancel' AND reached IN ('finish', 'done') THEN
-        RAISE EXCEPTION 'job % has swapped the tables already: it cannot be cancelled', job
+    IF action IN ('cancel', 'pause') AND reached IN ('finish', 'done') THEN
+        RAISE EXCEPTION 'job % has swapped the tables already: it cannot be %', job,
+                CASE action WHEN 'pause' THEN 'paused' ELSE 'cancelled' END
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'it only finishes its work now';
     END IF;
     IF NOT (SELECT s.alive FROM pgeist.status s WHERE s.job = steer.job) THEN

@@ -10,7 +10,7 @@ namespace pgeist::job {
 namespace {
 
 /// Of state_tools.sql. A schema of a lower version is brought up to date by whoever next works with it.
-constexpr int state_version = 1;
+constexpr int state_version = 2;
 
 std::string state_tools_sql() {
     std::string sql(templates::state_tools);

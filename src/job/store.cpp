@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/process.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/walk/key_sql.hpp"
 
@@ -78,9 +79,9 @@ walk::bound bound_from(const pg::result& rows, int row, const char* name) {
 awaitable<tenure> create(pg::connection& session, qualified_name table, std::int64_t table_oid,
                          plan::change_request change, run::settings settings) {
     const pg::result created = co_await session.query(
-        "INSERT INTO pgeist.jobs (table_schema, table_name, table_oid, change, settings) "
-        "VALUES ($1, $2, $3::bigint::oid, $4::jsonb, $5::jsonb) RETURNING id, incarnation",
-        table.schema, table.name, table_oid, plan::to_json(change), run::to_json(settings));
+        "INSERT INTO pgeist.jobs (table_schema, table_name, table_oid, change, settings, process) "
+        "VALUES ($1, $2, $3::bigint::oid, $4::jsonb, $5::jsonb, nullif($6, '')) RETURNING id, incarnation",
+        table.schema, table.name, table_oid, plan::to_json(change), run::to_json(settings), this_process());
     const tenure first{created.integer(0, 0), created.integer(0, 1)};
     co_return first;
 }
@@ -174,13 +175,21 @@ awaitable<void> require_tenure(pg::connection& session, tenure mine) {
     }
 }
 
-awaitable<tenure> begin_tenure(pg::connection& session, std::int64_t job) {
+awaitable<tenure> begin_tenure(pg::connection& session, std::int64_t job, requests what) {
+    // The count of requests goes on, so that nobody takes the answer to a later one for his own.
+    const std::string count = "coalesce((control ->> 'number')::bigint, 0)";
+    const std::string forget =
+        fmt::format(", control = jsonb_build_object('number', {0}, 'obeyed', {0}, 'forgotten', {0})", count);
+    std::string sql =
+        "UPDATE pgeist.jobs SET incarnation = incarnation + 1, updated_at = clock_timestamp(), process = "
+        "nullif($2, '')";
+    if (what == requests::forget) {
+        sql += forget;
+    }
+    sql += " WHERE id = $1 RETURNING incarnation";
     pg::result row;
     try {
-        row = co_await session.query(
-            "UPDATE pgeist.jobs SET incarnation = incarnation + 1, updated_at = clock_timestamp() WHERE id = $1 "
-            "RETURNING incarnation",
-            job);
+        row = co_await session.query(std::move(sql), job, this_process());
     } catch (const pg::sql_error& failure) {
         if (!is_state_gone(failure)) {
             throw;
@@ -362,13 +371,6 @@ awaitable<std::optional<comparison>> last_comparison(pg::connection& session, st
     co_return found;
 }
 
-awaitable<void> start_again(pg::connection& session, tenure mine, run::settings now) {
-    const pg::result saved = co_await session.query(
-        "UPDATE pgeist.jobs SET control = '{}', settings = $3::jsonb WHERE id = $1 AND incarnation = $2", mine.job,
-        mine.incarnation, run::to_json(now));
-    require_ours(mine, saved);
-}
-
 awaitable<bool> has_event(pg::connection& session, std::int64_t job, std::string event) {
     const pg::result row =
         co_await session.query("SELECT EXISTS (SELECT FROM pgeist.events WHERE job = $1 AND event = $2)", job, event);
@@ -382,14 +384,18 @@ awaitable<std::int64_t> steer(pg::connection& session, std::int64_t job, std::st
     co_return row.integer(0, 0);
 }
 
-awaitable<std::optional<std::int64_t>> obeyed(pg::connection& session, std::int64_t job) {
+awaitable<std::optional<answers>> read_answers(pg::connection& session, std::int64_t job) {
     const pg::result row = co_await session.query(
-        "SELECT coalesce((control ->> 'obeyed')::bigint, 0) FROM pgeist.jobs WHERE id = $1", job);
-    std::optional<std::int64_t> number;
+        "SELECT coalesce((control ->> 'obeyed')::bigint, 0), coalesce((control ->> 'forgotten')::bigint, 0) FROM "
+        "pgeist.jobs WHERE id = $1",
+        job);
+    std::optional<answers> found;
     if (!row.empty()) {
-        number = row.integer(0, 0);
+        found.emplace();
+        found->obeyed = row.integer(0, 0);
+        found->forgotten = row.integer(0, 1);
     }
-    co_return number;
+    co_return found;
 }
 
 }  // namespace pgeist::job

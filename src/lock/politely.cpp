@@ -25,7 +25,7 @@ awaitable<std::optional<pg::sql_error>> try_once(pg::connection& session, std::s
     try {
         co_await session.begin();
         co_await session.execute(
-            fmt::format("SET LOCAL lock_timeout = {}; {}", timeout.count(), no_lock_without_client_sql()));
+            fmt::format("SET LOCAL lock_timeout = {}; {}", timeout.count(), under_strong_lock_sql()));
         if (first) {
             co_await first(session);
         }

@@ -60,13 +60,16 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
     if (how.timeout.count() > 0) {
         sql += fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ", tables_sql(wanted));
     }
-    return no_lock_without_client_sql() + (sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql);
+    return under_strong_lock_sql() + (sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql);
 }
 
 }  // namespace
 
-std::string no_lock_without_client_sql() {
-    return fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}; ", longest_silence.count());
+std::string under_strong_lock_sql() {
+    // Locks are given up after the wait for a synchronous standby. `local`: nothing is lost by not waiting for it,
+    // since no later commit, of anybody, reaches a standby before this one does.
+    return fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL synchronous_commit = local; ",
+                       longest_silence.count());
 }
 
 awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {

@@ -29,6 +29,7 @@ struct ending {
     exit_code code = exit_code::done;
     std::string message;
     bool by_command = false;
+    bool swapped = false;
     bool swap_told = false;
     job::phase where = job::phase::done;
     std::chrono::milliseconds reconnect_max{0};  ///< as `pgeist set` has left it
@@ -110,15 +111,40 @@ awaitable<void> tell_of_swap(session_set& sessions, const job::record& record, r
     observer.swapped(done);
 }
 
+/// Whatever failed after the swap: the table has its new definition all the same.
+void note_after_swap(ending& end, std::int64_t job) {
+    constexpr std::string_view said = "has its new definition";
+    const bool told = end.message.find(said) != std::string::npos;
+    if (told || end.code != exit_code::failed) {
+        return;
+    }
+    std::string hint;
+    try {
+        std::rethrow_exception(end.failure);
+    } catch (const error& problem) {
+        hint = problem.hint();
+    } catch (const std::exception&) {
+        hint.clear();
+    }
+    if (hint.find("pgeist resume") == std::string::npos) {
+        hint += fmt::format("{}finish with: pgeist resume {}", hint.empty() ? "" : "; ", job);
+    }
+    end.message = fmt::format("the table {}, but what was left to do failed: {}", said, end.message);
+    end.failure = std::make_exception_ptr(error(end.code, end.message, hint));
+}
+
 /// What the server has too little of (SQLSTATE class 53: disk, memory, temporary files, connections) is no fault of the
 /// job's, whose hint would be to remove it.
-std::exception_ptr too_little(const pg::sql_error& what, std::int64_t job) {
+std::exception_ptr too_little(const pg::sql_error& what, std::int64_t job, bool swapped) {
     const std::string first = what.hint().empty() ? std::string() : what.hint() + " ";
-    return std::make_exception_ptr(error(
-        what.code(), what.what(),
-        fmt::format("{0}What is done so far is kept, and changes go on being captured: when there is enough again "
-                    "go on with: pgeist resume {1}, or undo it with: pgeist cleanup {1}",
-                    first, job)));
+    std::string next = fmt::format(
+        "What is done so far is kept, and changes go on being captured: when there is enough again go on with: "
+        "pgeist resume {0}, or undo it with: pgeist cleanup {0}",
+        job);
+    if (swapped) {
+        next = fmt::format("The table is in use: when there is enough again finish with: pgeist resume {}", job);
+    }
+    return std::make_exception_ptr(error(what.code(), what.what(), first + next));
 }
 
 enum class task { change, compare };
@@ -133,7 +159,10 @@ awaitable<void> run_once(session_set& sessions, const job::record& record, job::
             co_await work.run();
         }
     } catch (const pg::sql_error& ended) {
-        end.failure = ended.in_class("53") ? too_little(ended, record.id) : std::current_exception();
+        end.failure = std::current_exception();
+        if (ended.in_class("53")) {
+            end.failure = too_little(ended, record.id, work.has_swapped());
+        }
         end.code = ended.code();
         end.message = ended.what();
     } catch (const error& ended) {
@@ -144,9 +173,13 @@ awaitable<void> run_once(session_set& sessions, const job::record& record, job::
         note_foreign(end, problem, pg::is_cancellation(std::current_exception()));
     }
     end.by_command = work.cancel_requested();
-    end.swap_told = work.has_swapped();
+    end.swapped = work.has_swapped();
+    end.swap_told = work.has_told_swap();
     end.where = work.reached();
     end.reconnect_max = work.chosen().reconnect_max;
+    if (end.failure && end.swapped) {
+        note_after_swap(end, record.id);
+    }
 }
 
 /// One attempt to go on: nullopt, with `problem` said, when it may be tried again.
@@ -181,10 +214,10 @@ awaitable<std::optional<job::record>> try_again(session_set& sessions, const job
 }
 
 [[noreturn]] void throw_lost_for_good(const job::record& record, const std::string& why, const std::string& problem) {
+    const char* now = record.swapped ? "the table has its new definition and is in use"
+                                     : "the source table is in use and complete, and changes go on being captured";
     throw error(exit_code::connection_lost, fmt::format("{}: {}", why, problem),
-                fmt::format("the source table is in use and complete, and changes go on being captured; when the "
-                            "server is reliable again: pgeist resume {}",
-                            record.id));
+                fmt::format("{}; when the server is reliable again: pgeist resume {}", now, record.id));
 }
 
 /// Waits until the job can go on. @throws error (connection_lost) when it cannot
@@ -262,6 +295,7 @@ awaitable<void> carry_out(session_set& sessions, job::record record, report::obs
             break;
         }
         record.settings.reconnect_max = end.reconnect_max;
+        record.swapped = record.swapped || end.swapped;
         patience.longest(end.reconnect_max);
         patience.lost(began, clock::now(), end.where);
         if (patience.hopeless()) {

@@ -54,7 +54,7 @@ awaitable<bool> has_triggers(pg::connection& session, const leftovers& left) {
 
 /// Takes the triggers off the live table: ACCESS EXCLUSIVE, by the polite protocol.
 awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_session, const leftovers& left,
-                              report::observer& observer) {
+                              job::tenure mine, report::observer& observer) {
     lock::target target;
     target.tables.push_back(left.table);
     lock::policy rules;
@@ -64,6 +64,7 @@ awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_
     names.job_schema = left.job_schema;
     std::exception_ptr failure;
     try {
+        co_await job::require_tenure(session, mine);
         co_await session.execute(capture::drop_triggers_sql(names, left.table));
         co_await session.commit();
     } catch (...) {
@@ -77,7 +78,7 @@ awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_
 
 /// Takes away the constraint that a run puts on a DEFAULT partition just before the swap; its partitions have it too.
 awaitable<void> drop_sibling_constraint(pg::connection& session, pg::connection& observer_session,
-                                        const leftovers& left, report::observer& observer) {
+                                        const leftovers& left, job::tenure mine, report::observer& observer) {
     const std::string constraint = left.job_schema + "_bound";
     const pg::result found = co_await session.query(
         "SELECT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
@@ -92,6 +93,7 @@ awaitable<void> drop_sibling_constraint(pg::connection& session, pg::connection&
         co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
         std::exception_ptr failure;
         try {
+            co_await job::require_tenure(session, mine);
             co_await session.execute(
                 fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table.sql(), quote_identifier(constraint)));
             co_await session.commit();
@@ -105,7 +107,7 @@ awaitable<void> drop_sibling_constraint(pg::connection& session, pg::connection&
     }
 }
 
-awaitable<void> drop_everything(pg::connection& session, const leftovers& left) {
+awaitable<void> drop_everything(pg::connection& session, const leftovers& left, job::tenure mine) {
     // First what could have dependents outside: RESTRICT. What is left in the schemas is ours alone.
     const pg::result tables = co_await session.query(
         "SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'm' FROM pg_class c JOIN pg_namespace n ON n.oid = "
@@ -128,7 +130,8 @@ awaitable<void> drop_everything(pg::connection& session, const leftovers& left) 
         quote_identifier(left.job_schema), quote_identifier(left.passage_schema), left.job);
     // The old table's foreign keys go with it, which needs locks on tables that the application uses.
     const lock::policy rules;
-    const auto blocked = co_await lock::politely(session, std::move(script), rules, nullptr);
+    const auto ours = [&mine](pg::connection& used) { return job::require_tenure(used, mine); };
+    const auto blocked = co_await lock::politely(session, std::move(script), rules, ours);
     if (blocked) {
         throw error(exit_code::lock_not_obtained,
                     fmt::format("the tables of job {} found no moment to be dropped: {}", left.job, blocked->what()),
@@ -168,10 +171,11 @@ awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, rep
         job::throw_held(fmt::format("job {}", job), *job_holder);
     }
     co_await job::end_orphans(*session, job);
-    // A run that has lost its hold without knowing must not put its triggers back.
+    // A run that has lost its hold without knowing must not put its triggers back; and should ours be lost, whoever
+    // takes the job on then must keep what is his: each transaction below looks whether the job is still ours.
     co_await session->execute("SET lock_timeout = '60s'");
-    co_await job::begin_tenure(*session, job);
-    co_await finish_what_was_swapped(*session, job, observer);
+    const job::tenure mine = co_await job::begin_tenure(*session, job);
+    co_await finish_what_was_swapped(*session, mine, observer);
     const bool triggers = co_await has_triggers(*session, left);
     if (triggers) {
         const auto table_holder = co_await hold.take_table(left.table_oid);
@@ -179,13 +183,13 @@ awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, rep
             job::throw_held(fmt::format("table {}", left.table.display()), *table_holder);
         }
         const auto observer_session = co_await pool.acquire();
-        co_await drop_triggers(*session, *observer_session, left, observer);
+        co_await drop_triggers(*session, *observer_session, left, mine, observer);
     }
     {
         const auto observer_session = co_await pool.acquire();
-        co_await drop_sibling_constraint(*session, *observer_session, left, observer);
+        co_await drop_sibling_constraint(*session, *observer_session, left, mine, observer);
     }
-    co_await drop_everything(*session, left);
+    co_await drop_everything(*session, left, mine);
     observer.message(report::level::info, fmt::format("job {} is cleaned up", job));
 }
 

@@ -6,10 +6,12 @@
 #include "carry_out.hpp"
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/plan/describe.hpp"
+#include "pgeist/run/absence.hpp"
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/preparation.hpp"
 #include "session_set.hpp"
@@ -94,7 +96,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
                             report::observer& observer) {
     session_set sessions(std::move(options));
     co_await open_hold(sessions);
-    job::record record = co_await take_over(sessions, job);
+    job::record record = co_await take_over(sessions, job, job::requests::forget);
     if (record.reached == job::phase::done) {
         observer.message(report::level::info, fmt::format("job {} is done already", job));
         co_return exit_code::done;
@@ -112,10 +114,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
             apply_option(record.settings, name, value);
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
-        co_await job::start_again(*session, mine, record.settings);
-        record.asked = job::control_request();
-        record.obeyed = 0;
-        record.compared = 0;
+        co_await job::save_settings(*session, mine, record.settings);
         co_await job::add_event(*session, job, "resumed", changed);
     }
     observer.job_started(record.id, record.table.display(), "shadow");
@@ -148,6 +147,34 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
     co_return exit_code::done;
 }
 
+namespace {
+
+/// The jobs that nobody works on. One whose run may come back is told of and left out.
+awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, report::observer& observer) {
+    std::vector<std::int64_t> jobs;
+    // First those that may come back: one that does so in between is held when the others are looked for.
+    const std::vector<absent_run> absent = co_await find_absent(session, std::nullopt);
+    const pg::result rows = co_await session.query("SELECT id FROM pgeist.jobs j WHERE NOT " +
+                                                   job::held_condition("j.id") + " ORDER BY id");
+    for (int row = 0; row < rows.rows(); ++row) {
+        jobs.push_back(rows.integer(row, 0));
+    }
+    for (const absent_run& each : absent) {
+        const auto left = std::erase(jobs, each.job);
+        if (left > 0) {
+            observer.message(
+                report::level::warning,
+                fmt::format(
+                    "job {0} is left as it is: its run was last heard of {1} ago and may be reconnecting for up "
+                    "to {2}; if it is gone for good: pgeist cleanup {0}",
+                    each.job, format_duration(each.silent), format_duration(each.patience)));
+        }
+    }
+    co_return jobs;
+}
+
+}  // namespace
+
 awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int64_t> job, report::observer& observer) {
     session_set sessions(std::move(options));
     co_await open_hold(sessions);
@@ -163,11 +190,7 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
     if (job) {
         jobs.push_back(*job);
     } else {
-        const pg::result rows = co_await sessions.hold->session().query("SELECT id FROM pgeist.jobs j WHERE NOT " +
-                                                                        job::held_condition("j.id") + " ORDER BY id");
-        for (int row = 0; row < rows.rows(); ++row) {
-            jobs.push_back(rows.integer(row, 0));
-        }
+        jobs = co_await find_abandoned(sessions.hold->session(), observer);
     }
     for (const std::int64_t each : jobs) {
         co_await clean_job(sessions.pool, *sessions.hold, each, observer);

@@ -11,22 +11,28 @@ namespace pgeist::run {
 
 namespace {
 
+/// Whether it is told, and handled, by others: a lost connection, or too little of something (class 53).
+bool is_of_the_server(const pg::sql_error& failure) {
+    return failure.poisons_connection() || failure.retryable() || failure.in_class("53");
+}
+
 /// Runs one statement as soon as the lock it needs can be had.
 awaitable<void> finish_step(job::workspace& work, pg::connection& session, const plan::statement& each) {
-    std::optional<pg::sql_error> violated;
+    std::optional<pg::sql_error> failed;
     std::optional<pg::sql_error> blocked;
     try {
         blocked = co_await run_politely(work, session, each, work.settings.swap_attempts);
     } catch (const pg::sql_error& failure) {
-        if (!failure.in_class("23")) {
+        if (is_of_the_server(failure)) {
             throw;
         }
-        violated = failure;
+        failed = failure;
     }
-    if (violated) {
+    if (failed) {
+        const char* first = failed->in_class("23") ? "mend the rows" : "mend what it complains about";
         throw error(exit_code::failed,
-                    fmt::format("the table has its new definition, but {} failed: {}", each.label, violated->what()),
-                    "mend the rows, then go on with: pgeist resume JOB");
+                    fmt::format("the table has its new definition, but {} failed: {}", each.label, failed->what()),
+                    fmt::format("{}, then go on with: pgeist resume JOB", first));
     }
     if (blocked) {
         throw error(

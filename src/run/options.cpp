@@ -203,8 +203,10 @@ const option table[] = {
      "swap only at these times of day, written as for --window; `pgeist swap JOB` overrides", swap, steerable, once,
      [](settings& s, text v) { s.swap_window = optional_window(v); }},
     {"ignore-old-snapshots", "", "",
-     "swap even though a transaction with an older snapshot may then see the table empty or stale", swap, steerable,
-     once, [](settings& s, text v) { s.ignore_old_snapshots = parse_switch(v); }},
+     "swap even though a transaction with an older snapshot may then see the table empty or stale; without it only "
+     "rows "
+     "changed in the last moment before the swap can be stale to a snapshot of that moment (docs/locks.md)",
+     swap, steerable, once, [](settings& s, text v) { s.ignore_old_snapshots = parse_switch(v); }},
 
     {"keep-old", "", "yes", "keep the old table in the job's schema until `pgeist cleanup JOB`", after, fixed, once,
      [](settings& s, text v) { s.drop_old = !parse_switch(v); }},

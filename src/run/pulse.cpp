@@ -34,13 +34,15 @@ throttle::work work_done(std::int64_t rows, std::chrono::nanoseconds took) {
     return done;
 }
 
-/// --max-log-size: stops before a log that replay cannot keep up with fills the disk.
-awaitable<void> check_log_size(job::workspace& work, pg::connection& session) {
-    if (!work.settings.max_log_size) {
+/// --max-log-size: stops before a log that replay cannot keep up with fills the disk. After the swap nobody writes to
+/// it.
+awaitable<void> check_log_size(job::workspace& work, const switchboard& switches, pg::connection& session) {
+    if (!work.settings.max_log_size || !switches.swap_is_to_come()) {
         co_return;
     }
     const std::int64_t bytes = co_await capture::log_bytes(session, work.plan);
-    if (bytes > *work.settings.max_log_size) {
+    const bool too_large = bytes > work.settings.max_log_size.value_or(bytes);  // `pgeist set` may have taken it away
+    if (too_large && switches.swap_is_to_come()) {  // still: an attempt may have begun meanwhile
         throw error(
             exit_code::failed,
             fmt::format("the change log has grown to {}, more than --max-log-size allows ({})", format_size(bytes),
@@ -261,7 +263,7 @@ awaitable<job::control_request> beat(job::workspace& work, job::hold& hold, cons
         rate = state.rate.rows_per_second();
     }
     now.figures = figures_of(work.progress, rate);
-    co_await check_log_size(work, hold.session());
+    co_await check_log_size(work, switches, hold.session());
     auto request = co_await job::beat(hold.session(), work.tenure(), std::move(now));
     co_return request;
 }

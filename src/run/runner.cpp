@@ -148,7 +148,7 @@ awaitable<void> runner::explain(std::exception_ptr failure) {
     } catch (const error& what) {
         suspicious = std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
     }
-    if (suspicious) {
+    if (suspicious && !has_swapped_ && reached_ < job::phase::finish) {
         const auto session = co_await work_.pool.acquire();
         co_await capture::require_unchanged(*session, work_.plan);
     }
@@ -404,7 +404,26 @@ awaitable<void> runner::swap() {
         done->old_table = work_.plan.shadow().display();
     }
     has_swapped_ = true;
-    work_.observer.swapped(*done);
+    co_await tell_swap(std::move(*done));
+}
+
+/// The swap's commit has waited for no synchronous standby, which would have kept its lock: this one does, before
+/// anybody is told.
+awaitable<void> runner::tell_swap(report::swap_outcome done) {
+    std::exception_ptr failure;
+    progress_.detail = "swapped, waiting for synchronous standbys";
+    try {
+        co_await save_phase(job::phase::finish);
+    } catch (const pg::sql_error&) {
+        throw;  // told when the server is found again
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    told_swap_ = true;
+    work_.observer.swapped(done);
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
 }
 
 /// Nothing when the user wants something else first: then nothing is left that others could run into.

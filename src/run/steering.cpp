@@ -3,12 +3,15 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/identifier.hpp"
+#include "pgeist/core/units.hpp"
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/plan/blueprint.hpp"
+#include "pgeist/run/absence.hpp"
 #include "pgeist/run/commands.hpp"
+#include "requests.hpp"
 
 namespace pgeist::run {
 
@@ -114,6 +117,20 @@ job::status status_from(const pg::result& rows, int row) {
 constexpr auto patience = std::chrono::seconds(10);
 constexpr auto poll = std::chrono::milliseconds(50);
 
+/// Why nobody answers.
+awaitable<error> nobody_runs(pg::connection& session, std::int64_t job) {
+    const std::vector<absent_run> absent = co_await find_absent(session, job);
+    std::string what = fmt::format("nobody runs job {}", job);
+    std::string next = fmt::format("go on with it: pgeist resume {0}, or remove it: pgeist cleanup {0}", job);
+    if (!absent.empty()) {
+        what = fmt::format("the run of job {} was last heard of {} ago and may be reconnecting", job,
+                           format_duration(absent.front().silent));
+        next = fmt::format("ask again when pgeist status {0} shows it at work; if it is gone: pgeist resume {0}", job);
+    }
+    error reason(exit_code::refused, what, next);
+    co_return reason;
+}
+
 /// Waits until the run has obeyed the request of that number. @returns false when it has not for a long time
 awaitable<bool> wait_until_obeyed(pg::connection& session, std::int64_t job, std::int64_t number) {
     const auto until = deadline::in(patience);
@@ -122,8 +139,9 @@ awaitable<bool> wait_until_obeyed(pg::connection& session, std::int64_t job, std
         if (!present) {
             co_return true;  // cancelled and cleaned up, with all that was left of pgeist
         }
-        const auto last = co_await job::obeyed(session, job);
-        if (!last || *last >= number) {
+        const auto last = co_await job::read_answers(session, job);  // both answers of one moment
+        require_not_forgotten(last, job, number);
+        if (!last || last->obeyed >= number) {
             co_return true;
         }
         co_await pg::sleep_for(poll);
@@ -162,6 +180,13 @@ awaitable<std::int64_t> hand_in(pg::connection& session, std::int64_t job, const
 
 }  // namespace
 
+void require_not_forgotten(const std::optional<job::answers>& now, std::int64_t job, std::int64_t number) {
+    if (now && now->forgotten >= number) {
+        throw error(exit_code::refused, fmt::format("job {} was taken on by another process before it had obeyed", job),
+                    "what it was asked before is forgotten: ask again");
+    }
+}
+
 awaitable<std::vector<job::status>> list_jobs(pg::connect_options options, std::optional<std::int64_t> job) {
     const auto session = co_await pg::connection::open(std::move(options), "pgeist status");
     std::vector<job::status> jobs;
@@ -195,8 +220,8 @@ awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std:
                     "list the jobs with: pgeist status");
     }
     if (!row.boolean(0, 0)) {
-        throw error(exit_code::refused, fmt::format("nobody runs job {}", job),
-                    fmt::format("go on with it: pgeist resume {0}, or remove it: pgeist cleanup {0}", job));
+        const error reason = co_await nobody_runs(*session, job);
+        throw reason;
     }
     co_await job::bring_state_up_to_date(*session);
     const std::int64_t number = co_await hand_in(*session, job, action, values);

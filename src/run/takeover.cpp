@@ -50,7 +50,7 @@ awaitable<void> open_hold(session_set& sessions) {
     sessions.pool.admit_only(job::exists_condition(sessions.hold->which()));
 }
 
-awaitable<job::record> take_over(session_set& sessions, std::int64_t job) {
+awaitable<job::record> take_over(session_set& sessions, std::int64_t job, job::requests what) {
     co_await job::bring_state_up_to_date(sessions.hold->session());
     const job::record before = co_await job::load(sessions.hold->session(), job);
     co_await take_locks(sessions, before);
@@ -59,7 +59,7 @@ awaitable<job::record> take_over(session_set& sessions, std::int64_t job) {
     const auto session = co_await sessions.pool.acquire();
     co_await job::end_orphans(*session, job);
     co_await session->execute(fmt::format("SET lock_timeout = '{}'", longest_wait));
-    co_await job::begin_tenure(*session, job);
+    co_await job::begin_tenure(*session, job, what);
     if (before.blueprint && !before.swapped) {
         // What an orphan of another role still does to the shadow ends before this lock is ours.
         co_await session->execute(

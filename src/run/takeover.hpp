@@ -11,10 +11,12 @@ namespace pgeist::run {
 
 /// Makes this process the one that works on a job: takes both advisory locks on `sessions.hold`, ends what is left of
 /// earlier runs, and begins a new tenure. A lock that an earlier connection of this very process still has is taken
-/// from it. State that an earlier version made is brought up to date first.
+/// from it. State that an earlier version made is brought up to date first. Requests that come in from then on are
+/// kept; `what` tells of earlier ones.
 /// @returns the job as it is now that nobody else moves it
 /// @throws error (already_running) naming who holds job or table
-[[nodiscard]] awaitable<job::record> take_over(session_set& sessions, std::int64_t job);
+[[nodiscard]] awaitable<job::record> take_over(session_set& sessions, std::int64_t job,
+                                               job::requests what = job::requests::keep);
 
 /// What tells a job whose making may have failed at its COMMIT.
 struct birth {

@@ -40,8 +40,9 @@ awaitable<steps> read_steps(pg::connection& session, std::int64_t job) {
 
 }  // namespace
 
-awaitable<void> finish_what_was_swapped(pg::connection& session, std::int64_t job, report::observer& observer) {
-    const steps found = co_await read_steps(session, job);
+awaitable<void> finish_what_was_swapped(pg::connection& session, job::tenure mine, report::observer& observer) {
+    const steps found = co_await read_steps(session, mine.job);
+    const auto ours = [&mine](pg::connection& used) { return job::require_tenure(used, mine); };
     if (!found.problem.empty()) {
         observer.message(report::level::warning,
                          fmt::format("the table has its new definition, but what was left to do cannot be read ({}): "
@@ -52,7 +53,7 @@ awaitable<void> finish_what_was_swapped(pg::connection& session, std::int64_t jo
         const lock::policy rules;
         std::string problem;
         try {
-            const auto blocked = co_await lock::politely(session, each.sql, rules);
+            const auto blocked = co_await lock::politely(session, each.sql, rules, ours);
             problem = blocked ? blocked->what() : "";
         } catch (const pg::sql_error& failure) {
             if (failure.poisons_connection()) {

@@ -3,6 +3,8 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/run/absence.hpp"
+#include "requests.hpp"
 #include "verify_job.hpp"
 
 namespace pgeist::run {
@@ -50,9 +52,17 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
         const pg::result alive =
             co_await session.query("SELECT coalesce(bool_or(alive), false) FROM pgeist.status WHERE job = $1", job);
         runs = alive.boolean(0, 0);
+        if (!runs) {  // it may only have lost its connection
+            const std::vector<absent_run> absent = co_await find_absent(session, job);
+            runs = !absent.empty();
+        }
         found = co_await job::last_comparison(session, job);
         if (found && found->number < number) {
             found.reset();  // somebody else's question
+        }
+        if (!found) {
+            const auto answers = co_await job::read_answers(session, job);
+            require_not_forgotten(answers, job, number);
         }
     }
     if (!found) {

@@ -24,6 +24,8 @@ constexpr int attempts_before_force = 3;
 constexpr int rounds_before_force = 2;
 /// The last drain may take a quarter of what one lock attempt may cost the application.
 constexpr int share_of_budget = 4;
+/// A request that the job's row shows is read by the run within half a second, mostly at once.
+constexpr auto until_request_is_read = std::chrono::milliseconds(100);
 /// How long to ask what became of the swap, if --reconnect-max does not say longer.
 constexpr auto outcome_deadline = std::chrono::seconds(10);
 
@@ -155,20 +157,29 @@ awaitable<void> swapper::exchange(pg::connection& session) {
     co_await session.execute(std::move(script));
 }
 
-awaitable<std::string> swapper::note_swap(pg::connection& session) {
+/// `pgeist cancel` or `pgeist pause` of before the commit holds, though the run has not read it yet; one of after it
+/// finds phase `finish`, and is refused. In between there is nothing: both change the job's row.
+awaitable<std::optional<std::string>> swapper::note_swap(pg::connection& session) {
+    const std::string stopped = R"((control @> '{"cancel": true}' OR control @> '{"paused": true}'))";
     const std::string held =
         work_->hold_pid == 0 ? "true" : job::held_by_condition("id", std::to_string(work_->hold_pid));
     const pg::result row = co_await session.query(
         "UPDATE pgeist.jobs SET phase = 'finish', swap_xid = pg_current_xact_id(), updated_at = clock_timestamp() "
-        "WHERE id = $1 AND incarnation = $2 AND " +
-            held + " RETURNING swap_xid",
+        "WHERE id = $1 AND incarnation = $2 AND NOT " +
+            stopped + " AND " + held + " RETURNING swap_xid",
         work_->job, work_->incarnation);
     if (row.empty()) {
         co_await job::require_tenure(session, work_->tenure());
+        const pg::result asked =
+            co_await session.query("SELECT " + stopped + " FROM pgeist.jobs WHERE id = $1", work_->job);
+        if (asked.boolean(0, 0)) {
+            co_return std::nullopt;
+        }
         throw error(exit_code::connection_lost, "the connection that holds the job's lock was lost",
                     fmt::format("nothing was swapped; go on with: pgeist resume {}", work_->job));
     }
-    co_return row.text(0, 0);
+    std::optional<std::string> xid = row.text(0, 0);
+    co_return xid;
 }
 
 awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
@@ -230,12 +241,11 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     std::exception_ptr failure;
     bool passing = false;
     bool drained = false;
-    std::string xid;
+    std::optional<std::string> xid;
     try {
         co_await session.execute(
             fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {1}; "
-                        "SET LOCAL synchronous_commit = on; SET LOCAL enable_hashjoin = off; "
-                        "SET LOCAL enable_mergejoin = off",
+                        "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
                         work_->settings.lock_timeout.count(), 10 * work_->settings.lock_timeout.count()));
         drained = co_await drain(session);
         if (drained) {
@@ -251,14 +261,17 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     } catch (...) {
         failure = std::current_exception();
     }
-    if (failure || !drained) {
+    if (!xid) {
         co_await session.rollback();
         if (failure && !passing) {
             std::rethrow_exception(failure);
         }
-        co_return passing ? attempt_result::blocked : attempt_result::backlog;
+        if (passing) {
+            co_return attempt_result::blocked;
+        }
+        co_return drained ? attempt_result::held : attempt_result::backlog;
     }
-    co_await commit(session, xid);
+    co_await commit(session, *xid);
     now.committed();
     lock_held_ms_ = std::chrono::duration<double, std::milli>(clock::now() - locked_at).count();
     co_return attempt_result::swapped;
@@ -305,6 +318,10 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
             done->attempts = attempts.made();
             done->lock_held_ms = lock_held_ms_;
             done->lock_held = report::milliseconds(static_cast<std::int64_t>(lock_held_ms_));
+            co_return done;
+        }
+        if (result == attempt_result::held) {
+            co_await pg::sleep_for(until_request_is_read);
             co_return done;
         }
         if (result == attempt_result::backlog) {

@@ -224,6 +224,66 @@ TEST_F(lost, the_network_hangs_for_a_moment) {
     expect_finished(result);
 }
 
+// To everybody else its job looks interrupted while the connection is away.
+TEST_F(lost, while_it_tries_again_its_job_is_left_alone_and_waited_for) {
+    copying->close();
+    start_through();
+    copying->wait_until_reached();
+    pgeist_process comparing(db().uri(), {"verify", "1"});
+    wait_for("the question", [&] { return sql().number("SELECT (control ? 'verify')::int FROM pgeist.jobs") == 1; });
+    proxy->refuse(true);
+    proxy->drop_all();
+    wait_for_job_state(db().uri(), "interrupted");
+    const run_result all = command("cleanup", {"--all"});
+    EXPECT_TRUE(exited(all, 0));
+    EXPECT_TRUE(says(all, {"job 1", "pgeist cleanup 1"}));
+    EXPECT_EQ(job_list(db().uri()).size(), 1U);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE oid = to_regclass('pgeist_1.t')"), 1);
+    const run_result steered = command("pause", {"1"});
+    EXPECT_TRUE(exited(steered, 3));
+    EXPECT_TRUE(says(steered, {"may be reconnecting"}));
+    const std::string now = sql().scalar("SELECT clock_timestamp()");
+    wait_for("the one who waits for the comparison to have looked", [&] {
+        return !comparing.process().running() ||
+               sql().number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE "
+                   "'%compared%' AND pid <> pg_backend_pid() AND query_start > $1::timestamptz",
+                   {now}) > 0;
+    });
+    proxy->refuse(false);
+    copying->open();
+    write();
+    const run_result compared = comparing.finish();
+    EXPECT_TRUE(exited(compared, 0));
+    EXPECT_TRUE(says(compared, {"0 differences"}));
+    expect_finished(process->finish());
+}
+
+TEST_F(lost, what_a_killed_run_leaves_cleanup_all_removes_at_once) {
+    copying->close();
+    start_through();
+    copying->wait_until_reached();
+    process->kill_hard();
+    copying->open();
+    wait_for_job_state(db().uri(), "interrupted");
+    expect_cleanup_leaves_nothing();
+}
+
+// From elsewhere nobody can tell whether it was killed or only its connection.
+TEST_F(lost, what_a_run_of_another_host_leaves_cleanup_all_removes_when_it_cannot_come_back) {
+    copying->close();
+    start_through();
+    copying->wait_until_reached();
+    process->kill_hard();
+    copying->open();
+    wait_for_job_state(db().uri(), "interrupted");
+    sql().execute("UPDATE pgeist.jobs SET process = 'another boot' || process");
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    EXPECT_EQ(job_list(db().uri()).size(), 1U);
+    sql().execute("UPDATE pgeist.jobs SET updated_at = updated_at - interval '11 min'");
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(lost, the_network_is_slow) {
     proxy->delay(5ms);
     start_through();

@@ -79,12 +79,34 @@ TEST_F(job_store, HeartbeatsReportAndReadWhatOthersAsk) {
     EXPECT_EQ(asked.values[0].value, "4");
     EXPECT_EQ(asked.values[0].number, 2);
     EXPECT_EQ(asked.values[1].by, asked.by);
-    EXPECT_EQ(await(job::obeyed(session(), work().job)), 0);
+    EXPECT_EQ(await(job::read_answers(session(), work().job))->obeyed, 0);
     await(job::acknowledge(session(), work().tenure(), asked.number, run::settings()));
-    EXPECT_EQ(await(job::obeyed(session(), work().job)), 3);
-    EXPECT_EQ(await(job::obeyed(session(), 999)), std::nullopt);
+    EXPECT_EQ(await(job::read_answers(session(), work().job))->obeyed, 3);
+    EXPECT_FALSE(await(job::read_answers(session(), 999)));
     EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.events WHERE event IN ('pause', 'set')"), 3);
     EXPECT_EQ(sql().scalar("SELECT throttled FROM pgeist.jobs"), "replica lag");
+}
+
+// The count goes on: nobody takes the answer to a later request for his own.
+TEST_F(job_store, RequestsOfBeforeAreForgottenByWhoTakesTheJobOnAnew) {
+    const std::int64_t id = work().job;
+    const std::string job = std::to_string(id);
+    sql().query("SELECT pgeist.steer($1, 'pause')", {job});
+    sql().query("SELECT pgeist.steer($1, 'set', 'workers', '4')", {job});
+    sql().query("SELECT pgeist.steer($1, 'verify')", {job});
+    await(job::begin_tenure(session(), id));
+    EXPECT_TRUE(await(job::load(session(), id)).asked.paused) << "the same process goes on";
+    const job::tenure mine = await(job::begin_tenure(session(), id, job::requests::forget));
+    const job::record now = await(job::load(session(), id));
+    EXPECT_EQ(now.incarnation, mine.incarnation);
+    EXPECT_FALSE(now.asked.paused);
+    EXPECT_EQ(now.asked.verify, 0);
+    EXPECT_TRUE(now.asked.values.empty());
+    EXPECT_EQ(now.obeyed, 3);
+    EXPECT_EQ(await(job::read_answers(session(), id))->forgotten, 3);
+    EXPECT_FALSE(await(job::last_comparison(session(), id))) << "nobody has compared";
+    EXPECT_EQ(sql().number("SELECT pgeist.steer($1, 'pause')", {job}), 4);
+    EXPECT_EQ(await(job::load(session(), id)).asked.number, 4);
 }
 
 // A process that has lost its hold without knowing changes nothing any more, whichever step it is at.
@@ -110,7 +132,6 @@ TEST_F(job_store, NothingIsWrittenByATenureThatHasEnded) {
     EXPECT_TRUE(refused(job::save_settings(session(), before, run::settings())));
     EXPECT_TRUE(refused(job::acknowledge(session(), before, 1, run::settings())));
     EXPECT_TRUE(refused(job::answer_verify(session(), before, job::comparison())));
-    EXPECT_TRUE(refused(job::start_again(session(), before, run::settings())));
     await(job::save_state(session(), before, "failed", "not ours"));
     EXPECT_EQ(sql().scalar(state), untouched);
     EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.chunks"), 1);

@@ -61,9 +61,14 @@ struct record {
 /// somebody has, it throws. To be called at the beginning of every transaction that changes what belongs to the job.
 /// Locks: the job's row FOR KEY SHARE. @throws error (already_running) when the job was taken on, or removed, by others
 [[nodiscard]] awaitable<void> require_tenure(pg::connection& session, tenure mine);
+/// What becomes of requests (pause, set, …) that were handed in before.
+enum class requests {
+    keep,   ///< the same process goes on, or nobody will obey any
+    forget  ///< a new process begins; who waits for an answer is told (answers::forgotten)
+};
 /// Takes the job on: waits for the transactions of the tenure before, and ends it. In no transaction; the advisory
 /// locks must be held. @returns the new tenure
-[[nodiscard]] awaitable<tenure> begin_tenure(pg::connection& session, std::int64_t job);
+[[nodiscard]] awaitable<tenure> begin_tenure(pg::connection& session, std::int64_t job, requests what = requests::keep);
 
 /// @throws error (already_running) as require_tenure()
 [[nodiscard]] awaitable<void> save_phase(pg::connection& session, tenure mine, phase reached);
@@ -136,15 +141,18 @@ struct comparison {
 [[nodiscard]] awaitable<void> answer_verify(pg::connection& session, tenure mine, comparison found);
 /// The newest answer that a run has given; nothing when there is none yet.
 [[nodiscard]] awaitable<std::optional<comparison>> last_comparison(pg::connection& session, std::int64_t job);
-/// Begins a job anew for the run that has taken it on: forgets what the last one was asked, and stores the settings.
-[[nodiscard]] awaitable<void> start_again(pg::connection& session, tenure mine, run::settings now);
 /// Whether an event of this name is noted for the job.
 [[nodiscard]] awaitable<bool> has_event(pg::connection& session, std::int64_t job, std::string event);
 /// Asks the run of a job for something, through pgeist.steer(), in the open transaction if there is one.
 /// @returns the request's number. @throws sql_error when there is no such job
 [[nodiscard]] awaitable<std::int64_t> steer(pg::connection& session, std::int64_t job, std::string action,
                                             std::optional<std::string> name, std::optional<std::string> value);
-/// The number of the last request that the run of a job has obeyed; nothing when the job is gone.
-[[nodiscard]] awaitable<std::optional<std::int64_t>> obeyed(pg::connection& session, std::int64_t job);
+/// How far requests were answered.
+struct answers {
+    std::int64_t obeyed = 0;     ///< number of the last one that the run of the job has obeyed
+    std::int64_t forgotten = 0;  ///< up to this number they were forgotten when a new process took the job on
+};
+/// Nothing when the job is gone.
+[[nodiscard]] awaitable<std::optional<answers>> read_answers(pg::connection& session, std::int64_t job);
 
 }  // namespace pgeist::job

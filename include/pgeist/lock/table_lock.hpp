@@ -38,8 +38,9 @@ struct target {
 [[nodiscard]] awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how);
 
 /// `SET LOCAL` for a transaction that is about to take a lock others wait for: when this program is stopped, or cut
-/// off, between two statements, the server ends the transaction after two seconds, and the lock with it.
-[[nodiscard]] std::string no_lock_without_client_sql();
+/// off, between two statements, the server ends the transaction after two seconds, and the lock with it. Its COMMIT
+/// waits for the server's own disk and for no standby.
+[[nodiscard]] std::string under_strong_lock_sql();
 
 /// Who holds a lock on one of the tables that conflicts, longest transaction first; our own `session` pid left out.
 [[nodiscard]] awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_session,

@@ -11,7 +11,8 @@ namespace pgeist::run {
 /// Removes everything a job left: triggers (under ACCESS EXCLUSIVE on the source, by the polite protocol), both schemas
 /// with shadow or old table, the job's row. Needs no blueprint. `hold` takes the job's lock, and the table's if it has
 /// triggers.
-/// @throws error (already_running) when somebody works on the job
+/// @throws error (already_running) when somebody works on the job, or takes it on after the hold was lost: then nothing
+/// more is removed
 [[nodiscard]] awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, report::observer& observer);
 
 /// Drops schema pgeist when no job is left in it.

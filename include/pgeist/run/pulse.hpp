@@ -40,6 +40,8 @@ public:
         return asked_.cancel && swap_ == job::swap_state::committed;
     }
     [[nodiscard]] bool swap_under_way() const noexcept { return swap_ == job::swap_state::under_way; }
+    /// No attempt is under way, and none has succeeded.
+    [[nodiscard]] bool swap_is_to_come() const noexcept { return swap_ == job::swap_state::none; }
     [[nodiscard]] bool swap_requested() const noexcept { return asked_.swap; }
     [[nodiscard]] bool paused() const noexcept { return asked_.paused; }
     /// Whether `pgeist verify` asked for a comparison that has not begun.

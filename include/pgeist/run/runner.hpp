@@ -31,8 +31,11 @@ public:
     /// `pgeist cancel` asked for the end: the job is to be removed.
     [[nodiscard]] bool cancel_requested() const noexcept { return switches_.cancel_requested(); }
 
+    /// The swap is committed: made by this very runner, or before.
+    [[nodiscard]] bool has_swapped() const noexcept { return has_swapped_ || reached_ >= job::phase::finish; }
+
     /// The swap was made by this very runner, and told.
-    [[nodiscard]] bool has_swapped() const noexcept { return has_swapped_; }
+    [[nodiscard]] bool has_told_swap() const noexcept { return told_swap_; }
 
     /// The settings, as `pgeist set` has left them.
     [[nodiscard]] const settings& chosen() const noexcept { return settings_; }
@@ -56,6 +59,7 @@ private:
     [[nodiscard]] awaitable<void> compare_rows(verify_mode how);
     [[nodiscard]] awaitable<void> replay_until(const bool& stop);
     [[nodiscard]] awaitable<void> swap();
+    [[nodiscard]] awaitable<void> tell_swap(report::swap_outcome done);
     [[nodiscard]] awaitable<std::optional<report::swap_outcome>> try_to_swap();
     [[nodiscard]] awaitable<void> wait_for_permission_to_swap();
     [[nodiscard]] awaitable<void> start_copy_again();
@@ -71,6 +75,7 @@ private:
     job::workspace work_;
     replay::replayer changes_;
     bool has_swapped_ = false;
+    bool told_swap_ = false;
 };
 
 }  // namespace pgeist::run

@@ -24,7 +24,12 @@ public:
     [[nodiscard]] awaitable<std::optional<report::swap_outcome>> swap();
 
 private:
-    enum class attempt_result { swapped, blocked, backlog };
+    enum class attempt_result {
+        swapped,
+        blocked,
+        backlog,  ///< too many changes waited under the lock
+        held,     ///< the user asked for a pause, or to cancel
+    };
 
     [[nodiscard]] awaitable<bool> wait_for_old_snapshots(pg::connection& observer_session);
     [[nodiscard]] awaitable<void> report_obstacles(pg::connection& session, pg::connection& observer_session,
@@ -34,7 +39,8 @@ private:
     [[nodiscard]] awaitable<bool> drain(pg::connection& session);
     [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
     [[nodiscard]] awaitable<void> exchange(pg::connection& session);
-    [[nodiscard]] awaitable<std::string> note_swap(pg::connection& session);
+    /// @returns the transaction's id; nothing when the user has asked that nothing be swapped now
+    [[nodiscard]] awaitable<std::optional<std::string>> note_swap(pg::connection& session);
     [[nodiscard]] awaitable<void> commit(pg::connection& session, std::string xid);
     /// Whether --swap-max-wait, as it is now, is over.
     [[nodiscard]] bool waited_long_enough() const;
