@@ -96,6 +96,11 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
     co_await open_hold(sessions);
     job::record record = co_await take_over(sessions, job);
     if (record.reached == job::phase::done) {
+        if (record.state != "done") {  // the run ended before it could say so
+            const auto session = co_await sessions.pool.acquire();
+            const job::tenure mine{job, record.incarnation};
+            co_await job::save_state(*session, mine, "done", "");
+        }
         observer.message(report::level::info, fmt::format("job {} is done already", job));
         co_return exit_code::done;
     }

@@ -37,6 +37,18 @@ bool lost_connection(const std::exception_ptr& failure) {
     return false;
 }
 
+/// Somebody who changes the source makes our own statements fail in many ways: then that is the reason to tell. A
+/// partition's bounds, too, are watched by a constraint on the shadow, but known by the source.
+bool may_be_by_others_ddl(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const pg::sql_error& what) {
+        return what.in_class("42") || std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
+    } catch (const error& what) {
+        return std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
+    }
+}
+
 job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<int>(value) + 1); }
 
 }  // namespace
@@ -68,15 +80,15 @@ awaitable<void> runner::beside_the_pulse(awaitable<void> work) {
     } catch (...) {
         failure = std::current_exception();
     }
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
     if (hold_->session().idle()) {
-        co_await store_events(work_, *hold_, told_);
+        co_await pg::shielded(store_events(work_, *hold_, told_));
     }
+    co_await asio::this_coro::throw_if_cancelled(true);
     const asio::cancellation_state meanwhile = co_await asio::this_coro::cancellation_state;
     if (meanwhile.cancelled() != asio::cancellation_type::none && lost_connection(failure)) {
         failure = std::make_exception_ptr(cancelled());  // who is told to stop now is not to get the connection back
     }
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
     if (failure) {
         std::rethrow_exception(failure);
     }
@@ -111,8 +123,11 @@ awaitable<void> runner::phases() {
         } catch (const error&) {
             failure = std::current_exception();
         }
+        if (failure && may_be_by_others_ddl(failure)) {
+            co_await require_unchanged();
+        }
         if (failure) {
-            co_await explain(failure);
+            std::rethrow_exception(failure);  // before any await: a cancellation must not take its place
         }
         if (rewritten) {
             work_.observer.message(report::level::warning,
@@ -131,23 +146,9 @@ awaitable<void> runner::phases() {
     }
 }
 
-/// Somebody who changes the source makes our own statements fail in many ways: then that is the reason to tell. A
-/// partition's bounds, too, are watched by a constraint on the shadow, but known by the source.
-awaitable<void> runner::explain(std::exception_ptr failure) {
-    bool suspicious = false;
-    try {
-        std::rethrow_exception(failure);
-    } catch (const pg::sql_error& what) {
-        suspicious =
-            what.in_class("42") || std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
-    } catch (const error& what) {
-        suspicious = std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
-    }
-    if (suspicious) {
-        const auto session = co_await work_.pool.acquire();
-        co_await capture::require_unchanged(*session, work_.plan);
-    }
-    std::rethrow_exception(failure);
+awaitable<void> runner::require_unchanged() {
+    const auto session = co_await work_.pool.acquire();
+    co_await capture::require_unchanged(*session, work_.plan);
 }
 
 awaitable<void> runner::do_phase(job::phase now) {
@@ -419,9 +420,9 @@ awaitable<std::optional<report::swap_outcome>> runner::try_to_swap() {
         failure = std::current_exception();
     }
     if (failure || !done) {
-        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-        co_await release_siblings(work_);
-        co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+        co_await asio::this_coro::throw_if_cancelled(false);
+        co_await pg::shielded(release_siblings(work_));
+        co_await asio::this_coro::throw_if_cancelled(true);
     }
     if (failure) {
         std::rethrow_exception(failure);

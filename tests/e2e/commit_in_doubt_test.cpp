@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <memory>
 #include <string>
 #include <vector>
@@ -73,6 +74,20 @@ protected:
         expect_changed();
     }
 
+    /// Lets a run whose swap is postponed swap, as far as its COMMIT.
+    void stop_at_commit(pgeist_process& running, gate& committing) {
+        running.wait_for_phase("swap");
+        sql().execute(
+            "CREATE FUNCTION public.at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM " +
+            committing.expression("true", "1") +
+            "; RETURN NULL; END $$; "
+            "CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON pgeist.jobs DEFERRABLE INITIALLY DEFERRED FOR EACH "
+            "ROW WHEN (NEW.phase = 'finish' AND OLD.phase = 'swap') EXECUTE FUNCTION public.at_commit()");
+        committing.close();
+        EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
+        committing.wait_until_reached();
+    }
+
     std::unique_ptr<tcp_proxy> proxy;
 };
 
@@ -129,15 +144,7 @@ TEST_F(in_doubt, answer_lost_when_the_change_log_is_removed) {
 TEST_F(in_doubt, a_swap_that_commits_while_it_is_asked_about_is_known_as_committed) {
     gate committing(db(), 1);
     pgeist_process running = start_through({"--lock-timeout", "5s", "--postpone-swap"});
-    running.wait_for_phase("swap");
-    sql().execute(
-        "CREATE FUNCTION public.at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "PERFORM public.gate(1, true, 1); RETURN NULL; END $$; "
-        "CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON pgeist.jobs DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
-        "WHEN (NEW.phase = 'finish' AND OLD.phase = 'swap') EXECUTE FUNCTION public.at_commit()");
-    committing.close();
-    EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
-    committing.wait_until_reached();
+    stop_at_commit(running, committing);
     proxy->lay({"", "pg_xact_status(", fate::held});
     proxy->half_close_all();  // the server's session still commits
     proxy->wait_for_ambush();
@@ -149,6 +156,39 @@ TEST_F(in_doubt, a_swap_that_commits_while_it_is_asked_about_is_known_as_committ
     EXPECT_TRUE(exited(result, 0));
     EXPECT_FALSE(result.mentions("rolled")) << result.said();
     proxy->drop_all();  // what the server still took for connected
+    expect_changed();
+}
+
+// Neither cut short nor forgotten: the swap is done, and what comes after it is left for later.
+TEST_F(in_doubt, a_signal_at_the_swaps_commit_stops_the_run_after_it) {
+    gate committing(db(), 1);
+    pgeist_process running = start_through({"--lock-timeout", "5s", "--postpone-swap"});
+    stop_at_commit(running, committing);
+    running.signal(SIGTERM);
+    running.wait_for_event(
+        "the signal", [](const auto& event) { return text_of(event, "text").find("stopping") != std::string::npos; });
+    committing.open();
+    const run_result result = running.finish();
+    EXPECT_TRUE(exited(result, 6));
+    EXPECT_EQ(result.events("swap").size(), 1U);
+    EXPECT_EQ(type_of("id"), "bigint");
+    const boost::json::object job = only_job(db().uri());
+    EXPECT_EQ(text_of(job, "state"), "interrupted");
+    EXPECT_EQ(text_of(job, "phase"), "finish");
+    EXPECT_TRUE(is_true(job, "resumable"));
+    EXPECT_TRUE(exited(command("resume", {text_of(job, "job")}), 0));
+    expect_changed();
+}
+
+// Killed, or cut off, when all is done but the word for it.
+TEST_F(in_doubt, a_job_that_is_done_but_does_not_say_so_says_so_when_resumed) {
+    EXPECT_TRUE(exited(start_through().finish(), 0));
+    sql().execute("UPDATE pgeist.jobs SET state = 'running', finished_at = NULL");
+    wait_for_job_state(db().uri(), "interrupted");
+    const run_result resumed = command("resume", {text_of(only_job(db().uri()), "job")});
+    EXPECT_TRUE(exited(resumed, 0));
+    EXPECT_TRUE(says(resumed, {"done already"}));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.jobs WHERE state = 'done' AND finished_at IS NOT NULL"), 1);
     expect_changed();
 }
 
