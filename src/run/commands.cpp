@@ -53,7 +53,7 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
             observer.message(report::level::info, "nothing to do: " + *made.nothing_to_do);
             co_return record;
         }
-        when = co_await note_birth(*session, made.job);
+        when = co_await note_birth(sessions, *session, made.job);
         co_await session->commit();
         committed = true;
         record = co_await job::load(*session, made.job);

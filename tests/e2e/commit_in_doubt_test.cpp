@@ -11,6 +11,7 @@
 #include "e2e/run_test.hpp"
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
+#include "support/private_server.hpp"
 #include "support/table_rows.hpp"
 #include "support/tcp_proxy.hpp"
 #include "support/wait_for.hpp"
@@ -270,6 +271,42 @@ TEST_F(in_doubt, without_the_connection_of_its_lock_it_does_not_swap) {
     EXPECT_TRUE(exited(result, 0));
     EXPECT_EQ(result.events("phase").size(), 11U) << "ten phases, and the swap once more: " << result.out;
     expect_changed();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+// The standby that answers in the primary's place has not heard of the job yet, which does not mean that it was not
+// made.
+TEST_F(in_doubt, a_standby_is_not_believed_about_the_making_of_the_job) {
+    const private_server primary(server_major(sql()));
+    const private_server standby(replica_of{primary});
+    sync_connection there(primary.address().uri());
+    there.execute("CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO public.t SELECT generate_series(1, 500)");
+    sync_connection behind(standby.address().uri());
+    wait_for("the table on the standby",
+             [&] { return behind.number("SELECT count(*) FROM pg_class WHERE relname = 't'") == 1; });
+    behind.execute("SELECT pg_wal_replay_pause()");
+    proxy = std::make_unique<tcp_proxy>(primary.address());
+    proxy->lay({"", "SET blueprint", fate::held});
+    pgeist_process running(proxy->through(primary.address()).uri(),
+                           {"run", "--output", "json", "--table", "t", "--alter", "ALTER COLUMN id TYPE bigint"});
+    proxy->wait_for_ambush();
+    proxy->lead_to(standby.address());
+    proxy->lay({"", "COMMIT", fate::answer_lost});
+    proxy->release();
+    proxy->wait_for_ambush();
+    wait_for("a question to the standby", [&] {
+        return !running.process().running() ||
+               behind.number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgeist' AND state = "
+                   "'idle' AND query NOT LIKE 'SET %'") > 0;
+    });
+    EXPECT_EQ(there.number("SELECT count(*) FROM pgeist.jobs"), 1) << "it was made";
+    proxy->lead_to(primary.address());
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(there.scalar("SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = 'public.t'::regclass "
+                           "AND attname = 'id'"),
+              "bigint");
 }
 
 }  // namespace
