@@ -88,8 +88,7 @@ awaitable<result> connection::finish_operation(deadline until, verb what) {
         co_await asio::this_coro::throw_if_cancelled(false);
         co_await shielded(st->end(what == verb::statement, drain_timeout));
         co_await asio::this_coro::throw_if_cancelled(true);
-        // It may also have come meanwhile. Only a COMMIT in doubt counts for more; the caller's next co_await throws
-        // then.
+        // It may also have come meanwhile. Only a COMMIT in doubt counts for more: then the next co_await throws it.
         const asio::cancellation_state now = co_await asio::this_coro::cancellation_state;
         const bool stop = why == interruption::cancelled || now.cancelled() != asio::cancellation_type::none;
         if (stop && !(what == verb::commit && st->broken)) {

@@ -35,9 +35,8 @@ namespace pgeist::replay {
 ///   again, and after some tries given to the one session that takes the whole log.
 /// - *A share that is far behind the others* has an older snapshot. Its keys are as of that snapshot, and later changes
 ///   of them are in the log that remains.
-/// - *A key that cannot be divided*, because its parts have no seeded hash: the server says so to the first share of
-/// all,
-///   and one session does the work from then on.
+/// - *A key that cannot be divided*, because its parts have no seeded hash: the server says so to the first shares, and
+///   one session does the work from then on.
 /// - *A process that was superseded* is fenced off in each session: every batch begins with require_tenure().
 class replayer {
 public:
