@@ -54,7 +54,7 @@ awaitable<identity> identify(pg::connection& session, std::int64_t job, deadline
     co_return now;
 }
 
-std::optional<std::string> difference(const identity& known, const identity& now) {
+std::optional<std::string> other_place(const identity& known, const identity& now) {
     if (!known.system.empty() && !now.system.empty() && known.system != now.system) {
         return fmt::format("it belongs to another cluster (system identifier {}, not {})", now.system, known.system);
     }
@@ -68,6 +68,13 @@ std::optional<std::string> difference(const identity& known, const identity& now
     if (known.timeline && now.timeline && *now.timeline == *known.timeline && known.flushed && now.flushed &&
         *now.flushed < *known.flushed) {
         return "its write-ahead log ends before what the run has seen: a copy from an earlier time";
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> difference(const identity& known, const identity& now) {
+    if (auto where = other_place(known, now)) {
+        return where;
     }
     if (now.token.empty()) {
         return "the job is not there: it was removed, or this is a copy from an earlier time";

@@ -243,6 +243,26 @@ awaitable<void> save_source_file(pg::connection& session, tenure mine, std::int6
     require_ours(mine, saved);
 }
 
+awaitable<std::optional<std::int64_t>> file_to_compare(pg::connection& session, std::int64_t job,
+                                                       std::int64_t source_oid) {
+    const pg::result row = co_await session.query(
+        "SELECT pg_relation_filenode($2::bigint::oid)::bigint WHERE NOT EXISTS (SELECT FROM pgeist.chunks WHERE job = "
+        "$1 AND kind = 'verify')",
+        job, source_oid);
+    std::optional<std::int64_t> file;
+    if (!row.empty() && !row.is_null(0, 0)) {
+        file = row.integer(0, 0);
+    }
+    co_return file;
+}
+
+awaitable<void> save_compared_file(pg::connection& session, tenure mine, std::int64_t file) {
+    const pg::result saved =
+        co_await session.query("UPDATE pgeist.jobs SET source_filenode = $3 WHERE id = $1 AND incarnation = $2",
+                               mine.job, mine.incarnation, file);
+    require_ours(mine, saved);
+}
+
 awaitable<bool> source_rewritten_since(pg::connection& session, std::int64_t job, std::int64_t source_oid) {
     const pg::result row = co_await session.query(
         "SELECT source_filenode <> pg_relation_filenode($2::bigint::oid)::bigint FROM pgeist.jobs WHERE id = $1", job,

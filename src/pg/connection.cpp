@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "connection_state.hpp"
+#include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/session_settings.hpp"
 
 namespace pgeist::pg {
@@ -77,25 +78,25 @@ awaitable<std::unique_ptr<connection>> connection::open(connect_options options,
     co_return opened;
 }
 
-awaitable<result> connection::finish_operation(deadline until, bool is_commit) {
+awaitable<result> connection::finish_operation(deadline until, verb what) {
     const auto st = state_;
-    if (until.is_never() && st->answer_time && !is_commit) {
+    if (until.is_never() && st->answer_time && what == verb::statement) {
         until = deadline::in(*st->answer_time);
     }
-    interruption why = co_await st->drive(until);
-    if (why == interruption::cancelled) {
-        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    }
+    const interruption why = co_await st->drive(until);
     if (why != interruption::none) {
-        if (!is_commit) {
-            co_await st->cancel_on_server();
+        co_await asio::this_coro::throw_if_cancelled(false);
+        co_await shielded(st->end(what == verb::statement, drain_timeout));
+        co_await asio::this_coro::throw_if_cancelled(true);
+        // It may also have come meanwhile. Only a COMMIT in doubt counts for more: then the next co_await throws it.
+        const asio::cancellation_state now = co_await asio::this_coro::cancellation_state;
+        const bool stop = why == interruption::cancelled || now.cancelled() != asio::cancellation_type::none;
+        if (stop && !(what == verb::commit && st->broken)) {
+            co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+            throw cancelled();
         }
-        co_await st->drain(deadline::in(drain_timeout));
     }
-    if (why == interruption::cancelled && !(is_commit && st->broken)) {
-        throw cancelled();
-    }
-    if (why == interruption::timed_out && !is_commit) {
+    if (why == interruption::timed_out && what == verb::statement) {
         throw timed_out(st->broken);
     }
     if (st->failed != nullptr || st->broken) {
@@ -103,7 +104,7 @@ awaitable<result> connection::finish_operation(deadline until, bool is_commit) {
         if (diag.message.empty()) {
             diag.message = st->last_error();
         }
-        throw sql_error(code_for(st->broken), diag, st->broken, is_commit && st->broken);
+        throw sql_error(code_for(st->broken), diag, st->broken, what == verb::commit && st->broken);
     }
     co_return result(std::exchange(st->rows, nullptr));
 }
@@ -128,7 +129,7 @@ awaitable<result> connection::query_params(std::string sql, parameters values, d
     if (PQsendQueryParams(state_->pg, sql.c_str(), count, nullptr, pointers.data(), nullptr, nullptr, 0) == 0) {
         throw_not_sent();
     }
-    auto rows = co_await finish_operation(until, false);
+    auto rows = co_await finish_operation(until, verb::statement);
     co_return rows;
 }
 
@@ -142,7 +143,7 @@ awaitable<result> connection::execute(deadline until, std::string script) {
     if (PQsendQuery(state_->pg, script.c_str()) == 0) {
         throw_not_sent();
     }
-    auto rows = co_await finish_operation(until, false);
+    auto rows = co_await finish_operation(until, verb::statement);
     co_return rows;
 }
 
@@ -151,7 +152,7 @@ awaitable<void> connection::prepare(std::string name, std::string sql) {
     if (PQsendPrepare(state_->pg, name.c_str(), sql.c_str(), 0, nullptr) == 0) {
         throw_not_sent();
     }
-    co_await finish_operation(deadline::never(), false);
+    co_await finish_operation(deadline::never(), verb::statement);
 }
 
 awaitable<std::string> connection::prepared(std::string sql) {
@@ -176,7 +177,7 @@ awaitable<result> connection::run_prepared(std::string name, parameters values, 
     if (PQsendQueryPrepared(state_->pg, name.c_str(), count, pointers.data(), nullptr, nullptr, 0) == 0) {
         throw_not_sent();
     }
-    auto rows = co_await finish_operation(until, false);
+    auto rows = co_await finish_operation(until, verb::statement);
     co_return rows;
 }
 
@@ -193,7 +194,7 @@ awaitable<void> connection::commit() {
     if (PQsendQuery(state_->pg, "COMMIT") == 0) {
         throw_not_sent();
     }
-    auto rows = co_await finish_operation(deadline::never(), true);
+    auto rows = co_await finish_operation(deadline::never(), verb::commit);
     // COMMIT of a transaction that has failed answers ROLLBACK without an error.
     if (std::string_view(PQcmdStatus(rows.raw())) != "COMMIT") {
         diagnostics diag;
@@ -212,7 +213,7 @@ awaitable<void> connection::rollback() {
         if (PQsendQuery(state_->pg, "ROLLBACK") == 0) {
             throw_not_sent();
         }
-        co_await finish_operation(deadline::in(rollback_timeout), true);
+        co_await finish_operation(deadline::in(rollback_timeout), verb::rollback);
     } catch (const sql_error&) {
         state_->broken = true;  // a session whose transaction cannot be ended is not used again
     }

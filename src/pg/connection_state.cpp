@@ -197,12 +197,11 @@ awaitable<interruption> connection::state::drive(deadline until) {
     co_return why;
 }
 
-awaitable<void> connection::state::drain(deadline until) {
-    interruption why = interruption::cancelled;
-    while (why == interruption::cancelled) {
-        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-        why = co_await drive(until);
+awaitable<void> connection::state::end(bool gives_up, std::chrono::milliseconds longest) {
+    if (gives_up) {
+        co_await cancel_on_server();
     }
+    const interruption why = co_await drive(deadline::in(longest));
     broken = broken || why != interruption::none;
 }
 
@@ -224,7 +223,7 @@ awaitable<void> connection::state::cancel_on_server() {
             "usename = current_user AND datname = pg_catalog.current_database() AND ($2 = '' OR extract(epoch FROM "
             "backend_start) = nullif($2, '')::numeric)",
             pid, start);
-    } catch (const sql_error&) {
+    } catch (const std::exception&) {  // whatever it is: the answer has to be waited for
     }
 }
 

@@ -30,11 +30,9 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
     awaitable<void> connect(deadline until);
     /// Flushes what PQsend… queued and collects results until libpq has no more.
     awaitable<interruption> drive(deadline until);
-    /// As drive(), but lets the answer come: neither a cancellation nor an earlier interruption ends it, only `until`.
-    awaitable<void> drain(deadline until);
-    /// Asks the server, over a second session, to cancel what this one runs. Failure to do so is not an error here:
-    /// the drain that follows finds out. The second session honours the same TLS settings, which PQcancel does not.
-    awaitable<void> cancel_on_server();
+    /// Brings an operation that was interrupted to its end, so that the session can be used again; when that takes
+    /// longer than `longest`, it is broken. To be awaited shielded. `gives_up`: the server is asked to cancel it.
+    awaitable<void> end(bool gives_up, std::chrono::milliseconds longest);
 
     [[nodiscard]] diagnostics diagnostics_of(const PGresult* failed) const;
     [[nodiscard]] std::string last_error() const;
@@ -64,6 +62,9 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
     unsigned watch = 0;  ///< which operation the timer belongs to
 
 private:
+    /// Asks the server, over a second session, to cancel what this one runs. Failure to do so is not an error here:
+    /// the drain that follows finds out. The second session honours the same TLS settings, which PQcancel does not.
+    awaitable<void> cancel_on_server();
     awaitable<interruption> wait(asio::posix::stream_descriptor::wait_type direction);
     awaitable<interruption> flush();
     awaitable<interruption> wait_to_flush();

@@ -2,6 +2,8 @@
 
 #include <exception>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/channel_error.hpp>
@@ -78,18 +80,20 @@ awaitable<void> run_group(std::vector<awaitable<void>> tasks, Condition conditio
     }
     auto group = asio::experimental::make_parallel_group(std::move(operations));
     const auto [order, failures] = co_await group.async_wait(condition, asio::use_awaitable);
-    std::exception_ptr cause = cause_of(order, failures);
     if (first_decides && order[0] == 0 && !failures[0]) {
-        cause = nullptr;
+        co_return;  // all is done: a cancellation that comes now is one of what the caller does next
     }
-    // A cancelled coroutine throws at its next co_await: from here on clean-up must be possible. (The state can only be
-    // asked for and reset in place: awaiting a function for it would already throw.)
+    std::exception_ptr cause = cause_of(order, failures);
+    // (The state can only be asked for and reset in place: awaiting a function for it would already throw.)
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) {
-        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-        // Who is told to stop while a connection is lost is not to try to get it back.
-        const bool stop = !cause || code_of(cause) == exit_code::connection_lost;
-        cause = stop ? std::make_exception_ptr(cancelled()) : cause;
+        // Who is told to stop while a connection is lost is not to try to get it back. Any other failure is told as it
+        // is; should somebody know what to do about it and go on, the cancellation is there still.
+        const bool stop = !cause || code_of(cause) == exit_code::connection_lost || is_cancellation(cause);
+        if (stop) {
+            co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+            cause = std::make_exception_ptr(cancelled());
+        }
     }
     if (cause) {
         std::rethrow_exception(cause);
@@ -110,6 +114,13 @@ awaitable<void> run_beside(awaitable<void> main, std::vector<awaitable<void>> ba
     background.insert(background.begin(), std::move(main));
     const asio::experimental::wait_for_one condition;
     co_await run_group(std::move(background), condition, true);
+}
+
+awaitable<void> shielded(awaitable<void> task) {
+    const auto executor = co_await asio::this_coro::executor;
+    auto no_slot = asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable);
+    auto child = asio::co_spawn(executor, std::move(task), std::move(no_slot));
+    co_await std::move(child);
 }
 
 awaitable<void> sleep_for(std::chrono::milliseconds time) {

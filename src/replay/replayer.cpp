@@ -43,6 +43,12 @@ public:
     explicit cut_in_two(const std::string& message) : error(exit_code::failed, message) {}
 };
 
+/// The server cannot hash the key as dividing it needs: the parts of an array or a row decide that, not its own type.
+class cannot_be_shared : public error {
+public:
+    explicit cannot_be_shared(const std::string& message) : error(exit_code::failed, message) {}
+};
+
 [[noreturn]] void throw_does_not_fit(const pg::sql_error& failure, const std::string& key) {
     std::string where = key.empty() ? std::string() : fmt::format(" (the row with {})", key);
     if (!failure.diag().constraint.empty()) {
@@ -110,6 +116,9 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
         if (sql_failure && is_unique_violation(*sql_failure)) {
             throw cut_in_two(sql_failure->what());
         }
+        if (sql_failure && sql_failure->is(pg::sqlstate::undefined_function) && rows.part.count > 1) {
+            throw cannot_be_shared(sql_failure->what());
+        }
         if (sql_failure && sql_failure->blames_data()) {
             const std::string key = co_await find_bad_key(session, work_->plan, rows);
             throw_does_not_fit(*sql_failure, key);
@@ -169,18 +178,30 @@ awaitable<std::vector<pg::pool::lease>> replayer::sessions_for(segment& part) {
     co_return sessions;
 }
 
+awaitable<void> replayer::share_out(segment& part) {
+    const std::vector<pg::pool::lease> sessions = co_await sessions_for(part);
+    std::vector<awaitable<void>> shares;
+    for (int number = 0; number < part.sessions; ++number) {
+        shares.push_back(share_of_segment(part, number, *sessions[static_cast<std::size_t>(number)]));
+    }
+    co_await pg::run_all(std::move(shares));
+}
+
 /// @returns false when it was given up because it cut dependent changes in two.
 awaitable<bool> replayer::replay_segment(segment& part) {
-    const std::vector<pg::pool::lease> sessions = co_await sessions_for(part);
     bool whole = true;
-    try {
-        std::vector<awaitable<void>> shares;
-        for (int number = 0; number < part.sessions; ++number) {
-            shares.push_back(share_of_segment(part, number, *sessions[static_cast<std::size_t>(number)]));
+    bool again = true;
+    while (again) {
+        again = false;
+        try {
+            co_await share_out(part);
+        } catch (const cut_in_two&) {
+            whole = false;
+        } catch (const cannot_be_shared&) {
+            can_be_shared_ = false;
+            part.sessions = 1;
+            again = true;
         }
-        co_await pg::run_all(std::move(shares));
-    } catch (const cut_in_two&) {
-        whole = false;
     }
     co_return whole;
 }
@@ -198,7 +219,8 @@ awaitable<std::int64_t> replayer::blocks() {
 }
 
 int replayer::most_sessions() const noexcept {
-    return work_->plan.key.hashable ? std::clamp(work_->settings.workers, few_sessions, many_sessions) : 1;
+    const bool shared = work_->plan.key.hashable && can_be_shared_;
+    return shared ? std::clamp(work_->settings.workers, few_sessions, many_sessions) : 1;
 }
 
 std::string replayer::why_stuck() const {

@@ -55,7 +55,7 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
             observer.message(report::level::info, "nothing to do: " + *made.nothing_to_do);
             co_return record;
         }
-        when = co_await note_birth(*session, made.job);
+        when = co_await note_birth(sessions, *session, made.job);
         co_await session->commit();
         committed = true;
         record = co_await job::load(*session, made.job);
@@ -98,6 +98,11 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
     co_await open_hold(sessions);
     job::record record = co_await take_over(sessions, job, job::requests::forget);
     if (record.reached == job::phase::done) {
+        if (record.state != "done") {  // the run ended before it could say so
+            const auto session = co_await sessions.pool.acquire();
+            const job::tenure mine{job, record.incarnation};
+            co_await job::save_state(*session, mine, "done", "");
+        }
         observer.message(report::level::info, fmt::format("job {} is done already", job));
         co_return exit_code::done;
     }

@@ -38,6 +38,18 @@ bool lost_connection(const std::exception_ptr& failure) {
     return false;
 }
 
+/// Somebody who changes the source makes our own statements fail in many ways: then that is the reason to tell. A
+/// partition's bounds, too, are watched by a constraint on the shadow, but known by the source.
+bool may_be_by_others_ddl(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const pg::sql_error& what) {
+        return what.in_class("42") || std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
+    } catch (const error& what) {
+        return std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
+    }
+}
+
 job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<int>(value) + 1); }
 
 }  // namespace
@@ -69,15 +81,15 @@ awaitable<void> runner::beside_the_pulse(awaitable<void> work) {
     } catch (...) {
         failure = std::current_exception();
     }
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
     if (hold_->session().idle()) {
-        co_await store_events(work_, *hold_, told_);
+        co_await pg::shielded(store_events(work_, *hold_, told_));
     }
+    co_await asio::this_coro::throw_if_cancelled(true);
     const asio::cancellation_state meanwhile = co_await asio::this_coro::cancellation_state;
     if (meanwhile.cancelled() != asio::cancellation_type::none && lost_connection(failure)) {
         failure = std::make_exception_ptr(cancelled());  // who is told to stop now is not to get the connection back
     }
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
     if (failure) {
         std::rethrow_exception(failure);
     }
@@ -112,8 +124,11 @@ awaitable<void> runner::phases() {
         } catch (const error&) {
             failure = std::current_exception();
         }
+        if (failure && !has_swapped_ && reached_ < job::phase::finish && may_be_by_others_ddl(failure)) {
+            co_await require_unchanged();
+        }
         if (failure) {
-            co_await explain(failure);
+            std::rethrow_exception(failure);  // before any await: a cancellation must not take its place
         }
         if (rewritten && reached_ == job::phase::copy) {
             work_.observer.message(report::level::warning,
@@ -136,23 +151,9 @@ awaitable<void> runner::phases() {
     }
 }
 
-/// Somebody who changes the source makes our own statements fail in many ways: then that is the reason to tell. A
-/// partition's bounds, too, are watched by a constraint on the shadow, but known by the source.
-awaitable<void> runner::explain(std::exception_ptr failure) {
-    bool suspicious = false;
-    try {
-        std::rethrow_exception(failure);
-    } catch (const pg::sql_error& what) {
-        suspicious =
-            what.in_class("42") || std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
-    } catch (const error& what) {
-        suspicious = std::string_view(what.what()).find(bound_constraint) != std::string_view::npos;
-    }
-    if (suspicious && !has_swapped_ && reached_ < job::phase::finish) {
-        const auto session = co_await work_.pool.acquire();
-        co_await capture::require_unchanged(*session, work_.plan);
-    }
-    std::rethrow_exception(failure);
+awaitable<void> runner::require_unchanged() {
+    const auto session = co_await work_.pool.acquire();
+    co_await capture::require_unchanged(*session, work_.plan);
 }
 
 awaitable<void> runner::do_phase(job::phase now) {
@@ -303,9 +304,12 @@ awaitable<void> runner::compare_rows(verify_mode how) {
     if (how == verify_mode::off) {
         co_return;
     }
-    {
+    // Known before, believed after: only a comparison of every row, none of which was made earlier, makes up for it
+    // that somebody has rewritten them since they were copied.
+    std::optional<std::int64_t> file;
+    if (how == verify_mode::full) {
         const auto session = co_await work_.pool.acquire();
-        co_await job::save_source_file(*session, work_.tenure(), work_.plan.source_oid);
+        file = co_await job::file_to_compare(*session, work_.job, work_.plan.source_oid);
     }
     progress_.rows_total = work_.plan.estimated_rows;
     const double percent = how == verify_mode::full ? 100 : work_.settings.verify_sample_percent;
@@ -316,6 +320,10 @@ awaitable<void> runner::compare_rows(verify_mode how) {
     tasks.push_back(replay_until(stop));
     co_await pg::run_all(std::move(tasks));
     co_await verification.settle(changes_);
+    if (file) {
+        const auto session = co_await work_.pool.acquire();
+        co_await job::save_compared_file(*session, work_.tenure(), *file);
+    }
     work_.observer.verified(verification.found());
 }
 
@@ -439,9 +447,9 @@ awaitable<std::optional<report::swap_outcome>> runner::try_to_swap() {
         failure = std::current_exception();
     }
     if (failure || !done) {
-        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-        co_await release_siblings(work_);
-        co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+        co_await asio::this_coro::throw_if_cancelled(false);
+        co_await pg::shielded(release_siblings(work_));
+        co_await asio::this_coro::throw_if_cancelled(true);
     }
     if (failure) {
         std::rethrow_exception(failure);

@@ -17,6 +17,9 @@ constexpr const char* longest_wait = "60s";
 /// A server that does not answer for so long is lost, whatever TCP says.
 constexpr auto longest_silence = std::chrono::seconds(30);
 
+/// For a few questions to a server that has just come back.
+constexpr auto answer_timeout = std::chrono::seconds(10);
+
 awaitable<std::optional<job::holder>> take_both(session_set& sessions, const job::record& what, std::string& name) {
     name = fmt::format("job {}", what.id);
     auto by = co_await sessions.hold->take_job(what.id);
@@ -70,20 +73,30 @@ awaitable<job::record> take_over(session_set& sessions, std::int64_t job, job::r
     co_return now;
 }
 
-awaitable<birth> note_birth(pg::connection& session, std::int64_t job) {
+awaitable<birth> note_birth(session_set& sessions, pg::connection& session, std::int64_t job) {
     const pg::result row =
         co_await session.query("SELECT pg_current_xact_id(), token FROM pgeist.jobs WHERE id = $1", job);
-    birth when{job, row.text(0, 0), row.text(0, 1)};
+    birth when;
+    when.job = job;
+    when.xid = row.text(0, 0);
+    when.token = row.text(0, 1);
+    // Over another session: what this server does not let us ask would end the transaction.
+    when.where = co_await job::identify(sessions.hold->session(), job, deadline::in(answer_timeout));
     co_return when;
 }
 
 namespace {
 
 /// Whether the job is there; nothing while that is not certain.
-awaitable<std::optional<bool>> ask_for_birth(session_set& sessions, const birth& when) {
+awaitable<std::optional<bool>> ask_for_birth(session_set& sessions, const birth& when, std::string& problem) {
     std::optional<bool> born;
-    const auto soon = deadline::in(std::chrono::seconds(10));
+    const auto soon = deadline::in(answer_timeout);
     const auto session = co_await sessions.pool.acquire();
+    const job::identity now = co_await job::identify(*session, when.job, soon);
+    if (now.in_recovery || job::other_place(when.where, now)) {
+        problem = "the server that answers is a standby, or another one";
+        co_return born;
+    }
     const bool ended = co_await job::has_ended(*session, when.xid, soon);
     if (ended) {
         // That schema pgeist may not be there either is the same answer.
@@ -106,8 +119,9 @@ awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono:
     sessions.pool.admit_only("");
     for (int attempt = 1;; ++attempt) {
         co_await pg::sleep_for(perseverance::pause(attempt));
+        sessions.pool.close_idle();  // a new one may lead to the right server
         try {
-            const auto born = co_await ask_for_birth(sessions, when);
+            const auto born = co_await ask_for_birth(sessions, when, problem);
             if (born && !*born) {
                 throw error(exit_code::connection_lost, "the connection was lost before the job was made",
                             "nothing was changed: run it again");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "pgeist/job/identity.hpp"
 #include "pgeist/job/store.hpp"
 #include "session_set.hpp"
 
@@ -23,13 +24,15 @@ struct birth {
     std::int64_t job = 0;
     std::string xid;
     std::string token;
+    job::identity where;  ///< as of before the COMMIT
 };
 
-/// To be asked in the transaction that makes the job, before its COMMIT.
-[[nodiscard]] awaitable<birth> note_birth(pg::connection& session, std::int64_t job);
+/// To be asked in the transaction that makes the job, open on `session`, before its COMMIT.
+[[nodiscard]] awaitable<birth> note_birth(session_set& sessions, pg::connection& session, std::int64_t job);
 
 /// After the connection was lost at that COMMIT: finds out, within `longest`, whether the job is there, and takes it
-/// over. @throws error (connection_lost) saying that nothing was made, or that nobody knows
+/// over. A standby and another server are not believed: the right one may answer yet. @throws error (connection_lost)
+/// saying that nothing was made, or that nobody knows
 [[nodiscard]] awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono::milliseconds longest);
 
 }  // namespace pgeist::run

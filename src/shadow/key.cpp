@@ -12,11 +12,15 @@ namespace pgeist::shadow {
 
 namespace {
 
-// Strategies 1 to 5 of a btree family are < <= = >= >. Equality is hashed consistently if a hash family knows it.
+// Strategies 1 to 5 of a btree family are < <= = >= >. Equality is hashed consistently if a hash family knows it, and
+// with a seed, as replay does it, if that family has function 2 (which contrib/isn's have not, for one).
 constexpr const char* operators_sql = R"(
     SELECT format('OPERATOR(%s.%s)', quote_ident(n.nspname), o.oprname) AS operator,
            EXISTS (SELECT FROM pg_amop h JOIN pg_am m ON m.oid = h.amopmethod AND m.amname = 'hash'
-                    WHERE h.amopopr = a.amopopr) AS hashable
+                    WHERE h.amopopr = a.amopopr
+                      AND EXISTS (SELECT FROM pg_amproc p
+                                   WHERE p.amprocfamily = h.amopfamily AND p.amproclefttype = h.amoplefttype
+                                     AND p.amprocrighttype = h.amoprighttype AND p.amprocnum = 2)) AS hashable
       FROM pg_amop a JOIN pg_operator o ON o.oid = a.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
      WHERE a.amopfamily = $1 AND a.amoplefttype = $2 AND a.amoprighttype = $2 AND a.amoppurpose = 's'
      ORDER BY a.amopstrategy)";

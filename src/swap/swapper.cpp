@@ -1,6 +1,5 @@
 #include "pgeist/swap/swapper.hpp"
 
-#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/capture/capture.hpp"
@@ -182,10 +181,9 @@ awaitable<std::optional<std::string>> swapper::note_swap(pg::connection& session
     co_return xid;
 }
 
+/// To be awaited shielded: a signal must not leave the outcome unknown.
 awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
     bool unknown = false;
-    // From here on a signal must not leave the outcome unknown.
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     try {
         co_await session.commit();
     } catch (const pg::sql_error& failure) {
@@ -203,7 +201,6 @@ awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
                         "the source table is untouched; go on with: pgeist resume JOB");
         }
     }
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
 }
 
 namespace {
@@ -271,7 +268,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
         }
         co_return drained ? attempt_result::held : attempt_result::backlog;
     }
-    co_await commit(session, *xid);
+    co_await pg::shielded(commit(session, std::move(*xid)));
     now.committed();
     lock_held_ms_ = std::chrono::duration<double, std::milli>(clock::now() - locked_at).count();
     co_return attempt_result::swapped;

@@ -1,8 +1,6 @@
 #include <algorithm>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
 
 #include "pgeist/pg/parallel.hpp"
@@ -57,14 +55,10 @@ awaitable<void> gate::sample_all(const pg::connect_options& options) {
 }
 
 awaitable<void> gate::watch(pg::connect_options options) {
-    const auto executor = co_await asio::this_coro::executor;
     try {
         while (true) {
             const auto begun = clock::now();
-            // Spawned, not just awaited: a connection that recovers from a timeout turns off the cancellation of the
-            // coroutine it is used by, and a cancellation that comes meanwhile must not be lost on this loop.
-            auto round = asio::co_spawn(executor, sample_all(options), asio::use_awaitable);
-            co_await std::move(round);
+            co_await sample_all(options);
             // At a steady pace, however long the samples took, but never without a rest.
             const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - begun);
             const auto rest = std::max(sample_interval - spent, sample_interval / 10);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "e2e/run_test.hpp"
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
+#include "support/private_server.hpp"
 #include "support/table_rows.hpp"
 #include "support/tcp_proxy.hpp"
 #include "support/wait_for.hpp"
@@ -73,6 +75,20 @@ protected:
         expect_changed();
     }
 
+    /// Lets a run whose swap is postponed swap, as far as its COMMIT.
+    void stop_at_commit(pgeist_process& running, gate& committing) {
+        running.wait_for_phase("swap");
+        sql().execute(
+            "CREATE FUNCTION public.at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM " +
+            committing.expression("true", "1") +
+            "; RETURN NULL; END $$; "
+            "CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON pgeist.jobs DEFERRABLE INITIALLY DEFERRED FOR EACH "
+            "ROW WHEN (NEW.phase = 'finish' AND OLD.phase = 'swap') EXECUTE FUNCTION public.at_commit()");
+        committing.close();
+        EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
+        committing.wait_until_reached();
+    }
+
     std::unique_ptr<tcp_proxy> proxy;
 };
 
@@ -129,15 +145,7 @@ TEST_F(in_doubt, answer_lost_when_the_change_log_is_removed) {
 TEST_F(in_doubt, a_swap_that_commits_while_it_is_asked_about_is_known_as_committed) {
     gate committing(db(), 1);
     pgeist_process running = start_through({"--lock-timeout", "5s", "--postpone-swap"});
-    running.wait_for_phase("swap");
-    sql().execute(
-        "CREATE FUNCTION public.at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "PERFORM public.gate(1, true, 1); RETURN NULL; END $$; "
-        "CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON pgeist.jobs DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
-        "WHEN (NEW.phase = 'finish' AND OLD.phase = 'swap') EXECUTE FUNCTION public.at_commit()");
-    committing.close();
-    EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
-    committing.wait_until_reached();
+    stop_at_commit(running, committing);
     proxy->lay({"", "pg_xact_status(", fate::held});
     proxy->half_close_all();  // the server's session still commits
     proxy->wait_for_ambush();
@@ -149,6 +157,39 @@ TEST_F(in_doubt, a_swap_that_commits_while_it_is_asked_about_is_known_as_committ
     EXPECT_TRUE(exited(result, 0));
     EXPECT_FALSE(result.mentions("rolled")) << result.said();
     proxy->drop_all();  // what the server still took for connected
+    expect_changed();
+}
+
+// Neither cut short nor forgotten: the swap is done, and what comes after it is left for later.
+TEST_F(in_doubt, a_signal_at_the_swaps_commit_stops_the_run_after_it) {
+    gate committing(db(), 1);
+    pgeist_process running = start_through({"--lock-timeout", "5s", "--postpone-swap"});
+    stop_at_commit(running, committing);
+    running.signal(SIGTERM);
+    running.wait_for_event(
+        "the signal", [](const auto& event) { return text_of(event, "text").find("stopping") != std::string::npos; });
+    committing.open();
+    const run_result result = running.finish();
+    EXPECT_TRUE(exited(result, 6));
+    EXPECT_EQ(result.events("swap").size(), 1U);
+    EXPECT_EQ(type_of("id"), "bigint");
+    const boost::json::object job = only_job(db().uri());
+    EXPECT_EQ(text_of(job, "state"), "interrupted");
+    EXPECT_EQ(text_of(job, "phase"), "finish");
+    EXPECT_TRUE(is_true(job, "resumable"));
+    EXPECT_TRUE(exited(command("resume", {text_of(job, "job")}), 0));
+    expect_changed();
+}
+
+// Killed, or cut off, when all is done but the word for it.
+TEST_F(in_doubt, a_job_that_is_done_but_does_not_say_so_says_so_when_resumed) {
+    EXPECT_TRUE(exited(start_through().finish(), 0));
+    sql().execute("UPDATE pgeist.jobs SET state = 'running', finished_at = NULL");
+    wait_for_job_state(db().uri(), "interrupted");
+    const run_result resumed = command("resume", {text_of(only_job(db().uri()), "job")});
+    EXPECT_TRUE(exited(resumed, 0));
+    EXPECT_TRUE(says(resumed, {"done already"}));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.jobs WHERE state = 'done' AND finished_at IS NOT NULL"), 1);
     expect_changed();
 }
 
@@ -230,6 +271,42 @@ TEST_F(in_doubt, without_the_connection_of_its_lock_it_does_not_swap) {
     EXPECT_TRUE(exited(result, 0));
     EXPECT_EQ(result.events("phase").size(), 11U) << "ten phases, and the swap once more: " << result.out;
     expect_changed();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+// The standby that answers in the primary's place has not heard of the job yet, which does not mean that it was not
+// made.
+TEST_F(in_doubt, a_standby_is_not_believed_about_the_making_of_the_job) {
+    const private_server primary(server_major(sql()));
+    const private_server standby(replica_of{primary});
+    sync_connection there(primary.address().uri());
+    there.execute("CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO public.t SELECT generate_series(1, 500)");
+    sync_connection behind(standby.address().uri());
+    wait_for("the table on the standby",
+             [&] { return behind.number("SELECT count(*) FROM pg_class WHERE relname = 't'") == 1; });
+    behind.execute("SELECT pg_wal_replay_pause()");
+    proxy = std::make_unique<tcp_proxy>(primary.address());
+    proxy->lay({"", "SET blueprint", fate::held});
+    pgeist_process running(proxy->through(primary.address()).uri(),
+                           {"run", "--output", "json", "--table", "t", "--alter", "ALTER COLUMN id TYPE bigint"});
+    proxy->wait_for_ambush();
+    proxy->lead_to(standby.address());
+    proxy->lay({"", "COMMIT", fate::answer_lost});
+    proxy->release();
+    proxy->wait_for_ambush();
+    wait_for("a question to the standby", [&] {
+        return !running.process().running() ||
+               behind.number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgeist' AND state = "
+                   "'idle' AND query NOT LIKE 'SET %'") > 0;
+    });
+    EXPECT_EQ(there.number("SELECT count(*) FROM pgeist.jobs"), 1) << "it was made";
+    proxy->lead_to(primary.address());
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(there.scalar("SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = 'public.t'::regclass "
+                           "AND attname = 'id'"),
+              "bigint");
 }
 
 }  // namespace

@@ -320,6 +320,51 @@ TEST_F(lost, a_signal_while_it_tries_to_reconnect_is_exit_6) {
     expect_finished(command("resume", {text_of(only_job(db().uri()), "job")}));
 }
 
+// The run writes down what has happened before it tries to get the connection back: a signal in that moment counts.
+TEST_F(lost, a_signal_just_before_it_tries_to_reconnect_is_exit_6) {
+    gate noting(db(), 3);
+    const auto noting_since = [&] {
+        return sql().scalar(
+            "SELECT coalesce(max(query_start)::text, '') FROM pg_stat_activity WHERE datname = current_database() AND "
+            "query LIKE 'INSERT INTO pgeist.events%' AND wait_event = 'advisory'");
+    };
+    copying->close();
+    building->close();
+    sync_connection writer = db().connect();
+    writer.execute("BEGIN; UPDATE public.t SET code = code WHERE id = 2");  // capture waits
+    start_through();
+    process->wait_for_event("lock_wait", [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
+    sql().execute("CREATE FUNCTION public.noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM " +
+                  noting.expression("true", "1") +
+                  "; RETURN NEW; END $$; CREATE TRIGGER noted BEFORE INSERT ON pgeist.events FOR EACH ROW EXECUTE "
+                  "FUNCTION public.noted()");
+    noting.close();
+    writer.execute("COMMIT");
+    noting.wait_until_reached();
+    copying->wait_until_reached();
+    copying->open();  // what begins now is still to be written down when the connection is lost
+    building->wait_until_reached();
+    const std::string before = noting_since();
+    sql().execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7001 AND "
+        "objid = 2 AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = "
+        "current_database())");
+    wait_for("the notes after the loss", [&] {
+        const std::string now = noting_since();
+        return !now.empty() && now != before;
+    });
+    process->signal(SIGTERM);
+    process->wait_for_event(
+        "the signal", [](const auto& event) { return text_of(event, "text").find("stopping") != std::string::npos; });
+    noting.open();
+    building->open();
+    const run_result result = process->finish(30s);
+    EXPECT_TRUE(exited(result, 6));
+    EXPECT_FALSE(result.mentions("trying again")) << result.said();
+    wait_for_job_state(db().uri(), "interrupted");
+    expect_finished(command("resume", {text_of(only_job(db().uri()), "job")}));
+}
+
 TEST_F(lost, and_a_job_that_another_process_has_taken_on_is_left_to_it) {
     copying->close();
     start_through();

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <memory>
 #include <string>
 #include <thread>
@@ -264,6 +266,34 @@ TEST_F(partition_in_use, killed_at_the_swap_is_cleaned_up_or_resumed) {
         EXPECT_EQ(state_of().identity == before.identity, !resumes);
         EXPECT_EQ(description_difference(before.description, state_of().description), std::vector<std::string>{});
     }
+}
+
+// The constraint on the default partition is taken off again when the user wants to wait; a signal that comes then must
+// not be lost on the way.
+TEST_F(partition_in_use, a_signal_while_the_siblings_are_released_ends_the_run) {
+    gate altering(db(), 2);
+    sync_connection reader = db().connect();
+    reader.execute("BEGIN; SELECT 1 FROM public.t LIMIT 1");
+    pgeist_process process = start({"--repack"});
+    process.wait_for_event("lock_wait", [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
+    altering.close();
+    sql().execute("CREATE FUNCTION public.before_alter() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM " +
+                  altering.expression("true", "1") +
+                  "; END $$; CREATE EVENT TRIGGER before_alter ON ddl_command_start WHEN TAG IN ('ALTER TABLE') "
+                  "EXECUTE FUNCTION public.before_alter()");
+    EXPECT_TRUE(exited(command("pause", {text_of(only_job(db().uri()), "job")}), 0));
+    altering.wait_until_reached();  // the swap's own ALTER TABLE does not come so far: the reader has the table
+    process.signal(SIGTERM);
+    process.wait_for_event(
+        "the signal", [](const auto& event) { return text_of(event, "text").find("stopping") != std::string::npos; });
+    altering.open();
+    EXPECT_TRUE(exited(process.finish(std::chrono::seconds(30)), 6));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_constraint WHERE conname LIKE 'pgeist%' AND conrelid = "
+                           "'public.low'::regclass"),
+              0);
+    sql().execute("DROP EVENT TRIGGER before_alter");
+    reader.execute("COMMIT");
+    expect_cleanup_leaves_nothing();
 }
 
 TEST_F(partition_in_use, a_session_that_holds_the_parent_is_named_and_not_waited_behind) {

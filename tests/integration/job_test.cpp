@@ -39,6 +39,24 @@ void job_test::await(awaitable<void> task) {
     }
 }
 
+bool job_test::ends_within(std::chrono::seconds limit, awaitable<void> task) {
+    struct ending {
+        bool reached = false;
+        std::exception_ptr failure;
+    };
+    const auto end = std::make_shared<ending>();  // a task that is left behind outlives this call
+    asio::co_spawn(io_, std::move(task), [end](std::exception_ptr error) {
+        end->reached = true;
+        end->failure = error;
+    });
+    io_.restart();
+    io_.run_for(limit);
+    if (end->failure) {
+        std::rethrow_exception(end->failure);
+    }
+    return end->reached;
+}
+
 void job_test::prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen,
                        plan::copy_order order) {
     plan::change_request change;

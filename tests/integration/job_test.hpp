@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,6 +67,8 @@ protected:
         return std::move(*value);
     }
     void await(awaitable<void> task);
+    /// The same, but false when it has not ended in time; then it stays where it is for the rest of the test.
+    bool ends_within(std::chrono::seconds limit, awaitable<void> task);
 
     /// Makes the job (shadow, log, trigger functions) for a change of `table`; no triggers yet.
     void prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen = {},

@@ -2,6 +2,7 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include "job_test.hpp"
 #include "pgeist/pg/parallel.hpp"
@@ -98,6 +99,111 @@ TEST_F(pg_layer, CanStillBeCancelledAfterARollback) {
     io.run();
     ASSERT_TRUE(failure);
     EXPECT_THROW(std::rethrow_exception(failure), cancelled);
+}
+
+// As a beat or a look at the load does, which must not keep the process alive when its work is done.
+TEST_F(pg_layer, CanStillBeCancelledAfterAnAnswerThatCameTooLate) {
+    session().answer_within(std::chrono::milliseconds(100));
+    bool given_up = false;
+    const auto background = [&]() -> awaitable<void> {
+        while (true) {
+            try {
+                co_await session().query("SELECT pg_sleep(60)");
+            } catch (const pg::timed_out&) {
+                given_up = true;
+            }
+            co_await pg::sleep_for(std::chrono::milliseconds(1));
+        }
+    };
+    const auto main = [&]() -> awaitable<void> {
+        while (!given_up) {
+            co_await pg::sleep_for(std::chrono::milliseconds(5));
+        }
+    };
+    std::vector<awaitable<void>> beside;
+    beside.push_back(background());
+    ASSERT_TRUE(ends_within(std::chrono::seconds(30), pg::run_beside(main(), std::move(beside))));
+    EXPECT_TRUE(given_up);
+    EXPECT_TRUE(session().idle());
+}
+
+// The cancellation comes just while the statement that came too late is brought to its end.
+TEST_F(pg_layer, IsCancelledWhileAnAnswerThatComesTooLateIsWaitedFor) {
+    sync_connection holder = db().connect();
+    holder.execute("SELECT pg_advisory_lock(1)");
+    sql().execute(
+        "CREATE FUNCTION public.stubborn() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LOOP BEGIN PERFORM "
+        "pg_advisory_xact_lock(1); RETURN; EXCEPTION WHEN query_canceled THEN PERFORM set_config('application_name', "
+        "'asked to stop', false); END; END LOOP; END $$");
+    bool timed_out = false;
+    const auto background = [&]() -> awaitable<void> {
+        const auto soon = deadline::in(std::chrono::milliseconds(100));
+        try {
+            co_await session().query(soon, "SELECT public.stubborn()");
+        } catch (const pg::timed_out&) {
+            timed_out = true;
+        }
+        co_await pg::sleep_for(std::chrono::minutes(10));
+    };
+    const auto releasing = [&]() -> awaitable<void> {
+        try {
+            co_await pg::sleep_for(std::chrono::minutes(10));
+        } catch (const cancelled&) {
+            holder.execute("SELECT pg_advisory_unlock(1)");  // all have been cancelled
+        }
+    };
+    const auto main = [&]() -> awaitable<void> {
+        bool asked = false;
+        while (!asked) {
+            co_await pg::sleep_for(std::chrono::milliseconds(5));
+            asked = sql().number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'asked to stop'") > 0;
+        }
+    };
+    std::vector<awaitable<void>> beside;
+    beside.push_back(background());
+    beside.push_back(releasing());
+    ASSERT_TRUE(ends_within(std::chrono::seconds(30), pg::run_beside(main(), std::move(beside))));
+    EXPECT_FALSE(timed_out) << "a cancellation counts for more";
+    EXPECT_TRUE(session().idle());
+}
+
+TEST_F(pg_layer, ShieldedWorkEndsAndItsCallerIsCancelledThen) {
+    bool begun = false;
+    bool open = false;
+    bool done = false;
+    bool told = false;
+    const auto work = [&]() -> awaitable<void> {
+        begun = true;
+        while (!open) {
+            co_await pg::sleep_for(std::chrono::milliseconds(1));
+        }
+        const pg::result row = co_await session().query("SELECT 1");
+        done = row.rows() == 1;
+    };
+    const auto shielding = [&]() -> awaitable<void> {
+        co_await pg::shielded(work());
+        const asio::cancellation_state now = co_await asio::this_coro::cancellation_state;
+        told = now.cancelled() != asio::cancellation_type::none;
+        co_await pg::sleep_for(std::chrono::minutes(10));
+    };
+    const auto opening = [&]() -> awaitable<void> {
+        try {
+            co_await pg::sleep_for(std::chrono::minutes(10));
+        } catch (const cancelled&) {
+            open = true;  // all have been cancelled
+        }
+    };
+    const auto main = [&]() -> awaitable<void> {
+        while (!begun) {
+            co_await pg::sleep_for(std::chrono::milliseconds(1));
+        }
+    };
+    std::vector<awaitable<void>> beside;
+    beside.push_back(shielding());
+    beside.push_back(opening());
+    ASSERT_TRUE(ends_within(std::chrono::seconds(30), pg::run_beside(main(), std::move(beside))));
+    EXPECT_TRUE(done);
+    EXPECT_TRUE(told);
 }
 
 TEST_F(pg_layer, TellsALostConnection) {

@@ -23,6 +23,10 @@ struct identity {
 /// Asks the server. `until` bounds it. Takes no lock. @throws sql_error only when the connection is lost
 [[nodiscard]] awaitable<identity> identify(pg::connection& session, std::int64_t job, deadline until);
 
+/// Why `now` is another cluster or database than `known`, or as it was earlier, whatever is there of the job; nothing
+/// when it is the same.
+[[nodiscard]] std::optional<std::string> other_place(const identity& known, const identity& now);
+
 /// Why `now` is not the place where a run that last saw `known` may go on; nothing when it is. A server on a later
 /// timeline may have lost the end of its WAL: the job goes on from the state that is there, if it is still our tenure.
 [[nodiscard]] std::optional<std::string> difference(const identity& known, const identity& now);

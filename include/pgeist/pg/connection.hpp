@@ -50,8 +50,9 @@ struct notice {
 ///
 /// Every operation ends in one of three ways: with its result; with `sql_error` (the connection stays usable unless
 /// `poisons_connection()`); or, when the awaiting coroutine is cancelled (terminal), with `pgeist::cancelled` after the
-/// statement has been cancelled on the server and the connection drained. After that the awaiting coroutine has its
-/// cancellation disabled, so that clean-up such as `rollback()` can be awaited.
+/// statement has been cancelled on the server and the connection drained. Then, and only then, the awaiting coroutine
+/// has its cancellation disabled, so that clean-up such as `rollback()` can be awaited. A statement that is given up
+/// because its deadline has passed leaves it as it is.
 class connection {
     struct state;
 
@@ -106,7 +107,8 @@ public:
     };
 
     [[nodiscard]] awaitable<void> begin(isolation level = isolation::read_committed);
-    /// @throws sql_error with `outcome_unknown()` when the connection is lost before the answer.
+    /// @throws sql_error with `outcome_unknown()` when the connection is lost before the answer; a cancellation that
+    /// came meanwhile is thrown by the next co_await then.
     [[nodiscard]] awaitable<void> commit();
     /// Ends an open transaction; does nothing when none is open or the connection is broken. Never throws sql_error; a
     /// cancellation meanwhile is thrown when the transaction has ended.
@@ -137,12 +139,13 @@ public:
 
 private:
     class operation;
+    enum class verb { statement, commit, rollback };
     explicit connection(std::shared_ptr<state> shared);
 
     [[nodiscard]] awaitable<result> run_prepared(std::string name, parameters values, deadline until);
     [[nodiscard]] awaitable<std::string> prepared(std::string sql);
     [[noreturn]] void throw_not_sent();
-    [[nodiscard]] awaitable<result> finish_operation(deadline until, bool is_commit);
+    [[nodiscard]] awaitable<result> finish_operation(deadline until, verb what);
 
     std::shared_ptr<state> state_;
 };

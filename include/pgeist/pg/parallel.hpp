@@ -20,6 +20,13 @@ namespace pgeist::pg {
 /// consequence.
 [[nodiscard]] awaitable<void> run_beside(awaitable<void> main, std::vector<awaitable<void>> background);
 
+/// Runs `task` to its end, whatever becomes of the caller: for what must neither be cut short nor left undone, such as
+/// a COMMIT and the question what became of it. The task has no cancellation of its own, but need not care: one that
+/// comes meanwhile stays with the caller, whose next co_await throws it. A caller that was cancelled before would throw
+/// instead of beginning: for clean-up, put `co_await asio::this_coro::throw_if_cancelled(false)` before, and
+/// `(true)` after it. (Disabling the caller's cancellation in place of all that would lose the one that comes.)
+[[nodiscard]] awaitable<void> shielded(awaitable<void> task);
+
 /// Waits `time`; @throws pgeist::cancelled when the caller is cancelled meanwhile.
 [[nodiscard]] awaitable<void> sleep_for(std::chrono::milliseconds time);
 

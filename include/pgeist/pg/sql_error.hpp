@@ -17,6 +17,7 @@ inline constexpr const char* serialization_failure = "40001";
 inline constexpr const char* deadlock_detected = "40P01";
 inline constexpr const char* lock_not_available = "55P03";
 inline constexpr const char* query_canceled = "57014";
+inline constexpr const char* undefined_function = "42883";
 inline constexpr const char* undefined_table = "42P01";
 inline constexpr const char* undefined_column = "42703";
 inline constexpr const char* undefined_object = "42704";

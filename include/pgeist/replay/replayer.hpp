@@ -35,6 +35,8 @@ namespace pgeist::replay {
 ///   again, and after some tries given to the one session that takes the whole log.
 /// - *A share that is far behind the others* has an older snapshot. Its keys are as of that snapshot, and later changes
 ///   of them are in the log that remains.
+/// - *A key that cannot be divided*, because its parts have no seeded hash: the server says so to the first shares, and
+///   one session does the work from then on.
 /// - *A process that was superseded* is fenced off in each session: every batch begins with require_tenure().
 class replayer {
 public:
@@ -71,6 +73,7 @@ private:
 
     [[nodiscard]] awaitable<std::int64_t> pass(std::chrono::milliseconds small);
     [[nodiscard]] awaitable<bool> replay_segment(segment& part);
+    [[nodiscard]] awaitable<void> share_out(segment& part);
     [[nodiscard]] awaitable<void> share_of_segment(segment& part, int number, pg::connection& session);
     [[nodiscard]] awaitable<std::vector<pg::pool::lease>> sessions_for(segment& part);
     [[nodiscard]] awaitable<std::int64_t> batch(pg::connection& session, selection rows);
@@ -85,6 +88,7 @@ private:
     job::workspace* work_;
     backlog_watch backlog_;
     double rows_per_second_ = 5'000;       ///< of one session; cautious until measured
+    bool can_be_shared_ = true;            ///< until the server says that it cannot hash the key
     std::int64_t taken_since_vacuum_ = 0;  ///< rows
     std::int64_t bytes_after_vacuum_ = 0;  ///< what the last VACUUM left of the log's file
 };

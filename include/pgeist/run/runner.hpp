@@ -51,7 +51,7 @@ private:
     [[nodiscard]] awaitable<void> ask_permission();
     void enter(job::phase now);
     [[nodiscard]] awaitable<void> do_phase(job::phase now);
-    [[nodiscard]] awaitable<void> explain(std::exception_ptr failure);
+    [[nodiscard]] awaitable<void> require_unchanged();
     [[nodiscard]] awaitable<void> save_phase(job::phase next);
     [[nodiscard]] awaitable<void> capture();
     [[nodiscard]] awaitable<void> build();
