@@ -18,6 +18,7 @@ namespace {
 // Long enough for a server under load to notice the cancel request and roll back.
 constexpr auto drain_timeout = std::chrono::seconds(15);
 constexpr auto rollback_timeout = std::chrono::seconds(15);
+constexpr int most_openings = 20;
 
 /// Parameters in the shape libpq wants; the values stay where they are.
 std::vector<const char*> pointers_to(const parameters& values) {
@@ -70,10 +71,22 @@ awaitable<std::unique_ptr<connection>> connection::open(connect_options options,
     settings +=
         "; SELECT pid, extract(epoch FROM backend_start) FROM pg_catalog.pg_stat_activity WHERE pid = "
         "pg_catalog.pg_backend_pid()";
-    const result row = co_await opened->execute(until, std::move(settings));
-    if (!row.empty()) {
-        opened->state_->backend_pid = static_cast<int>(row.integer(0, 0));  // a pooler tells libpq a number of its own
-        opened->state_->backend_start = row.text(0, 1);
+    // A role may have a statement_timeout so short that it sometimes ends even the statement that takes it away.
+    for (int tries = 1;; ++tries) {
+        try {
+            std::string script = settings;
+            const result row = co_await opened->execute(until, std::move(script));
+            if (!row.empty()) {
+                // A pooler tells libpq a number of its own.
+                opened->state_->backend_pid = static_cast<int>(row.integer(0, 0));
+                opened->state_->backend_start = row.text(0, 1);
+            }
+            break;
+        } catch (const sql_error& failure) {
+            if (!failure.is(sqlstate::query_canceled) || tries == most_openings) {
+                throw;
+            }
+        }
     }
     co_return opened;
 }

@@ -32,6 +32,8 @@ awaitable<steps> read_steps(pg::connection& session, std::int64_t job) {
             throw;
         }
         found.problem = failure.what();
+    } catch (const cancelled&) {
+        throw;
     } catch (const std::exception& failure) {
         found.problem = failure.what();
     }
