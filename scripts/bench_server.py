@@ -64,6 +64,15 @@ def note(text: str) -> None:
     print(f"{Path(sys.argv[0]).stem}: {text}", file=sys.stderr, flush=True)
 
 
+def client_program(name: str) -> str:
+    """Debian's /usr/bin/psql is a script that looks for clusters first, for longer than many a statement takes."""
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
+    return str(installed[-1]) if installed else name
+
+
+PSQL = [client_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
+
+
 # Server --------------------------------------------------------------------------------------------------------------
 
 
@@ -105,7 +114,7 @@ class Server:
 
     def sql(self, database: str, *statements: str) -> str:
         """Each statement in a transaction of its own, all in one session. What they return, a row a line."""
-        command = ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", self.uri(database)]
+        command = [*PSQL, "-At", self.uri(database)]
         for statement in statements:
             command += ["-c", statement]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
@@ -138,9 +147,8 @@ class Session:
     """A session that stays open between statements: psql at the other end of a pipe. Failure when a statement fails."""
 
     def __init__(self, server: Server, database: str):
-        self._process = subprocess.Popen(
-            ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", server.uri(database)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._process = subprocess.Popen([*PSQL, "-At", server.uri(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, text=True)
 
     def __enter__(self) -> Session:
         return self

@@ -26,8 +26,8 @@ import statistics
 import sys
 from pathlib import Path
 
-from bench_server import (ALTER, COLUMNS, INDEXES, README, ROOT, Failure, Measured, Server, add_common_options, describe_machine,
-                          note, parse_events, program_version, replace_block, require_program)
+from bench_server import (ALTER, COLUMNS, INDEXES, PSQL, README, ROOT, Failure, Measured, Server, add_common_options,
+                          describe_machine, note, parse_events, program_version, replace_block, require_program)
 
 BEGIN, END = "<!-- results: begin (scripts/run_bench.py) -->", "<!-- results: end -->"
 
@@ -70,7 +70,7 @@ class Bench:
         return any(name.startswith("pgeist") for name in self.contenders)
 
     def run_alter(self, database: str) -> dict:
-        measured = Measured(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", self.server.uri(database),
+        measured = Measured([*PSQL, self.server.uri(database),
                              "-c", f"ALTER TABLE orders {ALTER}"])
         # The statement holds ACCESS EXCLUSIVE from its first moment to its last.
         return {"seconds": measured.seconds, "lock_held_ms": measured.seconds * 1000}
@@ -91,7 +91,7 @@ class Bench:
         return {"seconds": measured.seconds, "cpu_seconds": measured.cpu_seconds, "peak_rss_mb": measured.peak_rss_kb / 1024}
 
     def run_floor(self, database: str) -> dict:
-        command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", self.server.uri(database),
+        command = [*PSQL, self.server.uri(database),
                    "-c", f"CREATE TABLE floor AS SELECT id::bigint, {COLUMNS} FROM orders"]
         for index in INDEXES:
             command += ["-c", index.format(table="floor")]
@@ -217,7 +217,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     options = parse_arguments()
     sys.stdout.reconfigure(encoding="utf-8")
-    if not shutil.which("psql"):
+    if not shutil.which(PSQL[0]):
         sys.exit("run_bench: psql is missing; run scripts/setup.sh")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

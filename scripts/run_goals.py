@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import datetime
 import json
+import math
 import shutil
 import signal
 import sys
@@ -24,8 +25,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench_server import (README, ROOT, SETTINGS, Failure, Server, add_common_options, describe_machine, note, program_version,
-                          replace_block, require_program)
+from bench_server import (README, ROOT, SETTINGS, Failure, Server, add_common_options, client_program, describe_machine,
+                          note, program_version, replace_block, require_program)
 from goals import application, bulk, capture, converge, replay, scale, snapshot, swap, tool, uuid_key
 from goals.frame import Context, Finding
 
@@ -42,6 +43,8 @@ def run_measures(context: Context, names: list[str]) -> tuple[dict[str, list[Fin
         begin = time.monotonic()
         try:
             found[name] = MEASURES[name].measure(context)
+            if not found[name] or not all(math.isfinite(one.ratio) and one.ratio >= 0 for one in found[name]):
+                raise Failure(f"no figures: {found.pop(name)}")
         except Failure as failure:
             note(f"error: {name}: {failure}")
             failed.append(name)
@@ -111,7 +114,7 @@ def main() -> int:
             print(f"{name:12} {module.__doc__.splitlines()[0]}")
         return 0
     for program in ("psql", "pgbench"):
-        if not shutil.which(program):
+        if not shutil.which(client_program(program)):
             sys.exit(f"run_goals: {program} is missing; run scripts/setup.sh")
     require_program(options.pgeist)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -6,7 +6,7 @@ who comes first, changes from round to round.
 
 from __future__ import annotations
 
-from bench_server import Measured, note
+from bench_server import PSQL, Measured, note
 from goals.frame import Context, Finding, median, spread
 from goals.online import begin_capture, end_capture
 
@@ -17,7 +17,7 @@ GOAL = 1.25
 def update(context: Context, database: str, first: int, count: int) -> float:
     """Seconds that it takes to update rows first + 1 to first + count."""
     context.server.sql(database, "CHECKPOINT")
-    took = Measured(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", context.server.uri(database), "-c",
+    took = Measured([*PSQL, context.server.uri(database), "-c",
                      f"UPDATE orders SET amount = amount + 1 WHERE id > {first} AND id <= {first + count}"]).seconds
     # All of them, and by this one transaction.
     context.require(database, f"{count}|1", "SELECT count(*), count(DISTINCT xmin::text) FROM orders "

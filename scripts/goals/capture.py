@@ -7,7 +7,7 @@ copies), and with the trigger and log that pg_repack would use. Each on a fresh 
 
 from __future__ import annotations
 
-from bench_server import Measured, note
+from bench_server import Measured, client_program, note
 from goals.frame import Context, Finding, median, spread
 from goals.load import transactions_per_second
 from goals.online import begin_capture
@@ -45,12 +45,12 @@ def one_round(context: Context, contender: str) -> float:
     log = prepare(context, database, contender)
     script = context.folder / "capture.sql"
     script.write_text(UPDATE, encoding="utf-8")
-    command = ["pgbench", "-n", "-c", "2", "-M", "prepared", "-D", f"rows={context.rows}", "-f", str(script),
+    command = [client_program("pgbench"), "-n", "-c", "2", "-M", "prepared", "-D", f"rows={context.rows}", "-f", str(script),
                context.server.uri(database)]
     context.server.sql("postgres", "CHECKPOINT")
     context.server.sql(database, f"ALTER DATABASE {database} SET synchronous_commit = off")
     done, rate = 0, 0.0
-    for seconds in (context.seconds(5), context.seconds(20)):  # the first is the warm-up
+    for seconds in [1] if context.smoke else [5, 20]:  # the first is the warm-up
         output = Measured([*command, "-T", str(seconds)]).output
         rate = transactions_per_second(output)
         done += int(output.split("number of transactions actually processed: ")[1].split("\n")[0].split("/")[0])

@@ -8,7 +8,7 @@ import signal
 import time
 from dataclasses import dataclass
 
-from bench_server import Failure, Measured, Process, note
+from bench_server import Failure, Measured, Process, client_program, note
 from goals.frame import Context, median
 
 CLIENTS = 4
@@ -39,7 +39,8 @@ def fresh_application(context: Context, rows: int | None = None) -> str:
 
 
 def mix_command(context: Context, database: str, rows: int | None, seconds: int) -> list[str]:
-    command = ["pgbench", "-n", "-c", str(CLIENTS), "-j", "1", "-T", str(seconds), "-D", f"rows={rows or context.rows}"]
+    command = [client_program("pgbench"), "-n", "-c", str(CLIENTS), "-j", "1", "-T", str(seconds),
+               "-D", f"rows={rows or context.rows}"]
     for name, (weight, script) in MIX.items():
         path = context.folder / f"{name}.sql"
         path.write_text(script, encoding="utf-8")

@@ -20,13 +20,24 @@ class Online(Process):
                  job: int | None = None):
         self.events: list[dict] = []
         self._news = threading.Condition()
+        self._ended = False
         what = ["run", "--table", "orders", "--yes", *change] if job is None else ["resume", str(job)]
         super().__init__([str(context.pgeist), *what, "-d", context.server.uri(database), "--output", "json", *options],
                          self._take)
 
     def _take(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return  # cut off, or not pgeist's: the output is there to be told
         with self._news:
-            self.events.append(json.loads(line))
+            self.events.append(event)
+            self._news.notify_all()
+
+    def _read(self) -> None:
+        super()._read()
+        with self._news:
+            self._ended = True
             self._news.notify_all()
 
     def wait_for(self, found: Callable[[dict], bool], what: str, seconds: float = 1800) -> dict:
@@ -35,10 +46,13 @@ class Online(Process):
             return next((event for event in self.events if found(event) or event["event"] == "result"), None)
 
         with self._news:
-            self._news.wait_for(lambda: first() is not None, seconds)
+            self._news.wait_for(lambda: first() is not None or self._ended, seconds)
             event = first()
         if event is None or not found(event):
-            raise Failure(f"pgeist did not come to {what}:\n{self.output[-2000:]}")
+            if self._ended:
+                self.finish()
+            raise Failure(f"pgeist did not come to {what}, exit code {self.returncode}\n"
+                          f"{self.output[-2000:]}{self.errors[-2000:]}")
         return event
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from bench_server import COLUMNS, Failure, Measured, Session, note
+from bench_server import COLUMNS, PSQL, Failure, Measured, Session, moment, note
 from goals.frame import Context, Finding, median, spread
 from goals.online import Online, begin_postponed
 
@@ -57,12 +57,12 @@ def require_same(context: Context, database: str) -> None:
 
 def naive(context: Context, template: str, keys: int) -> float:
     context.server.fresh_copy(template, "bench")
-    rate = keys / Measured(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", context.server.uri("bench"), "-c", NAIVE]).seconds
+    rate = keys / Measured([*PSQL, context.server.uri("bench"), "-c", NAIVE]).seconds
     require_same(context, "bench")
     return rate
 
 
-LEFT = "SELECT count(*) FROM pgeist_1.pgeist_log"
+LEFT = "SELECT extract(epoch FROM statement_timestamp()), count(*) FROM pgeist_1.pgeist_log"
 SESSIONS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'pgeist%' AND query ~ '^(DELETE|INSERT)' AND state = 'active'
@@ -76,25 +76,21 @@ def drain(context: Context, template: str, keys: int) -> list[tuple[float, int]]
     """
     context.server.fresh_copy(template, "bench")
     (context.folder / "postpone").touch()
-    curve: list[tuple[float, int]] = []
-    with (Session(context.server, "bench") as session,
-          Online(context, "bench", "--workers", "1", "--postpone-file", str(context.folder / "postpone"), job=1) as run):
-        begin = time.monotonic()
-        run.wait_for(lambda event: event["event"] == "phase" and event["name"] == "swap", "the swap")
-        begin = time.monotonic()
-        left = keys
-        curve.append((0.0, left))
-        while left > 0:
-            if not run.working:
-                raise Failure(f"pgeist has stopped:\n{run.output[-2000:]}")
-            asked = time.monotonic()
-            if int(session.query(SESSIONS)[0][0]) > 1:
-                raise Failure("replay by several sessions")
-            left = int(session.query(LEFT)[0][0])
-            now = time.monotonic()
-            curve.append((asked - begin, left))  # its snapshot was taken then
-            time.sleep(max(0.01, 20 * (now - asked)) if left else 0)
-        run.stop()
+    curve = [(0.0, keys)]
+    with Session(context.server, "bench") as session:
+        session.query(LEFT)  # connected before there is anything to see
+        with Online(context, "bench", "--workers", "1", "--postpone-file", str(context.folder / "postpone"), job=1) as run:
+            begin = moment(run.wait_for(lambda event: event["event"] == "phase" and event["name"] == "swap", "the swap"))
+            while curve[-1][1] > 0:
+                if not run.working:
+                    raise Failure(f"pgeist has stopped:\n{run.output[-2000:]}")
+                asked = time.monotonic()
+                if int(session.query(SESSIONS)[0][0]) > 1:
+                    raise Failure("replay by several sessions")
+                [[at, left]] = session.query(LEFT)
+                curve.append((max(0.001, float(at) - begin), int(left)))  # pgeist's clock has milliseconds
+                time.sleep(max(0.01, 20 * (time.monotonic() - asked)) if int(left) else 0)
+            run.stop()
     require_same(context, "bench")
     return curve
 
