@@ -56,15 +56,16 @@ def run_measures(context: Context, names: list[str]) -> tuple[dict[str, list[Fin
 def row(finding: Finding, about: dict) -> str:
     verdict = "" if finding.met else "**missed:** "
     rounds = "1 round" if about["rounds"] == 1 else f"{about['rounds']} rounds"
-    circumstances = f"{rounds}, PostgreSQL {about['server']}, {about['pgeist']}, {about['date']}"
+    circumstances = f"{about['rows']:,} rows, {rounds}, PostgreSQL {about['server']}, {about['pgeist']}, {about['date']}"
     return f"| {finding.what} | {finding.goal} | {verdict}{finding.measured} | {finding.how}; {circumstances} |"
 
 
 def table(findings: list[Finding], about: dict, others: list[str]) -> str:
     """The table in Markdown; `others` are rows that were measured before and stay."""
     lines = [
-        f"{about['rows']:,} rows where nothing else is said; {about['cores']} cores ({about['cpu']}), {about['memory_gb']} GB; "
-        f"medians (least – greatest). Server settings: `{about['settings']}`.",
+        f"{about['cores']} cores ({about['cpu']}), {about['memory_gb']} GB; "
+        "medians (least – greatest). Rows are those of the table, where nothing else is said. "
+        f"Server settings: `{about['settings']}`.",
         "",
         "| what | goal | measured | how |",
         "|---|---|---|---|",

@@ -92,8 +92,10 @@ class Load(Process):
         """Until everything that was done before `when` is in the log, which pgbench writes through a buffer."""
         patience = time.monotonic() + 120 + max(0.0, when - time.time())
         while self._last() <= when:
-            if time.monotonic() > patience or not self.working:
-                raise Failure("pgbench has stopped, or hangs")
+            if not self.working:
+                raise Failure(f"pgbench ended with {self.finish()}:\n{self.errors[:2000]}")
+            if time.monotonic() > patience:
+                raise Failure("the application does nothing any more")
             time.sleep(0.1)
 
     def end(self) -> None:
