@@ -3,7 +3,8 @@
 A run is stopped before its swap, the application updates rows in random order, each once, and the job is resumed. The
 same log is worked off by the naive way, a loop of one DELETE and one INSERT ... SELECT for each key, in one transaction and
 with its plans kept. Both begin with file copies of one database. Then a log of five times the table's usual rows: the
-rate of the first fifth against that of the last.
+rate of its first two fifths against that of the last. The first alone would not do: after the checkpoint that a file copy
+begins with it pays for a full page image of each page, and for reading the page, and would hide a later slowdown.
 """
 
 from __future__ import annotations
@@ -103,6 +104,12 @@ def moment_of(curve: list[tuple[float, int]], left: float) -> float:
     raise Failure(f"the log was not worked off: {curve[-3:]}")
 
 
+def fifths(curve: list[tuple[float, int]], keys: int) -> list[float]:
+    """Keys per second of each fifth of the log."""
+    moments = [0.0] + [moment_of(curve, keys * (5 - done) / 5) for done in range(1, 6)]
+    return [keys / 5 / (end - begin) for begin, end in zip(moments, moments[1:])]
+
+
 def speed(context: Context) -> Finding:
     keys = context.part(0.1)
     prepare(context, "replay_some", context.rows, keys)
@@ -122,20 +129,19 @@ def speed(context: Context) -> Finding:
 def slowdown(context: Context) -> Finding:
     keys = context.part(5)
     prepare(context, "replay_all", keys, keys)
-    fifths: dict[str, list[float]] = {"first": [], "last": []}
+    rounds: list[list[float]] = []
     curves = []
     for _ in range(context.rounds):
-        curve = drain(context, "replay_all", keys)
-        curves.append(curve)
-        fifths["first"].append(keys / 5 / moment_of(curve, 0.8 * keys))
-        fifths["last"].append(keys / 5 / (moment_of(curve, 0) - moment_of(curve, 0.2 * keys)))
-        note(f"replay: {keys:,} keys: {fifths['first'][-1]:,.0f} keys/s, in the end {fifths['last'][-1]:,.0f}")
-    ratio = median(fifths["first"]) / median(fifths["last"])
+        curves.append(drain(context, "replay_all", keys))
+        rounds.append(fifths(curves[-1], keys))
+        note(f"replay: {keys:,} keys, fifth by fifth: {', '.join(f'{rate:,.0f}' for rate in rounds[-1])} keys/s")
+    first, second, *_, last = ([one[at] for one in rounds] for at in range(5))
+    ratio = max(median(first), median(second)) / median(last)
     context.server.sql("postgres", "DROP DATABASE replay_some", "DROP DATABASE replay_all")
-    return Finding("replay of a long log: first / last fifth, keys per second",
+    return Finding("replay of a long log: the faster of the first two fifths / the last, keys per second",
                    f"no slowdown (≤ {SLOWDOWN_GOAL})", ratio, ratio <= SLOWDOWN_GOAL,
-                   f"{ratio:.2f}: {spread(fifths['first'])} against {spread(fifths['last'])} keys/s",
-                   f"{keys:,} keys, every row of a table updated once in random order", {**fifths, "curves": curves})
+                   f"{ratio:.2f}: {spread(first)}, {spread(second)} against {spread(last)} keys/s",
+                   f"{keys:,} keys, every row of a table updated once in random order", {"fifths": rounds, "curves": curves})
 
 
 def measure(context: Context) -> list[Finding]:
