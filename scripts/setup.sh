@@ -8,7 +8,7 @@ usage() {
     cat <<'USAGE'
 usage: scripts/setup.sh [--bench] [--check]
 
-  --bench   also what scripts/run_bench.py compares with (pg_repack)
+  --bench   also what scripts/run_bench.py and run_goals.py compare with (pg_repack)
   --check   install nothing; list what is missing and exit 1 if there is anything
 USAGE
 }
