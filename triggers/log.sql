@@ -12,3 +12,8 @@ CREATE TABLE @job@.pgeist_truncations (at timestamptz NOT NULL DEFAULT pg_catalo
 
 -- Keys that verification has to look at again: pending in the log when they were compared, or repaired since.
 CREATE TABLE @job@.pgeist_recheck (@key_columns@, repaired boolean NOT NULL);
+
+-- Where a publication takes in all tables, the server refuses to delete from tables without an identity.
+ALTER TABLE @job@.pgeist_log REPLICA IDENTITY FULL;
+ALTER TABLE @job@.pgeist_truncations REPLICA IDENTITY FULL;
+ALTER TABLE @job@.pgeist_recheck REPLICA IDENTITY FULL;

@@ -16,6 +16,9 @@ ALTER TABLE pgeist.jobs
     ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT extract(epoch FROM clock_timestamp()) * 1000000;
 -- Counting up must wait for transactions that have locked the row FOR KEY SHARE: so it must be part of a key.
 CREATE UNIQUE INDEX IF NOT EXISTS jobs_incarnation ON pgeist.jobs (id, incarnation);
+-- Where a publication takes in all tables, the server refuses to delete from tables without an identity.
+ALTER TABLE pgeist.chunks REPLICA IDENTITY FULL;
+ALTER TABLE pgeist.events REPLICA IDENTITY FULL;
 COMMENT ON SCHEMA pgeist IS 'pgeist: state of online table changes, version {version}';
 
 CREATE OR REPLACE VIEW pgeist.status AS

@@ -1,9 +1,28 @@
 #include "pgeist/replay/moved_rows.hpp"
 
+#include <fmt/format.h>
+
 #include "pgeist/job/store.hpp"
 #include "pgeist/replay/replay_sql.hpp"
 
 namespace pgeist::replay {
+
+namespace {
+
+/// The shadow has no key yet. Where a publication takes in all tables, the server refuses a DELETE without an identity.
+awaitable<void> delete_logged(pg::connection& session, const plan::blueprint& plan) {
+    const std::string identity = fmt::format("ALTER TABLE {} REPLICA IDENTITY ", plan.shadow().sql());
+    const pg::result row = co_await session.query(
+        "SELECT CASE relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE 'DEFAULT' END FROM pg_class "
+        "WHERE oid = $1::text::regclass",
+        plan.shadow().sql());
+    const std::string usual = row.text(0, 0);
+    co_await session.execute(identity + "FULL");
+    co_await session.query(delete_without_index_sql(plan));
+    co_await session.execute(identity + usual);
+}
+
+}  // namespace
 
 awaitable<void> delete_moved_rows(job::workspace& work) {
     const auto session = co_await work.pool.acquire();
@@ -14,7 +33,7 @@ awaitable<void> delete_moved_rows(job::workspace& work) {
         co_await job::require_tenure(*session, work.tenure());
         // There is no index yet: each key would be looked for in the whole table.
         co_await session->execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'");
-        co_await session->query(delete_without_index_sql(work.plan));
+        co_await delete_logged(*session, work.plan);
         co_await session->commit();
     } catch (...) {
         failure = std::current_exception();

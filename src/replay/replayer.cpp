@@ -65,12 +65,36 @@ public:
 awaitable<void> prepare_replayer(pg::connection& session, const run::settings& settings) {
     co_await session.execute(
         fmt::format("SET synchronous_commit = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "
-                    "SET max_parallel_workers_per_gather = 0; SET statement_timeout = {}",
+                    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0; "
+                    "SET statement_timeout = {}",
                     settings.statement_timeout.count()));
 }
 
+namespace {
+
+/// The places of the rows found are kept in memory, so a large log is cut into ranges. A key in two of them does no
+/// harm here; it would in the INSERT.
+awaitable<void> delete_rows(pg::connection& session, const plan::blueprint& plan, selection rows) {
+    constexpr std::int64_t blocks_at_once = 4096;  // a few hundred thousand keys
+    if (rows.within) {
+        co_await session.query(delete_sql(plan, rows));
+        co_return;
+    }
+    const qualified_name log{plan.job_schema, "pgeist_log"};
+    const pg::result size = co_await session.query(
+        "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint", log.sql());
+    const std::int64_t end = size.integer(0, 0);
+    for (std::int64_t first = 0; first < end; first += blocks_at_once) {
+        selection part = rows;
+        part.within = selection::block_range{first, first + blocks_at_once};
+        co_await session.query(delete_sql(plan, part));
+    }
+}
+
+}  // namespace
+
 awaitable<std::int64_t> apply(pg::connection& session, const plan::blueprint& plan, selection rows) {
-    co_await session.query(delete_sql(plan, rows));
+    co_await delete_rows(session, plan, rows);
     co_await session.query(insert_sql(plan, rows));
     const pg::result forgotten = co_await session.query(forget_sql(plan, rows));
     co_return forgotten.affected();

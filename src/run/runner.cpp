@@ -250,6 +250,8 @@ awaitable<void> runner::build() {
     bool complete = false;
     while (!complete) {
         co_await wait_to_build();
+        // A resumed run may find here what was logged in days: too much for the one batch that follows.
+        co_await changes_.catch_up(small_backlog);
         // Unique and exclusion indexes can only be built where the shadow equals the source as of one moment.
         co_await changes_.reach_consistent_point();
         complete = co_await build::build_indexes(work_);
@@ -412,7 +414,10 @@ awaitable<void> runner::swap() {
         done->old_table = work_.plan.shadow().display();
     }
     has_swapped_ = true;
+    // A signal that came at the commit stops the run, but not before the swap is told.
+    co_await asio::this_coro::throw_if_cancelled(false);
     co_await tell_swap(std::move(*done));
+    co_await asio::this_coro::throw_if_cancelled(true);
 }
 
 /// The swap's commit has waited for no synchronous standby, which would have kept its lock: this one does, before

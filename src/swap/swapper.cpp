@@ -118,7 +118,10 @@ awaitable<bool> swapper::drain(pg::connection& session) {
     }
     if (pending > 0) {
         const replay::selection whole_log;
+        // As in replay: a table that seems small may have grown since it was analyzed.
+        co_await session.execute("SET LOCAL enable_seqscan = off");
         co_await replay::apply(session, work_->plan, whole_log);
+        co_await session.execute("SET LOCAL enable_seqscan = on");
     }
     co_return true;
 }

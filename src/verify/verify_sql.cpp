@@ -63,8 +63,11 @@ bool is_plain(const std::string& type) {
 /// Types that are sent to a binary client value by value, so that the bytes sent are the same for the same value only.
 std::string send_function(const std::string& type) {
     static const std::map<std::string, std::string> functions{
-        {"numeric", "numeric_send"},   {"real", "float4send"},      {"double precision", "float8send"},
-        {"interval", "interval_send"}, {"character", "bpcharsend"}, {"time with time zone", "timetz_send"},
+        {"numeric", "numeric_send"},
+        {"real", "float4send"},
+        {"double precision", "float8send"},
+        {"interval", "interval_send"},
+        {"time with time zone", "timetz_send"},
     };
     const auto found = functions.find(type);
     return found == functions.end() ? "" : found->second;

@@ -11,7 +11,8 @@ namespace {
 
 constexpr double guessed_rows_per_block = 50;
 constexpr double weight_of_statistics = 1000;  // blocks
-constexpr std::int64_t most_blocks = 1 << 17;  // 1 GB: where nearly all rows are dead, reading takes the time
+constexpr std::int64_t most_blocks = 1 << 12;  // 32 MB: where nearly all rows are dead, reading takes the time
+constexpr double remembered_blocks = 4 * most_blocks;
 
 plan::key key_of_places() {
     plan::key_column place;
@@ -61,6 +62,9 @@ void row_density::measured(const key_range& range, std::int64_t rows) noexcept {
     if (const auto last = last_block(range)) {
         blocks_ += static_cast<double>(*last - first_block(range) + 1);
         rows_ += static_cast<double>(rows);
+        const double share = std::min(1.0, remembered_blocks / blocks_);  // other parts of the table lie differently
+        blocks_ *= share;
+        rows_ *= share;
     }
 }
 
@@ -82,9 +86,7 @@ awaitable<void> block_cutter::look_at_size() {
     if (row.empty()) {
         throw error(exit_code::failed, fmt::format("{} does not exist any more", plan_->table.display()));
     }
-    if (blocks_ < 0) {
-        density_->estimated(row.integer(0, "rows"), row.integer(0, "pages"));
-    }
+    density_->estimated(row.integer(0, "rows"), row.integer(0, "pages"));
     blocks_ = row.integer(0, "blocks");
 }
 
@@ -99,15 +101,17 @@ awaitable<std::optional<key_range>> block_cutter::next(std::int64_t rows) {
     cut = within_.back();
     const auto wanted = static_cast<std::int64_t>(density_->blocks_for(rows));
     const std::int64_t upper = first_block(*cut) + std::clamp(wanted, std::int64_t{1}, most_blocks) - 1;
-    if (!cut->upper && upper >= blocks_ - 1) {
-        co_await look_at_size();
+    const std::int64_t last = last_block(*cut).value_or(blocks_ - 1);
+    if (first_block(*cut) > last) {
+        cut.reset();  // nothing but what was appended since an earlier run
+    } else {
+        cut->upper = end_of(std::min(upper, last));
     }
-    if (upper >= last_block(*cut).value_or(blocks_ - 1)) {
+    if (cut && upper < last) {
+        within_.back().lower = cut->upper;
+    } else {
         within_.pop_back();
-        co_return cut;
     }
-    cut->upper = end_of(upper);
-    within_.back().lower = cut->upper;
     co_return cut;
 }
 

@@ -291,6 +291,14 @@ TEST_P(interleaving, keys_that_a_collation_takes_for_equal) {
     EXPECT_EQ(differing_rows(sql(), "public.expected", "public.c", "k, note"), std::vector<std::string>{});
 }
 
+TEST_P(interleaving, changes_where_a_publication_takes_in_all_tables) {
+    sql().execute("CREATE PUBLICATION everything FOR ALL TABLES");
+    start_and_stop_in_the_copy();
+    sql().execute("UPDATE public.t SET note = 'changed' WHERE id % 3 = 0; DELETE FROM public.t WHERE id % 7 = 0");
+    go_on_and_compare();
+    expect_cleanup_leaves_nothing();
+}
+
 INSTANTIATE_TEST_SUITE_P(in_order_of, interleaving, ::testing::Values("key", "heap"),
                          [](const auto& order) { return std::string(order.param); });
 

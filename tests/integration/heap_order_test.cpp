@@ -164,26 +164,58 @@ TEST_F(heap_order, ReplayFindsRowsByTheirKeyAlsoWhereTheShadowSeemsEmpty) {
     expect_equal();
 }
 
-TEST_F(heap_order, RangesCoverEveryBlockOnceAndTheLastOneIsOpen) {
+TEST_F(heap_order, MovedRowsAreDeletedAlsoWhereAllTablesArePublished) {
+    start();
+    copy_all();
+    sql().execute("UPDATE t SET u = u + 1000 WHERE id < 10; CREATE PUBLICATION everything FOR ALL TABLES");
+    const std::string identity =
+        "SELECT relreplident FROM pg_class WHERE oid = '" + plan().shadow().sql() + "'::regclass";
+    const std::string before = sql().scalar(identity);
+    await(pgeist::replay::delete_moved_rows(work()));
+    EXPECT_EQ(sql().scalar(identity), before);
+    EXPECT_EQ(copies_of(5), 0);
+    finish_and_compare();
+}
+
+TEST_F(heap_order, RangesCoverEveryBlockOnceAndNoneThatIsAppended) {
     start();
     walk::row_density density;
     walk::block_cutter cutter(session(), plan(), density, {{std::nullopt, end_of(1)}, {end_of(3), std::nullopt}});
-    std::vector<walk::key_range> found;
+    std::int64_t next = 0;
+    int ranges = 0;
     while (auto range = await(cutter.next(5))) {
-        density.measured(*range, 5 * (walk::last_block(*range).value_or(9) - walk::first_block(*range) + 1));
-        found.push_back(*range);
-        if (found.size() == 2) {
+        ASSERT_TRUE(range->upper);
+        EXPECT_EQ(walk::first_block(*range), next);
+        density.measured(*range, 5 * (*walk::last_block(*range) - next + 1));
+        next = *walk::last_block(*range) + 1;
+        next = next == 2 ? 4 : next;  // what was finished before
+        if (++ranges == 2) {
             sql().execute("INSERT INTO t SELECT i, i, repeat('x', 1500) FROM generate_series(101, 200) i");
         }
     }
-    std::int64_t next = 0;
-    for (const walk::key_range& range : found) {
-        EXPECT_EQ(walk::first_block(range), next);
-        next = walk::last_block(range).value_or(-2) + 1;
-        next = next == 2 ? 4 : next;  // what was finished before
+    EXPECT_EQ(next, 10);
+    walk::block_cutter later(session(), plan(), density, {{end_of(9), std::nullopt}});
+    const auto appended = await(later.next(1000));
+    ASSERT_TRUE(appended);
+    EXPECT_EQ(walk::first_block(*appended), 10);
+    EXPECT_FALSE(await(later.next(1000)));
+}
+
+TEST(row_density, ForgetsAnEmptyStretch) {
+    const auto range = [](std::int64_t first) {
+        return walk::key_range{at("(" + std::to_string(first) + ",65535)"),
+                               at("(" + std::to_string(first + 4000) + ",65535)")};
+    };
+    walk::row_density density;
+    density.estimated(1'000'000, 10'000);
+    for (std::int64_t block = 0; block < 1'000'000; block += 4000) {
+        density.measured(range(block), 0);
     }
-    EXPECT_EQ(next, -1) << "the end is open";
-    EXPECT_GT(walk::first_block(found.back()), 15) << "what is appended meanwhile is cut too";
+    for (std::int64_t block = 0; block < 40'000; block += 4000) {
+        density.measured(range(block), 400'000);
+    }
+    EXPECT_LT(density.blocks_for(10'000), 200);
+    EXPECT_GE(density.blocks_for(10'000), 100);
 }
 
 }  // namespace

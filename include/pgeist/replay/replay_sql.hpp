@@ -13,11 +13,11 @@ namespace pgeist::replay {
 struct selection {
     /// Blocks [first, last) of the log; nullopt: all of it. (A TID range scan: rows replayed before are not scanned
     /// again.)
-    struct blocks {
+    struct block_range {
         std::int64_t first = 0;
         std::int64_t last = 0;
     };
-    std::optional<blocks> within;
+    std::optional<block_range> within;
     /// One of `count` shares of the keys by their hash, so that one key is never in two batches at once.
     struct share {
         int number = 0;

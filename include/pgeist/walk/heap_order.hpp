@@ -47,8 +47,8 @@ public:
     block_cutter(pg::connection& session, const plan::blueprint& plan, row_density& density,
                  std::vector<key_range> within);
 
-    /// The next range of about `rows` rows, or nullopt when all is cut. The last one has an open end, and is not longer
-    /// than others: what is appended meanwhile is cut as well.
+    /// The next range of about `rows` rows, or nullopt when all is cut: up to the end that the file has when the first
+    /// is asked for. What is appended later is in the log.
     [[nodiscard]] awaitable<std::optional<key_range>> next(std::int64_t rows);
 
 private:
