@@ -47,6 +47,10 @@ std::string memory_sql(const job::workspace& work, const plan::index& index) {
         index.source_bytes / runs / 1024, for_one_process / 1024);
 }
 
+/// Beside an application a build takes one process: parallel workers make it faster for as many processors, and more
+/// expensive altogether.
+bool is_modest(const job::workspace& work) { return !work.settings.index_jobs_chosen && work.brake.in_company(); }
+
 /// What is left to do for one index: its creation, unless it is there, and what belongs to it. A constraint that has
 /// taken it over is not added a second time; all else may be repeated.
 awaitable<std::vector<std::string>> steps_for(job::workspace& work, pg::connection& session, const plan::index& index,
@@ -54,7 +58,9 @@ awaitable<std::vector<std::string>> steps_for(job::workspace& work, pg::connecti
     std::vector<std::string> steps;
     const bool present = co_await exists(session, work.plan, index);
     if (!present) {
-        steps.push_back("SET LOCAL default_tablespace = " + quote_literal(index.tablespace) + memory_sql(work, index));
+        steps.push_back("SET LOCAL default_tablespace = " + quote_literal(index.tablespace) +
+                        (is_modest(work) ? "; SET LOCAL max_parallel_maintenance_workers = 0" : "") +
+                        memory_sql(work, index));
         if (!index.create_sql.empty()) {
             steps.push_back(index.create_sql);
         }
@@ -148,7 +154,8 @@ awaitable<bool> build_indexes(job::workspace& work) {
     std::size_t next = 0;
     int built = 0;
     std::vector<awaitable<void>> builders;
-    for (int number = 0; number < work.settings.index_jobs; ++number) {
+    const int jobs = is_modest(work) ? 1 : work.settings.index_jobs;
+    for (int number = 0; number < jobs; ++number) {
         builders.push_back(builder(work, queue, next, true, built));
     }
     co_await pg::run_all(std::move(builders));

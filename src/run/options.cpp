@@ -46,6 +46,7 @@ void apply_max_lag(settings& into, text value) {
 
 void apply_workers(settings& into, text value) {
     into.workers_auto = value == "auto";
+    into.workers_chosen = true;
     into.workers = into.workers_auto ? settings().workers : static_cast<int>(whole_number(value, 1, 64));
 }
 
@@ -137,7 +138,8 @@ using enum option_group;
 // Name, value, default, help, group, steerable, repeatable, reader.
 const option table[] = {
     {"workers", "N|auto", "2",
-     "copy workers, 1 to 64; auto: more while that is faster and the server has room, fewer as soon as it has not",
+     "copy workers, 1 to 64 (by default 1 while other sessions are at work); auto: more while that is faster and the "
+     "server has room, fewer as soon as it has not",
      copy, steerable, once, apply_workers},
     {"chunk-time", "TIME", "500ms", "how long one chunk should take; its size follows the time measured", copy,
      steerable, once,
@@ -147,8 +149,14 @@ const option table[] = {
      }},
     {"chunk-rows", "N", "", "a fixed chunk size instead", copy, steerable, once,
      [](settings& s, text v) { s.chunk_rows = optional_number(v, 1, 1'000'000'000); }},
-    {"index-jobs", "N", "2", "indexes built at the same time, 1 to 64", copy, steerable, once,
-     [](settings& s, text v) { s.index_jobs = static_cast<int>(whole_number(v, 1, 64)); }},
+    {"index-jobs", "N", "2",
+     "indexes built at the same time, 1 to 64 (by default 1, without parallel workers, while other sessions are at "
+     "work)",
+     copy, steerable, once,
+     [](settings& s, text v) {
+         s.index_jobs = static_cast<int>(whole_number(v, 1, 64));
+         s.index_jobs_chosen = true;
+     }},
     {"maintenance-work-mem", "SIZE", "the server's", "memory of one index build (by default less where that is faster)",
      copy, steerable, once, [](settings& s, text v) { s.maintenance_work_mem = optional_size(v, megabyte); }},
 

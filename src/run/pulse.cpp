@@ -167,7 +167,12 @@ std::optional<std::int64_t> switchboard::asked(job::control_request request, rep
     return obeyed_;
 }
 
-int switchboard::workers(int chosen) const { return chosen_->workers_auto ? governor_.workers() : chosen; }
+int switchboard::workers(int chosen) const {
+    if (chosen_->workers_auto) {
+        return governor_.workers();
+    }
+    return in_company() && !chosen_->workers_chosen ? 1 : chosen;
+}
 
 void switchboard::govern(std::int64_t rows_done, bool chunks_at_work) {
     if (!chunks_at_work) {
@@ -324,6 +329,8 @@ awaitable<void> tick_once(job::workspace& work, job::hold& hold, switchboard& sw
         auto request = co_await beat(work, hold, switches, state);
         co_await obey(work, hold, switches, told, state, std::move(request));
         co_await store_events(work, hold, told);
+        const int at_work = co_await throttle::sessions_at_work(hold.session());
+        switches.company().seen(now, at_work);
     } else if (hold.session().was_notified()) {  // a request whose notification is lost is found by the next beat
         auto request = co_await job::read_control(hold.session(), work.job);
         co_await obey(work, hold, switches, told, state, std::move(request));

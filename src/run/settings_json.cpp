@@ -71,9 +71,11 @@ template <class Settings, class Visitor>
 void visit_all(Settings& s, Visitor&& visit) {
     visit("workers", s.workers);
     visit("workers_auto", s.workers_auto);
+    visit("workers_chosen", s.workers_chosen);
     visit("chunk_time_ms", s.chunk_time);
     visit("chunk_rows", s.chunk_rows);
     visit("index_jobs", s.index_jobs);
+    visit("index_jobs_chosen", s.index_jobs_chosen);
     visit("maintenance_work_mem", s.maintenance_work_mem);
     visit("max_lag_bytes", s.max_lag_bytes);
     visit("max_lag_time_ms", s.max_lag_time);

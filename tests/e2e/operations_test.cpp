@@ -124,6 +124,30 @@ TEST_F(operations, workers_come_and_go_in_the_middle_of_the_copy) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM t"), 2000);
 }
 
+TEST_F(operations, by_default_one_worker_copies_while_other_sessions_are_at_work) {
+    make_table(2000);
+    sync_connection application = db().connect();
+    application.send("SELECT pg_sleep(300)");
+    // A row a second: nothing is finished before it was looked at.
+    for (const std::vector<std::string>& chosen : {std::vector<std::string>{}, {"--workers", "2"}}) {
+        std::vector<std::string> arguments{"--repack", "--chunk-rows", "1", "--max-rate", "1"};
+        arguments.insert(arguments.end(), chosen.begin(), chosen.end());
+        pgeist_process running = start(arguments);
+        const int wanted = chosen.empty() ? 1 : 2;
+        wait_for("the job", [&] { return sql().number("SELECT (to_regclass('pgeist.jobs') IS NOT NULL)::int") == 1; });
+        wait_for("the number of workers to be known", [&] {
+            return sql().number(
+                       "SELECT count(*) FROM pgeist.jobs WHERE phase = 'copy' AND rows_done >= 3 "
+                       "AND (figures ->> 'workers')::int = $1",
+                       {std::to_string(wanted)}) == 1;
+        });
+        running.signal(SIGTERM);
+        EXPECT_TRUE(exited(running.finish(), 6));
+        EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    }
+    sql().query("SELECT pg_cancel_backend($1)", {std::to_string(application.backend_pid())});
+}
+
 TEST_F(operations, others_see_the_job_in_psql_and_in_pg_stat_activity) {
     gate stop(db(), 1);
     pgeist_process running = start_at_gate(stop, {});

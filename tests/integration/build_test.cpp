@@ -13,6 +13,12 @@ public:
     [[nodiscard]] bool holds_back() const override { return true; }
 };
 
+/// Others are at work on the server.
+class among_others : public open_road {
+public:
+    [[nodiscard]] bool in_company() const override { return true; }
+};
+
 class build : public job_test {
 protected:
     /// The indexes of the shadow, those of constraints included.
@@ -53,6 +59,35 @@ TEST_F(build, comes_to_its_end_however_often_it_is_held_back) {
                            "('p', 'u', 'x')"),
               4)
         << "what belongs to the indexes is there as well";
+}
+
+/// The index calls a function that fails where parallel workers are allowed.
+TEST_F(build, takes_one_process_among_others_unless_the_user_has_chosen) {
+    sql().execute(
+        "SET max_parallel_maintenance_workers = 0; "
+        "CREATE FUNCTION public.alone(int) RETURNS int IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$ BEGIN "
+        "IF current_setting('max_parallel_maintenance_workers') <> '0' THEN RAISE 'with parallel workers'; END IF; "
+        "RETURN $1; END $$; "
+        "CREATE TABLE public.b (id int PRIMARY KEY, c int); INSERT INTO public.b VALUES (1, 1); "
+        "CREATE INDEX ON public.b (public.alone(c))");
+    prepare("public.b", {"ALTER COLUMN id TYPE bigint"});
+    capture();
+    copy_all();
+    await(pgeist::build::build_key_index(work()));
+    among_others brake;
+    run::settings chosen = work().settings;
+    chosen.index_jobs_chosen = true;
+    const auto build_with = [&](const run::settings& settings) {
+        job::workspace beside{work().pool,     work().job, work().plan,        settings, work().observer,
+                              work().progress, brake,      work().incarnation, 0,        nullptr};
+        replay::replayer changes(beside);
+        await(changes.reach_consistent_point());
+        await(pgeist::build::build_indexes(beside));
+    };
+    EXPECT_THROW(build_with(chosen), pg::sql_error);
+    EXPECT_EQ(indexes(), 1);
+    build_with(work().settings);
+    EXPECT_EQ(indexes(), 2);
 }
 
 }  // namespace

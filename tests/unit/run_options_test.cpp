@@ -156,6 +156,8 @@ TEST(run_settings, survive_being_stored) {
     EXPECT_EQ(read.blocked, on_blocked::cancel);
     EXPECT_DOUBLE_EQ(read.verify_sample_percent, 0.5);
     EXPECT_TRUE(read.drop_old);
+    EXPECT_TRUE(read.workers_chosen && read.index_jobs_chosen) << "the user's own numbers hold in any company";
+    EXPECT_FALSE(settings().workers_chosen || settings().index_jobs_chosen);
     EXPECT_EQ(to_json(settings_from_json(to_json(settings()))), to_json(settings()));
 }
 

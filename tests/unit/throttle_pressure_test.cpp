@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "pgeist/throttle/company.hpp"
 #include "pgeist/throttle/pressure.hpp"
 #include "pgeist/throttle/worker_governor.hpp"
 
@@ -79,6 +80,21 @@ TEST(critical, load_must_last) {
               "12 active sessions, more than --critical-load allows (10), for 5.0s");
     critical_watch strict;
     EXPECT_TRUE(strict.seen(10, 0s, 11, start).has_value());
+}
+
+TEST(company, is_whoever_works_half_of_the_time) {
+    company application;
+    EXPECT_FALSE(application.present()) << "not known yet";
+    application.seen(start, 0);
+    EXPECT_FALSE(application.present());
+    application.seen(start + 500ms, 1);
+    EXPECT_TRUE(application.present()) << "one in two";
+    application.seen(start + 1000ms, 0);
+    EXPECT_FALSE(application.present()) << "one in three: somebody who came by";
+    application.seen(start + 1500ms, 4);
+    EXPECT_TRUE(application.present());
+    application.seen(start + 3500ms, 0);
+    EXPECT_FALSE(application.present()) << "all others are too old";
 }
 
 /// A copy whose speed depends on the number of workers only.

@@ -22,6 +22,8 @@ public:
     virtual ~brake() = default;
     /// How many workers the copy and the verification should have now, of which the user chose `chosen`.
     [[nodiscard]] virtual int workers(int chosen) const { return chosen; }
+    /// Whether others are at work on the server, so that what the user has not chosen should take one processor of it.
+    [[nodiscard]] virtual bool in_company() const { return false; }
     /// Whether work that cannot be slowed, such as an index build, must not begin now.
     [[nodiscard]] virtual bool holds_back() const { return false; }
     /// Whether the user wants no attempt at the swap now, or something else first.

@@ -8,6 +8,7 @@
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/report/rate_meter.hpp"
 #include "pgeist/run/witness.hpp"
+#include "pgeist/throttle/company.hpp"
 #include "pgeist/throttle/gate.hpp"
 #include "pgeist/throttle/worker_governor.hpp"
 
@@ -29,6 +30,7 @@ public:
     [[nodiscard]] bool holds_swap() override;
     void swap_is(job::swap_state state) override { swap_ = state; }
     [[nodiscard]] int workers(int chosen) const override;
+    [[nodiscard]] bool in_company() const override { return company_.present(); }
     /// Why the swap has to wait for the user's will, if it has: a pause, an option, a file, the time of day.
     [[nodiscard]] std::optional<std::string> postponed(std::int64_t job) const;
 
@@ -56,6 +58,7 @@ public:
     [[nodiscard]] std::optional<std::int64_t> asked(job::control_request request, report::observer& to);
     /// For `--workers auto`: how many workers there should be by what the copy, or the verification, has achieved.
     void govern(std::int64_t rows_done, bool chunks_at_work);
+    [[nodiscard]] throttle::company& company() noexcept { return company_; }
     [[nodiscard]] throttle::gate& gate() noexcept { return gate_; }
     [[nodiscard]] const settings& chosen() const noexcept { return *chosen_; }
 
@@ -65,6 +68,7 @@ private:
     settings* chosen_;
     throttle::gate gate_;
     throttle::worker_governor governor_;
+    throttle::company company_;
     job::control_request asked_;
     std::int64_t obeyed_ = 0;
     std::int64_t changes_made_ = 0;

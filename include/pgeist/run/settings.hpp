@@ -16,10 +16,12 @@ enum class on_blocked { wait, cancel, terminate };
 struct settings {
     // copy
     int workers = 2;
-    bool workers_auto = false;  ///< `workers` is where it starts; the number follows the server's head-room
+    bool workers_auto = false;    ///< `workers` is where it starts; the number follows the server's head-room
+    bool workers_chosen = false;  ///< by the user: otherwise one is enough while the application is at work
     std::chrono::milliseconds chunk_time{500};
     std::optional<std::int64_t> chunk_rows;  ///< fixed chunk size instead of chunk_time
     int index_jobs = 2;
+    bool index_jobs_chosen = false;  ///< as workers_chosen; one is then a build without parallel workers
     std::optional<std::int64_t> maintenance_work_mem;  ///< bytes; unset: the server's own setting
 
     // throttle

@@ -1,0 +1,39 @@
+#include "pgeist/throttle/company.hpp"
+
+#include <numeric>
+
+namespace pgeist::throttle {
+
+namespace {
+
+constexpr std::chrono::seconds averaged_over{2};
+
+constexpr const char* at_work_sql = R"(
+SELECT pg_catalog.count(*)
+FROM pg_catalog.pg_stat_activity a
+WHERE a.backend_type = 'client backend' AND a.application_name NOT LIKE 'pgeist%'
+  AND (a.state = 'active' OR a.state_change > pg_catalog.clock_timestamp() - interval '100 milliseconds')
+  AND a.wait_event_type IS DISTINCT FROM 'Lock'
+)";
+
+}  // namespace
+
+void company::seen(time_point at, int sessions) {
+    samples_.push_back(sample{at, sessions});
+    while (samples_.front().at <= at - averaged_over) {
+        samples_.pop_front();
+    }
+}
+
+bool company::present() const {
+    const auto sum = std::accumulate(samples_.begin(), samples_.end(), 0,
+                                     [](int so_far, const sample& each) { return so_far + each.sessions; });
+    return sum > 0 && 2 * static_cast<std::size_t>(sum) >= samples_.size();
+}
+
+awaitable<int> sessions_at_work(pg::connection& session) {
+    const pg::result row = co_await session.query(at_work_sql);
+    co_return static_cast<int>(row.integer(0, 0));
+}
+
+}  // namespace pgeist::throttle
