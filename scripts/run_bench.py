@@ -12,7 +12,8 @@ which every contender gets its turn on a fresh copy of the same database:
   floor           CREATE TABLE AS, the same indexes, ANALYZE: the least anyone has to do
 
 Rounds are interleaved and their order rotates, so that a slow spell of the machine hits everyone. Medians are compared,
-not best values. The result is printed, written as JSON, and put into bench/README.md between its markers.
+not best values. The result is printed, written as JSON, put into bench/README.md between its markers, and drawn as
+bench/times.svg.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ import statistics
 import sys
 from pathlib import Path
 
+from bench_chart import Bar, write_chart
 from bench_server import (ALTER, COLUMNS, INDEXES, PSQL, README, ROOT, Failure, Measured, Server, add_common_options,
                           describe_machine, note, parse_events, program_version, replace_block, require_program)
 
+CHART = ROOT / "bench/times.svg"
 BEGIN, END = "<!-- results: begin (scripts/run_bench.py) -->", "<!-- results: end -->"
 
 
@@ -149,16 +152,18 @@ def ratio(summary: dict, one: str, other: str, what: str = "seconds") -> float |
     return None
 
 
+TITLES = {
+    "alter": "`ALTER TABLE … TYPE bigint` (blocking)",
+    "pgeist": "`pgeist run`, all rows verified",
+    "pgeist-off": "`pgeist run --verify off`",
+    "repack": "`pg_repack -j 2`",
+    "pgeist-repack": "`pgeist run --repack --verify off`",
+    "floor": "`CREATE TABLE AS` + indexes + `ANALYZE`",
+}
+
+
 def markdown(report: dict) -> str:
     about, summary = report["about"], report["summary"]
-    titles = {
-        "alter": "`ALTER TABLE … TYPE bigint` (blocking)",
-        "pgeist": "`pgeist run`, all rows verified",
-        "pgeist-off": "`pgeist run --verify off`",
-        "repack": "`pg_repack -j 2`",
-        "pgeist-repack": "`pgeist run --repack --verify off`",
-        "floor": "`CREATE TABLE AS` + indexes + `ANALYZE`",
-    }
 
     def cell(values: dict, key: str, form: str) -> str:
         return form.format(values[key]) if key in values else "–"
@@ -178,7 +183,7 @@ def markdown(report: dict) -> str:
         to_alter, to_floor = ratio(summary, name, "alter"), ratio(summary, name, "floor")
         wal = ratio(summary, name, "alter", "wal_mb")
         lines.append(
-            f"| {titles[name]} | {values['seconds']:.1f} s ({values['fastest']:.1f} – {values['slowest']:.1f}) "
+            f"| {TITLES[name]} | {values['seconds']:.1f} s ({values['fastest']:.1f} – {values['slowest']:.1f}) "
             f"| {'–' if to_alter is None else f'{to_alter:.2f}'} | {'–' if to_floor is None else f'{to_floor:.2f}'} "
             f"| {cell(values, 'lock_held_ms', '{:,.0f} ms')} "
             f"| {values['wal_mb']:,.0f} MB ({'–' if wal is None else f'{wal:.2f}'}) "
@@ -193,6 +198,22 @@ def markdown(report: dict) -> str:
         lines += ["", "Phases of `pgeist run`, all rows verified: "
                   + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.items()) + "."]
     return "\n".join(lines) + "\n"
+
+
+def draw(report: dict, path: Path) -> None:
+    """How long each took, and for how much of it the table could not be used. pg_repack does not tell its locks."""
+    bars = []
+    for name, values in report["summary"].items():
+        if name == "floor":
+            continue  # changes no table
+        text = f"{values['seconds']:.1f} s"
+        if name == "alter":
+            text += ", all of it locked"
+        elif "lock_held_ms" in values:
+            text += f", locked {values['lock_held_ms']:.0f} ms"
+        bars.append(Bar(TITLES[name].replace("`", ""), values["seconds"], values.get("lock_held_ms", 0) / 1000, text))
+    if bars:
+        write_chart(path, f"A table of {report['about']['rows']:,} rows and 4 indexes", ("in use", "locked"), bars)
 
 
 # Program -------------------------------------------------------------------------------------------------------------
@@ -245,6 +266,7 @@ def main() -> int:
     print(text)
     if not options.no_readme:
         replace_block(BEGIN, END, text)
+        draw(report, CHART)
         note(f"wrote {README.relative_to(ROOT)} and {options.json}")
     return 0
 

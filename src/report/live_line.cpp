@@ -60,7 +60,7 @@ std::vector<part> parts_of(const live_view& view) {
     add(3, has_eta ? "" : format_duration(view.elapsed));
     add(5, view.now.log_pending > 0 ? "log " + format_count(view.now.log_pending) : "");
     add(6, view.now.lag_bytes && *view.now.lag_bytes > 0 ? "lag " + format_size(*view.now.lag_bytes) : "");
-    add(9, view.now.workers > 0 ? fmt::format("{} workers", view.now.workers) : "");
+    add(9, view.now.workers > 0 ? fmt::format("{} worker{}", view.now.workers, view.now.workers == 1 ? "" : "s") : "");
     add(8, one_line(view.now.detail), true);
     add(1, view.waits_for ? "waits: " + one_line(*view.waits_for) : "", true);
     return parts;
