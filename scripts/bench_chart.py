@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-WIDTH, LABELS, VALUES, BAR, GAP, TOP = 760, 270, 140, 20, 12, 64
+WIDTH, LABELS, VALUES, BAR, GAP, TOP = 760, 270, 170, 20, 12, 64
 
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #24292f }

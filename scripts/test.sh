@@ -238,8 +238,7 @@ if $everything && $have_release; then
 fi
 if $everything && ! $quick && $have_release; then
     counted_step "demo" scripts/demo.sh --no-setup --no-build --scale 2
-    counted_step "benchmark, smoke run" scripts/run_bench.py --smoke
-    counted_step "goals, smoke run" scripts/run_goals.py --smoke
+    counted_step "benchmarks, smoke run" scripts/bench.sh --smoke
 fi
 
 [[ ${#failures[@]} -eq 0 ]] || printf '%s\n' "" "=== failures" "${failures[@]}"

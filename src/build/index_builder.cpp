@@ -49,7 +49,7 @@ std::string memory_sql(const job::workspace& work, const plan::index& index) {
 
 /// Beside an application a build takes one process: parallel workers make it faster for as many processors, and more
 /// expensive altogether.
-bool is_modest(const job::workspace& work) { return !work.settings.index_jobs_chosen && work.brake.in_company(); }
+bool one_process(const job::workspace& work) { return !work.settings.index_jobs_chosen && work.brake.in_company(); }
 
 /// What is left to do for one index: its creation, unless it is there, and what belongs to it. A constraint that has
 /// taken it over is not added a second time; all else may be repeated.
@@ -59,7 +59,7 @@ awaitable<std::vector<std::string>> steps_for(job::workspace& work, pg::connecti
     const bool present = co_await exists(session, work.plan, index);
     if (!present) {
         steps.push_back("SET LOCAL default_tablespace = " + quote_literal(index.tablespace) +
-                        (is_modest(work) ? "; SET LOCAL max_parallel_maintenance_workers = 0" : "") +
+                        (one_process(work) ? "; SET LOCAL max_parallel_maintenance_workers = 0" : "") +
                         memory_sql(work, index));
         if (!index.create_sql.empty()) {
             steps.push_back(index.create_sql);
@@ -118,14 +118,16 @@ awaitable<bool> build_one(job::workspace& work, pg::connection& session, const p
     std::rethrow_exception(failure);
 }
 
-/// One of the builders: takes the next index until none is left, or it has built one and the run is held back.
+/// One of the builders: takes the next index until none is left, the first can do it alone, or it has built one and the
+/// run is held back.
 /// Reaching the consistent point is itself a load, which may be why it is held back: whoever built nothing then would
 /// never come to the end.
-awaitable<void> builder(job::workspace& work, const std::vector<const plan::index*>& queue, std::size_t& next,
-                        bool bare, int& built) {
+awaitable<void> builder(job::workspace& work, int number, const std::vector<const plan::index*>& queue,
+                        std::size_t& next, bool bare, int& built) {
     const auto session = co_await work.pool.acquire();
     bool has_built = !bare && built > 0;
-    while (next < queue.size() && !(has_built && work.brake.holds_back())) {
+    const auto is_surplus = [&] { return number > 0 && one_process(work); };
+    while (next < queue.size() && !is_surplus() && !(has_built && work.brake.holds_back())) {
         const plan::index& index = *queue[next++];
         work.progress.detail = "building " + display_identifier(index.name);
         const bool done = co_await build_one(work, *session, index, bare);
@@ -154,15 +156,14 @@ awaitable<bool> build_indexes(job::workspace& work) {
     std::size_t next = 0;
     int built = 0;
     std::vector<awaitable<void>> builders;
-    const int jobs = is_modest(work) ? 1 : work.settings.index_jobs;
-    for (int number = 0; number < jobs; ++number) {
-        builders.push_back(builder(work, queue, next, true, built));
+    for (int number = 0; number < work.settings.index_jobs; ++number) {
+        builders.push_back(builder(work, number, queue, next, true, built));
     }
     co_await pg::run_all(std::move(builders));
     queue.insert(queue.end(), alone.begin(), alone.end());
     std::size_t next_alone = 0;
     if (next == queue.size() - alone.size()) {
-        co_await builder(work, queue, next_alone, false, built);
+        co_await builder(work, 0, queue, next_alone, false, built);
     }
     co_return next_alone == queue.size();
 }
@@ -170,7 +171,9 @@ awaitable<bool> build_indexes(job::workspace& work) {
 awaitable<void> vacuum_shadow(job::workspace& work) {
     const auto session = co_await work.pool.acquire();
     work.progress.detail = "vacuum and analyze";
-    co_await session->execute(fmt::format("VACUUM (ANALYZE) {}", work.plan.shadow().sql()));
+    const char* parallel = one_process(work) ? ", PARALLEL 0" : "";
+    std::string sql = fmt::format("VACUUM (ANALYZE{}) {}", parallel, work.plan.shadow().sql());
+    co_await session->execute(std::move(sql));
 }
 
 awaitable<void> drop_indexes(pg::connection& session, const plan::blueprint& plan) {

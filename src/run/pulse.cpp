@@ -320,6 +320,26 @@ bool is_passing(const pg::sql_error& failure) {
             dynamic_cast<const pg::timed_out*>(&failure) != nullptr);
 }
 
+/// A hint: what cannot be seen changes nothing. Under the swap's lock there is nothing left to be considerate with.
+awaitable<void> look_for_company(job::hold& hold, switchboard& switches) {
+    if (switches.swap_under_way()) {
+        co_return;
+    }
+    std::optional<int> at_work;
+    try {
+        at_work = co_await throttle::sessions_at_work(hold.session());
+    } catch (const pg::sql_error& failure) {
+        if (failure.poisons_connection()) {
+            throw;
+        }
+    }
+    if (at_work) {
+        switches.company().seen(clock::now(), *at_work);
+    } else {
+        switches.company().forget();
+    }
+}
+
 /// Does what is due.
 awaitable<void> tick_once(job::workspace& work, job::hold& hold, switchboard& switches, witness& told, beating& state) {
     const auto now = clock::now();
@@ -329,8 +349,7 @@ awaitable<void> tick_once(job::workspace& work, job::hold& hold, switchboard& sw
         auto request = co_await beat(work, hold, switches, state);
         co_await obey(work, hold, switches, told, state, std::move(request));
         co_await store_events(work, hold, told);
-        const int at_work = co_await throttle::sessions_at_work(hold.session());
-        switches.company().seen(now, at_work);
+        co_await look_for_company(hold, switches);
     } else if (hold.session().was_notified()) {  // a request whose notification is lost is found by the next beat
         auto request = co_await job::read_control(hold.session(), work.job);
         co_await obey(work, hold, switches, told, state, std::move(request));

@@ -7,6 +7,7 @@ namespace pgeist::throttle {
 namespace {
 
 constexpr std::chrono::seconds averaged_over{2};
+constexpr std::chrono::seconds patience{3};  // on the session that shows that the run lives
 
 constexpr const char* at_work_sql = R"(
 SELECT pg_catalog.count(*)
@@ -28,11 +29,11 @@ void company::seen(time_point at, int sessions) {
 bool company::present() const {
     const auto sum = std::accumulate(samples_.begin(), samples_.end(), 0,
                                      [](int so_far, const sample& each) { return so_far + each.sessions; });
-    return sum > 0 && 2 * static_cast<std::size_t>(sum) >= samples_.size();
+    return 2 * static_cast<std::size_t>(sum) > samples_.size();
 }
 
 awaitable<int> sessions_at_work(pg::connection& session) {
-    const pg::result row = co_await session.query(at_work_sql);
+    const pg::result row = co_await session.query(deadline::in(patience), at_work_sql);
     co_return static_cast<int>(row.integer(0, 0));
 }
 

@@ -209,7 +209,7 @@ void faults::round(std::uint64_t seed) {
     add_writers(random());
     load->wait_for_more(20);
     start_process({"run", "--table", "t", "--alter", "ALTER COLUMN id TYPE bigint", "--chunk-rows", "150", "--max-rate",
-                   "5000", "--reconnect-max", "60s"});
+                   "5000", "--reconnect-max", "60s", "--workers", "2"});
     if (chance(random, 80)) {
         process->wait_for_phase("capture");  // few faults are to meet the short time before
     }

@@ -12,6 +12,7 @@
 #include "e2e/run_test.hpp"
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
+#include "support/private_server.hpp"
 #include "support/wait_for.hpp"
 
 namespace pgeist::test {
@@ -124,28 +125,46 @@ TEST_F(operations, workers_come_and_go_in_the_middle_of_the_copy) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM t"), 2000);
 }
 
+/// On a server of its own: the sessions of other tests are company, too. Who watches is not, by its name.
 TEST_F(operations, by_default_one_worker_copies_while_other_sessions_are_at_work) {
-    make_table(2000);
-    sync_connection application = db().connect();
-    application.send("SELECT pg_sleep(300)");
+    const private_server server(server_major(sql()));
+    sync_connection watcher(server.address().with("application_name", "pgeist: watched").uri());
+    sync_connection application(server.address().uri());
+    watcher.execute("CREATE TABLE public.t AS SELECT i AS id FROM generate_series(1, 2000) AS i");
+    watcher.execute("ALTER TABLE public.t ADD PRIMARY KEY (id)");
     // A row a second: nothing is finished before it was looked at.
-    for (const std::vector<std::string>& chosen : {std::vector<std::string>{}, {"--workers", "2"}}) {
-        std::vector<std::string> arguments{"--repack", "--chunk-rows", "1", "--max-rate", "1"};
-        arguments.insert(arguments.end(), chosen.begin(), chosen.end());
-        pgeist_process running = start(arguments);
-        const int wanted = chosen.empty() ? 1 : 2;
-        wait_for("the job", [&] { return sql().number("SELECT (to_regclass('pgeist.jobs') IS NOT NULL)::int") == 1; });
-        wait_for("the number of workers to be known", [&] {
-            return sql().number(
-                       "SELECT count(*) FROM pgeist.jobs WHERE phase = 'copy' AND rows_done >= 3 "
-                       "AND (figures ->> 'workers')::int = $1",
-                       {std::to_string(wanted)}) == 1;
+    const std::vector<std::string> slow_run{"run", "--table", "t", "--repack", "--chunk-rows", "1", "--max-rate", "1"};
+    const auto wait_for_workers = [&](const std::string& number) {
+        wait_for(number + " workers at the copy", [&] {
+            return watcher.number(
+                       "SELECT count(*) FROM pgeist.jobs WHERE phase = 'copy' AND (figures ->> 'workers')::int = $1",
+                       {number}) == 1;
         });
-        running.signal(SIGTERM);
-        EXPECT_TRUE(exited(running.finish(), 6));
-        EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
-    }
-    sql().query("SELECT pg_cancel_backend($1)", {std::to_string(application.backend_pid())});
+    };
+    pgeist_process running(server.address().uri(), slow_run);
+    wait_for("the job", [&] { return watcher.number("SELECT (to_regclass('pgeist.jobs') IS NOT NULL)::int") == 1; });
+    wait_for_workers("2");
+    application.send("SELECT pg_sleep(300)");
+    wait_for_workers("1");
+    watcher.query("SELECT pg_cancel_backend($1)", {std::to_string(application.backend_pid())});
+    EXPECT_THROW(application.finish(), sql_error);
+    wait_for_workers("2");
+    application.send("SELECT pg_sleep(300)");
+    wait_for_workers("1");
+    running.signal(SIGTERM);
+    EXPECT_TRUE(exited(running.finish(), 6));
+    pgeist_process chosen(server.address().uri(), {"resume", "1", "--workers", "2"});
+    const std::string rows = watcher.scalar("SELECT rows_done FROM pgeist.jobs");
+    wait_for("several looks at the application", [&] {
+        return watcher.number("SELECT count(*) FROM pgeist.jobs WHERE rows_done >= $1::bigint + 4", {rows}) == 1;
+    });
+    wait_for_workers("2");
+    EXPECT_EQ(watcher.number("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(300)' AND "
+                             "state = 'active'"),
+              1)
+        << "the application is still at work: the user's number holds";
+    chosen.signal(SIGTERM);
+    EXPECT_TRUE(exited(chosen.finish(), 6));
 }
 
 TEST_F(operations, others_see_the_job_in_psql_and_in_pg_stat_activity) {

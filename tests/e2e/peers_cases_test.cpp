@@ -61,7 +61,7 @@ protected:
         const std::vector<std::string> change =
             repack ? std::vector<std::string>{"--repack"}
                    : std::vector<std::string>{"--alter", "ALTER COLUMN id TYPE bigint"};
-        std::vector<std::string> arguments{"--chunk-rows", "200", "--max-rate", "20000"};
+        std::vector<std::string> arguments{"--chunk-rows", "200", "--max-rate", "20000", "--workers", "2"};
         arguments.insert(arguments.end(), change.begin(), change.end());
         EXPECT_TRUE(exited(run(arguments), 0));
         load.wait_for_more(50);
@@ -100,8 +100,9 @@ TEST_F(peers_case, no_plain_update_is_lost) {
             }
         });
     }
-    EXPECT_TRUE(
-        exited(run({"--alter", "ALTER COLUMN id TYPE bigint", "--chunk-rows", "200", "--max-rate", "10000"}), 0));
+    EXPECT_TRUE(exited(
+        run({"--alter", "ALTER COLUMN id TYPE bigint", "--chunk-rows", "200", "--max-rate", "10000", "--workers", "2"}),
+        0));
     writers.clear();
     EXPECT_EQ(failures, 0);
     EXPECT_GT(added, 100);

@@ -58,7 +58,7 @@ protected:
 
     void change_under_load(const std::string& protocol, const std::vector<std::string>& change) {
         child_process load(pgbench_with({"-n", "-c", "4", "-j", "2", "-T", "600", "-M", protocol}));
-        std::vector<std::string> arguments{"--table", "pgbench_accounts"};
+        std::vector<std::string> arguments{"--table", "pgbench_accounts", "--workers", "2", "--index-jobs", "2"};
         arguments.insert(arguments.end(), change.begin(), change.end());
         EXPECT_TRUE(exited(command("run", arguments), 0));
         EXPECT_TRUE(load.running()) << "the load ended before the swap; the test shows nothing";

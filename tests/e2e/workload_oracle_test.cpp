@@ -41,7 +41,8 @@ protected:
     /// Runs the change as the table's owner under the writers, and compares with the oracle.
     void change_under(workload& load, const workload_shape& shape, const std::vector<std::string>& change) {
         load.wait_for_more(100);
-        std::vector<std::string> arguments{"run", "--table", "t", "--chunk-rows", "300", "--max-rate", "12000"};
+        std::vector<std::string> arguments{"run",   "--table",   "t", "--chunk-rows", "300", "--max-rate",
+                                           "12000", "--workers", "2"};
         arguments.insert(arguments.end(), change.begin(), change.end());
         const run_result result = pgeist_process(db().uri_as(owner_), arguments).finish(std::chrono::seconds(120));
         EXPECT_TRUE(exited(result, 0));

@@ -82,19 +82,22 @@ TEST(critical, load_must_last) {
     EXPECT_TRUE(strict.seen(10, 0s, 11, start).has_value());
 }
 
-TEST(company, is_whoever_works_half_of_the_time) {
+TEST(company, is_whoever_works_more_than_half_of_the_time) {
     company application;
     EXPECT_FALSE(application.present()) << "not known yet";
     application.seen(start, 0);
     EXPECT_FALSE(application.present());
     application.seen(start + 500ms, 1);
-    EXPECT_TRUE(application.present()) << "one in two";
-    application.seen(start + 1000ms, 0);
-    EXPECT_FALSE(application.present()) << "one in three: somebody who came by";
+    EXPECT_FALSE(application.present()) << "one in two: somebody who comes by";
+    application.seen(start + 1000ms, 1);
+    EXPECT_TRUE(application.present()) << "two in three";
     application.seen(start + 1500ms, 4);
     EXPECT_TRUE(application.present());
     application.seen(start + 3500ms, 0);
     EXPECT_FALSE(application.present()) << "all others are too old";
+    application.seen(start + 4000ms, 4);
+    application.forget();
+    EXPECT_FALSE(application.present());
 }
 
 /// A copy whose speed depends on the number of workers only.

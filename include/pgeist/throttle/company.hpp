@@ -8,15 +8,17 @@
 namespace pgeist::throttle {
 
 /// Whether the application is at work on the server while the run is: then whatever the user has not chosen takes one
-/// of the server's processors and not all. Told of samples; pure.
+/// of the server's processors and not all. Fed with samples.
 class company {
 public:
     using time_point = std::chrono::steady_clock::time_point;
 
     /// @param sessions what `sessions_at_work` has counted
     void seen(time_point at, int sessions);
-    /// Half a session on the average of the last samples is enough; one that comes by once a second is not.
+    /// More than half a session on the average of the last samples; one that comes by once a second is none.
     [[nodiscard]] bool present() const;
+    /// What was seen says nothing about now.
+    void forget() { samples_.clear(); }
 
 private:
     struct sample {

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Measures everything, one after the other: the pure parts (Google Benchmark), whole runs against ALTER TABLE and
+# pg_repack (run_bench.py), and each promise against its goal (run_goals.py).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+    cat <<'USAGE'
+usage: scripts/bench.sh [OPTIONS]
+
+  scripts/bench.sh                  all, into bench/README.md and bench/times.svg: some hours
+  scripts/bench.sh --rows 500000    options that run_bench.py and run_goals.py have in common
+  scripts/bench.sh --smoke          tiny tables, nothing written but JSON: does everything still run?
+USAGE
+    exit
+fi
+
+micro=build/release/bench/pgeist_micro_bench
+if [[ ! -x $micro ]]; then
+    echo "bench.sh: there is no $micro; build with: cmake --preset release && cmake --build --preset release" >&2
+    exit 1
+fi
+time=0.5
+for option in "$@"; do
+    [[ $option != --smoke ]] || time=0.01
+done
+"$micro" --benchmark_min_time="$time" --benchmark_out=build/micro.json --benchmark_out_format=json
+scripts/run_bench.py "$@"
+scripts/run_goals.py "$@"
