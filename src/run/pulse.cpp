@@ -320,9 +320,11 @@ bool is_passing(const pg::sql_error& failure) {
             dynamic_cast<const pg::timed_out*>(&failure) != nullptr);
 }
 
-/// A hint: what cannot be seen changes nothing. Under the swap's lock there is nothing left to be considerate with.
+/// A hint: what cannot be seen changes nothing. Under the swap's lock, and where the user has chosen all there is to be
+/// chosen, nobody asks for it.
 awaitable<void> look_for_company(job::hold& hold, switchboard& switches) {
-    if (switches.swap_under_way()) {
+    const settings& chosen = switches.chosen();
+    if (switches.swap_under_way() || (chosen.workers_chosen && chosen.index_jobs_chosen)) {
         co_return;
     }
     std::optional<int> at_work;
