@@ -110,7 +110,8 @@ awaitable<void> worker(pipeline& pipe, job::crew& crew, int number) {
     }
 }
 
-/// Places are those of one file. The transaction's lock on the source keeps it from being rewritten until the commit.
+/// Places are those of one file. A chunk's transaction keeps it from being rewritten until the commit by its lock; at
+/// the end of the copy none is needed: blocks may be missing that are behind the end of another file.
 awaitable<void> require_same_file(job::workspace& work, pg::connection& session) {
     const bool rewritten = co_await job::source_rewritten_since(session, work.job, work.plan.source_oid);
     if (rewritten) {
@@ -201,6 +202,10 @@ awaitable<void> copy_all(job::workspace& work) {
     members = &crew;
     tasks.push_back(crew.run());
     co_await pg::run_all(std::move(tasks));
+    if (work.plan.heap_order) {
+        const auto session = co_await work.pool.acquire();
+        co_await require_same_file(work, *session);
+    }
 }
 
 }  // namespace pgeist::copy

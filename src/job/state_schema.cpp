@@ -10,7 +10,7 @@ namespace pgeist::job {
 namespace {
 
 /// Of state_tools.sql. A schema of a lower version is brought up to date by whoever next works with it.
-constexpr int state_version = 2;
+constexpr int state_version = 3;
 
 std::string state_tools_sql() {
     std::string sql(templates::state_tools);
@@ -46,10 +46,6 @@ awaitable<bool> has_state_schema(pg::connection& session) {
 awaitable<void> ensure_state_schema(pg::connection& session) {
     const bool present = co_await has_state_schema(session);
     if (present) {
-        const bool old = co_await is_old(session);
-        if (old) {
-            co_await upgrade(session);
-        }
         co_return;
     }
     bool raced = false;

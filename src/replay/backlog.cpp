@@ -31,6 +31,12 @@ void backlog_watch::begin_again(const look& now) {
     all_tried_ = false;
 }
 
+void backlog_watch::begin_anew() noexcept {
+    stuck_ = false;
+    all_tried_ = false;
+    looks_stuck_ = 0;
+}
+
 bool backlog_watch::add(const look& now) {
     left_ = now.left;
     last_ = now.at;

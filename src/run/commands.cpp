@@ -45,6 +45,8 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
     birth when;
     bool committed = false;
     bool in_doubt = false;
+    // In a transaction of its own: its lock would be in the way of the session that holds the job's.
+    co_await job::bring_state_up_to_date(*session);
     try {
         co_await session->begin();
         co_await session->execute("SET LOCAL lock_timeout = '5s'");

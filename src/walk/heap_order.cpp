@@ -68,8 +68,10 @@ void row_density::measured(const key_range& range, std::int64_t rows) noexcept {
     }
 }
 
-double row_density::blocks_for(std::int64_t rows) const noexcept {
-    return rows_ > 0 ? static_cast<double>(rows) * blocks_ / rows_ : static_cast<double>(rows);
+std::int64_t row_density::blocks_for(std::int64_t rows) const noexcept {
+    const auto wanted = static_cast<double>(rows);
+    const double blocks = rows_ > 0 ? wanted * blocks_ / rows_ : wanted;  // beyond all integers in an empty stretch
+    return static_cast<std::int64_t>(std::clamp(blocks, 1.0, static_cast<double>(most_blocks)));
 }
 
 block_cutter::block_cutter(pg::connection& session, const plan::blueprint& plan, row_density& density,
@@ -99,8 +101,7 @@ awaitable<std::optional<key_range>> block_cutter::next(std::int64_t rows) {
         co_await look_at_size();
     }
     cut = within_.back();
-    const auto wanted = static_cast<std::int64_t>(density_->blocks_for(rows));
-    const std::int64_t upper = first_block(*cut) + std::clamp(wanted, std::int64_t{1}, most_blocks) - 1;
+    const std::int64_t upper = first_block(*cut) + density_->blocks_for(rows) - 1;
     const std::int64_t last = last_block(*cut).value_or(blocks_ - 1);
     if (first_block(*cut) > last) {
         cut.reset();  // nothing but what was appended since an earlier run

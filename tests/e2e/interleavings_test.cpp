@@ -40,11 +40,11 @@ protected:
     }
 
     /// Starts the run with this expression as the value of the column note.
-    void start_copying(const std::string& note) {
+    void start_copying(const std::string& note, const std::string& alter = "ALTER COLUMN id TYPE bigint") {
         running_ = std::make_unique<pgeist_process>(
-            db().uri(), std::vector<std::string>{"run", "--output", "json", "--table", "t", "--alter",
-                                                 "ALTER COLUMN id TYPE bigint", "--set", "note = " + note,
-                                                 "--chunk-rows", "100", "--workers", "1", "--copy-order", GetParam()});
+            db().uri(), std::vector<std::string>{"run", "--output", "json", "--table", "t", "--alter", alter, "--set",
+                                                 "note = " + note, "--chunk-rows", "100", "--workers", "1",
+                                                 "--copy-order", GetParam()});
     }
 
     /// Lets the run end well; the changed table must be what the source was.
@@ -296,6 +296,32 @@ TEST_P(interleaving, changes_where_a_publication_takes_in_all_tables) {
     start_and_stop_in_the_copy();
     sql().execute("UPDATE public.t SET note = 'changed' WHERE id % 3 = 0; DELETE FROM public.t WHERE id % 7 = 0");
     go_on_and_compare();
+    expect_cleanup_leaves_nothing();
+}
+
+// The new table has no primary key until its other indexes are built: replay comes first.
+TEST_P(interleaving, changes_of_a_carried_key_where_a_publication_takes_in_all_tables) {
+    sql().execute("CREATE PUBLICATION everything FOR ALL TABLES");
+    copying().close();
+    start_copying(copying().expression("id = 550", "note"), "ALTER COLUMN id TYPE text");
+    copying().wait_until_reached();
+    sql().execute("UPDATE public.t SET note = 'changed' WHERE id % 3 = 0; DELETE FROM public.t WHERE id % 7 = 0");
+    sql().execute("CREATE TABLE public.expected AS TABLE public.t; ALTER TABLE public.expected ALTER id TYPE text");
+    copying().open();
+    EXPECT_TRUE(exited(running().finish(), 0));
+    EXPECT_EQ(differing_rows(sql(), "public.expected", "public.t"), std::vector<std::string>{});
+    EXPECT_EQ(type_of("id"), "text");
+    EXPECT_EQ(sql().scalar("SELECT relreplident FROM pg_class WHERE oid = 'public.t'::regclass"), "d");
+    expect_cleanup_leaves_nothing();
+}
+
+// The server lets nobody change or delete such rows; inserted ones are captured and replayed.
+TEST_P(interleaving, inserts_without_identity_where_a_publication_takes_in_all_tables) {
+    sql().execute("ALTER TABLE public.t REPLICA IDENTITY NOTHING; CREATE PUBLICATION everything FOR ALL TABLES");
+    start_and_stop_in_the_copy();
+    sql().execute("INSERT INTO public.t (id, note) VALUES (5000, 'last')");
+    go_on_and_compare();
+    EXPECT_EQ(sql().scalar("SELECT relreplident FROM pg_class WHERE oid = 'public.t'::regclass"), "n");
     expect_cleanup_leaves_nothing();
 }
 

@@ -153,6 +153,19 @@ TEST_F(steering, a_job_of_an_earlier_version_is_shown_compared_and_resumed) {
     expect_cleanup_leaves_nothing();
 }
 
+// The second version's tables had no identity of their own.
+TEST_F(steering, state_of_version_2_serves_where_a_publication_takes_in_all_tables) {
+    make_table(200);
+    EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN id TYPE bigint"}), 0));
+    sql().execute(
+        "ALTER TABLE pgeist.chunks REPLICA IDENTITY DEFAULT; ALTER TABLE pgeist.events REPLICA IDENTITY DEFAULT; "
+        "COMMENT ON SCHEMA pgeist IS 'pgeist: state of online table changes, version 2'; "
+        "CREATE PUBLICATION everything FOR ALL TABLES");
+    EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN code TYPE bigint"}), 0));
+    EXPECT_EQ(type_of("code"), "bigint");
+    expect_cleanup_leaves_nothing();
+}
+
 // REINDEX CONCURRENTLY makes, and when it fails leaves behind, indexes that are nobody's definition.
 TEST_F(steering, reindexing_the_source_does_not_end_the_run) {
     make_table(2000);

@@ -127,6 +127,13 @@ TEST_F(heap_order, AChunkOfARewrittenTableIsNotCopied) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.chunks WHERE kind = 'copy'"), 1);
 }
 
+TEST_F(heap_order, ACopyWhoseMissingBlocksWereRewrittenIntoCopiedOnesHasNotEnded) {
+    start("DELETE FROM t WHERE id < 20");
+    copy(from_start_to(6));
+    sql().execute("VACUUM FULL t");  // all 31 rows lie in blocks 0 to 6 now
+    EXPECT_THROW(await(pgeist::copy::copy_all(work())), job::source_rewritten);
+}
+
 TEST_F(heap_order, AResumedCopyCopiesOnlyBlocksThatAreMissing) {
     start();
     copy(from_start_to(2));
@@ -210,7 +217,10 @@ TEST(row_density, ForgetsAnEmptyStretch) {
     density.estimated(1'000'000, 10'000);
     for (std::int64_t block = 0; block < 1'000'000; block += 4000) {
         density.measured(range(block), 0);
+        EXPECT_GE(density.blocks_for(10'000), 100) << block;
+        EXPECT_LE(density.blocks_for(10'000), 4096) << block;
     }
+    EXPECT_EQ(density.blocks_for(10'000), 4096);
     for (std::int64_t block = 0; block < 40'000; block += 4000) {
         density.measured(range(block), 400'000);
     }

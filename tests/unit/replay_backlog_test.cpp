@@ -57,6 +57,18 @@ TEST_F(ReplayBacklog, GrowthBringsSessionsOneByOneUpToTheBound) {
     EXPECT_EQ(workers.back(), 4);
 }
 
+TEST_F(ReplayBacklog, WhatWasStuckIsForgottenButNotTheSessionsThatItTook) {
+    for (int round = 0; round < 20; ++round) {
+        look(1000 + 500 * round);
+    }
+    ASSERT_TRUE(watch.all_tried());
+    watch.begin_anew();
+    EXPECT_EQ(watch.workers(), 4);
+    look(50'000);
+    EXPECT_FALSE(watch.all_tried());
+    EXPECT_EQ(watch.stuck_for(now), 0s);
+}
+
 TEST_F(ReplayBacklog, ABacklogThatGoesUpAndDownIsStuckToo) {
     for (int round = 0; round < 40; ++round) {
         look(round % 2 == 0 ? 10'000 : 20'000);

@@ -7,13 +7,14 @@ namespace pgeist::job {
 /// Whether schema `pgeist` with its tables is there.
 [[nodiscard]] awaitable<bool> has_state_schema(pg::connection& session);
 
-/// Creates schema `pgeist` unless it is there, or adds what a schema of an earlier version lacks; in an open
-/// transaction. Two first runs at once are told apart by the server's unique indexes.
-/// Locks: SHARE ROW EXCLUSIVE, then ACCESS EXCLUSIVE, on pgeist.jobs, when it is of an earlier version
+/// Creates schema `pgeist` unless it is there, in an open transaction. Two first runs at once are told apart by the
+/// server's unique indexes.
 [[nodiscard]] awaitable<void> ensure_state_schema(pg::connection& session);
 
 /// Adds what a schema of an earlier version lacks, if there is one, in a transaction of its own: a job that an earlier
-/// version began can be gone on with, and steered. Locks as ensure_state_schema(), for five seconds at most.
+/// version began can be gone on with, and steered, and a new one be recorded.
+/// Locks: SHARE ROW EXCLUSIVE, then ACCESS EXCLUSIVE, on pgeist.jobs, when it is of an earlier version: waits for them
+/// for five seconds at most.
 /// @throws sql_error when it may not be changed by this role, or somebody holds it
 [[nodiscard]] awaitable<void> bring_state_up_to_date(pg::connection& session);
 

@@ -31,6 +31,9 @@ public:
     /// Repeats itself every few minutes at most.
     [[nodiscard]] bool add(const look& now);
 
+    /// Forgets for how long the backlog has been stuck, as when replay was held back until now; not the sessions.
+    void begin_anew() noexcept;
+
     /// How many sessions should replay now, from 1 to look::most.
     [[nodiscard]] int workers() const noexcept { return workers_; }
     /// For how long the backlog has been neither small nor smaller than ever.

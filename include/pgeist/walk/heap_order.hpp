@@ -33,7 +33,8 @@ public:
     void estimated(std::int64_t rows, std::int64_t blocks) noexcept;
     /// A range of blocks had so many rows.
     void measured(const key_range& range, std::int64_t rows) noexcept;
-    [[nodiscard]] double blocks_for(std::int64_t rows) const noexcept;
+    /// At least 1; no more than can be read in a chunk's time where no row is alive.
+    [[nodiscard]] std::int64_t blocks_for(std::int64_t rows) const noexcept;
 
 private:
     double rows_ = 0;
