@@ -21,8 +21,13 @@ constexpr auto snapshot_round = std::chrono::milliseconds(1000);
 constexpr auto snapshot_poll = std::chrono::milliseconds(10);
 constexpr int attempts_before_force = 3;
 constexpr int rounds_before_force = 2;
-/// The last drain may take a quarter of what one lock attempt may cost the application.
+/// What is left to replay when the lock is asked for may take a quarter of what one attempt may cost the application.
 constexpr int share_of_budget = 4;
+/// How long the last drain may take at first. What is more is replayed without the lock, which is asked for again: the
+/// application waits twice, each time for milliseconds. It is twice as much after each time that this did not help.
+constexpr auto first_drain = std::chrono::milliseconds(5);
+constexpr int passes_before_lock = 3;
+constexpr std::int64_t always_affordable = 100;  // changes
 /// A request that the job's row shows is read by the run within half a second, mostly at once.
 constexpr auto until_request_is_read = std::chrono::milliseconds(100);
 /// How long to ask what became of the swap, if --reconnect-max does not say longer.
@@ -36,7 +41,7 @@ bool is_passing(const pg::sql_error& failure) {
 }  // namespace
 
 swapper::swapper(job::workspace& work, replay::replayer& changes)
-    : work_(&work), changes_(&changes), started_(clock::now()) {
+    : work_(&work), changes_(&changes), started_(clock::now()), drain_(first_drain) {
     target_.own = work.plan.shadow();
     target_.parents = work.plan.swap_parents;
     target_.tables.push_back(work.plan.table);
@@ -49,6 +54,16 @@ bool swapper::waited_long_enough() const { return clock::now() >= started_ + wor
 void swapper::report_blocked(int number, const std::vector<report::blocker>& blockers) {
     const auto waited = std::chrono::duration_cast<report::milliseconds>(clock::now() - started_);
     work_->observer.lock_waited(number, waited, blockers);
+}
+
+void swapper::report_backlog(int number) {
+    const bool beyond_all = too_much_ > affordable(work_->settings.lock_timeout);
+    work_->observer.message(
+        beyond_all ? report::level::warning : report::level::info,
+        fmt::format(
+            "attempt {}: {} changes were waiting when the lock was granted{}; it was given back after {:.1f} ms, "
+            "and they are replayed without it",
+            number, format_count(too_much_), beyond_all ? ", more than --lock-timeout allows for" : "", lock_held_ms_));
 }
 
 /// @returns false when the user wants no swap now
@@ -88,9 +103,21 @@ awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session
             co_await lock::remove_blockers(observer_session, held, work_->settings.blocked);
         }
         // What is replayed now is newer than the snapshots just looked at: they are looked at anew afterwards.
-        co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
+        co_await catch_up();
     }
     co_return true;
+}
+
+/// As far as it must be; and further, as far as that is quickly done.
+awaitable<void> swapper::catch_up() {
+    co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
+    for (int more = 0; more < passes_before_lock && work_->progress.log_pending > affordable(drain_); ++more) {
+        co_await changes_->pass();
+    }
+}
+
+std::int64_t swapper::affordable(std::chrono::milliseconds time) const {
+    return std::max(changes_->rows_within(time), always_affordable);
 }
 
 /// Does without a lock what can be done twice, so that the server has it planned when the lock is held.
@@ -102,7 +129,7 @@ awaitable<void> swapper::warm_up(pg::connection& session) {
     co_await session.rollback();
 }
 
-awaitable<bool> swapper::drain(pg::connection& session) {
+awaitable<bool> swapper::drain(pg::connection& session, std::chrono::milliseconds time) {
     const std::int64_t truncated = co_await capture::truncations(session, work_->plan);
     if (truncated > 0) {
         throw job::source_truncated();
@@ -111,8 +138,7 @@ awaitable<bool> swapper::drain(pg::connection& session) {
     const pg::result row = co_await session.query(std::move(count));
     const std::int64_t pending = row.integer(0, 0);
     // A transaction with thousands of changes may have committed just before the lock was granted.
-    const std::int64_t affordable = std::max<std::int64_t>(changes_->rows_within(work_->settings.lock_timeout), 100);
-    if (pending > affordable) {
+    if (pending > affordable(time)) {
         too_much_ = pending;
         co_return false;
     }
@@ -231,7 +257,8 @@ private:
 
 }  // namespace
 
-awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how) {
+awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how,
+                                                    std::chrono::milliseconds drain_time) {
     under_way now(work_->brake);
     const bool locked = co_await lock::try_lock(session, target_, how);
     if (!locked) {
@@ -247,7 +274,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
             fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {1}; "
                         "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
                         work_->settings.lock_timeout.count(), 10 * work_->settings.lock_timeout.count()));
-        drained = co_await drain(session);
+        drained = co_await drain(session, drain_time);
         if (drained) {
             co_await check_unchanged(session);
             co_await exchange(session);
@@ -261,8 +288,12 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     } catch (...) {
         failure = std::current_exception();
     }
+    const auto note_time = [&] {
+        lock_held_ms_ = std::chrono::duration<double, std::milli>(clock::now() - locked_at).count();
+    };
     if (!xid) {
         co_await session.rollback();
+        note_time();
         if (failure && !passing) {
             std::rethrow_exception(failure);
         }
@@ -273,7 +304,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     }
     co_await pg::shielded(commit(session, std::move(*xid)));
     now.committed();
-    lock_held_ms_ = std::chrono::duration<double, std::milli>(clock::now() - locked_at).count();
+    note_time();
     co_return attempt_result::swapped;
 }
 
@@ -304,7 +335,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
         attempts.follow(work_->settings.lock_timeout, work_->settings.swap_attempts);
         const lock::attempt how = attempts.next();
         co_await pg::sleep_for(how.pause);
-        co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
+        co_await catch_up();
         const bool ready = co_await wait_for_old_snapshots(*observer_session);
         // Whatever took long before this: the user's last word counts. One that comes later is answered when the
         // attempt is over.
@@ -312,7 +343,9 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
             co_return done;
         }
         work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
-        const attempt_result result = co_await attempt(*session, how);
+        const auto most = work_->settings.lock_timeout;
+        const attempt_result result =
+            co_await attempt(*session, how, attempts.exhausted() ? most : std::min(drain_, most));
         if (result == attempt_result::swapped) {
             done.emplace();
             done->attempts = attempts.made();
@@ -325,11 +358,8 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
             co_return done;
         }
         if (result == attempt_result::backlog) {
-            work_->observer.message(
-                report::level::warning,
-                fmt::format("attempt {}: {} changes were waiting when the lock was granted, more than --lock-timeout "
-                            "allows for; it was given back, and they are replayed without it",
-                            how.number, format_count(too_much_)));
+            drain_ *= 2;
+            report_backlog(how.number);
         }
         if (result == attempt_result::blocked) {
             co_await report_obstacles(*session, *observer_session, how, attempts.exhausted());

@@ -30,6 +30,37 @@ protected:
         }
     }
 
+    void make_rows(int number) {
+        sql().execute("INSERT INTO public.t SELECT i, 'note ' || i, i / 4.0, i * 10 FROM generate_series(501, " +
+                      std::to_string(number) + ") AS i; ANALYZE public.t");
+    }
+
+    /// A transaction has changed every row, and commits when pgeist stands behind it in the queue for the lock.
+    run_result swap_behind_changes_of_all_rows(std::vector<std::string> options) {
+        options.insert(options.end(), {"--alter", "ALTER COLUMN id TYPE bigint", "--postpone-swap"});
+        pgeist_process running = start(options);
+        running.wait_for_phase("swap");
+        sync_connection writer = db().connect();
+        writer.execute("BEGIN; UPDATE public.t SET code = code + 1");
+        EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
+        wait_for("pgeist in the queue for the lock", [&] {
+            return sql().number(
+                       "SELECT count(*) FROM pg_locks WHERE relation = 'public.t'::regclass AND mode = "
+                       "'AccessExclusiveLock' AND NOT granted") == 1;
+        });
+        writer.execute("COMMIT");
+        return running.finish();
+    }
+
+    void expect_swapped_with_all_changes(const run_result& result, int rows) {
+        EXPECT_TRUE(exited(result, 0));
+        ASSERT_EQ(result.events("swap").size(), 1U);
+        EXPECT_LT(number_of(result.events("swap").front(), "lock_held_ms").value_or(9999), 2000);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE code = id * 10 + 1"), rows);
+        EXPECT_EQ(type_of("id"), "bigint");
+        expect_cleanup_leaves_nothing();
+    }
+
     static void wait_for_lock_wait(pgeist_process& running) {
         running.wait_for_event("lock_wait", [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
     }
@@ -110,29 +141,26 @@ TEST_F(swap_lock, is_taken_when_the_reader_has_ended_and_no_query_is_cancelled) 
 
 // A transaction that commits more than the lock's budget can take while pgeist stands in the queue.
 TEST_F(swap_lock, is_given_back_when_too_many_changes_came_in_with_it) {
-    sql().execute(
-        "INSERT INTO public.t SELECT i, 'note ' || i, i / 4.0, i * 10 FROM generate_series(501, 60000) AS i; "
-        "ANALYZE public.t");
-    pgeist_process running =
-        start({"--alter", "ALTER COLUMN id TYPE bigint", "--postpone-swap", "--lock-timeout", "2s"});
-    running.wait_for_phase("swap");
-    sync_connection writer = db().connect();
-    writer.execute("BEGIN; UPDATE public.t SET code = code + 1");
-    EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
-    wait_for("pgeist in the queue for the lock", [&] {
-        return sql().number(
-                   "SELECT count(*) FROM pg_locks WHERE relation = 'public.t'::regclass AND mode = "
-                   "'AccessExclusiveLock' AND NOT granted") == 1;
-    });
-    writer.execute("COMMIT");
-    const run_result result = running.finish();
-    EXPECT_TRUE(exited(result, 0));
-    EXPECT_TRUE(says(result, {"60,000 changes were waiting when the lock was granted"}));
-    ASSERT_EQ(result.events("swap").size(), 1U);
-    EXPECT_LT(number_of(result.events("swap").front(), "lock_held_ms").value_or(9999), 2000);
-    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE code = id * 10 + 1"), 60000);
-    EXPECT_EQ(type_of("id"), "bigint");
-    expect_cleanup_leaves_nothing();
+    make_rows(60000);
+    const run_result result = swap_behind_changes_of_all_rows({"--lock-timeout", "2s"});
+    EXPECT_TRUE(says(result, {"60,000 changes were waiting when the lock was granted, more than --lock-timeout"}));
+    expect_swapped_with_all_changes(result, 60000);
+}
+
+TEST_F(swap_lock, is_given_back_when_changes_for_more_than_milliseconds_came_in_with_it) {
+    make_rows(1500);
+    const run_result result = swap_behind_changes_of_all_rows({"--lock-timeout", "5s"});
+    EXPECT_TRUE(says(result, {"1,500 changes were waiting when the lock was granted; it was given back"}));
+    EXPECT_FALSE(says(result, {"more than --lock-timeout"}));
+    expect_swapped_with_all_changes(result, 1500);
+}
+
+// The eleventh attempt is the first that waits for its turn, and here the last.
+TEST_F(swap_lock, is_kept_in_the_last_attempt_for_what_its_budget_allows) {
+    make_rows(1500);
+    const run_result result = swap_behind_changes_of_all_rows({"--lock-timeout", "5s", "--swap-attempts", "11"});
+    EXPECT_FALSE(says(result, {"were waiting when the lock was granted"}));
+    expect_swapped_with_all_changes(result, 1500);
 }
 
 TEST_F(swap_lock, cancels_blockers_only_when_told_to) {

@@ -12,8 +12,9 @@ namespace pgeist::swap {
 /// Puts the shadow in the source's place, in one transaction under ACCESS EXCLUSIVE.
 ///
 /// Each attempt: replay until the backlog fits the lock budget; wait until no snapshot is older than the last batch;
-/// ask for the locks, NOWAIT first, then under a short lock_timeout; under the lock replay the rest, see that nobody
-/// has changed the table's definition, move both tables between their schemas, re-attach everything, commit.
+/// ask for the locks, NOWAIT first, then under a short lock_timeout; under the lock replay the rest, or give the lock
+/// back if that takes long; see that nobody has changed the table's definition, move both tables between their schemas,
+/// re-attach everything, commit.
 class swapper {
 public:
     swapper(job::workspace& work, replay::replayer& changes);
@@ -27,16 +28,21 @@ private:
     enum class attempt_result {
         swapped,
         blocked,
-        backlog,  ///< too many changes waited under the lock
+        backlog,  ///< more changes waited under the lock than can be replayed in the time for it
         held,     ///< the user asked for a pause, or to cancel
     };
 
     [[nodiscard]] awaitable<bool> wait_for_old_snapshots(pg::connection& observer_session);
     [[nodiscard]] awaitable<void> report_obstacles(pg::connection& session, pg::connection& observer_session,
                                                    lock::attempt how, bool last);
-    [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how);
+    [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how,
+                                                    std::chrono::milliseconds drain_time);
     [[nodiscard]] awaitable<void> warm_up(pg::connection& session);
-    [[nodiscard]] awaitable<bool> drain(pg::connection& session);
+    [[nodiscard]] awaitable<void> catch_up();
+    /// How many changes may wait for a drain of `time`.
+    [[nodiscard]] std::int64_t affordable(std::chrono::milliseconds time) const;
+    /// @returns false when more of them wait than `time` is enough for: nothing was done
+    [[nodiscard]] awaitable<bool> drain(pg::connection& session, std::chrono::milliseconds time);
     [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
     [[nodiscard]] awaitable<void> exchange(pg::connection& session);
     /// @returns the transaction's id; nothing when the user has asked that nothing be swapped now
@@ -44,6 +50,7 @@ private:
     [[nodiscard]] awaitable<void> commit(pg::connection& session, std::string xid);
     /// Whether --swap-max-wait, as it is now, is over.
     [[nodiscard]] bool waited_long_enough() const;
+    void report_backlog(int number);
     void report_blocked(int number, const std::vector<report::blocker>& blockers);
 
     job::workspace* work_;
@@ -51,8 +58,9 @@ private:
     lock::target target_;
     std::vector<report::blocker> blockers_;  ///< who was in the way of the last attempt
     deadline::clock::time_point started_;
-    double lock_held_ms_ = 0;
-    std::int64_t too_much_ = 0;  ///< changes that waited under the lock, when they were too many
+    std::chrono::milliseconds drain_;  ///< how long the next drain under the lock may take
+    double lock_held_ms_ = 0;          ///< in the last attempt that got it
+    std::int64_t too_much_ = 0;        ///< changes that waited under the lock, when they were too many
 };
 
 /// After the connection was lost at COMMIT of the swap, transaction `xid`: asks the server which side won, once the
