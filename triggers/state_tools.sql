@@ -1,7 +1,7 @@
 -- What has been added to the first tables, and what people who have only psql look at and steer by: view pgeist.status
--- and function pgeist.steer(). Run after state.sql, and again where an earlier version made the tables: whoever changes
--- anything here counts the version up, in the schema's comment and in job/state_schema.cpp.
--- Placeholders: {job_space}: first key of the advisory lock that the run of a job holds; {version}.
+-- and function pgeist.steer(). Run after state.sql, and where the first version made the tables. What later versions add
+-- has files of its own: state_identity.sql.
+-- Placeholders: {job_space}: first key of the advisory lock that the run of a job holds.
 ALTER TABLE pgeist.jobs
     -- for displays: rate, workers, chunk, lag, what it does, who is in the way
     ADD COLUMN IF NOT EXISTS figures jsonb NOT NULL DEFAULT '{}',
@@ -16,10 +16,8 @@ ALTER TABLE pgeist.jobs
     ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT extract(epoch FROM clock_timestamp()) * 1000000;
 -- Counting up must wait for transactions that have locked the row FOR KEY SHARE: so it must be part of a key.
 CREATE UNIQUE INDEX IF NOT EXISTS jobs_incarnation ON pgeist.jobs (id, incarnation);
--- Where a publication takes in all tables, the server refuses to delete from tables without an identity.
-ALTER TABLE pgeist.chunks REPLICA IDENTITY FULL;
-ALTER TABLE pgeist.events REPLICA IDENTITY FULL;
-COMMENT ON SCHEMA pgeist IS 'pgeist: state of online table changes, version {version}';
+
+COMMENT ON SCHEMA pgeist IS 'pgeist: state of online table changes, version 2';
 
 CREATE OR REPLACE VIEW pgeist.status AS
 SELECT s.job, s."table", s.state, s.phase, s.percent, s.rows_done, s.rows_total, s.rows_per_second,

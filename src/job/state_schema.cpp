@@ -1,5 +1,9 @@
 #include "pgeist/job/state_schema.hpp"
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include <boost/algorithm/string/replace.hpp>
 
 #include "pgeist/job/hold.hpp"
@@ -9,30 +13,48 @@ namespace pgeist::job {
 
 namespace {
 
-/// Of state_tools.sql. A schema of a lower version is brought up to date by whoever next works with it.
-constexpr int state_version = 3;
+/// What each version of the state has added to the one before; the schema's comment names the last.
+struct addition {
+    int version;
+    std::string_view before;  ///< what it needs first, in the same transaction
+    std::string sql;
+};
 
-std::string state_tools_sql() {
-    std::string sql(templates::state_tools);
-    boost::replace_all(sql, "{job_space}", std::to_string(job_space));
-    boost::replace_all(sql, "{version}", std::to_string(state_version));
-    return sql;
+std::vector<addition> additions() {
+    std::string tools(templates::state_tools);
+    boost::replace_all(tools, "{job_space}", std::to_string(job_space));
+    // Of two that come to this at once the second waits, and then finds it done.
+    return {{2, "LOCK TABLE pgeist.jobs IN SHARE ROW EXCLUSIVE MODE", std::move(tools)},
+            {3, "", std::string(templates::state_identity)}};
 }
 
-awaitable<bool> is_old(pg::connection& session) {
+/// 0: the first.
+awaitable<std::int64_t> version(pg::connection& session) {
     const pg::result row = co_await session.query(
         "SELECT coalesce(substring(obj_description(to_regnamespace('pgeist'), 'pg_namespace') FROM "
-        "'version ([0-9]+)')::int, 0) < $1::int",
-        state_version);
-    co_return row.boolean(0, 0);
+        "'version ([0-9]+)')::bigint, 0)");
+    co_return row.integer(0, 0);
 }
 
-awaitable<void> upgrade(pg::connection& session) {
-    // Of two that come to this at once the second waits, and then finds it done.
-    co_await session.execute("LOCK TABLE pgeist.jobs IN SHARE ROW EXCLUSIVE MODE");
-    const bool still_old = co_await is_old(session);
-    if (still_old) {
-        co_await session.execute(state_tools_sql());
+awaitable<void> upgrade(pg::connection& session, const addition& next) {
+    std::exception_ptr failure;
+    try {
+        co_await session.begin();
+        co_await session.execute("SET LOCAL lock_timeout = '5s'");
+        if (!next.before.empty()) {
+            co_await session.execute(std::string(next.before));
+        }
+        const std::int64_t reached = co_await version(session);
+        if (reached < next.version) {
+            co_await session.execute(next.sql);
+        }
+        co_await session.commit();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await session.rollback();
+        std::rethrow_exception(failure);
     }
 }
 
@@ -48,11 +70,14 @@ awaitable<void> ensure_state_schema(pg::connection& session) {
     if (present) {
         co_return;
     }
+    const std::vector<addition> all = additions();
     bool raced = false;
     co_await session.execute("SAVEPOINT pgeist_state");
     try {
         co_await session.execute(std::string(templates::state));
-        co_await session.execute(state_tools_sql());
+        for (const addition& each : all) {
+            co_await session.execute(each.sql);
+        }
     } catch (const pg::sql_error& failure) {
         raced = failure.is(pg::sqlstate::duplicate_schema) || failure.is(pg::sqlstate::unique_violation);
         if (!raced) {
@@ -69,22 +94,12 @@ awaitable<void> bring_state_up_to_date(pg::connection& session) {
     if (!present) {
         co_return;
     }
-    const bool old = co_await is_old(session);
-    if (!old) {
-        co_return;
-    }
-    std::exception_ptr failure;
-    try {
-        co_await session.begin();
-        co_await session.execute("SET LOCAL lock_timeout = '5s'");
-        co_await upgrade(session);
-        co_await session.commit();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session.rollback();
-        std::rethrow_exception(failure);
+    const std::int64_t reached = co_await version(session);
+    const std::vector<addition> all = additions();
+    for (const addition& each : all) {
+        if (reached < each.version) {
+            co_await upgrade(session, each);
+        }
     }
 }
 

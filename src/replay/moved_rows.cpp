@@ -10,6 +10,7 @@ namespace pgeist::replay {
 namespace {
 
 /// The shadow has no key yet. Where a publication takes in all tables, the server refuses a DELETE without an identity.
+/// One by an index is given to it when that is built.
 awaitable<void> delete_logged(pg::connection& session, const plan::blueprint& plan) {
     const std::string identity = fmt::format("ALTER TABLE {} REPLICA IDENTITY ", plan.shadow().sql());
     const pg::result row = co_await session.query(

@@ -72,13 +72,6 @@ awaitable<void> prepare_replayer(pg::connection& session, const run::settings& s
 
 namespace {
 
-/// Where a publication takes in all tables, the server refuses to delete from one without an identity, as the shadow is
-/// while its primary key is still to be built. The swap gives it the one that it is to have. Not done where it is not
-/// needed: the whole of each deleted row would go into the WAL. Locks: ACCESS EXCLUSIVE on the shadow.
-awaitable<void> give_identity(pg::connection& session, const plan::blueprint& plan) {
-    co_await session.execute(fmt::format("ALTER TABLE {} REPLICA IDENTITY FULL", plan.shadow().sql()));
-}
-
 /// The places of the rows found are kept in memory, so a large log is cut into ranges. A key in two of them does no
 /// harm here; it would in the INSERT.
 awaitable<void> delete_rows(pg::connection& session, const plan::blueprint& plan, selection rows) {
@@ -123,7 +116,6 @@ std::int64_t replayer::rows_within(std::chrono::milliseconds time) const noexcep
 
 awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows) {
     std::exception_ptr failure;
-    bool has_identity = false;
     for (int tries = 1; tries <= most_tries; ++tries) {
         failure = nullptr;
         std::optional<pg::sql_error> sql_failure;
@@ -145,11 +137,6 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
             co_return taken;
         }
         co_await session.rollback();
-        if (sql_failure && sql_failure->is(pg::sqlstate::object_not_in_prerequisite_state) && !has_identity) {
-            co_await give_identity(session, work_->plan);
-            has_identity = true;
-            continue;
-        }
         if (sql_failure && is_unique_violation(*sql_failure)) {
             throw cut_in_two(sql_failure->what());
         }

@@ -1,5 +1,7 @@
 #include "pgeist/shadow/builder.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/catalog/definition.hpp"
@@ -34,6 +36,17 @@ void fill_basics(const site& at, plan::blueprint& into) {
     into.estimated_rows = at.source.estimated_rows;
     into.table_bytes = at.source.table_bytes;
     into.index_bytes = at.source.index_bytes;
+}
+
+/// An index that was the identity and is dropped by the change leaves a mark that stands for nothing, and that no
+/// statement can make again: the new table gets what it stands for.
+catalog::table without_lost_identity(catalog::table after) {
+    const bool found = std::any_of(after.indexes.begin(), after.indexes.end(),
+                                   [](const catalog::index& each) { return each.replica_identity; });
+    if (after.replica_identity == 'i' && !found) {
+        after.replica_identity = 'n';
+    }
+    return after;
 }
 
 /// What the swap must leave; the owner's own rights are taken from the shadow only while it is filled.
@@ -76,7 +89,8 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
         co_await apply_clauses(at, std::move(alters));
         co_await apply_assignments(at);
     }
-    const auto after = co_await read_shadow(at);
+    auto altered = co_await read_shadow(at);
+    const auto after = without_lost_identity(std::move(altered));
     result.blueprint.columns = co_await map_columns(at, after);
     co_await plan_key_and_indexes(at, after, result.blueprint);
     result.blueprint.heap_order = co_await copies_in_heap_order(at, result.blueprint.key);

@@ -4,6 +4,7 @@
 
 #include "binding.hpp"
 #include "key_choice.hpp"
+#include "pgeist/catalog/walkable.hpp"
 #include "pgeist/core/error.hpp"
 #include "sql.hpp"
 #include "steps.hpp"
@@ -87,6 +88,7 @@ awaitable<void> carry_key(site& at, std::vector<catalog::index_column> walked, p
         if (!collation.empty()) {
             add += " COLLATE " + collation;
         }
+        add += " NOT NULL";
         co_await at.conn.execute(std::move(add));
         plan::statement drop;
         drop.label = "drop the old key's column";
@@ -148,6 +150,32 @@ void plan_other_indexes(const site& at, const catalog::table& after, const catal
                      [](const plan::index& a, const plan::index& b) { return a.source_bytes > b.source_bytes; });
 }
 
+/// Whether the server lets an index be a table's identity.
+bool can_identify(const catalog::table& after, const catalog::index& each) {
+    const auto columns = catalog::key_columns(each);
+    return each.immediate && std::all_of(columns.begin(), columns.end(), [&](const catalog::index_column& column) {
+               return after.find_column(column.attnum)->not_null;
+           });
+}
+
+/// Where a publication takes in all tables, the server refuses to delete from one without an identity. Until the swap
+/// that is the key by which replay finds rows; the new table's own may be an index that is still to be built, or none.
+void plan_identity(const site& at, const catalog::table& after, const catalog::index* found_by, plan::blueprint& into) {
+    const std::string label = "replica identity";
+    const std::string alter = fmt::format("ALTER TABLE {} REPLICA IDENTITY ", at.shadow.sql());
+    const bool is_own = found_by != nullptr && found_by->immediate &&
+                        (found_by->replica_identity || (found_by->primary && after.replica_identity == 'd'));
+    const bool is_usable = found_by == nullptr ? into.key.carried : can_identify(after, *found_by);
+    if (after.replica_identity != 'f' && !is_own && is_usable) {
+        into.key_index.after.push_back({label, alter + "USING INDEX " + quote_identifier(into.key_index.name)});
+    }
+    if (after.replica_identity == 'd' && !is_own) {
+        into.before_move.push_back({label, alter + "DEFAULT"});
+    } else if (after.replica_identity == 'n') {
+        into.before_move.push_back({label, alter + "NOTHING"});
+    }
+}
+
 }  // namespace
 
 awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into) {
@@ -184,6 +212,7 @@ awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan
         into.key_index = temporary_index(at, into.key);
         into.key_index_is_temporary = true;
     }
+    plan_identity(at, after, found_by, into);
     plan_other_indexes(at, after, found_by, into);
 }
 

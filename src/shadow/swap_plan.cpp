@@ -187,15 +187,6 @@ void plan_triggers(const site& at, const catalog::table& after, plan::blueprint&
     }
 }
 
-/// Replay may have needed another one.
-void plan_replica_identity(const site& at, const catalog::table& after, plan::blueprint& into) {
-    if (after.replica_identity == 'd' || after.replica_identity == 'n') {
-        into.before_move.push_back(
-            {"replica identity", fmt::format("ALTER TABLE {} REPLICA IDENTITY {}", at.shadow.sql(),
-                                             after.replica_identity == 'd' ? "DEFAULT" : "NOTHING")});
-    }
-}
-
 /// Rights that the owner gave up on the source; the shadow could not have been filled without them.
 void plan_owner_rights(const site& at, const catalog::table& after, plan::blueprint& into) {
     if (after.owner != at.source.owner) {
@@ -215,7 +206,6 @@ awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint
     plan_not_valid_constraints(at, after, into);
     plan_triggers(at, after, into);
     plan_owner_rights(at, after, into);
-    plan_replica_identity(at, after, into);
 }
 
 }  // namespace pgeist::shadow

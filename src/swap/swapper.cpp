@@ -344,8 +344,8 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
         }
         work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
         const auto most = work_->settings.lock_timeout;
-        const attempt_result result =
-            co_await attempt(*session, how, attempts.exhausted() ? most : std::min(drain_, most));
+        const auto drain_time = attempts.exhausted() ? most : std::min(drain_, most);
+        const attempt_result result = co_await attempt(*session, how, drain_time);
         if (result == attempt_result::swapped) {
             done.emplace();
             done->attempts = attempts.made();

@@ -11,10 +11,10 @@ namespace pgeist::job {
 /// server's unique indexes.
 [[nodiscard]] awaitable<void> ensure_state_schema(pg::connection& session);
 
-/// Adds what a schema of an earlier version lacks, if there is one, in a transaction of its own: a job that an earlier
+/// Adds what a schema of an earlier version lacks, if there is one, in transactions of its own: a job that an earlier
 /// version began can be gone on with, and steered, and a new one be recorded.
-/// Locks: SHARE ROW EXCLUSIVE, then ACCESS EXCLUSIVE, on pgeist.jobs, when it is of an earlier version: waits for them
-/// for five seconds at most.
+/// Locks: ACCESS EXCLUSIVE on the tables that lack something, of pgeist.jobs those of the first version only; waits for
+/// each five seconds at most.
 /// @throws sql_error when it may not be changed by this role, or somebody holds it
 [[nodiscard]] awaitable<void> bring_state_up_to_date(pg::connection& session);
 
