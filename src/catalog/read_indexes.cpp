@@ -10,6 +10,7 @@ constexpr const char* indexes_sql = R"(
     SELECT c.oid, c.relname, pg_get_indexdef(c.oid) AS definition, pg_get_expr(i.indpred, i.indrelid) AS predicate,
            am.amname, coalesce(ts.spcname, '') AS tablespace, i.indisunique, i.indisprimary, i.indisexclusion,
            i.indimmediate, i.indisvalid, i.indisclustered, i.indisreplident, pg_relation_size(c.oid) AS bytes,
+           greatest(c.reltuples, 0)::bigint AS rows,
            obj_description(c.oid, 'pg_class') AS comment, coalesce(c.reloptions, '{{}}') AS options,
            {operator_schemas} AS operator_schemas, {extensions} AS extensions,
            coalesce((SELECT p.relname FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent WHERE h.inhrelid = c.oid), '')
@@ -51,6 +52,7 @@ index read_index(const pg::result& rows, int row) {
     each.clustered = rows.boolean(row, "indisclustered");
     each.replica_identity = rows.boolean(row, "indisreplident");
     each.bytes = rows.integer(row, "bytes");
+    each.rows = rows.integer(row, "rows");
     each.comment = rows.optional_text(row, "comment");
     each.parent_index = rows.text(row, "parent_index");
     return each;

@@ -14,6 +14,14 @@ std::vector<index_column> key_columns(const index& each) {
     return columns;
 }
 
+bool is_never_null(const table& of, int attnum) {
+    const auto* found = of.find_column(attnum);
+    return found != nullptr && found->not_null &&
+           std::none_of(of.constraints.begin(), of.constraints.end(), [&](const constraint& each) {
+               return each.type == 'n' && !each.validated && each.columns == std::vector<int>{attnum};
+           });
+}
+
 std::string not_walkable_reason(const table& of, const index& each) {
     if (!each.unique) {
         return "it is not unique";
@@ -32,7 +40,7 @@ std::string not_walkable_reason(const table& of, const index& each) {
         if (from == nullptr) {
             return "it has an expression";
         }
-        if (!from->not_null) {
+        if (!is_never_null(of, column.attnum)) {
             return fmt::format("column {} may be null", display_identifier(from->name));
         }
     }

@@ -1,5 +1,8 @@
 #include "pgeist/pg/connection.hpp"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <stdexcept>
 #include <utility>
 
@@ -237,6 +240,19 @@ bool connection::idle() const noexcept {
 }
 
 bool connection::broken() const noexcept { return state_->broken; }
+
+std::optional<int> connection::own_port() const {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    const bool known = ::getsockname(PQsocket(state_->pg), reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    std::optional<int> port;
+    if (known && address.ss_family == AF_INET) {
+        port = ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+    } else if (known && address.ss_family == AF_INET6) {
+        port = ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+    }
+    return port;
+}
 
 int connection::backend_pid() const noexcept { return state_->backend_pid; }
 

@@ -105,6 +105,7 @@ json::value from_index(const index& value) {
         {"after", json_fields::array(value.after, from_statement)},
         {"exclusive", value.exclusive},
         {"source_bytes", value.source_bytes},
+        {"build_cost", value.build_cost},
     };
 }
 
@@ -117,6 +118,7 @@ index to_index(const json::value& value) {
     result.after = list(object, "after", to_statement);
     result.exclusive = flag(object, "exclusive");
     result.source_bytes = number(object, "source_bytes");
+    result.build_cost = object.contains("build_cost") ? number(object, "build_cost") : result.source_bytes;
     return result;
 }
 

@@ -327,6 +327,15 @@ awaitable<std::int64_t> replayer::whole_log() {
     co_return taken;
 }
 
+awaitable<bool> replayer::at_consistent_point() {
+    const auto session = co_await work_->pool.acquire();
+    std::string sql = fmt::format(
+        "SELECT NOT EXISTS (SELECT FROM {0}.pgeist_log) AND NOT EXISTS (SELECT FROM {0}.pgeist_truncations)",
+        quote_identifier(work_->plan.job_schema));
+    const pg::result row = co_await session->query(std::move(sql));
+    co_return row.boolean(0, 0);
+}
+
 awaitable<void> replayer::reach_consistent_point() { co_await whole_log(); }
 
 awaitable<std::int64_t> replayer::pending() {

@@ -173,7 +173,7 @@ awaitable<void> runner::do_phase(job::phase now) {
             if (work_.plan.heap_order) {
                 co_await replay::delete_moved_rows(work_);
             }
-            co_await build::build_key_index(work_);
+            co_await build_key();
             break;
         case job::phase::replay:
         case job::phase::catch_up:
@@ -234,6 +234,14 @@ awaitable<void> runner::capture() {
         co_await session->rollback();
         std::rethrow_exception(failure);
     }
+}
+
+/// A change made during the copy would have to be replayed into every index that there is: so the key's alone is built
+/// first, unless there was none.
+awaitable<void> runner::build_key() {
+    co_await work_.brake.before_chunk(0, std::chrono::nanoseconds(0));
+    const bool unchanged = co_await changes_.at_consistent_point();
+    co_await build::build_key_index(work_, unchanged);
 }
 
 /// Index builds cannot be slowed, so they are begun when nothing speaks against it; replay goes on until then.

@@ -113,10 +113,25 @@ plan::index temporary_index(const site& at, const plan::key& key) {
     return made;
 }
 
-/// Sizes of the source's indexes tell which builds take long.
-std::int64_t size_of_counterpart(const site& at, const catalog::index& each) {
+/// How long a build takes, as far as that can be known: rows to be sorted, by columns, of which text that is compared
+/// by a collation's rules takes several times as long as numbers. Its size would tell less: equal keys share their
+/// place.
+std::int64_t build_cost(const catalog::index& each, std::int64_t rows) {
+    constexpr std::int64_t of_collated = 4;
+    constexpr std::int64_t of_other_methods = 10;  // gin, gist …
+    std::int64_t cost = 1;
+    for (const auto& column : catalog::key_columns(each)) {
+        const bool by_bytes = column.collation.empty() || column.collation == R"(pg_catalog."C")";
+        cost += by_bytes ? 1 : of_collated;
+    }
+    return rows * (each.method == "btree" ? cost : of_other_methods);
+}
+
+/// Of the source's counterpart, or of the table where there is none.
+void estimate_build(const site& at, const catalog::index& each, plan::index& into) {
     const auto* counterpart = at.source.find_index(each.name);
-    return counterpart != nullptr ? counterpart->bytes : 0;
+    into.source_bytes = counterpart != nullptr ? counterpart->bytes : 0;
+    into.build_cost = build_cost(each, counterpart != nullptr ? counterpart->rows : at.source.estimated_rows);
 }
 
 /// Attaching the table takes the oldest of the indexes that serve a parent's: one that is not to be taken must be built
@@ -132,13 +147,14 @@ bool comes_later(const catalog::table& after, const catalog::index& each) {
            });
 }
 
-/// Largest first, but those to which foreign keys are bound before all others, and what competes with them last.
+/// Those first that take longest, but those to which foreign keys are bound before all others, and what competes with
+/// them last.
 void plan_other_indexes(const site& at, const catalog::table& after, const catalog::index* key_index,
                         plan::blueprint& into) {
     for (const auto* each : in_binding_order(after)) {
         if (each != key_index) {
             plan::index made = rebuild_index(after, *each, at.shadow);
-            made.source_bytes = size_of_counterpart(at, *each);
+            estimate_build(at, *each, made);
             made.exclusive = made.exclusive || must_be_younger(after, *each) || comes_later(after, *each);
             into.indexes.push_back(std::move(made));
         }
@@ -147,15 +163,17 @@ void plan_other_indexes(const site& at, const catalog::table& after, const catal
         return !is_bound(after, *after.find_index(made.name));
     });
     std::stable_sort(others, into.indexes.end(),
-                     [](const plan::index& a, const plan::index& b) { return a.source_bytes > b.source_bytes; });
+                     [](const plan::index& a, const plan::index& b) { return a.build_cost > b.build_cost; });
 }
 
-/// Whether the server lets an index be a table's identity.
-bool can_identify(const catalog::table& after, const catalog::index& each) {
-    const auto columns = catalog::key_columns(each);
-    return each.immediate && std::all_of(columns.begin(), columns.end(), [&](const catalog::index_column& column) {
-               return after.find_column(column.attnum)->not_null;
-           });
+/// Whether the server lets the key's index be the shadow's identity.
+bool can_identify(const catalog::table& after, const catalog::index* found_by, const plan::key& key) {
+    const auto is_never_null = [&](const plan::key_column& column) {
+        const auto* found = after.find_column(column.shadow_name);
+        return found != nullptr && catalog::is_never_null(after, found->attnum);
+    };
+    return key.carried || ((found_by == nullptr || found_by->immediate) &&
+                           std::all_of(key.columns.begin(), key.columns.end(), is_never_null));
 }
 
 /// Where a publication takes in all tables, the server refuses to delete from one without an identity. Until the swap
@@ -165,9 +183,10 @@ void plan_identity(const site& at, const catalog::table& after, const catalog::i
     const std::string alter = fmt::format("ALTER TABLE {} REPLICA IDENTITY ", at.shadow.sql());
     const bool is_own = found_by != nullptr && found_by->immediate &&
                         (found_by->replica_identity || (found_by->primary && after.replica_identity == 'd'));
-    const bool is_usable = found_by == nullptr ? into.key.carried : can_identify(after, *found_by);
-    if (after.replica_identity != 'f' && !is_own && is_usable) {
-        into.key_index.after.push_back({label, alter + "USING INDEX " + quote_identifier(into.key_index.name)});
+    if (after.replica_identity != 'f' && !is_own) {
+        const bool by_index = can_identify(after, found_by, into.key);
+        into.key_index.after.push_back(
+            {label, alter + (by_index ? "USING INDEX " + quote_identifier(into.key_index.name) : "FULL")});
     }
     if (after.replica_identity == 'd' && !is_own) {
         into.before_move.push_back({label, alter + "DEFAULT"});
@@ -205,11 +224,15 @@ awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan
     if (!into.key.carried) {
         found_by = choose_shadow_index(after, mapped, walked_columns);
     }
+    if (found_by != nullptr && (must_be_younger(after, *found_by) || comes_later(after, *found_by))) {
+        found_by = nullptr;  // it must not be the first
+    }
     if (found_by != nullptr) {
         into.key_index = rebuild_index(after, *found_by, at.shadow);
-        into.key_index.source_bytes = size_of_counterpart(at, *found_by);
+        estimate_build(at, *found_by, into.key_index);
     } else {
         into.key_index = temporary_index(at, into.key);
+        into.key_index.build_cost = build_cost(walked, walked.rows);
         into.key_index_is_temporary = true;
     }
     plan_identity(at, after, found_by, into);

@@ -85,9 +85,9 @@ const catalog::index& choose_walked_index(const site& at, const catalog::table& 
 
 const catalog::index* choose_shadow_index(const catalog::table& after, const std::vector<int>& key_columns,
                                           const std::vector<catalog::index_column>& walked) {
-    // It is made first, which is what a foreign key bound to it needs.
+    // It is made first, which is what a foreign key bound to it needs, and a parent's index.
     const auto rank_of = [&](const catalog::index& each) {
-        return std::make_tuple(is_bound(after, each), each.primary);
+        return std::make_tuple(is_bound(after, each), !each.parent_index.empty(), each.primary);
     };
     const catalog::index* best = nullptr;
     for (const auto& each : after.indexes) {

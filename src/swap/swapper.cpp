@@ -24,7 +24,8 @@ constexpr int rounds_before_force = 2;
 /// What is left to replay when the lock is asked for may take a quarter of what one attempt may cost the application.
 constexpr int share_of_budget = 4;
 /// How long the last drain may take at first. What is more is replayed without the lock, which is asked for again: the
-/// application waits twice, each time for milliseconds. It is twice as much after each time that this did not help.
+/// application waits twice, each time for milliseconds. It is four times as much after each time that this did not
+/// help.
 constexpr auto first_drain = std::chrono::milliseconds(5);
 constexpr int passes_before_lock = 3;
 constexpr std::int64_t always_affordable = 100;  // changes
@@ -112,7 +113,7 @@ awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session
 awaitable<void> swapper::catch_up() {
     co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
     for (int more = 0; more < passes_before_lock && work_->progress.log_pending > affordable(drain_); ++more) {
-        co_await changes_->pass();
+        co_await changes_->pass(work_->settings.lock_timeout / share_of_budget);
     }
 }
 
@@ -257,8 +258,7 @@ private:
 
 }  // namespace
 
-awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how,
-                                                    std::chrono::milliseconds drain_time) {
+awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how, bool last) {
     under_way now(work_->brake);
     const bool locked = co_await lock::try_lock(session, target_, how);
     if (!locked) {
@@ -274,6 +274,11 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
             fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {1}; "
                         "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
                         work_->settings.lock_timeout.count(), 10 * work_->settings.lock_timeout.count()));
+        const auto most = work_->settings.lock_timeout;
+        auto drain_time = std::min(drain_, most);
+        if (last || waited_long_enough()) {
+            drain_time = most;  // given back, it would have been had for nothing
+        }
         drained = co_await drain(session, drain_time);
         if (drained) {
             co_await check_unchanged(session);
@@ -343,9 +348,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
             co_return done;
         }
         work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
-        const auto most = work_->settings.lock_timeout;
-        const auto drain_time = attempts.exhausted() ? most : std::min(drain_, most);
-        const attempt_result result = co_await attempt(*session, how, drain_time);
+        const attempt_result result = co_await attempt(*session, how, attempts.exhausted());
         if (result == attempt_result::swapped) {
             done.emplace();
             done->attempts = attempts.made();
@@ -358,7 +361,8 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
             co_return done;
         }
         if (result == attempt_result::backlog) {
-            drain_ *= 2;
+            drain_ = std::min(4 * drain_, work_->settings.lock_timeout);
+            blockers_.clear();
             report_backlog(how.number);
         }
         if (result == attempt_result::blocked) {
@@ -367,8 +371,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
     }
     if (blockers_.empty() && too_much_ > 0) {
         throw error(exit_code::lock_not_obtained,
-                    fmt::format("whenever the lock was granted too many changes were waiting, {} at last: more than "
-                                "--lock-timeout allows for",
+                    fmt::format("whenever the lock was granted too many changes were waiting, {} at last",
                                 format_count(too_much_)),
                     "raise --lock-timeout, or find a time with smaller transactions; then go on with: pgeist resume "
                     "JOB");

@@ -202,6 +202,19 @@ TEST_F(run_test, a_temporary_table_of_another_session_is_refused) {
     expect_nothing_left();
 }
 
+// Rows with NULL would be in no range of keys. From 18 on a column with such rows may be marked NOT NULL.
+TEST_F(run_test, a_key_in_which_null_may_be_is_refused) {
+    sql().execute(
+        "CREATE TABLE public.t (id int UNIQUE, note text); INSERT INTO public.t VALUES (NULL, 'a'), (1, 'b')");
+    if (sql().server_major() >= 18) {
+        sql().execute("ALTER TABLE public.t ADD CONSTRAINT never_null NOT NULL id NOT VALID");
+    }
+    const run_result result = run({"--repack"});
+    EXPECT_TRUE(exited(result, 3));
+    EXPECT_TRUE(says(result, {"column id may be null"}));
+    expect_nothing_left();
+}
+
 TEST_F(run_test, a_role_that_does_not_own_the_table_is_refused) {
     make_table(10);
     const std::string stranger = db().create_role("stranger");

@@ -58,6 +58,22 @@ TEST_F(foreign_keys, are_the_same_and_validated_afterwards) {
     EXPECT_EQ(constraints(), before);
 }
 
+// The primary key, which is walked, has the same columns and is younger: were it first, the key would be bound to it.
+TEST_F(foreign_keys, stay_bound_to_an_index_older_than_the_one_that_is_walked) {
+    sql().execute(
+        "CREATE TABLE public.t (a int, b int, note text, CONSTRAINT t_ba UNIQUE (b, a)); "
+        "CREATE TABLE public.child (a int, b int, FOREIGN KEY (b, a) REFERENCES public.t (b, a)); "
+        "ALTER TABLE public.t ADD PRIMARY KEY (a, b); "
+        "INSERT INTO public.t SELECT i, i, 'note' FROM generate_series(1, 100) AS i; "
+        "INSERT INTO public.child VALUES (1, 1)");
+    const std::string bound =
+        "SELECT conindid::regclass FROM pg_constraint WHERE conrelid = 'public.child'::regclass AND contype = 'f'";
+    ASSERT_EQ(sql().scalar(bound), "t_ba");
+    EXPECT_TRUE(exited(run({"--repack"}), 0));
+    EXPECT_EQ(sql().scalar(bound), "t_ba");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 'public.t'::regclass"), 2);
+}
+
 TEST_F(foreign_keys, hold_in_all_directions_afterwards) {
     make_family();
     EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN id TYPE bigint"}), 0));

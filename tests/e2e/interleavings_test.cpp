@@ -62,7 +62,10 @@ protected:
         start_copying(copying_->expression("id = 550", "note"), alter);
         copying_->wait_until_reached();
         sql().execute("UPDATE public.t SET note = 'changed' WHERE id % 3 = 0; DELETE FROM public.t WHERE id % 7 = 0");
-        sql().execute("CREATE TABLE public.expected AS TABLE public.t; ALTER TABLE public.expected " + alter);
+        sql().execute("CREATE TABLE public.expected AS TABLE public.t");
+        if (alter.find("CONSTRAINT") == std::string::npos) {
+            sql().execute("ALTER TABLE public.expected " + alter);
+        }
         copying_->open();
         EXPECT_TRUE(exited(running_->finish(), 0));
         EXPECT_EQ(differing_rows(sql(), "public.expected", "public.t"), std::vector<std::string>{});
@@ -320,6 +323,14 @@ TEST_P(interleaving, changes_of_a_carried_key_where_a_publication_takes_in_all_t
     sql().execute("CREATE PUBLICATION everything FOR ALL TABLES");
     alter_under_changes("ALTER COLUMN id TYPE text");
     EXPECT_EQ(type_of("id"), "text");
+    EXPECT_EQ(sql().scalar("SELECT relreplident FROM pg_class WHERE oid = 'public.t'::regclass"), "d");
+    expect_cleanup_leaves_nothing();
+}
+
+// No index of the new table has the columns by which the old one is walked.
+TEST_P(interleaving, changes_of_a_key_that_is_replaced_where_a_publication_takes_in_all_tables) {
+    sql().execute("CREATE PUBLICATION everything FOR ALL TABLES");
+    alter_under_changes("DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id, code)");
     EXPECT_EQ(sql().scalar("SELECT relreplident FROM pg_class WHERE oid = 'public.t'::regclass"), "d");
     expect_cleanup_leaves_nothing();
 }

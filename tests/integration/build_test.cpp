@@ -1,4 +1,4 @@
-// Building indexes while something holds the run back.
+// Building indexes: beside each other, held back, among others.
 
 #include "job_test.hpp"
 #include "pgeist/build/index_builder.hpp"
@@ -88,6 +88,91 @@ TEST_F(build, takes_one_process_among_others_unless_the_user_has_chosen) {
     EXPECT_EQ(indexes(), 1);
     build_with(work().settings);
     EXPECT_EQ(indexes(), 2);
+}
+
+/// Rows 1 to 1000 are copied; who writes meanwhile is the tests' affair.
+class build_at_once : public build {
+protected:
+    void start(const std::string& more = "") {
+        sql().execute(
+            "CREATE TABLE public.b (id int PRIMARY KEY, c int UNIQUE, d int" + more +
+            "); INSERT INTO public.b SELECT i, i, i FROM generate_series(1, 1000) AS i; CREATE INDEX ON public.b (d)");
+        prepare("public.b", {"ALTER COLUMN id TYPE bigint"});
+        capture();
+    }
+
+    bool build_key() {
+        pgeist::replay::replayer changes(work());
+        const bool consistent = await(changes.at_consistent_point());
+        await(pgeist::build::build_key_index(work(), consistent));
+        return consistent;
+    }
+
+    void go_on_and_compare() {
+        pgeist::replay::replayer changes(work());
+        await(changes.pass());
+        await(changes.reach_consistent_point());
+        EXPECT_TRUE(await(pgeist::build::build_indexes(work())));
+        expect_equal();
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 'public.b'::regclass"), indexes());
+        EXPECT_EQ(constraints("pgeist_1.b"), constraints("public.b"));
+    }
+
+    long long constraints(const std::string& table) {
+        return sql().number("SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'u', 'x') AND conrelid = '" +
+                            table + "'::regclass");
+    }
+};
+
+TEST_F(build_at_once, where_nothing_was_changed_and_changes_are_replayed_into_all) {
+    start();
+    copy_all();
+    EXPECT_TRUE(build_key());
+    EXPECT_EQ(indexes(), 3);
+    sql().execute(
+        "BEGIN; UPDATE public.b SET c = -1 WHERE id = 1; UPDATE public.b SET c = 1 WHERE id = 1000; "
+        "UPDATE public.b SET c = 1000 WHERE id = 1; COMMIT; DELETE FROM public.b WHERE id = 7; "
+        "UPDATE public.b SET id = 7, c = 70007 WHERE id = 8; INSERT INTO public.b VALUES (1001, 8, 8)");
+    go_on_and_compare();
+}
+
+TEST_F(build_at_once, not_where_a_unique_value_has_moved_to_a_row_copied_later) {
+    start();
+    copy({std::nullopt, at("500")});
+    sql().execute("BEGIN; UPDATE public.b SET c = -1 WHERE id = 10; UPDATE public.b SET c = 10 WHERE id = 900; COMMIT");
+    copy({at("500"), std::nullopt});
+    EXPECT_FALSE(build_key());
+    EXPECT_EQ(indexes(), 1);
+    go_on_and_compare();
+}
+
+TEST_F(build_at_once, while_a_transaction_is_open_that_changed_rows_before_they_were_copied) {
+    start();
+    sync_connection writer = db().connect();
+    writer.execute(
+        "BEGIN; UPDATE public.b SET c = -1 WHERE id = 10; UPDATE public.b SET c = 10 WHERE id = 900; "
+        "DELETE FROM public.b WHERE id = 5");
+    copy_all();
+    EXPECT_TRUE(build_key());
+    writer.execute("COMMIT");
+    EXPECT_EQ(indexes(), 3);
+    go_on_and_compare();
+}
+
+TEST_F(build_at_once, not_where_the_source_was_truncated) {
+    start();
+    copy_all();
+    sql().execute("TRUNCATE public.b");
+    EXPECT_FALSE(build_key());
+}
+
+// What must be built alone, or after others, decides the order.
+TEST_F(build_at_once, not_where_one_must_be_built_alone) {
+    start(", EXCLUDE (d WITH =)");
+    copy_all();
+    EXPECT_TRUE(build_key());
+    EXPECT_EQ(indexes(), 1);
+    go_on_and_compare();
 }
 
 }  // namespace

@@ -4,10 +4,12 @@
 
 namespace pgeist::build {
 
-/// Builds the key index of the shadow, unless it is there. No lock on the source.
-[[nodiscard]] awaitable<void> build_key_index(job::workspace& work);
+/// Builds the key index of the shadow, unless it is there, held back or not. Where the shadow is at a `consistent`
+/// point, most of the others are built beside it, which takes less time than one after the other. No lock on the
+/// source.
+[[nodiscard]] awaitable<void> build_key_index(job::workspace& work, bool consistent = false);
 
-/// Builds all other indexes that are not there yet, `settings.index_jobs` at a time, largest first, then what the plan
+/// Builds all other indexes that are not there yet, `settings.index_jobs` at a time, longest first, then what the plan
 /// wants done once all rows are there. The shadow must be at a consistent point and nobody may write to it meanwhile.
 /// No lock on the source. @returns false when the run was held back before all were begun: to be called again at
 /// another consistent point. Each call builds at least one that is missing, held back or not. @throws error naming the

@@ -98,6 +98,7 @@ struct index {
     bool clustered = false;
     bool replica_identity = false;
     std::int64_t bytes = 0;
+    std::int64_t rows = 0;  ///< estimate; 0 also when unknown
     std::optional<std::string> comment;
     std::string parent_index;  ///< of the partitioned parent, that this one is attached to; empty: none
 };

@@ -119,6 +119,8 @@ public:
     [[nodiscard]] bool broken() const noexcept;
     /// Also of a connection that is lost.
     [[nodiscard]] int backend_pid() const noexcept;
+    /// This end's port; nullopt for a Unix-domain socket, and for a connection that is lost.
+    [[nodiscard]] std::optional<int> own_port() const;
     /// When the server began this session, in seconds since 1970 with microseconds: with the number, which the server
     /// gives to others later, it tells a session from every other one. Also of a connection that is lost.
     [[nodiscard]] const std::string& backend_start() const noexcept;

@@ -64,7 +64,8 @@ struct index {
         after;  ///< constraint USING INDEX (or EXCLUDE …), comments, statistics targets, CLUSTER mark …
     bool exclusive =
         false;  ///< must be built alone (ALTER TABLE … ADD CONSTRAINT takes a lock that excludes other builds)
-    std::int64_t source_bytes = 0;  ///< size of the source's counterpart; largest are built first
+    std::int64_t source_bytes = 0;  ///< size of the source's counterpart
+    std::int64_t build_cost = 0;    ///< what takes longest is built first; only to be compared with that of others
 };
 
 /// Everything the phases after "prepare" need to know, and all of it: stored with the job, so that a run is resumed

@@ -48,6 +48,11 @@ public:
     /// @throws error naming the constraint when even that violates it: live data does not fit the target definition
     [[nodiscard]] awaitable<void> reach_consistent_point();
 
+    /// Whether there is nothing in the log, in the snapshot of one statement: by the invariant no key differs then, so
+    /// the shadow, once it is copied, equals the source as of that moment. What is written later changes the source
+    /// alone.
+    [[nodiscard]] awaitable<bool> at_consistent_point();
+
     /// Replays until what is left takes less than `budget` at the measured speed of one session. Warns when that does
     /// not come nearer. @throws error when it has not for --swap-max-wait
     [[nodiscard]] awaitable<void> catch_up(std::chrono::milliseconds budget);
@@ -55,6 +60,8 @@ public:
     /// One pass over the log as it is now, in batches; afterwards report::progress::log_pending is what is left.
     /// @returns log rows taken
     [[nodiscard]] awaitable<std::int64_t> pass();
+    /// The same, where more than takes `small` is already a backlog.
+    [[nodiscard]] awaitable<std::int64_t> pass(std::chrono::milliseconds small);
 
     /// Rows in the log now.
     [[nodiscard]] awaitable<std::int64_t> pending();
@@ -71,7 +78,6 @@ private:
         std::int64_t taken = 0;
     };
 
-    [[nodiscard]] awaitable<std::int64_t> pass(std::chrono::milliseconds small);
     [[nodiscard]] awaitable<bool> replay_segment(segment& part);
     [[nodiscard]] awaitable<void> share_out(segment& part);
     [[nodiscard]] awaitable<void> share_of_segment(segment& part, int number, pg::connection& session);

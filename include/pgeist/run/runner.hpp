@@ -54,6 +54,7 @@ private:
     [[nodiscard]] awaitable<void> require_unchanged();
     [[nodiscard]] awaitable<void> save_phase(job::phase next);
     [[nodiscard]] awaitable<void> capture();
+    [[nodiscard]] awaitable<void> build_key();
     [[nodiscard]] awaitable<void> build();
     [[nodiscard]] awaitable<void> verify(verify_mode how);
     [[nodiscard]] awaitable<void> compare_rows(verify_mode how);

@@ -35,8 +35,7 @@ private:
     [[nodiscard]] awaitable<bool> wait_for_old_snapshots(pg::connection& observer_session);
     [[nodiscard]] awaitable<void> report_obstacles(pg::connection& session, pg::connection& observer_session,
                                                    lock::attempt how, bool last);
-    [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how,
-                                                    std::chrono::milliseconds drain_time);
+    [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how, bool last);
     [[nodiscard]] awaitable<void> warm_up(pg::connection& session);
     [[nodiscard]] awaitable<void> catch_up();
     /// How many changes may wait for a drain of `time`.
