@@ -117,7 +117,8 @@ awaitable<todo> steps_for(site at, pg::connection& session, const plan::index& i
                                shadow_name(work.plan, index.name));
     const bool taken_over = row.boolean(0, 0);
     for (const plan::statement& each : index.after) {
-        const bool is_constraint = each.sql.find(" ADD CONSTRAINT ") != std::string::npos;
+        const bool is_constraint =
+            each.sql.starts_with("ALTER TABLE ") && each.sql.find(" ADD CONSTRAINT ") != std::string::npos;
         if (!taken_over || !is_constraint) {
             left.steps.push_back(each.sql);
             left.is_missing = left.is_missing || is_constraint;

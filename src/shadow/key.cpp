@@ -134,16 +134,22 @@ void estimate_build(const site& at, const catalog::index& each, plan::index& int
     into.build_cost = build_cost(each, counterpart != nullptr ? counterpart->rows : at.source.estimated_rows);
 }
 
+/// Whether attaching the table could take one for the other.
+bool are_equal(const catalog::index& a, const catalog::index& b) {
+    return a.method == b.method && a.unique == b.unique && a.predicate.has_value() == b.predicate.has_value() &&
+           std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                      [](const catalog::index_column& x, const catalog::index_column& y) {
+                          return x.attnum == y.attnum && x.collation == y.collation &&
+                                 x.operator_family == y.operator_family;
+                      });
+}
+
 /// Attaching the table takes the oldest of the indexes that serve a parent's: one that is not to be taken must be built
 /// when the other is there.
 bool comes_later(const catalog::table& after, const catalog::index& each) {
-    const auto same_columns = [](const catalog::index& a, const catalog::index& b) {
-        return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
-                          [](const auto& x, const auto& y) { return x.attnum == y.attnum; });
-    };
     return each.parent_index.empty() &&
            std::any_of(after.indexes.begin(), after.indexes.end(), [&](const catalog::index& other) {
-               return !other.parent_index.empty() && other.method == each.method && same_columns(other, each);
+               return !other.parent_index.empty() && are_equal(other, each);
            });
 }
 
@@ -155,7 +161,8 @@ void plan_other_indexes(const site& at, const catalog::table& after, const catal
         if (each != key_index) {
             plan::index made = rebuild_index(after, *each, at.shadow);
             estimate_build(at, *each, made);
-            made.exclusive = made.exclusive || must_be_younger(after, *each) || comes_later(after, *each);
+            made.exclusive = made.exclusive || must_be_younger(after, *each) || comes_later(after, *each) ||
+                             (key_index != nullptr && are_equal(*each, *key_index));
             into.indexes.push_back(std::move(made));
         }
     }

@@ -125,25 +125,31 @@ std::int64_t swapper::affordable(std::chrono::milliseconds time) const {
 awaitable<void> swapper::warm_up(pg::connection& session) {
     co_await session.execute("SET plan_cache_mode = force_generic_plan");
     co_await session.begin();
+    static_cast<void>(co_await pending(session));
     co_await check_unchanged(session);
     co_await swap::warm_up(session, work_->plan);
     co_await session.rollback();
 }
 
-awaitable<bool> swapper::drain(pg::connection& session, std::chrono::milliseconds time) {
+awaitable<std::int64_t> swapper::pending(pg::connection& session) {
+    const pg::connection::kept_plans keep(session);
     const std::int64_t truncated = co_await capture::truncations(session, work_->plan);
     if (truncated > 0) {
         throw job::source_truncated();
     }
     std::string count = fmt::format("SELECT count(*) FROM {}.pgeist_log", quote_identifier(work_->plan.job_schema));
     const pg::result row = co_await session.query(std::move(count));
-    const std::int64_t pending = row.integer(0, 0);
+    co_return row.integer(0, 0);
+}
+
+awaitable<bool> swapper::drain(pg::connection& session, std::chrono::milliseconds time) {
+    const std::int64_t waiting = co_await pending(session);
     // A transaction with thousands of changes may have committed just before the lock was granted.
-    if (pending > affordable(time)) {
-        too_much_ = pending;
+    if (waiting > affordable(time)) {
+        too_much_ = waiting;
         co_return false;
     }
-    if (pending > 0) {
+    if (waiting > 0) {
         const replay::selection whole_log;
         // As in replay: a table that seems small may have grown since it was analyzed.
         co_await session.execute("SET LOCAL enable_seqscan = off");
@@ -366,6 +372,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
             report_backlog(how.number);
         }
         if (result == attempt_result::blocked) {
+            too_much_ = 0;
             co_await report_obstacles(*session, *observer_session, how, attempts.exhausted());
         }
     }

@@ -40,6 +40,8 @@ private:
     [[nodiscard]] awaitable<void> catch_up();
     /// How many changes may wait for a drain of `time`.
     [[nodiscard]] std::int64_t affordable(std::chrono::milliseconds time) const;
+    /// Changes in the log. @throws job::source_truncated
+    [[nodiscard]] awaitable<std::int64_t> pending(pg::connection& session);
     /// @returns false when more of them wait than `time` is enough for: nothing was done
     [[nodiscard]] awaitable<bool> drain(pg::connection& session, std::chrono::milliseconds time);
     [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
