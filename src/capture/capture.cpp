@@ -104,7 +104,9 @@ awaitable<void> require_in_place(pg::connection& session, const plan::blueprint&
     }
 }
 
-awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan) {
+namespace {
+
+awaitable<void> require_there(pg::connection& session, const plan::blueprint& plan) {
     const pg::result there =
         co_await session.query("SELECT EXISTS (SELECT FROM pg_class WHERE oid = $1::bigint::oid)", plan.source_oid);
     if (!there.boolean(0, 0)) {
@@ -112,10 +114,17 @@ awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint
                     fmt::format("{} was dropped by someone else during the run", plan.table.display()),
                     "remove this job with: pgeist cleanup");
     }
+}
+
+}  // namespace
+
+awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan) {
+    co_await require_there(session, plan);
     const std::string now = co_await catalog::fingerprint(session, plan.source_oid);
     const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
                                                   plan.table.sql(), plan.source_oid);
     if (now != plan.fingerprint || !row.boolean(0, 0)) {
+        co_await require_there(session, plan);  // it may have been dropped in between
         throw error(
             exit_code::failed,
             fmt::format("the definition of {} was changed by someone else during the run", plan.table.display()),
