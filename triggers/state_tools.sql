@@ -16,7 +16,6 @@ ALTER TABLE pgeist.jobs
     ADD COLUMN IF NOT EXISTS incarnation bigint NOT NULL DEFAULT extract(epoch FROM clock_timestamp()) * 1000000;
 -- Counting up must wait for transactions that have locked the row FOR KEY SHARE: so it must be part of a key.
 CREATE UNIQUE INDEX IF NOT EXISTS jobs_incarnation ON pgeist.jobs (id, incarnation);
-
 COMMENT ON SCHEMA pgeist IS 'pgeist: state of online table changes, version 2';
 
 CREATE OR REPLACE VIEW pgeist.status AS

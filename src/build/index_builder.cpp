@@ -180,20 +180,20 @@ struct queue {
 /// run is held back.
 /// Reaching the consistent point is itself a load, which may be why it is held back: whoever built nothing then would
 /// never come to the end.
-awaitable<void> builder(job::workspace& work, std::optional<int> processors, int number, queue& indexes, bool bare) {
+awaitable<void> builder(job::workspace& work, std::optional<int> processors, int number, queue& from, bool bare) {
     const auto session = co_await work.pool.acquire();
-    bool has_built = !bare && indexes.built > 0;
+    bool has_built = !bare && from.built > 0;
     const auto is_surplus = [&] { return number > 0 && one_process(work); };
-    while (!indexes.empty() && !is_surplus() && !(has_built && work.brake.holds_back())) {
-        const plan::index& index = *indexes.indexes[indexes.next++];
-        const auto left = static_cast<int>(indexes.indexes.size() - indexes.next);
-        ++indexes.at_work;
-        const int builders = bare ? std::min(work.settings.index_jobs, indexes.at_work + left) : 1;
+    while (!from.empty() && !is_surplus() && !(has_built && work.brake.holds_back())) {
+        const plan::index& index = *from.indexes[from.next++];
+        const auto left = static_cast<int>(from.indexes.size() - from.next);
+        ++from.at_work;
+        const int builders = bare ? std::min(work.settings.index_jobs, from.at_work + left) : 1;
         work.progress.detail = "building " + display_identifier(index.name);
         const site here{work, processors, builders};
         const bool done = co_await build_one(here, *session, index, bare);
-        --indexes.at_work;
-        indexes.built += done ? 1 : 0;
+        --from.at_work;
+        from.built += done ? 1 : 0;
         has_built = has_built || done;
     }
 }

@@ -64,18 +64,28 @@ connection::connection(std::shared_ptr<state> shared) : state_(std::move(shared)
 
 connection::~connection() = default;
 
-awaitable<std::unique_ptr<connection>> connection::open(connect_options options, std::string application_name) {
+awaitable<std::unique_ptr<connection>> connection::connect(connect_options options, deadline until) {
     const auto executor = co_await asio::this_coro::executor;
-    const auto until = deadline::in(options.connect_timeout());
     auto shared = std::make_shared<state>(executor, std::move(options));
     co_await shared->connect(until);
-    std::unique_ptr<connection> opened(new connection(std::move(shared)));
+    std::unique_ptr<connection> connected(new connection(std::move(shared)));
+    co_return connected;
+}
+
+awaitable<std::unique_ptr<connection>> connection::open(connect_options options, std::string application_name) {
+    const auto until = deadline::in(options.connect_timeout());
+    auto opened = co_await connect(options, until);
     std::string settings = session_settings_sql(opened->server_version(), application_name);
     settings +=
         "; SELECT pid, extract(epoch FROM backend_start) FROM pg_catalog.pg_stat_activity WHERE pid = "
         "pg_catalog.pg_backend_pid()";
-    // A role may have a statement_timeout so short that it sometimes ends even the statement that takes it away.
+    // A role may have a statement_timeout so short that it sometimes ends even the statement that takes it away, or a
+    // transaction_timeout, which ends the session.
+    bool ended = false;
     for (int tries = 1;; ++tries) {
+        if (ended) {
+            opened = co_await connect(options, until);
+        }
         try {
             std::string script = settings;
             const result row = co_await opened->execute(until, std::move(script));
@@ -86,7 +96,8 @@ awaitable<std::unique_ptr<connection>> connection::open(connect_options options,
             }
             break;
         } catch (const sql_error& failure) {
-            if (!failure.is(sqlstate::query_canceled) || tries == most_openings) {
+            ended = failure.is(sqlstate::transaction_timeout);
+            if ((!ended && !failure.is(sqlstate::query_canceled)) || tries == most_openings) {
                 throw;
             }
         }

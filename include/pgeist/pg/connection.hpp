@@ -143,6 +143,7 @@ private:
     class operation;
     enum class verb { statement, commit, rollback };
     explicit connection(std::shared_ptr<state> shared);
+    [[nodiscard]] static awaitable<std::unique_ptr<connection>> connect(connect_options options, deadline until);
 
     [[nodiscard]] awaitable<result> run_prepared(std::string name, parameters values, deadline until);
     [[nodiscard]] awaitable<std::string> prepared(std::string sql);

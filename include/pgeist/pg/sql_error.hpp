@@ -13,6 +13,7 @@ inline constexpr const char* foreign_key_violation = "23503";
 inline constexpr const char* unique_violation = "23505";
 inline constexpr const char* check_violation = "23514";
 inline constexpr const char* exclusion_violation = "23P01";
+inline constexpr const char* transaction_timeout = "25P04";
 inline constexpr const char* serialization_failure = "40001";
 inline constexpr const char* deadlock_detected = "40P01";
 inline constexpr const char* lock_not_available = "55P03";
