@@ -1,31 +1,28 @@
 #include <fmt/format.h>
 
 #include "pgeist/build/index_builder.hpp"
-#include "pgeist/job/store.hpp"
+#include "pgeist/job/in_tenure.hpp"
 
 namespace pgeist::build {
+
+namespace {
+
+awaitable<void> run_statements(job::workspace& work, pg::connection& session) {
+    for (const plan::statement& each : work.plan.ahead) {
+        work.progress.detail = "building " + each.label;
+        co_await session.execute(each.sql);
+    }
+}
+
+}  // namespace
 
 awaitable<void> build_ahead(job::workspace& work) {
     if (work.plan.ahead.empty()) {
         co_return;
     }
     const auto session = co_await work.pool.acquire();
-    std::exception_ptr failure;
-    try {
-        co_await session->begin();
-        co_await job::require_tenure(*session, work.tenure());
-        for (const plan::statement& each : work.plan.ahead) {
-            work.progress.detail = "building " + each.label;
-            co_await session->execute(each.sql);
-        }
-        co_await session->commit();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session->rollback();
-        std::rethrow_exception(failure);
-    }
+    const auto statements = [&] { return run_statements(work, *session); };
+    co_await job::in_tenure(*session, work.tenure(), pg::isolation::read_committed, statements);
 }
 
 }  // namespace pgeist::build

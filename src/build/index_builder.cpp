@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/capture/capture.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 
@@ -127,6 +128,12 @@ awaitable<todo> steps_for(site at, pg::connection& session, const plan::index& i
     co_return left;
 }
 
+awaitable<void> run_steps(pg::connection& session, const todo& left) {
+    for (const std::string& each : left.steps) {
+        co_await session.execute(each);
+    }
+}
+
 /// Creates one index in one transaction, with all that belongs to it or, while others are built at the same time,
 /// without: a constraint locks the table more strongly than its index does, and two builders that both came to that
 /// would wait for each other.
@@ -137,33 +144,24 @@ awaitable<bool> build_one(site at, pg::connection& session, const plan::index& i
     if (left.steps.empty()) {
         co_return false;
     }
-    std::exception_ptr failure;
-    std::optional<pg::sql_error> sql_failure;
+    std::optional<pg::sql_error> violation;
+    const auto steps = [&] { return run_steps(session, left); };
     try {
-        co_await session.begin();
-        co_await job::require_tenure(session, work.tenure());
-        for (const std::string& each : left.steps) {
-            co_await session.execute(each);
-        }
-        co_await session.commit();
+        co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, steps);
     } catch (const pg::sql_error& error) {
-        sql_failure = error;
-        failure = std::current_exception();
-    } catch (...) {
-        failure = std::current_exception();
+        if (!error.in_class("23")) {
+            throw;
+        }
+        violation = error;
     }
-    if (!failure) {
-        co_return left.is_missing;
-    }
-    co_await session.rollback();
-    if (sql_failure && sql_failure->in_class("23")) {
+    if (violation) {
         const std::int64_t truncated = co_await capture::truncations(session, work.plan);
         if (truncated > 0) {
             throw job::source_truncated();
         }
-        throw_violation(index, *sql_failure);
+        throw_violation(index, *violation);
     }
-    std::rethrow_exception(failure);
+    co_return left.is_missing;
 }
 
 /// Indexes to be built, and who is at it.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/copy/copier.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
 #include "pgeist/walk/heap_order.hpp"
 #include "pgeist/walk/key_sql.hpp"
@@ -11,18 +12,21 @@ namespace pgeist::copy {
 
 namespace {
 
+awaitable<void> insert_chunk(pg::connection& session, const plan::blueprint& plan, const walk::key_range& range) {
+    walk::bound_sql sql = chunk_sql(plan, range);
+    co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+}
+
 /// Runs the chunk's INSERT and rolls it back. @returns the failure, if any
 awaitable<std::optional<pg::sql_error>> attempt(pg::connection& session, const plan::blueprint& plan,
                                                 const walk::key_range& range) {
-    walk::bound_sql sql = chunk_sql(plan, range);
     std::optional<pg::sql_error> failure;
-    co_await session.begin();
+    const auto chunk = [&] { return insert_chunk(session, plan, range); };
     try {
-        co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+        co_await pg::rolled_back(session, chunk);
     } catch (const pg::sql_error& error) {
         failure = error;
     }
-    co_await session.rollback();
     co_return failure;
 }
 

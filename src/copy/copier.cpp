@@ -8,6 +8,7 @@
 #include "pgeist/copy/bad_row.hpp"
 #include "pgeist/copy/transfer_sql.hpp"
 #include "pgeist/job/crew.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
@@ -119,30 +120,23 @@ awaitable<void> require_same_file(job::workspace& work, pg::connection& session)
     }
 }
 
-awaitable<std::int64_t> try_chunk(job::workspace& work, pg::connection& session, const walk::key_range& range) {
+/// The rows and their checkpoint, in the transaction that is open.
+awaitable<std::int64_t> insert_chunk(job::workspace& work, pg::connection& session, const walk::key_range& range) {
     walk::bound_sql sql = chunk_sql(work.plan, range);
-    std::int64_t rows = 0;
-    std::exception_ptr failure;
-    try {
-        co_await session.begin();
-        co_await job::require_tenure(session, work.tenure());
-        const pg::result copied =
-            co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
-        rows = copied.affected();
-        job::chunk_counts counts;
-        counts.rows = rows;
-        co_await job::save_chunk(session, work.job, "copy", range, counts);
-        if (work.plan.heap_order) {
-            co_await require_same_file(work, session);
-        }
-        co_await session.commit();
-    } catch (...) {
-        failure = std::current_exception();
+    const pg::result copied =
+        co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+    job::chunk_counts counts;
+    counts.rows = copied.affected();
+    co_await job::save_chunk(session, work.job, "copy", range, counts);
+    if (work.plan.heap_order) {
+        co_await require_same_file(work, session);
     }
-    if (failure) {
-        co_await session.rollback();
-        std::rethrow_exception(failure);
-    }
+    co_return counts.rows;
+}
+
+awaitable<std::int64_t> try_chunk(job::workspace& work, pg::connection& session, const walk::key_range& range) {
+    const auto chunk = [&] { return insert_chunk(work, session, range); };
+    const std::int64_t rows = co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, chunk);
     co_return rows;
 }
 

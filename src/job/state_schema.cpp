@@ -7,6 +7,7 @@
 #include <boost/algorithm/string/replace.hpp>
 
 #include "pgeist/job/hold.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/templates.hpp"
 
 namespace pgeist::job {
@@ -37,24 +38,13 @@ awaitable<std::int64_t> version(pg::connection& session) {
 }
 
 awaitable<void> upgrade(pg::connection& session, const addition& next) {
-    std::exception_ptr failure;
-    try {
-        co_await session.begin();
-        co_await session.execute("SET LOCAL lock_timeout = '5s'");
-        if (!next.before.empty()) {
-            co_await session.execute(std::string(next.before));
-        }
-        const std::int64_t reached = co_await version(session);
-        if (reached < next.version) {
-            co_await session.execute(next.sql);
-        }
-        co_await session.commit();
-    } catch (...) {
-        failure = std::current_exception();
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+    if (!next.before.empty()) {
+        co_await session.execute(std::string(next.before));
     }
-    if (failure) {
-        co_await session.rollback();
-        std::rethrow_exception(failure);
+    const std::int64_t reached = co_await version(session);
+    if (reached < next.version) {
+        co_await session.execute(next.sql);
     }
 }
 
@@ -98,7 +88,8 @@ awaitable<void> bring_state_up_to_date(pg::connection& session) {
     const std::vector<addition> all = additions();
     for (const addition& each : all) {
         if (reached < each.version) {
-            co_await upgrade(session, each);
+            const auto step = [&] { return upgrade(session, each); };
+            co_await pg::transaction(session, pg::isolation::read_committed, step);
         }
     }
 }

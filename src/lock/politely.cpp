@@ -7,6 +7,7 @@
 
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/pg/transaction.hpp"
 
 namespace pgeist::lock {
 
@@ -17,33 +18,27 @@ using first_step = std::function<awaitable<void>(pg::connection&)>;
 /// What a schedule asks for NOWAIT has several locks to get.
 constexpr milliseconds shortest_timeout{20};
 
+awaitable<void> run_under_lock(pg::connection& session, const std::string& sql, milliseconds timeout,
+                               const first_step& first) {
+    co_await session.execute(fmt::format("SET LOCAL lock_timeout = {}; {}", timeout.count(), under_strong_lock_sql()));
+    if (first) {
+        co_await first(session);
+    }
+    co_await session.execute(sql);
+}
+
 /// @returns what was in the way, if anything
 awaitable<std::optional<pg::sql_error>> try_once(pg::connection& session, std::string sql, milliseconds timeout,
                                                  first_step first) {
     std::optional<pg::sql_error> blocked;
-    std::exception_ptr failure;
+    const auto step = [&] { return run_under_lock(session, sql, timeout, first); };
     try {
-        co_await session.begin();
-        co_await session.execute(
-            fmt::format("SET LOCAL lock_timeout = {}; {}", timeout.count(), under_strong_lock_sql()));
-        if (first) {
-            co_await first(session);
-        }
-        co_await session.execute(std::move(sql));
-        co_await session.commit();
+        co_await pg::transaction(session, pg::isolation::read_committed, step);
     } catch (const pg::sql_error& error) {
-        if (error.is(pg::sqlstate::lock_not_available) || error.is(pg::sqlstate::deadlock_detected)) {
-            blocked = error;
+        if (!error.is(pg::sqlstate::lock_not_available) && !error.is(pg::sqlstate::deadlock_detected)) {
+            throw;
         }
-        failure = std::current_exception();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session.rollback();
-    }
-    if (failure && !blocked) {
-        std::rethrow_exception(failure);
+        blocked = error;
     }
     co_return blocked;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/copy/transfer_sql.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/walk/key_sql.hpp"
 
 namespace pgeist::replay {
@@ -28,6 +29,10 @@ bool is_at_fault(const pg::sql_error& failure) {
            !failure.is(pg::sqlstate::exclusion_violation);
 }
 
+awaitable<void> insert_row(pg::connection& session, const std::string& insert, const pg::parameters& key) {
+    co_await session.query_params(insert, key, deadline::never());
+}
+
 }  // namespace
 
 awaitable<std::string> find_bad_key(pg::connection& session, const plan::blueprint& plan, selection rows) {
@@ -50,13 +55,12 @@ awaitable<std::string> find_bad_key(pg::connection& session, const plan::bluepri
                                  keys.view(row, column));
         }
         bool found = false;
-        co_await session.begin();
+        const auto attempt = [&] { return insert_row(session, insert, values); };
         try {
-            co_await session.query_params(insert, std::move(values), deadline::never());
+            co_await pg::rolled_back(session, attempt);
         } catch (const pg::sql_error& failure) {
             found = is_at_fault(failure);
         }
-        co_await session.rollback();
         if (found) {
             co_return shown;
         }

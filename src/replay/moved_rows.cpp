@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/job/store.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/replay/replay_sql.hpp"
 
 namespace pgeist::replay {
@@ -18,6 +18,8 @@ awaitable<void> delete_logged(pg::connection& session, const plan::blueprint& pl
         "WHERE oid = $1::text::regclass",
         plan.shadow().sql());
     const std::string usual = row.text(0, 0);
+    // There is no index yet: each key would be looked for in the whole table.
+    co_await session.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'");
     co_await session.execute(identity + "FULL");
     co_await session.query(delete_without_index_sql(plan));
     co_await session.execute(identity + usual);
@@ -28,21 +30,8 @@ awaitable<void> delete_logged(pg::connection& session, const plan::blueprint& pl
 awaitable<void> delete_moved_rows(job::workspace& work) {
     const auto session = co_await work.pool.acquire();
     work.progress.detail = "deleting rows that were changed while they were copied";
-    std::exception_ptr failure;
-    try {
-        co_await session->begin();
-        co_await job::require_tenure(*session, work.tenure());
-        // There is no index yet: each key would be looked for in the whole table.
-        co_await session->execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'");
-        co_await delete_logged(*session, work.plan);
-        co_await session->commit();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session->rollback();
-        std::rethrow_exception(failure);
-    }
+    const auto deletion = [&] { return delete_logged(*session, work.plan); };
+    co_await job::in_tenure(*session, work.tenure(), pg::isolation::read_committed, deletion);
 }
 
 }  // namespace pgeist::replay

@@ -6,7 +6,7 @@
 
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/job/store.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/replay/bad_key.hpp"
 
@@ -121,11 +121,9 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
         std::optional<pg::sql_error> sql_failure;
         std::int64_t taken = 0;
         const auto started = clock::now();
+        const auto application = [&] { return apply(session, work_->plan, rows); };
         try {
-            co_await session.begin(pg::isolation::repeatable_read);
-            co_await job::require_tenure(session, work_->tenure());
-            taken = co_await apply(session, work_->plan, rows);
-            co_await session.commit();
+            taken = co_await job::in_tenure(session, work_->tenure(), pg::isolation::repeatable_read, application);
         } catch (const pg::sql_error& error) {
             sql_failure = error;
             failure = std::current_exception();
@@ -136,7 +134,6 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
             measured(taken, clock::now() - started);
             co_return taken;
         }
-        co_await session.rollback();
         if (sql_failure && is_unique_violation(*sql_failure)) {
             throw cut_in_two(sql_failure->what());
         }

@@ -3,6 +3,7 @@
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/hold.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/lock/politely.hpp"
@@ -52,6 +53,14 @@ awaitable<bool> has_triggers(pg::connection& session, const leftovers& left) {
     co_return row.boolean(0, 0);
 }
 
+awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
+
+/// Runs `sql` under the lock that the open transaction holds, and commits.
+awaitable<void> conclude_script(pg::connection& session, job::tenure mine, std::string sql) {
+    const auto script = [&] { return run_script(session, sql); };
+    co_await job::conclude_in_tenure(session, mine, script);
+}
+
 /// Takes the triggers off the live table: ACCESS EXCLUSIVE, by the polite protocol.
 awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_session, const leftovers& left,
                               job::tenure mine, report::observer& observer) {
@@ -62,18 +71,7 @@ awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_
     co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
     plan::blueprint names;
     names.job_schema = left.job_schema;
-    std::exception_ptr failure;
-    try {
-        co_await job::require_tenure(session, mine);
-        co_await session.execute(capture::drop_triggers_sql(names, left.table));
-        co_await session.commit();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session.rollback();
-        std::rethrow_exception(failure);
-    }
+    co_await conclude_script(session, mine, capture::drop_triggers_sql(names, left.table));
 }
 
 /// Takes away the constraint that a run puts on a DEFAULT partition just before the swap; its partitions have it too.
@@ -91,19 +89,9 @@ awaitable<void> drop_sibling_constraint(pg::connection& session, pg::connection&
         lock::policy rules;
         co_await lock::fit_to_server(session, rules);
         co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
-        std::exception_ptr failure;
-        try {
-            co_await job::require_tenure(session, mine);
-            co_await session.execute(
-                fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table.sql(), quote_identifier(constraint)));
-            co_await session.commit();
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        if (failure) {
-            co_await session.rollback();
-            std::rethrow_exception(failure);
-        }
+        co_await conclude_script(
+            session, mine,
+            fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table.sql(), quote_identifier(constraint)));
     }
 }
 
@@ -139,22 +127,21 @@ awaitable<void> drop_everything(pg::connection& session, const leftovers& left, 
     }
 }
 
+awaitable<void> drop_state(pg::connection& session) {
+    co_await session.execute("LOCK TABLE pgeist.jobs IN ACCESS EXCLUSIVE MODE NOWAIT");
+    const pg::result row = co_await session.query("SELECT EXISTS (SELECT FROM pgeist.jobs)");
+    if (!row.boolean(0, 0)) {
+        co_await session.execute("DROP SCHEMA pgeist CASCADE");
+    }
+}
+
 /// The state schema goes with its last job, so that nothing of pgeist is left in the database.
 awaitable<void> drop_state_if_unused(pg::connection& session) {
-    std::exception_ptr failure;
+    const auto removal = [&] { return drop_state(session); };
     try {
-        co_await session.begin();
-        co_await session.execute("LOCK TABLE pgeist.jobs IN ACCESS EXCLUSIVE MODE NOWAIT");
-        const pg::result row = co_await session.query("SELECT EXISTS (SELECT FROM pgeist.jobs)");
-        if (!row.boolean(0, 0)) {
-            co_await session.execute("DROP SCHEMA pgeist CASCADE");
-        }
-        co_await session.commit();
+        co_await pg::transaction(session, pg::isolation::read_committed, removal);
     } catch (const pg::sql_error&) {
-        failure = std::current_exception();  // somebody uses it, or may not be dropped by us: it stays
-    }
-    if (failure) {
-        co_await session.rollback();
+        co_return;  // somebody uses it, or it may not be dropped by us: it stays
     }
 }
 

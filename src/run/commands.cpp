@@ -10,6 +10,7 @@
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/describe.hpp"
 #include "pgeist/run/absence.hpp"
 #include "pgeist/run/cleanup.hpp"
@@ -230,22 +231,22 @@ std::string sql_of(const preparation& made) {
 
 }  // namespace
 
+namespace {
+
+awaitable<void> try_to_prepare(pg::connection& session, const plan::change_request& change, const settings& chosen,
+                               preparation& made) {
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+    made = co_await prepare(session, nullptr, change, chosen);
+}
+
+}  // namespace
+
 awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change, settings chosen) {
     pg::pool pool(std::move(options), "pgeist plan");
     const auto session = co_await pool.acquire();
     preparation made;
-    std::exception_ptr failure;
-    try {
-        co_await session->begin();
-        co_await session->execute("SET LOCAL lock_timeout = '5s'");
-        made = co_await prepare(*session, nullptr, change, chosen);
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    co_await session->rollback();
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
+    const auto trial = [&] { return try_to_prepare(*session, change, chosen, made); };
+    co_await pg::rolled_back(*session, trial);
     plan::description what;
     what.change = &change;
     what.blueprint = made.blueprint ? &*made.blueprint : nullptr;

@@ -6,6 +6,7 @@
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/copy/copier.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/replay/moved_rows.hpp"
@@ -202,6 +203,18 @@ awaitable<void> runner::save_phase(job::phase next) {
     co_await job::save_phase(*session, work_.tenure(), next);
 }
 
+namespace {
+
+/// Under the lock that keeps writers out.
+awaitable<void> install_capture(job::workspace& work, pg::connection& session) {
+    co_await capture::require_unchanged(session, work.plan);
+    co_await session.execute(capture::triggers_sql(work.plan));
+    co_await job::save_source_file(session, work.tenure(), work.plan.source_oid);
+    co_await job::save_phase(session, work.tenure(), job::phase::copy);
+}
+
+}  // namespace
+
 awaitable<void> runner::capture() {
     const auto session = co_await work_.pool.acquire();
     const auto observer_session = co_await work_.pool.acquire();
@@ -219,21 +232,8 @@ awaitable<void> runner::capture() {
     co_await lock::fit_to_server(*session, rules);
     co_await lock::acquire(*session, *observer_session, target, rules, work_.settings.blocked, work_.observer,
                            &work_.settings);
-    std::exception_ptr failure;
-    try {
-        co_await job::require_tenure(*session, work_.tenure());
-        co_await capture::require_unchanged(*session, work_.plan);
-        co_await session->execute(capture::triggers_sql(work_.plan));
-        co_await job::save_source_file(*session, work_.tenure(), work_.plan.source_oid);
-        co_await job::save_phase(*session, work_.tenure(), job::phase::copy);
-        co_await session->commit();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session->rollback();
-        std::rethrow_exception(failure);
-    }
+    const auto installation = [&] { return install_capture(work_, *session); };
+    co_await job::conclude_in_tenure(*session, work_.tenure(), installation);
 }
 
 /// A change made during the copy would have to be replayed into every index that there is: so the key's alone is built
@@ -470,32 +470,28 @@ awaitable<std::optional<report::swap_outcome>> runner::try_to_swap() {
     co_return done;
 }
 
+namespace {
+
+awaitable<void> forget_copy(job::workspace& work, pg::connection& session) {
+    const std::string job = quote_identifier(work.plan.job_schema);
+    co_await session.execute("TRUNCATE " + work.plan.shadow().sql());
+    co_await build::drop_indexes(session, work.plan);
+    // Only rows of the log that this snapshot sees may go: what commits later is not in the chunks' snapshots either.
+    // REPEATABLE READ is not needed, since each statement's snapshot is older than every chunk that is still to come.
+    co_await session.execute(fmt::format(
+        "DELETE FROM {0}.pgeist_truncations; DELETE FROM {0}.pgeist_log; DELETE FROM {0}.pgeist_recheck", job));
+    co_await job::forget_chunks(session, work.tenure(), "copy");
+    co_await job::forget_chunks(session, work.tenure(), "verify");
+    co_await job::save_source_file(session, work.tenure(), work.plan.source_oid);
+    co_await job::save_phase(session, work.tenure(), job::phase::copy);
+}
+
+}  // namespace
+
 awaitable<void> runner::start_copy_again() {
     const auto session = co_await work_.pool.acquire();
-    const std::string job = quote_identifier(work_.plan.job_schema);
-    std::exception_ptr failure;
-    try {
-        co_await session->begin();
-        co_await job::require_tenure(*session, work_.tenure());
-        co_await session->execute("TRUNCATE " + work_.plan.shadow().sql());
-        co_await build::drop_indexes(*session, work_.plan);
-        // Only rows of the log that this snapshot sees may go: what commits later is not in the chunks' snapshots
-        // either. REPEATABLE READ is not needed, since each statement's snapshot is older than every chunk that is
-        // still to come.
-        co_await session->execute(fmt::format(
-            "DELETE FROM {0}.pgeist_truncations; DELETE FROM {0}.pgeist_log; DELETE FROM {0}.pgeist_recheck", job));
-        co_await job::forget_chunks(*session, work_.tenure(), "copy");
-        co_await job::forget_chunks(*session, work_.tenure(), "verify");
-        co_await job::save_source_file(*session, work_.tenure(), work_.plan.source_oid);
-        co_await job::save_phase(*session, work_.tenure(), job::phase::copy);
-        co_await session->commit();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session->rollback();
-        std::rethrow_exception(failure);
-    }
+    const auto emptying = [&] { return forget_copy(work_, *session); };
+    co_await job::in_tenure(*session, work_.tenure(), pg::isolation::read_committed, emptying);
     progress_.rows_total = work_.plan.estimated_rows;
 }
 

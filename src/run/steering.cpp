@@ -8,6 +8,7 @@
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/run/absence.hpp"
 #include "pgeist/run/commands.hpp"
@@ -149,33 +150,31 @@ awaitable<bool> wait_until_obeyed(pg::connection& session, std::int64_t job, std
     co_return false;
 }
 
+awaitable<std::int64_t> steer_each(pg::connection& session, std::int64_t job, const std::string& action,
+                                   const named_values& values) {
+    std::int64_t number = 0;
+    if (action != "set") {
+        number = co_await job::steer(session, job, action, std::nullopt, std::nullopt);
+    }
+    for (const auto& [name, value] : values) {
+        number = co_await job::steer(session, job, action, name, value);
+    }
+    co_return number;
+}
+
 /// Hands in what is asked for: one request, or with `set` one a value, all or none. @returns the last one's number
 awaitable<std::int64_t> hand_in(pg::connection& session, std::int64_t job, const std::string& action,
                                 const named_values& values) {
-    std::int64_t number = 0;
-    std::exception_ptr failure;
+    const auto requests = [&] { return steer_each(session, job, action, values); };
     try {
-        co_await session.begin();
-        if (action != "set") {
-            number = co_await job::steer(session, job, action, std::nullopt, std::nullopt);
-        }
-        for (const auto& [name, value] : values) {
-            number = co_await job::steer(session, job, action, name, value);
-        }
-        co_await session.commit();
+        const std::int64_t number = co_await pg::transaction(session, pg::isolation::read_committed, requests);
+        co_return number;
     } catch (const pg::sql_error& problem) {
-        failure = std::current_exception();
         if (problem.is(pg::sqlstate::object_not_in_prerequisite_state)) {  // what pgeist.steer() itself refuses
-            failure = std::make_exception_ptr(error(exit_code::refused, problem.diag().message, problem.diag().hint));
+            throw error(exit_code::refused, problem.diag().message, problem.diag().hint);
         }
-    } catch (...) {
-        failure = std::current_exception();
+        throw;
     }
-    if (failure) {
-        co_await session.rollback();
-        std::rethrow_exception(failure);
-    }
-    co_return number;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/swap/fidelity.hpp"
 #include "pgeist/swap/old_snapshots.hpp"
 
@@ -124,11 +125,14 @@ std::int64_t swapper::affordable(std::chrono::milliseconds time) const {
 /// Does without a lock what can be done twice, so that the server has it planned when the lock is held.
 awaitable<void> swapper::warm_up(pg::connection& session) {
     co_await session.execute("SET plan_cache_mode = force_generic_plan");
-    co_await session.begin();
+    const auto questions = [&] { return ask_ahead(session); };
+    co_await pg::rolled_back(session, questions);
+}
+
+awaitable<void> swapper::ask_ahead(pg::connection& session) {
     static_cast<void>(co_await pending(session));
     co_await check_unchanged(session);
     co_await swap::warm_up(session, work_->plan);
-    co_await session.rollback();
 }
 
 awaitable<std::int64_t> swapper::pending(pg::connection& session) {

@@ -9,7 +9,7 @@
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/crew.hpp"
-#include "pgeist/job/store.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/verify/verify_sql.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
@@ -42,42 +42,37 @@ awaitable<void> verifier::prepare(pg::connection& session) {
 }
 
 awaitable<chunk_result> verifier::compare_chunk(pg::connection& session, walk::key_range range) {
+    const auto comparison = [&] { return compare_in_snapshot(session, range); };
+    chunk_result out = co_await job::in_tenure(session, work_->tenure(), pg::isolation::repeatable_read, comparison);
+    co_return out;
+}
+
+/// In the transaction that is open, with its checkpoint.
+awaitable<chunk_result> verifier::compare_in_snapshot(pg::connection& session, const walk::key_range& range) {
     const statements sql(work_->plan);
     walk::bound_sql compare = sql.compare(range);
-    walk::bound_sql list = sql.list_differences(range);
+    const pg::result row =
+        co_await session.query_params(std::move(compare.sql), std::move(compare.values), deadline::never());
     chunk_result out;
-    std::exception_ptr failure;
-    try {
-        co_await session.begin(pg::isolation::repeatable_read);
-        co_await job::require_tenure(session, work_->tenure());
-        const pg::result row =
-            co_await session.query_params(std::move(compare.sql), std::move(compare.values), deadline::never());
-        job::chunk_counts counts;
-        counts.rows = out.rows = row.integer(0, "source_rows");
-        counts.shadow_rows = row.integer(0, "shadow_rows");
-        counts.checksum = row.text(0, "checksum");
-        counts.shadow_checksum = row.text(0, "shadow_checksum");
-        out.differing = row.integer(0, "differing");
-        if (out.differing > 0) {
-            const pg::result keys =
-                co_await session.query_params(std::move(list.sql), std::move(list.values), deadline::never());
-            for (int at = 0; at < keys.rows(); ++at) {
-                std::string key = keys.text(at, 0);
-                for (int column = 1; column < keys.columns(); ++column) {
-                    key += ", " + keys.text(at, column);
-                }
-                out.unexplained.push_back(std::move(key));
+    job::chunk_counts counts;
+    counts.rows = out.rows = row.integer(0, "source_rows");
+    counts.shadow_rows = row.integer(0, "shadow_rows");
+    counts.checksum = row.text(0, "checksum");
+    counts.shadow_checksum = row.text(0, "shadow_checksum");
+    out.differing = row.integer(0, "differing");
+    if (out.differing > 0) {
+        walk::bound_sql list = sql.list_differences(range);
+        const pg::result keys =
+            co_await session.query_params(std::move(list.sql), std::move(list.values), deadline::never());
+        for (int at = 0; at < keys.rows(); ++at) {
+            std::string key = keys.text(at, 0);
+            for (int column = 1; column < keys.columns(); ++column) {
+                key += ", " + keys.text(at, column);
             }
+            out.unexplained.push_back(std::move(key));
         }
-        co_await job::save_chunk(session, work_->job, "verify", range, counts);
-        co_await session.commit();
-    } catch (...) {
-        failure = std::current_exception();
     }
-    if (failure) {
-        co_await session.rollback();
-        std::rethrow_exception(failure);
-    }
+    co_await job::save_chunk(session, work_->job, "verify", range, counts);
     co_return out;
 }
 
@@ -171,40 +166,35 @@ awaitable<void> verifier::compare_all() {
     co_await pg::run_all(std::move(tasks));
 }
 
+/// In the transaction that is open.
+awaitable<verifier::recheck_result> verifier::recheck_in_snapshot(pg::connection& session) {
+    const statements sql(work_->plan);
+    const pg::result row = co_await session.query(sql.recheck());
+    recheck_result out;
+    out.failed = row.array(0, "failed");
+    found_.differences += row.integer(0, "repaired");
+    out.unsettled = row.integer(0, "pending") + row.integer(0, "repaired");
+    co_return out;
+}
+
 awaitable<bool> verifier::settle_once() {
     const auto session = co_await work_->pool.acquire();
     co_await prepare(*session);
-    const statements sql(work_->plan);
-    std::vector<std::string> failed;
-    std::int64_t unsettled = 0;
-    std::exception_ptr failure;
-    try {
-        co_await session->begin(pg::isolation::repeatable_read);
-        co_await job::require_tenure(*session, work_->tenure());
-        const pg::result row = co_await session->query(sql.recheck());
-        failed = row.array(0, "failed");
-        found_.differences += row.integer(0, "repaired");
-        unsettled = row.integer(0, "pending") + row.integer(0, "repaired");
-        co_await session->commit();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        co_await session->rollback();
-        std::rethrow_exception(failure);
-    }
+    const auto recheck = [&] { return recheck_in_snapshot(*session); };
+    const recheck_result looked =
+        co_await job::in_tenure(*session, work_->tenure(), pg::isolation::repeatable_read, recheck);
     const std::int64_t truncated = co_await capture::truncations(*session, work_->plan);
     if (truncated > 0) {
         throw job::source_truncated();
     }
-    if (!failed.empty()) {
+    if (!looked.failed.empty()) {
         throw error(exit_code::verification_failed,
-                    fmt::format("{} rows still differ after they were copied again; keys: {}", failed.size(),
-                                join(failed, "; ")),
+                    fmt::format("{} rows still differ after they were copied again; keys: {}", looked.failed.size(),
+                                join(looked.failed, "; ")),
                     "nothing was swapped, the source table is untouched; look at these rows in both tables, then: "
                     "pgeist cleanup JOB");
     }
-    co_return unsettled == 0;
+    co_return looked.unsettled == 0;
 }
 
 awaitable<void> verifier::settle(replay::replayer& changes) {

@@ -37,6 +37,7 @@ private:
                                                    lock::attempt how, bool last);
     [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how, bool last);
     [[nodiscard]] awaitable<void> warm_up(pg::connection& session);
+    [[nodiscard]] awaitable<void> ask_ahead(pg::connection& session);
     [[nodiscard]] awaitable<void> catch_up();
     /// How many changes may wait for a drain of `time`.
     [[nodiscard]] std::int64_t affordable(std::chrono::milliseconds time) const;

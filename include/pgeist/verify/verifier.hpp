@@ -40,10 +40,16 @@ public:
 
 private:
     struct pipeline;
+    struct recheck_result {
+        std::vector<std::string> failed;  ///< keys that differ still, after their repair
+        std::int64_t unsettled = 0;       ///< keys to be looked at once more
+    };
     [[nodiscard]] awaitable<void> prepare(pg::connection& session);
     [[nodiscard]] awaitable<void> cut_ranges(pipeline& pipe, walk::finished_ranges finished);
     [[nodiscard]] awaitable<void> compare_ranges(pipeline& pipe, job::crew& crew, int number);
+    [[nodiscard]] awaitable<chunk_result> compare_in_snapshot(pg::connection& session, const walk::key_range& range);
     [[nodiscard]] awaitable<bool> settle_once();
+    [[nodiscard]] awaitable<recheck_result> recheck_in_snapshot(pg::connection& session);
 
     job::workspace* work_;
     double percent_;
