@@ -16,6 +16,8 @@ import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
+from huge_pages import HugePages
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "bench" / "README.md"
 
@@ -85,6 +87,8 @@ class Server:
         self.instance = f"{name}-{os.getpid()}"
         self.base_uri = ""
         self.bindir = Path()
+        self.huge_pages = False
+        self._pages = HugePages(settings)
 
     def script(self, command: str, *more: str) -> str:
         result = subprocess.run(
@@ -92,17 +96,26 @@ class Server:
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            env={**os.environ, "PGEIST_PG_SETTINGS": self.settings},
+            env={**os.environ, "PGEIST_PG_SETTINGS": f"{self.settings} huge_pages=try"},
         )
         return result.stdout.strip()
 
     def __enter__(self) -> Server:
-        self.base_uri = self.script("start").removesuffix("/postgres")
-        self.bindir = Path(self.script("bindir"))
+        self._pages.reserve()
+        try:
+            self.base_uri = self.script("start").removesuffix("/postgres")
+            self.bindir = Path(self.script("bindir"))
+        except BaseException:
+            self._pages.release()
+            raise
+        self.huge_pages = self._pages.obtained()
+        if not self.huge_pages:
+            note("the server has no huge pages (only root can reserve them): times are about page faults, too")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.script("stop", "--mode", "immediate")
+        self._pages.release()
 
     def uri(self, database: str) -> str:
         return f"{self.base_uri}/{database}"
@@ -305,6 +318,7 @@ def describe_machine(server: Server) -> dict:
     return {
         "server": server.sql("postgres", "SHOW server_version").split()[0],
         "settings": server.settings,
+        "huge_pages": server.huge_pages,
         "cores": os.cpu_count(),
         "cpu": cpu_model(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),

@@ -173,7 +173,7 @@ def markdown(report: dict) -> str:
         f"{about['cores']} cores ({about['cpu']}), {about['memory_gb']} GB; medians of {report['rounds']} interleaved rounds, "
         f"{report['date']}.",
         "",
-        f"Server settings: `{about['settings']}`.",
+        f"Server settings: `{about['settings']}`; {'with' if about['huge_pages'] else 'without'} huge pages.",
         "",
         "| | time (fastest – slowest) | × blocking ALTER | × floor | table locked for | WAL written (× blocking ALTER) "
         "| client peak memory | client CPU |",

@@ -65,7 +65,7 @@ def table(findings: list[Finding], about: dict, others: list[str]) -> str:
     lines = [
         f"{about['cores']} cores ({about['cpu']}), {about['memory_gb']} GB; "
         "medians (least – greatest). Rows are those of the table, where nothing else is said. "
-        f"Server settings: `{about['settings']}`.",
+        f"Server settings: `{about['settings']}`; {'with' if about['huge_pages'] else 'without'} huge pages.",
         "",
         "| what | goal | measured | how |",
         "|---|---|---|---|",
