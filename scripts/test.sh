@@ -8,20 +8,22 @@ usage() {
     cat <<'USAGE'
 usage: scripts/test.sh [OPTIONS]
 
-  --versions "15 18"  PostgreSQL versions to test against (default: 14 15 18)
-  --all-versions      14 15 16 17 18, all tests on each; otherwise tests of what the program does by itself, whichever
-                      the server (label "e2e-program"), run on one version only
+  --versions "15 18"  PostgreSQL versions to test against (default: 14 18 19, and 15 where one version is enough)
+  --all-versions      14 15 16 17 18 19, all tests on each; otherwise tests of what the program does by itself, whichever
+                      the server (label "e2e-program"), run on one version only: 15, or the first of --versions
   --label LABEL       only these tests: unit, integration or e2e; may be repeated
   --filter REGEX      only tests with a name that matches
   --quick             PostgreSQL 15 alone, release build alone, no slow source checks, no demo, no benchmark
   --no-setup          do not look for missing packages
 
-All steps run even if one fails; the last line counts them all. Results as JUnit XML are in build/test-results/.
+All steps run even if one fails; the last line counts them all. Where PostgreSQL 19 cannot be fetched, its tests are
+named as not run. Results as JUnit XML are in build/test-results/.
 Jobs: PGEIST_JOBS (default: number of cores). With CI=true a server that cannot be started is a failure.
 USAGE
 }
 
-versions="14 15 18"
+versions="14 18 19"
+program_version=15  # Debian's own
 everywhere=false
 labels=()
 filter=
@@ -29,8 +31,12 @@ quick=false
 setup=true
 while [[ $# -gt 0 ]]; do
     case $1 in
-        --versions) versions=${2:?--versions needs a list}; shift ;;
-        --all-versions) versions="14 15 16 17 18"; everywhere=true ;;
+        --versions)
+            versions=${2:?--versions needs a list}
+            [[ " $versions " == *" 15 "* ]] || program_version=${versions%% *}
+            shift
+            ;;
+        --all-versions) versions="14 15 16 17 18 19"; everywhere=true ;;
         --label) labels+=("${2:?--label needs a name}"); shift ;;
         --filter) filter=${2:?--filter needs an expression}; shift ;;
         --quick) quick=true ;;
@@ -40,9 +46,7 @@ while [[ $# -gt 0 ]]; do
     esac
     shift
 done
-$quick && versions=15
-main_version=15
-[[ " $versions " == *" 15 "* ]] || main_version=${versions%% *}
+$quick && versions=15 program_version=15
 everything=false
 if [[ ${#labels[@]} -eq 0 ]]; then
     labels=(unit integration e2e)
@@ -158,8 +162,15 @@ report_in_a_browser() {
     scripts/check_report.py --self-test && scripts/check_report.py "$results/report.html"
 }
 
+# The tests of one version; of one that is not in `versions`, those of the program alone.
 server_tests() { # VERSION
-    local version=$1
+    local version=$1 listed=false
+    [[ " $versions " != *" $version "* ]] || listed=true
+    $listed || wants e2e || return 0
+    if [[ $version == 19 ]] && ! scripts/pg.sh bindir 19 >/dev/null; then
+        outcomes+=("NOT RUN       tests on PostgreSQL 19: its server cannot be fetched")
+        return 0
+    fi
     if ! step "start PostgreSQL $version" start_server "$version"; then
         if [[ ${CI:-} != true ]]; then
             outcomes[-1]="SKIPPED       PostgreSQL $version: no server to be had"
@@ -167,12 +178,16 @@ server_tests() { # VERSION
         return 0
     fi
     export PGEIST_TEST_DSN=$dsn
-    if wants integration && [[ -n $test_preset ]]; then
+    if $listed && wants integration && [[ -n $test_preset ]]; then
         step "integration tests, PostgreSQL $version" run_ctest "$test_preset" integration "integration-$version" || true
     fi
     if wants e2e && $have_release; then
         local -a which=()
-        $everywhere || [[ $version == "$main_version" ]] || which=(-LE program)
+        if ! $listed; then
+            which=(-L program)
+        elif ! $everywhere && [[ $version != "$program_version" ]]; then
+            which=(-LE program)
+        fi
         step "end-to-end tests, PostgreSQL $version" run_ctest release e2e "e2e-$version" "${which[@]}" || true
     fi
     unset PGEIST_TEST_DSN
@@ -226,7 +241,7 @@ if wants unit && [[ -n $test_preset ]]; then
     step "unit tests" run_ctest "$test_preset" unit unit || true
 fi
 if wants integration || wants e2e; then
-    for version in $versions; do
+    for version in $(printf '%s\n' $versions "$program_version" | sort -un); do
         server_tests "$version"
     done
 fi

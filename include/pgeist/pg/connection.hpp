@@ -126,7 +126,7 @@ public:
     [[nodiscard]] const std::string& backend_start() const noexcept;
     /// 150018 for 15.18.
     [[nodiscard]] int server_version() const noexcept;
-    /// The major version: 14 … 18.
+    /// The major version: 14 … 19.
     [[nodiscard]] int server_major() const noexcept { return server_version() / 10000; }
     /// Host, port, user and database as connected, for messages; never the password.
     [[nodiscard]] std::string describe() const;
