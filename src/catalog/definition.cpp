@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "pgeist/catalog/operators.hpp"
+
 namespace pgeist::catalog {
 
 namespace {
@@ -98,6 +100,23 @@ void add_parents(properties& into, const table& of) {
     }
 }
 
+/// Operators that the text may not show: of JOIN … USING, IS DISTINCT FROM, NULLIF and CASE.
+template <class Object>
+std::string hidden_operators(const Object& each) {
+    return each.operator_schemas.empty() ? ""
+                                         : fmt::format(" (operators of {})", fmt::join(each.operator_schemas, ", "));
+}
+
+/// Where there may be joins, all of them count, in their order.
+template <class Object>
+std::string all_operators(const Object& each) {
+    std::string oids;
+    for (const std::string& oid : each.operators) {
+        oids += oid.front() == 'o' && is_of_users(oid) ? " " + oid.substr(1) : "";
+    }
+    return each.operator_schemas.empty() ? "" : fmt::format("{}:{}", hidden_operators(each), oids);
+}
+
 void add_column(properties& into, const table& of, const column& each, std::size_t place) {
     const std::string object = "column " + display_identifier(each.name);
     std::string text = fmt::format("number {}, {}", place, each.type);
@@ -126,7 +145,7 @@ void add_index(properties& into, const table& of, const index& each) {
         return;
     }
     const std::string object = "index " + display_identifier(each.name);
-    add(into, object, retarget(each.definition, of.printed_name, "TABLE"));
+    add(into, object, retarget(each.definition, of.printed_name, "TABLE") + hidden_operators(each));
     std::string statistics;
     for (const auto& part : each.columns) {
         statistics += " " + or_default(part.statistics);
@@ -140,7 +159,8 @@ void add_index(properties& into, const table& of, const index& each) {
 
 void add_constraint(properties& into, const constraint& each) {
     const std::string object = "constraint " + display_identifier(each.name);
-    add(into, object, fmt::format("{} {} (index {})", each.type, each.definition, each.index));
+    add(into, object,
+        fmt::format("{} {} (index {}){}", each.type, each.definition, each.index, hidden_operators(each)));
     add_comment(into, object, each.comment);
 }
 
@@ -178,8 +198,8 @@ void add_foreign_keys(properties& into, const table& of) {
 void add_trigger(properties& into, const table& of, const trigger& each) {
     const std::string object = "trigger " + display_identifier(each.name);
     add(into, object,
-        fmt::format("{} (enabled {}, extensions {{{}}})", retarget(each.definition, of.printed_name, "TABLE"),
-                    each.enabled, fmt::join(each.extensions, ",")));
+        fmt::format("{} (enabled {}, extensions {{{}}}){}", retarget(each.definition, of.printed_name, "TABLE"),
+                    each.enabled, fmt::join(each.extensions, ","), hidden_operators(each)));
     add_comment(into, object, each.comment);
     add_comment(into, "constraint of " + object, each.constraint_comment);
 }
@@ -204,15 +224,17 @@ void add_policy(properties& into, const table& of, const policy& each) {
     };
     const std::string object = "policy " + display_identifier(each.name);
     add(into, object,
-        fmt::format("{} {} for {} using {} check {}", each.permissive ? "permissive" : "restrictive", each.command,
-                    fmt::join(each.roles, ", "), shown(each.using_expression), shown(each.check_expression)));
+        fmt::format("{} {} for {} using {} check {}{}", each.permissive ? "permissive" : "restrictive", each.command,
+                    fmt::join(each.roles, ", "), shown(each.using_expression), shown(each.check_expression),
+                    all_operators(each)));
     add_comment(into, object, each.comment);
 }
 
 void add_rule(properties& into, const table& of, const rule& each) {
     const std::string object = "rule " + display_identifier(each.name);
     add(into, object,
-        fmt::format("{} (enabled {})", retarget(each.definition, of.printed_name, "TABLE", "TO"), each.enabled));
+        fmt::format("{} (enabled {}){}", retarget(each.definition, of.printed_name, "TABLE", "TO"), each.enabled,
+                    all_operators(each)));
     add_comment(into, object, each.comment);
 }
 
@@ -227,7 +249,8 @@ void add_statistics(properties& into, const table& of, const statistics& each) {
     text.replace(text.find(each.printed_name), each.printed_name.size(), "");
     const auto from = text.rfind(" FROM " + of.printed_name);
     add(into, object,
-        fmt::format("{}, owner {}, target {}", text.substr(0, from), each.owner, or_default(each.target)));
+        fmt::format("{}, owner {}, target {}{}", text.substr(0, from), each.owner, or_default(each.target),
+                    hidden_operators(each)));
     add_comment(into, object, each.comment);
 }
 

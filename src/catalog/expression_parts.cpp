@@ -7,7 +7,8 @@ namespace pgeist::catalog {
 std::string operator_schemas_sql(const std::string& tree) {
     return fmt::format(R"(ARRAY(
         SELECT DISTINCT quote_ident(own.nspname)
-          FROM regexp_matches({}, ':opno (\d+)', 'g') AS used JOIN pg_operator o ON o.oid = used[1]::oid
+          FROM regexp_matches({}, ':(?:opno|opnos \(o) ([0-9 ]+)', 'g') AS used,
+               unnest(string_to_array(rtrim(used[1]), ' ')) AS one JOIN pg_operator o ON o.oid = one::oid
           JOIN pg_namespace own ON own.oid = o.oprnamespace WHERE own.nspname <> 'pg_catalog' ORDER BY 1))",
                        tree);
 }

@@ -22,7 +22,8 @@ constexpr const char* fingerprint_sql = R"(
         SELECT w.ev_class FROM bound b JOIN pg_rewrite w ON b.classid = 'pg_rewrite'::regclass AND w.oid = b.objid
          WHERE w.ev_class <> $1 AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = w.ev_class AND t.relpersistence = 't')
         UNION
-        SELECT w.ev_class FROM standing_on s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
+        SELECT w.ev_class FROM standing_on s JOIN pg_class v ON v.oid = s.oid AND v.relkind IN ('v', 'm')
+          JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
           JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid),
     lines(line) AS (
         SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,

@@ -19,6 +19,17 @@ constexpr const char* foreign_keys_sql = R"(
            ARRAY(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, place)
                    JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.attnum
                   ORDER BY k.place) AS referenced_columns,
+           ARRAY(SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+                   FROM unnest(c.conpfeqop) WITH ORDINALITY AS k(oid, place) JOIN pg_operator o ON o.oid = k.oid
+                   JOIN pg_namespace n ON n.oid = o.oprnamespace ORDER BY k.place) AS operators,
+           ARRAY(SELECT CASE WHEN a.attcollation <> f.attcollation AND a.attcollation <> 0
+                             THEN (SELECT format('%I.%I', n.nspname, l.collname) FROM pg_collation l
+                                     JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation)
+                             ELSE '' END
+                   FROM unnest(c.conkey, c.confkey) WITH ORDINALITY AS k(own, other, place)
+                   JOIN pg_attribute f ON f.attrelid = c.conrelid AND f.attnum = k.own
+                   JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.other
+                  ORDER BY k.place) AS collations,
            {set_columns} AS delete_set_columns,
            c.confmatchtype, c.confupdtype, c.confdeltype, c.condeferrable, c.condeferred, c.convalidated,
            {enforced} AS enforced, {period} AS period, obj_description(c.oid, 'pg_constraint') AS comment,
@@ -72,6 +83,8 @@ foreign_key read_foreign_key(const pg::result& rows, int row) {
     each.referenced.schema = rows.text(row, "referenced_schema");
     each.referenced.name = rows.text(row, "referenced_name");
     each.referenced_columns = rows.array(row, "referenced_columns");
+    each.operators = rows.array(row, "operators");
+    each.collations = rows.array(row, "collations");
     each.referenced_index = rows.text(row, "referenced_index");
     each.of_primary_key = rows.boolean(row, "of_primary_key");
     each.match = read_char(rows, row, "confmatchtype");

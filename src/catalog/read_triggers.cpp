@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "pgeist/catalog/reader.hpp"
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -53,6 +54,13 @@ awaitable<void> read_triggers(pg::connection& conn, table& into) {
         each.comment = clones.optional_text(row, "comment");
         into.inherited_triggers.push_back(std::move(each));
     }
+}
+
+awaitable<std::vector<trigger>> triggers_of(pg::connection& conn, std::int64_t relation) {
+    table holder;
+    holder.oid = relation;
+    co_await read_triggers(conn, holder);
+    co_return holder.triggers;
 }
 
 }  // namespace pgeist::catalog

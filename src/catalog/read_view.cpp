@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/reader.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
 #include "readers.hpp"
@@ -20,26 +21,23 @@ constexpr const char* view_sql = R"(
 
 constexpr const char* columns_sql = R"(
     SELECT a.attname, {acl} AS acl, pg_get_expr(d.adbin, d.adrelid) AS default_expression,
-           col_description(a.attrelid, a.attnum) AS comment
+           {operator_schemas} AS operator_schemas, col_description(a.attrelid, a.attnum) AS comment
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)";
 
-awaitable<std::vector<trigger>> triggers_of(pg::connection& conn, std::int64_t oid) {
-    table holder;
-    holder.oid = oid;
-    co_await read_triggers(conn, holder);
-    co_return holder.triggers;
-}
-
 awaitable<std::vector<view_column>> columns_of(pg::connection& conn, std::int64_t oid) {
     const std::string acl = access_list_sql("a.attacl", "acldefault('c', c.relowner)");
-    const auto rows = co_await conn.query(fmt::format(columns_sql, fmt::arg("acl", acl)), oid);
+    const auto rows =
+        co_await conn.query(fmt::format(columns_sql, fmt::arg("acl", acl),
+                                        fmt::arg("operator_schemas", operator_schemas_sql("d.adbin::text"))),
+                            oid);
     std::vector<view_column> columns;
     for (int row = 0; row < rows.rows(); ++row) {
         view_column each;
         each.name = rows.text(row, "attname");
         each.acl = parse_access_list(rows.text(row, "acl"));
         each.default_expression = rows.optional_text(row, "default_expression");
+        each.operator_schemas = rows.array(row, "operator_schemas");
         each.comment = rows.optional_text(row, "comment");
         columns.push_back(std::move(each));
     }
@@ -73,6 +71,7 @@ awaitable<view> read_view(pg::connection& conn, std::int64_t oid) {
     into.has_rules = rows.boolean(0, "has_rules");
     into.columns = co_await columns_of(conn, oid);
     into.triggers = co_await triggers_of(conn, oid);
+    into.operators = co_await read_operators(conn, trees::of_view(into.name));
     co_await conn.execute(session_settings);
     co_return into;
 }

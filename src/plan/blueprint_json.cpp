@@ -140,6 +140,9 @@ blueprint read_blueprint(const json::object& object) {
     value.key_index = to_index(object.at("key_index"));
     value.key_index_is_temporary = flag(object, "key_index_is_temporary");
     value.indexes = list(object, "indexes", to_index);
+    if (object.contains("same_operators")) {  // earlier versions did not look
+        value.same_operators = list(object, "same_operators", to_statement);
+    }
     value.violations = list(object, "violations", to_statement);
     value.swap_parents = list(object, "swap_parents", json_fields::name);
     value.before_swap = list(object, "before_swap", to_statement);
@@ -175,6 +178,7 @@ std::string to_json(const blueprint& value) {
         {"key_index", from_index(value.key_index)},
         {"key_index_is_temporary", value.key_index_is_temporary},
         {"indexes", json_fields::array(value.indexes, from_index)},
+        {"same_operators", json_fields::array(value.same_operators, from_statement)},
         {"violations", json_fields::array(value.violations, from_statement)},
         {"swap_parents", json_fields::array(value.swap_parents, from_name)},
         {"before_swap", json_fields::array(value.before_swap, from_statement)},

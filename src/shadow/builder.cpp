@@ -98,6 +98,7 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await plan_swap_objects(at, after, result.blueprint);
     co_await plan_bound_objects(at, after, result.blueprint);
     result.blueprint.expected = expected_definition(at, after);
+    result.blueprint.finish.insert(result.blueprint.finish.end(), at.finish.begin(), at.finish.end());
     co_await plan_swap_parents(at, after, result.blueprint);
     check_persistence(at, after);
     check_foreign_key_triggers(at, after);
@@ -107,6 +108,7 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await strip(at, after);
     co_await prove_partition(at, result.blueprint);
     co_await check_copy_statement(at, result.blueprint);
+    co_await try_first_rows(at, result.blueprint);
     warn_of_unrepeatable(at, result.blueprint.columns);
     result.statements = std::move(made);
     result.warnings = at.warnings;

@@ -57,7 +57,11 @@ awaitable<std::map<int, column_value>> retyped_values(site& at, const plan::alte
             continue;
         }
         column_value value = at.values.at(column->attnum);
-        if (clause.using_expression) {
+        if (clause.using_expression && plan::is_bare_literal(*clause.using_expression)) {
+            value = column_value();
+            value.literal = *clause.using_expression;
+            value.note = "USING " + *clause.using_expression;
+        } else if (clause.using_expression) {
             std::string what = fmt::format("USING of column {}", display_identifier(column->name));
             const auto found =
                 co_await resolve_expression(at, at.shadow, known, *clause.using_expression, std::move(what));
@@ -116,6 +120,13 @@ awaitable<void> follow_columns(site& at, std::map<int, column_value> retyped) {
         const auto known = at.values.find(column.attnum);
         if (known != at.values.end()) {
             kept[column.attnum] = known->second;
+            auto& value = kept[column.attnum];
+            if (!value.literal.empty()) {
+                std::string what = fmt::format("USING of column {}", display_identifier(column.name));
+                value.expression = co_await evaluate_literal(at, column, value.literal, std::move(what));
+                value.type = column.type;
+                value.literal.clear();
+            }
         } else {
             kept[column.attnum] = co_await new_value(at, column);
         }
@@ -185,11 +196,15 @@ awaitable<void> apply_assignments(site& at) {
             throw error(exit_code::refused, fmt::format("{}: the new table has no column {} that can be set", what,
                                                         display_identifier(set.column)));
         }
-        const auto found = co_await resolve_expression(at, at.source.name, known, set.expression, what);
         column_value value;
-        value.expression = found.sql;
-        value.reads = found.reads;
-        value.compared = found.repeatable;
+        if (plan::is_bare_literal(set.expression)) {
+            value.expression = co_await evaluate_literal(at, *column, set.expression, what);
+        } else {
+            const auto found = co_await resolve_expression(at, at.source.name, known, set.expression, what);
+            value.expression = found.sql;
+            value.reads = found.reads;
+            value.compared = found.repeatable;
+        }
         value.note = "= " + set.expression;
         at.values[column->attnum] = std::move(value);
     }

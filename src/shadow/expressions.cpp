@@ -1,33 +1,56 @@
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/pg/result.hpp"
 #include "pgeist/plan/alter.hpp"
 #include "steps.hpp"
+#include "value_function.hpp"
 
 namespace pgeist::shadow {
 
 namespace {
 
 // The constraint's stored tree names every function by its OID. Values of an expression can be compared later if they
-// do not depend on when and where it is evaluated; functions of the user's that are not IMMUTABLE may read anything.
+// do not depend on when and where it is evaluated; functions of the user's that are not IMMUTABLE may read anything,
+// and of the server's that are not IMMUTABLE those are known not to: they follow settings, which are the run's.
 constexpr const char* read_back_sql = R"(
-    SELECT pg_get_expr(c.conbin, c.conrelid) AS expression,
+    SELECT pg_get_expr(c.conbin, c.conrelid) AS expression, c.conbin::text ~ ':varattno 0 ' AS whole_row,
            c.conbin::text !~ 'SQLVALUEFUNCTION'
            AND NOT EXISTS (SELECT FROM regexp_matches(c.conbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS used
                              JOIN pg_proc p ON p.oid = used[1]::oid
-                            WHERE p.provolatile = 'v' OR (p.provolatile = 's' AND (p.oid >= 16384 OR p.proname IN (
-                                  'now', 'transaction_timestamp', 'statement_timestamp', 'age', 'txid_current',
-                                  'txid_current_if_assigned', 'txid_current_snapshot', 'pg_current_xact_id',
-                                  'pg_current_xact_id_if_assigned', 'pg_current_snapshot', 'current_setting'))))
+                            WHERE p.provolatile = 'v'
+                               OR (p.provolatile = 's' AND (p.oid >= 16384 OR p.proname <> ALL ($2::text[]))))
            AS repeatable
       FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.conname = 'pgeist_expression')";
 
-constexpr const char* suffix = " IS NOT NULL)";
+/// STABLE functions of the server whose value depends on their arguments and on settings alone.
+const std::vector<std::string>& repeatable_functions() {
+    static const std::vector<std::string> names{
+        // clang-format off
+        "anytextcat", "textanycat", "array_to_json", "array_to_string", "concat", "concat_ws", "format",
+        "convert", "convert_from", "convert_to", "length", "quote_literal", "quote_nullable",
+        "date", "date_part", "date_trunc", "extract", "make_timestamptz", "overlaps", "time", "timestamp", "timestamptz",
+        "date_cmp_timestamptz", "date_eq_timestamptz", "date_ge_timestamptz", "date_gt_timestamptz",
+        "date_le_timestamptz", "date_lt_timestamptz", "date_ne_timestamptz",
+        "timestamp_cmp_timestamptz", "timestamp_eq_timestamptz", "timestamp_ge_timestamptz", "timestamp_gt_timestamptz",
+        "timestamp_le_timestamptz", "timestamp_lt_timestamptz", "timestamp_ne_timestamptz",
+        "timestamptz_cmp_date", "timestamptz_eq_date", "timestamptz_ge_date", "timestamptz_gt_date",
+        "timestamptz_le_date", "timestamptz_lt_date", "timestamptz_ne_date",
+        "timestamptz_cmp_timestamp", "timestamptz_eq_timestamp", "timestamptz_ge_timestamp", "timestamptz_gt_timestamp",
+        "timestamptz_le_timestamp", "timestamptz_lt_timestamp", "timestamptz_ne_timestamp",
+        "interval_pl_timestamptz", "timestamptz_mi_interval", "timestamptz_pl_interval",
+        "json_build_array", "json_build_object", "jsonb_build_array", "jsonb_build_object", "row_to_json", "to_json",
+        "to_jsonb", "json_populate_record", "jsonb_populate_record", "json_to_tsvector", "jsonb_to_tsvector",
+        "jsonb_path_exists_tz", "jsonb_path_match_tz", "jsonb_path_query_array_tz", "jsonb_path_query_first_tz",
+        "money", "numeric", "to_char", "to_date", "to_number", "to_timestamp", "xml", "xml_is_well_formed",
+        "phraseto_tsquery", "plainto_tsquery", "to_tsquery", "to_tsvector", "ts_headline", "websearch_to_tsquery",
+        // clang-format on
+    };
+    return names;
+}
 
-std::string placeholder(std::size_t place) { return fmt::format("pgeist:column:{}", place); }
+constexpr const char* suffix = " IS NOT NULL)";
 
 /// The expression inside `(… IS NOT NULL)`.
 std::string inner(const std::string& printed) {
@@ -41,19 +64,14 @@ std::string inner(const std::string& printed) {
 
 void put_in_columns(resolved& into, const std::vector<known_column>& columns, const std::string& what) {
     for (std::size_t place = 0; place < columns.size(); ++place) {
-        const std::string wanted = quote_identifier(placeholder(place));
-        auto found = into.sql.find(wanted);
-        if (found != std::string::npos && columns[place].sql.empty()) {
-            throw error(exit_code::refused,
-                        fmt::format("{} uses column {}, which the old rows do not have or the new ones will not", what,
-                                    display_identifier(columns[place].name)));
+        if (into.sql.find(quote_identifier(column_placeholder(place))) == std::string::npos) {
+            continue;
         }
-        if (found != std::string::npos) {
-            into.reads.insert(columns[place].reads.begin(), columns[place].reads.end());
+        if (columns[place].sql.empty()) {
+            refuse_unknown_column(what, columns[place].name);
         }
-        for (; found != std::string::npos; found = into.sql.find(wanted, found + columns[place].sql.size())) {
-            into.sql.replace(found, wanted.size(), columns[place].sql);
-        }
+        into.reads.insert(columns[place].reads.begin(), columns[place].reads.end());
+        replace_columns(into.sql, place, columns[place].sql);
     }
 }
 
@@ -91,14 +109,54 @@ awaitable<void> add_probe_constraint(site& at, qualified_name probe, std::string
 
 }  // namespace
 
+namespace {
+
+/// Whether the text, read with our search_path, uses the operators of the tree it was printed from.
+awaitable<bool> means_the_same(site& at, qualified_name probe, probed_expression from) {
+    const std::string name = "pgeist_again";
+    bool same = false;
+    co_await begin_trial(at);
+    std::optional<pg::sql_error> failed;
+    try {
+        co_await at.conn.execute(
+            fmt::format("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL)", probe.sql(), name, from.text));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    if (!failed) {
+        const auto again = co_await catalog::read_operators(at.conn, catalog::trees::of_constraint(probe, name));
+        same = catalog::other_operators(from.operators, again).empty();
+    }
+    co_await undo_trial(at);
+    co_return same;
+}
+
+awaitable<void> make_function(site& at, value_function of, catalog::used_operators wanted, std::string what) {
+    co_await run_statements(at, of.create);
+    const auto made = co_await catalog::read_operators(at.conn, catalog::trees::of_function(of.signature));
+    auto others = catalog::other_operators(wanted, made);
+    if (!others.empty()) {
+        const std::string names = co_await catalog::operator_names(at.conn, std::move(others));
+        throw error(exit_code::refused,
+                    fmt::format("{}: read again from its text it would not mean the same: {}", what, names));
+    }
+    at.finish.push_back(of.drop);
+}
+
+}  // namespace
+
+void refuse_unknown_column(const std::string& what, const std::string& column) {
+    throw error(exit_code::refused,
+                fmt::format("{} uses column {}, which the old rows do not have or the new ones will not", what,
+                            display_identifier(column)));
+}
+
 awaitable<resolved> resolve_expression(site& at, qualified_name like, std::vector<known_column> columns,
                                        std::string text, std::string what) {
     resolved found;
-    // A bare literal takes the type of the column it goes into; in any other place it would become text.
-    if (plan::is_bare_literal(text)) {
-        found.sql = text;
-        co_return found;
-    }
     // Named as the user's table, so that `orders.total` means what the user means.
     const qualified_name probe{at.passage_schema, at.source.name.name};
     co_await begin_trial(at);
@@ -108,37 +166,87 @@ awaitable<resolved> resolve_expression(site& at, qualified_name like, std::vecto
     for (std::size_t place = 0; place < columns.size(); ++place) {
         co_await at.conn.execute(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", probe.sql(),
                                              quote_identifier(columns[place].name),
-                                             quote_identifier(placeholder(place))));
+                                             quote_identifier(column_placeholder(place))));
     }
-    const auto rows = co_await at.conn.query(read_back_sql, probe.sql());
-    found.sql = inner(rows.text(0, "expression"));
+    const std::string functions = pg::array_literal(repeatable_functions());
+    const auto rows = co_await at.conn.query(read_back_sql, probe.sql(), functions);
+    probed_expression read;
+    read.text = inner(rows.text(0, "expression"));
+    read.whole_row = rows.boolean(0, "whole_row");
+    read.operators =
+        co_await catalog::read_operators(at.conn, catalog::trees::of_constraint(probe, "pgeist_expression"));
     found.repeatable = rows.boolean(0, "repeatable");
+    bool by_text = false;
+    if (!read.whole_row) {
+        by_text = co_await means_the_same(at, probe, read);
+    }
+    value_function function;
+    if (!by_text) {
+        function = co_await make_value_function(at, probe, read, columns, what);
+    }
     co_await undo_trial(at);
-    put_in_columns(found, columns, what);
+    if (by_text) {
+        found.sql = read.text;
+        put_in_columns(found, columns, what);
+        co_return found;
+    }
+    co_await make_function(at, function, read.operators, what);
+    found.sql = function.call;
+    found.reads = function.reads;
     co_return found;
 }
 
-awaitable<std::string> evaluate_default(site& at, catalog::column column) {
+namespace {
+
+/// The value of `expression` for a column of this type, as an SQL literal. Read with `settings`.
+awaitable<std::string> evaluate_once(site& at, catalog::column column, std::string expression, std::string settings) {
     const std::string collation = column.collation.empty() ? "" : " COLLATE " + column.collation;
     const qualified_name probe{at.passage_schema, "pgeist_default"};
-    const std::string type = column.type;
-    std::string literal = fmt::format("CAST(NULL AS {})", type);
-    if (column.missing_value) {
-        literal = fmt::format("CAST({} AS {})", quote_literal(*column.missing_value), type);
-        co_return literal;
-    }
+    std::string literal = fmt::format("CAST(NULL AS {})", column.type);
     co_await begin_trial(at);
-    co_await at.conn.execute(catalog::reading_settings);
-    co_await at.conn.execute(fmt::format("CREATE TABLE {} (value {}{} DEFAULT {})", probe.sql(), type, collation,
-                                         column.default_expression.value_or("NULL")));
+    co_await at.conn.execute(std::move(settings));
+    co_await at.conn.execute(
+        fmt::format("CREATE TABLE {} (value {}{} DEFAULT {})", probe.sql(), column.type, collation, expression));
     co_await at.conn.execute(fmt::format("INSERT INTO {} DEFAULT VALUES", probe.sql()));
+    co_await at.conn.execute(catalog::reading_settings);
     // format() uses the type's output function, as a cast to text need not.
     const auto rows = co_await at.conn.query(
         fmt::format("SELECT format('%s', value), value IS NOT DISTINCT FROM NULL FROM {}", probe.sql()));
     if (!rows.boolean(0, 1)) {
-        literal = fmt::format("CAST({} AS {})", quote_literal(rows.view(0, 0)), type);
+        literal = fmt::format("CAST({} AS {})", quote_literal(rows.view(0, 0)), column.type);
     }
     co_await undo_trial(at);
+    co_return literal;
+}
+
+}  // namespace
+
+awaitable<std::string> evaluate_literal(site& at, catalog::column column, std::string text, std::string what) {
+    std::optional<pg::sql_error> failed;
+    std::string literal;
+    try {
+        literal = co_await evaluate_once(at, std::move(column), std::move(text), catalog::user_settings);
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    if (failed) {
+        throw error(exit_code::refused, fmt::format("{}: {}", what, in_user_words(at, failed->diag().message)),
+                    failed->diag().hint);
+    }
+    co_return literal;
+}
+
+awaitable<std::string> evaluate_default(site& at, catalog::column column) {
+    std::string literal;
+    if (column.missing_value) {
+        literal = fmt::format("CAST({} AS {})", quote_literal(*column.missing_value), column.type);
+        co_return literal;
+    }
+    std::string expression = column.default_expression.value_or("NULL");
+    literal = co_await evaluate_once(at, std::move(column), std::move(expression), catalog::reading_settings);
     co_return literal;
 }
 

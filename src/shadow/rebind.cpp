@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -27,6 +28,7 @@ constexpr const char* relation_sql = R"(
       FROM pg_class c WHERE c.oid = to_regclass($1))";
 
 constexpr const char* another_type = "given another type";
+constexpr const char* renamed = "renamed";
 
 bool is_part_of_name(char before) {
     const auto letter = static_cast<unsigned char>(before);
@@ -40,7 +42,7 @@ std::string fate_of(const rebinding& what, const catalog::column& column) {
         return "dropped";
     }
     if (kept->name != column.name) {
-        return "renamed";
+        return renamed;
     }
     return kept->type != column.type || kept->collation != column.collation ? another_type : "";
 }
@@ -70,9 +72,13 @@ awaitable<pg::result> read_definition(site& at, std::string sql, std::int64_t oi
     co_return rows;
 }
 
-awaitable<void> try_on_shadow(rebinding& what, std::string name, std::string sql) {
+std::string with_schemas(const std::string& path, const catalog::operator_schemas& schemas) {
+    return schemas.empty() ? path : fmt::format("{}, {}", path, join(schemas, ", "));
+}
+
+awaitable<void> try_with(rebinding& what, std::string name, std::string path, std::string sql) {
     std::optional<pg::sql_error> failed;
-    co_await what.at.conn.execute("SET LOCAL search_path TO " + shadow_path(what.at));
+    co_await what.at.conn.execute("SET LOCAL row_security TO on; SET LOCAL search_path TO " + path);
     try {
         co_await what.at.conn.execute(std::move(sql));
     } catch (const pg::sql_error& problem) {
@@ -85,7 +91,24 @@ awaitable<void> try_on_shadow(rebinding& what, std::string name, std::string sql
         refuse_object(what, name, in_user_words(what.at, failed->diag().message),
                       fmt::format("drop {} for the time of the run", name));
     }
+    co_await what.at.conn.execute("SET LOCAL row_security TO off");
     co_await what.at.conn.execute(catalog::session_settings);
+}
+
+awaitable<void> require_same_operators(rebinding& what, std::string name, catalog::used_operators before,
+                                       catalog::used_operators after) {
+    auto others = catalog::other_operators(before, after);
+    if (others.empty()) {
+        co_return;
+    }
+    const std::string names = co_await catalog::operator_names(what.at.conn, std::move(others));
+    refuse_object(what, name, fmt::format("read again from its text it would not mean the same: {}", names),
+                  fmt::format("drop {} for the time of the run and make it again afterwards", name));
+}
+
+void expect_operators(rebinding& what, const std::string& name, const std::string& tree,
+                      const catalog::used_operators& used) {
+    what.into.same_operators.push_back({name, catalog::same_operators_sql(tree, used)});
 }
 
 std::string moved_home(const site& at, const std::string& text) {
@@ -105,13 +128,14 @@ std::string moved_home(const site& at, const std::string& text) {
 
 namespace {
 
+/// `allowed`: what may become of the columns that the object uses.
 awaitable<void> require_columns(rebinding& what, std::string catalog_name, catalog::bound_object object,
-                                bool types_too) {
+                                std::set<std::string> allowed) {
     const auto rows = co_await what.at.conn.query(columns_used_sql, catalog_name, object.oid, what.at.source.oid);
     for (int row = 0; row < rows.rows(); ++row) {
         const auto* column = what.at.source.find_column(static_cast<int>(rows.integer(row, 0)));
         const std::string fate = column != nullptr ? fate_of(what, *column) : "";
-        if (!fate.empty() && (types_too || fate != another_type)) {
+        if (!fate.empty() && allowed.count(fate) == 0) {
             refuse_object(what, object.name,
                           fmt::format("it uses column {}, which is {}", display_identifier(column->name), fate),
                           fmt::format("drop {} for the time of the run and make it again afterwards", object.name));
@@ -122,11 +146,56 @@ awaitable<void> require_columns(rebinding& what, std::string catalog_name, catal
 }  // namespace
 
 awaitable<void> require_same_columns(rebinding& what, std::string catalog_name, catalog::bound_object object) {
-    co_await require_columns(what, std::move(catalog_name), std::move(object), true);
+    std::set<std::string> allowed;
+    co_await require_columns(what, std::move(catalog_name), std::move(object), std::move(allowed));
 }
 
 awaitable<void> require_same_names(rebinding& what, std::string catalog_name, catalog::bound_object object) {
-    co_await require_columns(what, std::move(catalog_name), std::move(object), false);
+    std::set<std::string> allowed;
+    allowed.insert(another_type);
+    co_await require_columns(what, std::move(catalog_name), std::move(object), std::move(allowed));
+}
+
+awaitable<void> require_none_dropped(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+    std::set<std::string> allowed;
+    allowed.insert(another_type);
+    allowed.insert(renamed);
+    co_await require_columns(what, std::move(catalog_name), std::move(object), std::move(allowed));
+}
+
+bool renames_columns(const rebinding& what) {
+    const auto& columns = what.at.source.columns;
+    return std::any_of(columns.begin(), columns.end(),
+                       [&](const catalog::column& column) { return fate_of(what, column) == renamed; });
+}
+
+awaitable<std::string> printed_with_new_names(rebinding& what, std::string name, catalog::operator_schemas schemas,
+                                              std::string create, std::string deparser, std::string oid) {
+    site& at = what.at;
+    const qualified_name copy{at.passage_schema, at.source.name.name};
+    const std::string path = fmt::format("{}, {}", quote_identifier(at.passage_schema), home_path(at));
+    co_await begin_trial(at);
+    // With its keys: a view may be grouped by the primary key alone.
+    co_await at.conn.execute(
+        fmt::format("CREATE TABLE {} (LIKE {} INCLUDING INDEXES)", copy.sql(), at.source.name.sql()));
+    co_await try_with(what, name, with_schemas(path, schemas), std::move(create));
+    for (const bool last : {false, true}) {  // names may change places
+        for (const auto& column : at.source.columns) {
+            const auto* kept = kept_column(at, what.after, column.attnum);
+            if (kept == nullptr || kept->name == column.name) {
+                continue;
+            }
+            const std::string passing = fmt::format("pgeist_{}", column.attnum);
+            const std::string from = last ? passing : column.name;
+            const std::string to = last ? kept->name : passing;
+            co_await at.conn.execute(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", copy.sql(),
+                                                 quote_identifier(from), quote_identifier(to)));
+        }
+    }
+    const auto row = co_await at.conn.query(fmt::format("SELECT {}::oid::bigint", oid));
+    std::string text = co_await printed(at, path, std::move(deparser), row.integer(0, 0));
+    co_await undo_trial(at);
+    co_return text;
 }
 
 plan::statement lock_view(const qualified_name& view, bool materialized) {
@@ -192,6 +261,10 @@ void refuse_object(const rebinding& what, const std::string& name, const std::st
 
 awaitable<void> plan_bound_objects(site& at, const catalog::table& after, plan::blueprint& into) {
     rebinding what{at, after, into, {}};
+    what.retyped = std::any_of(at.source.columns.begin(), at.source.columns.end(), [&](const catalog::column& column) {
+        const auto* kept = kept_column(at, after, column.attnum);
+        return kept != nullptr && (kept->type != column.type || kept->collation != column.collation);
+    });
     const auto strangers = co_await at.conn.query(strangers_sql);
     for (int row = 0; row < strangers.rows(); ++row) {
         what.strangers.push_back(strangers.text(row, 0));

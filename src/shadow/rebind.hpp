@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "pgeist/catalog/operators.hpp"
 #include "pgeist/catalog/view.hpp"
 #include "steps.hpp"
 
@@ -18,6 +19,7 @@ struct rebinding {
     const catalog::table& after;  ///< the shadow with the change
     plan::blueprint& into;
     std::vector<std::string> strangers;  ///< roles to whom default privileges give rights on new objects
+    bool retyped = false;                ///< a column gets another type or collation: other operators may be right
 };
 
 /// The source's schema alone, SQL text.
@@ -32,8 +34,26 @@ struct rebinding {
 /// Reads definitions of one object; every name in them comes back qualified.
 [[nodiscard]] awaitable<pg::result> read_definition(site& at, std::string sql, std::int64_t oid);
 
-/// Runs `sql` with shadow_path(). @throws error (refused) that names the object when the server does not take it
-[[nodiscard]] awaitable<void> try_on_shadow(rebinding& what, std::string name, std::string sql);
+/// The path with the schemas after it: for reading text whose operators are found there.
+[[nodiscard]] std::string with_schemas(const std::string& path, const catalog::operator_schemas& schemas);
+
+/// Runs `sql` with this search_path. @throws error (refused) that names the object when the server does not take it
+[[nodiscard]] awaitable<void> try_with(rebinding& what, std::string name, std::string path, std::string sql);
+
+/// Refuses when text that was read again uses other operators than it did. @throws error (refused)
+[[nodiscard]] awaitable<void> require_same_operators(rebinding& what, std::string name, catalog::used_operators before,
+                                                     catalog::used_operators after);
+/// The swap looks once more, when it has read the text: `tree` (see catalog::trees) must use these.
+void expect_operators(rebinding& what, const std::string& name, const std::string& tree,
+                      const catalog::used_operators& used);
+
+/// Runs `create` on a copy of the source whose columns are then renamed as the change does it. @returns what `deparser`
+/// prints of the object `oid` (an SQL expression) then, with bare names
+[[nodiscard]] awaitable<std::string> printed_with_new_names(rebinding& what, std::string name,
+                                                            catalog::operator_schemas schemas, std::string create,
+                                                            std::string deparser, std::string oid);
+/// Whether the change renames a column.
+[[nodiscard]] bool renames_columns(const rebinding& what);
 
 /// `text`, printed of something in the job's schema, as it must read in the source's.
 [[nodiscard]] std::string moved_home(const site& at, const std::string& text);
@@ -45,6 +65,9 @@ struct rebinding {
 /// The same for an object that is tried on the shadow: another type is no reason.
 [[nodiscard]] awaitable<void> require_same_names(rebinding& what, std::string catalog_name,
                                                  catalog::bound_object object);
+/// The same for an object that follows new names as well.
+[[nodiscard]] awaitable<void> require_none_dropped(rebinding& what, std::string catalog_name,
+                                                   catalog::bound_object object);
 
 /// Adds another relation, of this relkind, to those that the swap locks. Refuses what the current role does not own.
 [[nodiscard]] awaitable<void> lock_too(rebinding& what, qualified_name relation, std::string object);
@@ -69,6 +92,7 @@ void require_own_grants(const rebinding& what, const std::string& name, const ca
 struct tried_view {
     std::int64_t oid = 0;   ///< of the view on the shadow; it stays until the caller rolls back
     std::string on_shadow;  ///< its query there
+    catalog::used_operators operators;
 };
 
 /// The view, plain or materialized, with its query as it must be tried on the shadow: bare names, new column names.

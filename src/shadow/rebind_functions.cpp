@@ -31,22 +31,59 @@ void require_rebindable(const rebinding& what, const catalog::bound_object& obje
     }
 }
 
-/// Tries the body that the server parses when the function is made; a body of text may be meant for another
-/// search_path.
-awaitable<void> try_body(rebinding& what, catalog::bound_object object) {
+constexpr const char* functiondef = "pg_catalog.pg_get_functiondef";
+
+/// Reads the function again where it is, over the tables that it has: it must use the same operators.
+awaitable<void> require_reading_again(rebinding& what, std::string name, catalog::function found) {
+    co_await begin_trial(what.at);
+    co_await try_with(what, name, with_schemas("pg_catalog", found.operators.schemas), found.definition);
+    const auto again = co_await catalog::read_operators(what.at.conn, catalog::trees::of_function(found.signature));
+    co_await require_same_operators(what, name, found.operators, again);
+    co_await undo_trial(what.at);
+}
+
+/// Tries the body that the server parses when the function is made, on the shadow; a body of text may be meant for
+/// another search_path. Leaves the definition as the swap must write it, and the operators that it uses then.
+awaitable<void> follow_to_shadow(rebinding& what, catalog::bound_object object, catalog::function& found) {
     site& at = what.at;
-    std::string sql = co_await printed(at, home_path(at), "pg_catalog.pg_get_functiondef", object.oid);
+    std::string sql = co_await printed(at, home_path(at), functiondef, object.oid);
+    if (renames_columns(what) && !found.of_row_type) {
+        sql = co_await printed_with_new_names(what, object.name, found.operators.schemas, sql, functiondef,
+                                              std::to_string(object.oid));
+    }
     co_await begin_trial(at);
-    co_await try_on_shadow(what, object.name, std::move(sql));
+    co_await try_with(what, object.name, with_schemas(shadow_path(at), found.operators.schemas), std::move(sql));
+    if (!found.of_row_type) {  // that is another function
+        const std::string tree = catalog::trees::of_function(found.signature);
+        std::string on_shadow = co_await printed(at, "pg_catalog", functiondef, object.oid);
+        const auto used = co_await catalog::read_operators(at.conn, tree);
+        if (!what.retyped) {
+            co_await require_same_operators(what, object.name, found.operators, used);
+        }
+        co_await try_with(what, object.name, with_schemas("pg_catalog", used.schemas), on_shadow);
+        const auto again = co_await catalog::read_operators(at.conn, tree);
+        co_await require_same_operators(what, object.name, used, again);
+        found.definition = moved_home(at, on_shadow);
+        found.operators = used;
+    }
     co_await undo_trial(at);
 }
 
+/// A body that is parsed now may read a table under row security, which our sessions do not bypass silently: nothing is
+/// read here.
 std::string create_function(const catalog::function& found) {
-    if (found.has_body) {
-        return found.definition;
+    const char* setting = found.has_body ? "row_security" : "check_function_bodies";
+    return fmt::format("SET LOCAL {} TO {}; {}; SET LOCAL {} TO {}", setting, found.has_body ? "on" : "off",
+                       with_operators(found.operators.schemas, found.definition), setting,
+                       found.has_body ? "off" : "on");
+}
+
+/// CREATE OR REPLACE takes them away.
+void depend_again(rebinding& what, const catalog::bound_object& object, const catalog::function& found) {
+    for (const auto& extension : found.extensions) {
+        what.into.after_move.push_back({object.name, fmt::format("ALTER ROUTINE {} DEPENDS ON EXTENSION {}",
+                                                                 found.signature, quote_identifier(extension))});
     }
-    return fmt::format("SET LOCAL check_function_bodies TO off; {}; SET LOCAL check_function_bodies TO on",
-                       found.definition);
 }
 
 void make_anew(rebinding& what, const catalog::bound_object& object, const catalog::function& found) {
@@ -61,23 +98,37 @@ void make_anew(rebinding& what, const catalog::bound_object& object, const catal
     if (found.comment) {
         after_move.push_back(comment_on(routine, *found.comment));
     }
+    for (const auto& each : found.labels) {
+        after_move.push_back(
+            {object.name, fmt::format("SECURITY LABEL FOR {} ON {} IS {}", quote_identifier(each.provider), routine,
+                                      quote_literal(each.label))});
+    }
 }
 
 }  // namespace
 
 awaitable<void> rebind_function(rebinding& what, catalog::bound_object object) {
-    co_await require_same_names(what, "pg_proc", object);
-    const auto found = co_await catalog::read_function(what.at.conn, object.oid, what.at.source.oid);
+    auto found = co_await catalog::read_function(what.at.conn, object.oid, what.at.source.oid);
     require_rebindable(what, object, found);
+    if (found.has_body && !found.of_row_type) {
+        co_await require_none_dropped(what, "pg_proc", object);
+    } else {
+        co_await require_same_names(what, "pg_proc", object);
+    }
+    if (!found.operators.oids.empty() && !found.definition.empty()) {
+        co_await require_reading_again(what, object.name, found);
+    }
     if (found.has_body) {
-        co_await try_body(what, object);
+        co_await follow_to_shadow(what, object, found);
     }
     if (found.of_row_type) {
         co_await require_owner_may_create(what, object.name, found.owner, found.schema);
         make_anew(what, object, found);
     } else {
-        what.into.after_move.push_back({object.name, found.definition});
+        what.into.after_move.push_back({object.name, create_function(found)});
     }
+    expect_operators(what, object.name, catalog::trees::of_function(found.signature), found.operators);
+    depend_again(what, object, found);
 }
 
 }  // namespace pgeist::shadow

@@ -36,10 +36,11 @@ std::string storage_name(char storage) {
 
 std::string create_sql(const matview& one) {
     const catalog::table& of = one.table;
-    return fmt::format("CREATE MATERIALIZED VIEW {} USING {}{}{} AS {} WITH NO DATA", one.made.sql(),
-                       quote_identifier(of.access_method), storage_parameters(of),
-                       of.tablespace.empty() ? "" : " TABLESPACE " + quote_identifier(of.tablespace),
-                       one.view.definition);
+    std::string sql =
+        fmt::format("CREATE MATERIALIZED VIEW {} USING {}{}{} AS {} WITH NO DATA", one.made.sql(),
+                    quote_identifier(of.access_method), storage_parameters(of),
+                    of.tablespace.empty() ? "" : " TABLESPACE " + quote_identifier(of.tablespace), one.view.definition);
+    return with_operators(one.view.operators.schemas, std::move(sql));
 }
 
 /// Storage, statistics targets, comments and rights of its columns.
@@ -80,7 +81,9 @@ void fill(const rebinding& what, const matview& one) {
                                             quote_identifier(what.at.job_schema), owner)});
     ahead.push_back({one.label, fmt::format("ALTER MATERIALIZED VIEW {} OWNER TO {}", one.made.sql(), owner)});
     if (one.populated) {
-        ahead.push_back({one.label, fmt::format("REFRESH MATERIALIZED VIEW {}", one.made.sql())});
+        ahead.push_back({one.label, fmt::format("SET LOCAL row_security TO on; REFRESH MATERIALIZED VIEW {}; SET LOCAL "
+                                                "row_security TO off",
+                                                one.made.sql())});
     }
     for (const auto& index : one.table.indexes) {
         plan::index made = rebuild_index(one.table, index, one.made);
@@ -89,7 +92,7 @@ void fill(const rebinding& what, const matview& one) {
     }
 }
 
-void add_all(const rebinding& what, const matview& one) {
+void add_all(rebinding& what, const matview& one) {
     auto& ahead = what.into.ahead;
     const std::string made = one.made.sql();
     ahead.push_back({one.label, "DROP MATERIALIZED VIEW IF EXISTS " + made});
@@ -106,8 +109,24 @@ void add_all(const rebinding& what, const matview& one) {
     const std::string name = one.view.name.sql();
     what.into.swap_views.push_back(lock_view(one.view.name, true));
     what.into.before_move.push_back({one.label, "DROP MATERIALIZED VIEW " + name});
+    expect_operators(what, one.label, catalog::trees::of_view(one.view.name), one.view.operators);
     what.into.after_move.push_back({one.label, fmt::format("ALTER MATERIALIZED VIEW {} SET SCHEMA {}", made,
                                                            quote_identifier(one.view.name.schema))});
+}
+
+/// Its query runs before the swap compares the operators.
+awaitable<void> require_trusted_schemas(rebinding& what, std::string name, catalog::operator_schemas schemas) {
+    for (const auto& schema : schemas) {
+        const auto strangers = co_await catalog::strangers_in(what.at.conn, schema, what.at.source.owner);
+        if (!strangers.empty()) {
+            refuse_object(
+                what, name,
+                fmt::format("it uses operators of schema {}, in which {} has made functions or operators that "
+                            "could be taken for those of PostgreSQL",
+                            schema, strangers.front()),
+                "move them to another schema, or give them to the schema's owner");
+        }
+    }
 }
 
 /// Builds it empty on the empty shadow, and undoes that.
@@ -139,6 +158,8 @@ awaitable<void> rebind_materialized_view(rebinding& what, catalog::bound_object 
     const tried_view tried = co_await try_view(what, query_alone, object.name, "pgeist_view");
     co_await undo_trial(what.at);
     one.view.definition = tried.on_shadow;
+    one.view.operators = tried.operators;
+    co_await require_trusted_schemas(what, object.name, one.view.operators.schemas);
     one.table = co_await catalog::read_definition(what.at.conn, object.oid);
     const auto row = co_await what.at.conn.query("SELECT relispopulated FROM pg_class WHERE oid = $1", object.oid);
     one.populated = row.boolean(0, 0);

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/catalog/view.hpp"
 #include "pgeist/core/error.hpp"
 #include "rebind.hpp"
@@ -51,40 +50,24 @@ std::string create_view(const catalog::view& view, const std::string& name, bool
     return fmt::format("CREATE {}VIEW {}{} AS {}", replace ? "OR REPLACE " : "", name, options, view.definition);
 }
 
+/// Text and path give the view that is there: read again over the same tables it uses the same operators.
+awaitable<void> require_reading_again(rebinding& what, catalog::view view, std::string name) {
+    const qualified_name probe{what.at.passage_schema, "pgeist_view"};
+    view.options.clear();
+    co_await begin_trial(what.at);
+    co_await try_with(what, name, with_schemas(home_path(what.at), view.operators.schemas),
+                      create_view(view, probe.sql(), false));
+    const auto found = co_await catalog::read_operators(what.at.conn, catalog::trees::of_view(probe));
+    co_await require_same_operators(what, name, view.operators, found);
+    co_await undo_trial(what.at);
+}
+
 /// The view's query with the columns' new names: the server renames them in a view on a copy of the source.
-awaitable<void> follow_renaming(rebinding& what, catalog::view& view) {
-    site& at = what.at;
-    const bool renamed = std::any_of(at.source.columns.begin(), at.source.columns.end(), [&](const auto& column) {
-        const auto* kept = kept_column(at, what.after, column.attnum);
-        return kept != nullptr && kept->name != column.name;
-    });
-    if (!renamed) {
-        co_return;
-    }
-    const qualified_name copy{at.passage_schema, at.source.name.name};
-    const std::string path = fmt::format("{}, {}", quote_identifier(at.passage_schema), home_path(at));
-    const qualified_name probe{at.passage_schema, "pgeist_view"};
-    co_await begin_trial(at);
-    co_await at.conn.execute(fmt::format("CREATE TABLE {} (LIKE {})", copy.sql(), at.source.name.sql()));
-    co_await at.conn.execute("SET LOCAL search_path TO " + path);
-    co_await at.conn.execute(create_view(view, probe.sql(), false));
-    co_await at.conn.execute(catalog::session_settings);
-    for (const bool last : {false, true}) {  // names may change places
-        for (const auto& column : at.source.columns) {
-            const auto* kept = kept_column(at, what.after, column.attnum);
-            if (kept == nullptr || kept->name == column.name) {
-                continue;
-            }
-            const std::string passing = fmt::format("pgeist_{}", column.attnum);
-            const std::string from = last ? passing : column.name;
-            const std::string to = last ? kept->name : passing;
-            co_await at.conn.execute(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", copy.sql(),
-                                                 quote_identifier(from), quote_identifier(to)));
-        }
-    }
-    const std::int64_t oid = co_await table_oid(at.conn, probe);
-    view.definition = co_await printed(at, path, viewdef, oid);
-    co_await undo_trial(at);
+awaitable<void> follow_renaming(rebinding& what, catalog::view& view, std::string name) {
+    const qualified_name probe{what.at.passage_schema, "pgeist_view"};
+    std::string create = create_view(view, probe.sql(), false);
+    view.definition = co_await printed_with_new_names(what, std::move(name), view.operators.schemas, std::move(create),
+                                                      viewdef, quote_literal(probe.sql()) + "::regclass");
 }
 
 void require_columns_kept(const rebinding& what, const std::string& name, const pg::result& used) {
@@ -110,6 +93,7 @@ awaitable<bool> keeps_its_columns(rebinding& what, catalog::view& view, std::str
     const tried_view made = co_await try_view(what, view, label, "pgeist_view");
     const auto row = co_await at.conn.query(same_columns_sql, view.oid, made.oid);
     view.definition = moved_home(at, made.on_shadow);
+    view.operators = made.operators;
     const bool same = row.boolean(0, 0);
     co_await undo_trial(at);
     co_return same;
@@ -118,11 +102,13 @@ awaitable<bool> keeps_its_columns(rebinding& what, catalog::view& view, std::str
 void create_again(rebinding& what, const catalog::view& view, const std::string& label) {
     const std::string name = view.name.sql();
     const auto add = [&](const std::string& sql) { what.into.after_move.push_back({label, sql}); };
-    add(create_view(view, name, false));
+    add(with_operators(view.operators.schemas, create_view(view, name, false)));
+    expect_operators(what, label, catalog::trees::of_view(view.name), view.operators);
     for (const auto& column : view.columns) {
         if (column.default_expression) {
-            add(fmt::format("ALTER VIEW {} ALTER COLUMN {} SET DEFAULT {}", name, quote_identifier(column.name),
-                            *column.default_expression));
+            add(with_operators(column.operator_schemas,
+                               fmt::format("ALTER VIEW {} ALTER COLUMN {} SET DEFAULT {}", name,
+                                           quote_identifier(column.name), *column.default_expression)));
         }
         if (column.comment) {
             add(comment_on(fmt::format("COLUMN {}.{}", name, quote_identifier(column.name)), *column.comment).sql);
@@ -189,6 +175,7 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
         }
         const tried_view tried = co_await try_view(what, view, label, name);
         view.definition = moved_home(at, tried.on_shadow);
+        view.operators = tried.operators;
         create_again(what, view, label);
         dropped.push_back(view.name.sql());
         made.insert(oid);
@@ -211,18 +198,34 @@ awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, s
         refuse_object(what, name, fmt::format("it belongs to {}", display_identifier(view.owner)),
                       "run as a role that has the rights of its owner");
     }
-    if (!used.empty()) {
-        co_await follow_renaming(what, view);
+    co_await require_reading_again(what, view, name);
+    if (!used.empty() && renames_columns(what)) {
+        co_await follow_renaming(what, view, name);
     }
     co_return view;
 }
 
 awaitable<tried_view> try_view(rebinding& what, const catalog::view& view, std::string label, std::string name) {
-    const qualified_name probe{what.at.job_schema, std::move(name)};
-    co_await try_on_shadow(what, label, create_view(view, probe.sql(), false));
+    site& at = what.at;
+    const qualified_name probe{at.job_schema, std::move(name)};
+    co_await try_with(what, label, with_schemas(shadow_path(at), view.operators.schemas),
+                      create_view(view, probe.sql(), false));
     tried_view made;
-    made.oid = co_await table_oid(what.at.conn, probe);
-    made.on_shadow = co_await printed(what.at, "pg_catalog", viewdef, made.oid);
+    made.oid = co_await table_oid(at.conn, probe);
+    made.on_shadow = co_await printed(at, "pg_catalog", viewdef, made.oid);
+    made.operators = co_await catalog::read_operators(at.conn, catalog::trees::of_view(probe));
+    if (!what.retyped) {
+        co_await require_same_operators(what, label, view.operators, made.operators);
+    }
+    // What the swap will read, and how.
+    const qualified_name again{at.passage_schema, "pgeist_again"};
+    catalog::view swapped;
+    swapped.definition = made.on_shadow;
+    co_await try_with(what, label, with_schemas("pg_catalog", made.operators.schemas),
+                      create_view(swapped, again.sql(), false));
+    const auto found = co_await catalog::read_operators(at.conn, catalog::trees::of_view(again));
+    co_await require_same_operators(what, label, made.operators, found);
+    co_await at.conn.execute("DROP VIEW " + again.sql());
     co_return made;
 }
 
@@ -248,7 +251,9 @@ awaitable<void> rebind_views(rebinding& what) {
     for (const catalog::view& view : kept) {
         if (made.count(view.oid) == 0) {  // else it stands on one of those as well
             const std::string label = "view " + view.name.display();
-            what.into.after_move.push_back({label, create_view(view, view.name.sql(), true)});
+            what.into.after_move.push_back(
+                {label, with_operators(view.operators.schemas, create_view(view, view.name.sql(), true))});
+            expect_operators(what, label, catalog::trees::of_view(view.name), view.operators);
             what.into.swap_views.push_back(lock_view(view.name, false));
         }
     }

@@ -11,7 +11,7 @@ statements create_rule(const catalog::table& of, const catalog::rule& each, cons
     statements all;
     std::string sql = catalog::retarget(each.definition, of.printed_name, target.sql(), "TO");
     sql.erase(sql.find_last_not_of("; \n") + 1);
-    all.push_back({label, std::move(sql)});
+    all.push_back({label, with_operators(each.operator_schemas, std::move(sql))});
     if (each.enabled != 'O') {
         all.push_back({label, fmt::format("ALTER TABLE {} {} RULE {}", target.sql(), state_sql(each.enabled), name)});
     }

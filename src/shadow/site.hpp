@@ -21,7 +21,8 @@ struct column_value {
     std::string type;                       ///< what the expression gives, when it is known; empty otherwise
     bool plain = false;                     ///< the source column itself
     bool compared = true;
-    std::string note;  ///< for humans, when there is more to say than the types
+    std::string literal;  ///< a bare literal of the user's; what it means depends on the type it goes into
+    std::string note;     ///< for humans, when there is more to say than the types
 };
 
 /// An empty table that stands for a real one at the other end of a foreign key, so that a clause on the shadow meets
@@ -51,6 +52,8 @@ struct site {
     std::map<int, column_value> values;  ///< by attnum of the shadow
     std::map<int, int> source_attnums;   ///< of the shadow's columns that were made from one, by attnum of the shadow
     std::set<std::int64_t> identity_sequences;  ///< of the shadow, made for the source's
+    std::size_t value_functions = 0;            ///< made for expressions so far
+    std::vector<plan::statement> finish;        ///< what must be dropped after the swap
     std::vector<std::string> warnings;
     std::vector<plan::statement> made;  ///< what run_statements() has run
 };

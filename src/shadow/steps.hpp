@@ -44,10 +44,17 @@ struct known_column {
     std::set<std::string> reads;
 };
 
-/// Resolves `text` as the user's session would, over the columns of `like` (a table of the same columns).
+/// Resolves `text` as the user's session would, over the columns of `like` (a table of the same columns). An expression
+/// whose text would mean something else with our search_path becomes a function in the job's schema, which `at.finish`
+/// drops after the swap.
 /// @throws error with exit code `refused`; `what` names the expression: "USING of column a"
 [[nodiscard]] awaitable<resolved> resolve_expression(site& at, qualified_name like, std::vector<known_column> columns,
                                                      std::string text, std::string what);
+
+/// The value that a bare literal has in the column now: 'today' is the same day for all rows, whenever they are copied.
+/// @throws error with exit code `refused` when it is no value of the column's type
+[[nodiscard]] awaitable<std::string> evaluate_literal(site& at, catalog::column column, std::string text,
+                                                      std::string what);
 
 /// The value that the default of a new column has now, as an SQL literal of the column's type.
 [[nodiscard]] awaitable<std::string> evaluate_default(site& at, catalog::column column);
@@ -96,6 +103,9 @@ struct known_column {
 
 /// Has the server check that rows of the source fit the shadow: types, casts, names. Reads no row.
 [[nodiscard]] awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan);
+/// Puts the first rows into a table like the shadow, and takes that back. Refuses functions that find what they need by
+/// the caller's search_path only, which is not that of our sessions.
+[[nodiscard]] awaitable<void> try_first_rows(site& at, const plan::blueprint& plan);
 /// Refuses SET LOGGED and SET UNLOGGED: crash recovery would empty one of the tables and not the other.
 void check_persistence(const site& at, const catalog::table& after);
 /// Refuses a change that disables the triggers of a foreign key: the key is made anew in the swap.

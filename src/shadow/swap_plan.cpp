@@ -49,11 +49,13 @@ void plan_violation_query(const site& at, const catalog::foreign_key& key, const
     std::vector<std::string> same;
     std::string period;
     for (std::size_t place = 0; place < key.columns.size(); ++place) {
+        const std::string collate = key.collations[place].empty() ? "" : " COLLATE " + key.collations[place];
         const std::string own = "t." + quote_identifier(key.columns[place]);
         const std::string other = "r." + quote_identifier(key.referenced_columns[place]);
         const bool is_period = key.period && place + 1 == key.columns.size();
         not_null.push_back(own + " IS NOT NULL");
-        same.push_back(fmt::format("{} {} {}", other, is_period ? "&&" : "=", own));
+        same.push_back(
+            fmt::format("{}{} {} {}{}", other, collate, is_period ? "&&" : key.operators[place], own, collate));
         // What is referred to must cover the period together, in one row or several.
         period = is_period ? fmt::format(" HAVING {} <@ range_agg({})", own, other) : "";
     }

@@ -25,6 +25,24 @@ std::vector<std::string> only_in(const std::vector<std::string>& left, const std
                 "report this");
 }
 
+/// The objects elsewhere that were read again from text and use other operators than when that was tried.
+awaitable<std::vector<std::string>> with_other_operators(pg::connection& session, const plan::blueprint& plan) {
+    std::vector<std::string> conditions;
+    std::vector<std::string> found;
+    for (const plan::statement& each : plan.same_operators) {
+        conditions.push_back(
+            fmt::format("SELECT {} WHERE NOT coalesce({}, false)", quote_literal(each.label), each.sql));
+    }
+    if (conditions.empty()) {
+        co_return found;
+    }
+    const auto rows = co_await session.query(join(conditions, " UNION ALL "));
+    for (int row = 0; row < rows.rows(); ++row) {
+        found.push_back(rows.text(row, 0));
+    }
+    co_return found;
+}
+
 }  // namespace
 
 awaitable<void> warm_up(pg::connection& session, const plan::blueprint& plan) {
@@ -44,6 +62,10 @@ awaitable<void> require_nothing_lost(pg::connection& session, const plan::bluepr
     }
     if (!extra.empty()) {
         throw_lost(plan, "unexpected " + join(extra, "; "));
+    }
+    const std::vector<std::string> changed = co_await with_other_operators(session, plan);
+    if (!changed.empty()) {
+        throw_lost(plan, join(changed, ", ") + " would use other operators than before");
     }
     const std::vector<std::string> left = co_await catalog::names_of_dependents(session, plan.source_oid);
     if (!left.empty()) {

@@ -2,7 +2,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "pgeist/catalog/operators.hpp"
 #include "pgeist/catalog/table.hpp"
 #include "pgeist/pg/connection.hpp"
 
@@ -11,10 +13,13 @@ namespace pgeist::catalog {
 /// A function or procedure with all that it takes to make it again.
 struct function {
     std::string schema;
-    std::string signature;   ///< as regprocedure prints it, qualified
-    std::string definition;  ///< pg_get_functiondef, qualified; empty for aggregates, which have none
-    std::string extension;   ///< the extension it belongs to; empty for none
-    bool has_body = false;   ///< parsed when it was made (BEGIN ATOMIC)
+    std::string signature;                ///< as regprocedure prints it, qualified
+    std::string definition;               ///< pg_get_functiondef, qualified; empty for aggregates, which have none
+    used_operators operators;             ///< of a parsed body and of the defaults of arguments
+    std::vector<std::string> extensions;  ///< it DEPENDS ON
+    std::vector<security_label> labels;
+    std::string extension;  ///< the extension it belongs to; empty for none
+    bool has_body = false;  ///< parsed when it was made (BEGIN ATOMIC)
     std::string owner;
     bool owned = true;         ///< the current role has the owner's rights
     bool of_row_type = false;  ///< takes or gives the table's row type

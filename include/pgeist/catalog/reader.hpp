@@ -32,4 +32,7 @@ namespace pgeist::catalog {
 /// as they are.
 [[nodiscard]] awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, std::int64_t oid);
 
+/// The user's triggers of a table or view. Definitions are as the search_path has them printed.
+[[nodiscard]] awaitable<std::vector<trigger>> triggers_of(pg::connection& conn, std::int64_t relation);
+
 }  // namespace pgeist::catalog

@@ -133,6 +133,8 @@ struct foreign_key {
     std::int64_t referenced_oid = 0;
     qualified_name referenced;
     std::vector<std::string> referenced_columns;
+    std::vector<std::string> operators;   ///< `OPERATOR(pg_catalog.=)`: referenced column on the left, own on the right
+    std::vector<std::string> collations;  ///< that they compare with, qualified and quoted; empty: the columns' own
     std::string referenced_index;
     bool of_primary_key = false;  ///< refers to the primary key's columns in their order, and is bound to its index
     char match = 's';
@@ -196,6 +198,7 @@ struct policy {
     std::optional<std::string> using_expression;
     std::optional<std::string> check_expression;
     catalog::operator_schemas operator_schemas;
+    std::vector<std::string> operators;  ///< see used_operators
     std::optional<std::string> comment;
 };
 
@@ -203,7 +206,9 @@ struct policy {
 struct rule {
     std::string name;
     std::string definition;  ///< pg_get_ruledef
-    char enabled = 'O';      ///< O origin, D disabled, R replica, A always
+    catalog::operator_schemas operator_schemas;
+    std::vector<std::string> operators;  ///< see used_operators
+    char enabled = 'O';                  ///< O origin, D disabled, R replica, A always
     std::optional<std::string> comment;
 };
 

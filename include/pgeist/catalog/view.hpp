@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "pgeist/catalog/operators.hpp"
 #include "pgeist/catalog/table.hpp"
 #include "pgeist/pg/connection.hpp"
 
@@ -13,6 +14,7 @@ struct view_column {
     std::string name;
     access_list acl;
     std::optional<std::string> default_expression;
+    catalog::operator_schemas operator_schemas;  ///< of the default
     std::optional<std::string> comment;
 };
 
@@ -25,6 +27,7 @@ struct view {
     std::string extension;
     std::vector<std::string> options;  ///< `security_barrier=true` …
     std::string definition;            ///< the query, without the semicolon, every name qualified
+    used_operators operators;          ///< of the query
     access_list acl;
     access_list implied_acl;  ///< what a new view of that owner has
     std::optional<std::string> comment;

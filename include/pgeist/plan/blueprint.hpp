@@ -96,6 +96,10 @@ struct blueprint {
     /// What catalog::definition() must find after the swap, one line each; what is only validated later is left out.
     std::vector<std::string> expected;
 
+    /// Conditions that must be true after the exchange: what was read again from text uses the operators that it used
+    /// when that was tried. The label names the object.
+    std::vector<statement> same_operators;
+
     /// Queries on the filled shadow that must return no row before the swap: rows that violate a new foreign key, by
     /// their key. The label names the constraint.
     std::vector<statement> violations;

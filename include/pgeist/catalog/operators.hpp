@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pgeist/catalog/table.hpp"
+#include "pgeist/pg/connection.hpp"
+
+/// Some of SQL's syntax names no operator: JOIN … USING, IS DISTINCT FROM, NULLIF, CASE x WHEN y. Where the server
+/// reads text of a stored tree again, it looks the operator up by the search_path of that moment. So the text is read
+/// with the operators' schemas in the path, and what it uses then is compared with what the tree used before.
+namespace pgeist::catalog {
+
+/// What a stored tree (pg_node_tree) names by OID.
+struct used_operators {
+    std::vector<std::string> oids;  ///< in the tree's order: o operators, f functions, c collations, as in `o96`
+    operator_schemas schemas;       ///< of the operators
+};
+
+/// Whether one of used_operators::oids is of a user's operator or function.
+[[nodiscard]] bool is_of_users(const std::string& oid);
+
+/// SQL for the text of a stored tree, by the names of what holds it; read with search_path = pg_catalog.
+namespace trees {
+[[nodiscard]] std::string of_view(const qualified_name& view);
+[[nodiscard]] std::string of_rule(const qualified_name& table, const std::string& rule);
+[[nodiscard]] std::string of_policy(const qualified_name& table, const std::string& policy);
+[[nodiscard]] std::string of_default(const qualified_name& table, const std::string& column);
+[[nodiscard]] std::string of_trigger(const qualified_name& table, const std::string& trigger);
+/// Body and defaults of the arguments. `signature` is as regprocedure prints it.
+[[nodiscard]] std::string of_function(const std::string& signature);
+[[nodiscard]] std::string of_constraint(const qualified_name& table, const std::string& constraint);
+}  // namespace trees
+
+/// SQL for used_operators::oids of the tree that `tree` is an expression for.
+[[nodiscard]] std::string used_operators_sql(const std::string& tree);
+/// SQL that is true while the operators, without functions and collations, of `tree` are those of `wanted`.
+[[nodiscard]] std::string same_operators_sql(const std::string& tree, const used_operators& wanted);
+
+[[nodiscard]] awaitable<used_operators> read_operators(pg::connection& conn, std::string tree);
+
+/// What text read again must not use otherwise than the tree it was printed from: OIDs of `after` that `before` has
+/// not, and those of the user's operators and functions that are not in the same order. Built-in ones may become fewer:
+/// the parser folds `- 1` into a constant. Empty: the same.
+[[nodiscard]] std::vector<std::string> other_operators(const used_operators& before, const used_operators& after);
+
+/// The OIDs of used_operators in words: `operator public.=(public.citext,public.citext)`.
+[[nodiscard]] awaitable<std::string> operator_names(pg::connection& conn, std::vector<std::string> oids);
+
+/// Roles that are neither superusers nor owners of the schema, the database or the table, and have made operators
+/// there, or functions that have the name of a built-in one.
+[[nodiscard]] awaitable<std::vector<std::string>> strangers_in(pg::connection& conn, std::string schema,
+                                                               std::string table_owner);
+
+}  // namespace pgeist::catalog
