@@ -50,7 +50,9 @@ constexpr const char* dependents_sql = R"(
                 ELSE pg_describe_object(f.classid, f.objid, f.objsubid) END AS name
       FROM found f LEFT JOIN pg_rewrite w ON f.classid = 'pg_rewrite'::regclass AND w.oid = f.objid
        AND w.rulename = '_RETURN'
-      LEFT JOIN pg_class v ON v.oid = w.ev_class
+      LEFT JOIN pg_class v ON v.oid = CASE WHEN f.classid = 'pg_class'::regclass AND f.objsubid > 0 THEN f.objid
+                                           ELSE w.ev_class END  -- a view's column of the row type is part of the view
+       AND v.relkind IN ('v', 'm')
      UNION ALL SELECT 'security label', 0, false, format('security label of provider %s on %s', l.provider,
                                               pg_describe_object(l.classoid, l.objoid, l.objsubid))
       FROM pg_seclabel l JOIN held h ON l.classoid = h.classid AND l.objoid = h.objid AND l.objoid <> $1

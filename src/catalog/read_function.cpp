@@ -20,8 +20,16 @@ constexpr const char* function_sql = R"(
            EXISTS (SELECT FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
                     WHERE c.oid = $2 AND (t.oid = p.prorettype
                           OR t.oid = ANY (p.proargtypes::oid[] || coalesce(p.proallargtypes, '{{}}')))) AS of_row_type,
+           EXISTS (SELECT FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
+                    WHERE c.oid = $2 AND t.oid = ANY (p.proargtypes)) AS takes_row_type,
+           ARRAY(SELECT DISTINCT v.oid::text FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass
+                   AND w.oid = d.objid AND w.rulename = '_RETURN' JOIN pg_class v ON v.oid = w.ev_class AND v.relkind = 'v'
+                  WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid ORDER BY 1) AS views,
            coalesce((SELECT string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ') FROM pg_depend d
-                      WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.deptype <> 'i'), '') AS users
+                       LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+                        AND w.rulename = '_RETURN' LEFT JOIN pg_class v ON v.oid = w.ev_class AND v.relkind = 'v'
+                      WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.deptype <> 'i'
+                        AND v.oid IS NULL), '') AS users
       FROM pg_proc p WHERE p.oid = $1)";
 
 constexpr const char* labels_sql =
@@ -62,6 +70,8 @@ awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::i
     into.owner = rows.text(0, "owner");
     into.owned = rows.boolean(0, "owned");
     into.of_row_type = rows.boolean(0, "of_row_type");
+    into.takes_row_type = rows.boolean(0, "takes_row_type");
+    into.views = rows.array(0, "views");
     into.users = rows.text(0, "users");
     into.acl = parse_access_list(rows.text(0, "acl"));
     into.implied_acl = parse_access_list(rows.text(0, "implied_acl"));

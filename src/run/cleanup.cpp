@@ -103,12 +103,12 @@ awaitable<void> drop_everything(pg::connection& session, const leftovers& left, 
         left.job_schema, left.passage_schema);
     std::string script;
     std::vector<std::string> names;
+    std::vector<std::string> stored;
     for (int row = 0; row < tables.rows(); ++row) {
-        if (tables.boolean(row, 1)) {
-            script += fmt::format("DROP MATERIALIZED VIEW {}; ", tables.text(row, 0));
-        } else {
-            names.push_back(tables.text(row, 0));
-        }
+        (tables.boolean(row, 1) ? stored : names).push_back(tables.text(row, 0));
+    }
+    if (!stored.empty()) {
+        script += fmt::format("DROP MATERIALIZED VIEW {}; ", join(stored, ", "));  // some may stand on others
     }
     if (!names.empty()) {
         script += fmt::format("DROP TABLE {}; ", join(names, ", "));  // at once: some may inherit from others

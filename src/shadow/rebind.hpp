@@ -13,13 +13,24 @@
 /// and read again with the job's schema before that. No text is searched for names.
 namespace pgeist::shadow {
 
+/// A function for the shadow's row type beside the one for the table's.
+struct overload {
+    std::string name;
+    std::string path;  ///< search_path to make it with
+    std::string sql;
+};
+
 /// What the builders for each kind share.
 struct rebinding {
     site& at;
     const catalog::table& after;  ///< the shadow with the change
     plan::blueprint& into;
     std::vector<std::string> strangers;  ///< roles to whom default privileges give rights on new objects
-    bool retyped = false;                ///< a column gets another type or collation: other operators may be right
+    /// Functions that take the table's row type, with views on them: made once more for the shadow's row type, while
+    /// such a view is tried.
+    std::vector<overload> overloads;
+    std::vector<std::string> views_on_overloads;  ///< their OIDs; they go and come with the functions
+    bool retyped = false;  ///< a column gets another type or collation: other operators may be right
 };
 
 /// The source's schema alone, SQL text.
@@ -86,7 +97,7 @@ void require_own_grants(const rebinding& what, const std::string& name, const ca
                                 const std::string& hint);
 
 [[nodiscard]] awaitable<void> rebind_views(rebinding& what);
-[[nodiscard]] awaitable<void> rebind_materialized_view(rebinding& what, catalog::bound_object object);
+[[nodiscard]] awaitable<void> rebind_materialized_views(rebinding& what);
 
 /// A view as it was on the shadow for a moment.
 struct tried_view {
@@ -98,6 +109,13 @@ struct tried_view {
 /// The view, plain or materialized, with its query as it must be tried on the shadow: bare names, new column names.
 /// @throws error when it uses a column that is dropped, or belongs to somebody else
 [[nodiscard]] awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name);
+/// Tells which columns of the object, now `oid`, will have another type, as the one that was tried, `made`, has them.
+[[nodiscard]] awaitable<void> tell_other_types(rebinding& what, std::string name, std::int64_t oid, std::int64_t made);
+
+/// Every view that stands on one of `oids`, directly or not, after those it stands on, and those themselves: rows of
+/// oid, relkind, schema, name (as pg_describe_object prints it).
+[[nodiscard]] awaitable<pg::result> standing_on(site& at, std::vector<std::string> oids);
+
 /// Makes the view on the shadow, under `name` in the job's schema.
 [[nodiscard]] awaitable<tried_view> try_view(rebinding& what, const catalog::view& view, std::string label,
                                              std::string name);

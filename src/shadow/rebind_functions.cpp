@@ -24,9 +24,11 @@ void require_rebindable(const rebinding& what, const catalog::bound_object& obje
                       "drop the extension for the time of the run");
     }
     require_own_grants(what, object.name, found.acl, found.owner);
-    if (found.of_row_type && !found.users.empty()) {
+    const std::string users =
+        found.users.empty() && !found.views.empty() && !found.takes_row_type ? "a view" : found.users;
+    if (found.of_row_type && !users.empty()) {
         refuse_object(what, object.name,
-                      fmt::format("it takes or gives the table's row type, and {} depends on it", found.users),
+                      fmt::format("it takes or gives the table's row type, and {} depends on it", users),
                       "drop what depends on it for the time of the run and make it again afterwards");
     }
 }
@@ -86,6 +88,18 @@ void depend_again(rebinding& what, const catalog::bound_object& object, const ca
     }
 }
 
+/// Views on it are tried with a function of the same name for the shadow's row type.
+awaitable<void> lead_views(rebinding& what, catalog::bound_object object, catalog::function found) {
+    site& at = what.at;
+    overload beside;
+    beside.name = object.name;
+    beside.path = with_schemas(shadow_path(at), found.operators.schemas);
+    beside.sql = co_await printed(at, home_path(at), functiondef, object.oid);
+    beside.sql = "SET LOCAL check_function_bodies TO off; " + beside.sql + "; SET LOCAL check_function_bodies TO on";
+    what.overloads.push_back(std::move(beside));
+    what.views_on_overloads.insert(what.views_on_overloads.end(), found.views.begin(), found.views.end());
+}
+
 void make_anew(rebinding& what, const catalog::bound_object& object, const catalog::function& found) {
     const std::string routine = "ROUTINE " + found.signature;
     auto& after_move = what.into.after_move;
@@ -124,10 +138,15 @@ awaitable<void> rebind_function(rebinding& what, catalog::bound_object object) {
     if (found.of_row_type) {
         co_await require_owner_may_create(what, object.name, found.owner, found.schema);
         make_anew(what, object, found);
+        if (!found.views.empty()) {
+            co_await lead_views(what, object, found);
+        }
     } else {
         what.into.after_move.push_back({object.name, create_function(found)});
     }
-    expect_operators(what, object.name, catalog::trees::of_function(found.signature), found.operators);
+    if (!found.of_row_type || !what.retyped) {  // of a row with other types it may use others
+        expect_operators(what, object.name, catalog::trees::of_function(found.signature), found.operators);
+    }
     depend_again(what, object, found);
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/catalog/reader.hpp"
@@ -73,6 +75,14 @@ void add_columns(const rebinding& what, const matview& one) {
     }
 }
 
+/// Fails with the object's name where the statement before it has read other operators than it should: the query must
+/// not run with the owner's rights then.
+std::string require_operators(const matview& one) {
+    return fmt::format("SELECT CAST(CASE WHEN {} THEN '1' ELSE {} END AS pg_catalog.int4)",
+                       catalog::same_operators_sql(catalog::trees::of_view(one.made), one.view.operators),
+                       quote_literal(one.label + " would use other operators than before"));
+}
+
 /// The rows are read with the owner's rights, as REFRESH does, not with those of the role that runs pgeist.
 void fill(const rebinding& what, const matview& one) {
     const std::string owner = quote_identifier(one.table.owner);
@@ -95,8 +105,10 @@ void fill(const rebinding& what, const matview& one) {
 void add_all(rebinding& what, const matview& one) {
     auto& ahead = what.into.ahead;
     const std::string made = one.made.sql();
-    ahead.push_back({one.label, "DROP MATERIALIZED VIEW IF EXISTS " + made});
     ahead.push_back({one.label, create_sql(one)});
+    if (!one.view.operators.schemas.empty()) {
+        ahead.push_back({one.label, require_operators(one)});
+    }
     add_columns(what, one);
     fill(what, one);
     if (one.view.comment) {
@@ -106,69 +118,106 @@ void add_all(rebinding& what, const matview& one) {
          rights_of_new("TABLE " + made, one.view.acl, one.view.implied_acl, one.table.owner, what.strangers)) {
         ahead.push_back(std::move(each));
     }
-    const std::string name = one.view.name.sql();
-    what.into.swap_views.push_back(lock_view(one.view.name, true));
-    what.into.before_move.push_back({one.label, "DROP MATERIALIZED VIEW " + name});
+    // Who reads a view locks it before those it stands on.
+    what.into.swap_views.insert(what.into.swap_views.begin(), lock_view(one.view.name, true));
     expect_operators(what, one.label, catalog::trees::of_view(one.view.name), one.view.operators);
     what.into.after_move.push_back({one.label, fmt::format("ALTER MATERIALIZED VIEW {} SET SCHEMA {}", made,
                                                            quote_identifier(one.view.name.schema))});
 }
 
-/// Its query runs before the swap compares the operators.
-awaitable<void> require_trusted_schemas(rebinding& what, std::string name, catalog::operator_schemas schemas) {
-    for (const auto& schema : schemas) {
-        const auto strangers = co_await catalog::strangers_in(what.at.conn, schema, what.at.source.owner);
-        if (!strangers.empty()) {
-            refuse_object(
-                what, name,
-                fmt::format("it uses operators of schema {}, in which {} has made functions or operators that "
-                            "could be taken for those of PostgreSQL",
-                            schema, strangers.front()),
-                "move them to another schema, or give them to the schema's owner");
-        }
-    }
-}
-
-/// Builds it empty on the empty shadow, and undoes that.
-awaitable<void> rehearse(rebinding& what, std::size_t first) {
-    std::vector<plan::statement> statements(what.into.ahead.begin() + static_cast<std::ptrdiff_t>(first),
-                                            what.into.ahead.end());
+/// Builds them empty on the empty shadow, and undoes that.
+awaitable<void> rehearse(rebinding& what) {
     const std::size_t before = what.at.made.size();
     co_await begin_trial(what.at);
-    co_await run_statements(what.at, std::move(statements));
+    co_await run_statements(what.at, what.into.ahead);
     co_await undo_trial(what.at);
     what.at.made.resize(before);
 }
 
-}  // namespace
-
-awaitable<void> rebind_materialized_view(rebinding& what, catalog::bound_object object) {
-    const auto users = co_await catalog::names_of_dependents(what.at.conn, object.oid);
-    if (!users.empty()) {
-        refuse_object(what, object.name, fmt::format("{} depends on it", join(users, ", ")),
-                      "drop what depends on it for the time of the run and make it again afterwards");
-    }
+/// Tries its query on the shadow and on those that were tried before it, where it stays until the caller rolls back.
+awaitable<matview> try_one(rebinding& what, std::int64_t oid, std::string label) {
     matview one;
-    one.label = object.name;
-    one.view = co_await read_for_new_table(what, object.oid, object.name);
-    require_own_grants(what, object.name, one.view.acl, one.view.owner);
-    co_await begin_trial(what.at);
+    one.label = label;
+    one.view = co_await read_for_new_table(what, oid, label);
+    require_own_grants(what, label, one.view.acl, one.view.owner);
     catalog::view query_alone = one.view;
     query_alone.options.clear();  // those of a table, not of a view
-    const tried_view tried = co_await try_view(what, query_alone, object.name, "pgeist_view");
-    co_await undo_trial(what.at);
+    const tried_view tried = co_await try_view(what, query_alone, label, one.view.name.name);
     one.view.definition = tried.on_shadow;
     one.view.operators = tried.operators;
-    co_await require_trusted_schemas(what, object.name, one.view.operators.schemas);
-    one.table = co_await catalog::read_definition(what.at.conn, object.oid);
-    const auto row = co_await what.at.conn.query("SELECT relispopulated FROM pg_class WHERE oid = $1", object.oid);
+    co_await tell_other_types(what, label, oid, tried.oid);
+    one.table = co_await catalog::read_definition(what.at.conn, oid);
+    const auto row = co_await what.at.conn.query("SELECT relispopulated FROM pg_class WHERE oid = $1", oid);
     one.populated = row.boolean(0, 0);
     one.made = {what.at.job_schema, one.view.name.name};
-    const std::size_t first = what.into.ahead.size();
-    add_all(what, one);
-    co_await rehearse(what, first);
-    what.at.warnings.push_back(
-        fmt::format("{} is built anew before the swap: its rows are then those of that moment", object.name));
+    co_return one;
+}
+
+/// A plain view on one of them would have to be made anew as well.
+void require_materialized(const rebinding& what, const pg::result& tree) {
+    for (int row = 0; row < tree.rows(); ++row) {
+        if (tree.text(row, "relkind") != "m") {
+            refuse_object(what, tree.text(row, "name"), "it stands on a materialized view, which is made anew",
+                          "drop it for the time of the run and make it again afterwards");
+        }
+    }
+}
+
+/// Whatever else depends on one of them.
+awaitable<void> require_no_other_users(rebinding& what, const pg::result& tree) {
+    std::vector<std::string> names;
+    for (int row = 0; row < tree.rows(); ++row) {
+        names.push_back(tree.text(row, "name"));
+    }
+    for (int row = 0; row < tree.rows(); ++row) {
+        auto users = co_await catalog::names_of_dependents(what.at.conn, tree.integer(row, "oid"));
+        // Those that stand on it find it by its bare name, in the job's schema.
+        if (tree.text(row, "schema") == what.at.source.name.schema) {
+            std::erase_if(users, [&](const std::string& user) {
+                return std::find(names.begin(), names.end(), user) != names.end();
+            });
+        }
+        if (!users.empty()) {
+            refuse_object(what, tree.text(row, "name"), fmt::format("{} depends on it", join(users, ", ")),
+                          "drop what depends on it for the time of the run and make it again afterwards");
+        }
+    }
+}
+
+}  // namespace
+
+awaitable<void> rebind_materialized_views(rebinding& what) {
+    std::vector<std::string> roots;
+    for (const catalog::bound_object& each : what.at.source.bound) {
+        if (each.kind == "materialized view") {
+            roots.push_back(std::to_string(each.oid));
+        }
+    }
+    if (roots.empty()) {
+        co_return;
+    }
+    const auto tree = co_await standing_on(what.at, std::move(roots));
+    require_materialized(what, tree);
+    co_await require_no_other_users(what, tree);
+    std::vector<matview> all;
+    std::vector<std::string> made;
+    std::vector<std::string> old;
+    co_await begin_trial(what.at);
+    for (int row = 0; row < tree.rows(); ++row) {
+        auto one = co_await try_one(what, tree.integer(row, "oid"), tree.text(row, "name"));
+        made.push_back(one.made.sql());
+        old.push_back(one.view.name.sql());
+        all.push_back(std::move(one));
+    }
+    co_await undo_trial(what.at);
+    what.into.ahead.push_back({"materialized views", "DROP MATERIALIZED VIEW IF EXISTS " + join(made, ", ")});
+    what.into.before_move.push_back({"materialized views", "DROP MATERIALIZED VIEW " + join(old, ", ")});
+    for (const auto& one : all) {
+        add_all(what, one);
+        what.at.warnings.push_back(
+            fmt::format("{} is built anew before the swap: its rows are then those of that moment", one.label));
+    }
+    co_await rehearse(what);
 }
 
 }  // namespace pgeist::shadow

@@ -28,8 +28,14 @@ constexpr const char* standing_on_sql = R"(
         SELECT w.ev_class, t.depth + 1 FROM tree t
           JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_rewrite'::regclass
           JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> t.oid AND w.rulename = '_RETURN')
-    SELECT t.oid, max(t.depth) AS depth, c.relkind, pg_describe_object('pg_class'::regclass, t.oid, 0) AS name
-      FROM tree t JOIN pg_class c ON c.oid = t.oid GROUP BY t.oid, c.relkind ORDER BY depth, t.oid)";
+    SELECT t.oid, max(t.depth) AS depth, c.relkind, (SELECT nspname FROM pg_namespace n WHERE n.oid = c.relnamespace) AS schema,
+           pg_describe_object('pg_class'::regclass, t.oid, 0) AS name
+      FROM tree t JOIN pg_class c ON c.oid = t.oid GROUP BY t.oid, c.relkind, c.relnamespace ORDER BY depth, t.oid)";
+
+constexpr const char* other_types_sql = R"(
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS before, format_type(b.atttypid, b.atttypmod) AS after
+      FROM pg_attribute a JOIN pg_attribute b ON b.attnum = a.attnum
+     WHERE a.attrelid = $1 AND b.attrelid = $2 AND a.attnum > 0 ORDER BY a.attnum)";
 
 // What else hangs on a view that is dropped: all but the views that stand on it, and a security label.
 constexpr const char* others_sql = R"(
@@ -158,10 +164,13 @@ awaitable<void> require_recreatable(rebinding& what, const catalog::view& view, 
 /// Drops and makes again `changed` and every view that stands on one of them. @returns their oids
 awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::string> changed) {
     site& at = what.at;
-    const auto tree = co_await at.conn.query(standing_on_sql, pg::array_literal(changed));
+    const auto tree = co_await standing_on(at, std::move(changed));
     std::vector<std::string> dropped;
     std::set<std::int64_t> made;
     co_await begin_trial(at);
+    for (const auto& each : what.overloads) {
+        co_await try_with(what, each.name, each.path, each.sql);
+    }
     for (int row = 0; row < tree.rows(); ++row) {
         const std::string label = tree.text(row, "name");
         const std::int64_t oid = tree.integer(row, "oid");
@@ -176,6 +185,7 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
         const tried_view tried = co_await try_view(what, view, label, name);
         view.definition = moved_home(at, tried.on_shadow);
         view.operators = tried.operators;
+        co_await tell_other_types(what, label, oid, tried.oid);
         create_again(what, view, label);
         dropped.push_back(view.name.sql());
         made.insert(oid);
@@ -183,11 +193,32 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
         what.into.swap_views.insert(what.into.swap_views.begin(), lock_view(view.name, false));
     }
     co_await undo_trial(at);
-    what.into.before_move.push_back({"views with other column types", "DROP VIEW " + join(dropped, ", ")});
+    // First: functions that they use may have to go too.
+    what.into.before_move.insert(what.into.before_move.begin(),
+                                 {"views that are made again", "DROP VIEW " + join(dropped, ", ")});
     co_return made;
 }
 
 }  // namespace
+
+awaitable<pg::result> standing_on(site& at, std::vector<std::string> oids) {
+    co_return co_await at.conn.query(standing_on_sql, pg::array_literal(oids));
+}
+
+awaitable<void> tell_other_types(rebinding& what, std::string name, std::int64_t oid, std::int64_t made) {
+    const auto rows = co_await what.at.conn.query(other_types_sql, oid, made);
+    std::vector<std::string> others;
+    for (int row = 0; row < rows.rows(); ++row) {
+        const std::string after = moved_home(what.at, rows.text(row, "after"));
+        if (after != rows.text(row, "before")) {
+            others.push_back(fmt::format("{} from {} to {}", display_identifier(rows.text(row, "attname")),
+                                         rows.text(row, "before"), after));
+        }
+    }
+    if (!others.empty()) {
+        what.at.warnings.push_back(fmt::format("columns of {} change their type: {}", name, join(others, ", ")));
+    }
+}
 
 awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name) {
     const auto used = co_await what.at.conn.query(columns_used_sql, oid, what.at.source.oid);
@@ -230,10 +261,11 @@ awaitable<tried_view> try_view(rebinding& what, const catalog::view& view, std::
 }
 
 awaitable<void> rebind_views(rebinding& what) {
-    std::vector<std::string> changed;
+    std::vector<std::string> changed = what.views_on_overloads;
     std::vector<catalog::view> kept;
     for (const catalog::bound_object& each : what.at.source.bound) {
-        if (each.kind != "view") {
+        const bool decided = std::find(changed.begin(), changed.end(), std::to_string(each.oid)) != changed.end();
+        if (each.kind != "view" || decided) {
             continue;
         }
         auto view = co_await read_for_new_table(what, each.oid, each.name);

@@ -21,9 +21,11 @@ struct function {
     std::string extension;  ///< the extension it belongs to; empty for none
     bool has_body = false;  ///< parsed when it was made (BEGIN ATOMIC)
     std::string owner;
-    bool owned = true;         ///< the current role has the owner's rights
-    bool of_row_type = false;  ///< takes or gives the table's row type
-    std::string users;         ///< what depends on it, for messages; empty: nothing
+    bool owned = true;               ///< the current role has the owner's rights
+    bool of_row_type = false;        ///< takes or gives the table's row type
+    bool takes_row_type = false;     ///< among its arguments: one of the same name can stand beside it
+    std::vector<std::string> views;  ///< OIDs of plain views that use it
+    std::string users;               ///< what else depends on it, for messages; empty: nothing
     access_list acl;
     access_list implied_acl;  ///< what a new function of that owner has
     std::optional<std::string> comment;
