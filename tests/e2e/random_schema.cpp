@@ -44,6 +44,9 @@ const std::vector<kind> kinds = {
     {"point", "point(i, -i)", "'(0,-0)'", "point", false, "USING gist ($)"},
     {"bit varying(20)", "i::bit(9)", "B'101'", "bit varying"},
     {"address", "ROW('s' || i, i)::address", "ROW('it''s', NULL)", "address"},
+    {"citext", "'Word ' || i", "'WORD 3'", "text"},
+    {"hstore", "hstore('k', i::text)", "'k=>3'", "hstore", false, "USING gin ($)"},
+    {"ltree", "('top.n' || i)::ltree", "'top.n3'", "ltree", true, "USING gist ($)"},
     {"xml", "xmlparse(content '<a>' || i || '</a>')", "'<b/>'", "text", false},
 };
 
@@ -63,6 +66,7 @@ public:
         add_constraints();
         add_indexes();
         add_features();
+        add_dependents();
         result.setup = setup_;
         const int clauses = 1 + below(2);
         for (int n = 0; n < clauses; ++n) {
@@ -99,6 +103,7 @@ private:
     void add_indexes();
     void add_features();
     void add_trigger_and_policy();
+    void add_dependents();
     std::string clause();
 
     std::mt19937_64 random_;
@@ -239,6 +244,48 @@ void maker::add_features() {
     }
     if (one_in(3)) {
         run("COMMENT ON TABLE t IS 't'; COMMENT ON TYPE t IS 'row'");
+    }
+}
+
+// Their text shows no operator; whatever the server reads again must find that of before.
+void maker::add_dependents() {
+    made_column* used = any_ordered();
+    if (used == nullptr || one_in(3)) {
+        return;
+    }
+    used->pinned = true;
+    const std::string& name = used->name;
+    const std::string value = std::string("(") + used->of->fallback + ")::" + used->of->type;
+    run("CREATE TABLE mirror AS SELECT " + name + " FROM t");
+    if (one_in(2)) {
+        run("CREATE VIEW joined AS SELECT plain, " + name + " FROM t JOIN mirror USING (" + name +
+            "); CREATE VIEW upper AS SELECT count(*) AS n FROM joined WHERE " + name + " IS NOT DISTINCT FROM " +
+            value);
+    }
+    if (one_in(2)) {
+        run("CREATE VIEW named AS SELECT CASE " + name + " WHEN " + value + " THEN - 1::int ELSE plain END AS label, " +
+            "NULLIF(" + name + ", " + value + ") AS emptied FROM t");
+    }
+    if (one_in(2)) {
+        run("CREATE MATERIALIZED VIEW stored AS SELECT plain, NULLIF(" + name + ", " + value +
+            ") AS emptied FROM t; CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM stored WHERE emptied "
+            "IS "
+            "DISTINCT FROM " +
+            value);
+    }
+    if (one_in(2)) {
+        run("CREATE FUNCTION found() RETURNS bigint STABLE BEGIN ATOMIC SELECT count(*) FROM t JOIN mirror USING (" +
+            name + "); END");
+    }
+    if (one_in(2)) {
+        run("CREATE RULE own AS ON DELETE TO t WHERE OLD." + name + " IS NOT DISTINCT FROM " + value +
+            " DO INSTEAD NOTHING; CREATE RULE elsewhere AS ON UPDATE TO mirror WHERE EXISTS (SELECT FROM t JOIN mirror "
+            "USING (" +
+            name + ")) DO INSTEAD NOTHING");
+    }
+    if (one_in(2)) {
+        run("CREATE POLICY hide ON mirror USING (EXISTS (SELECT FROM t WHERE t." + name +
+            " IS NOT DISTINCT FROM mirror." + name + "))");
     }
 }
 
