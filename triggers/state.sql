@@ -18,7 +18,7 @@ CREATE TABLE pgeist.jobs (
     rows_done    bigint NOT NULL DEFAULT 0,
     rows_total   bigint NOT NULL DEFAULT 0,
     log_pending  bigint NOT NULL DEFAULT 0,
-    source_filenode bigint,                 -- of the source when captured, or last compared as a whole: tells whether someone rewrote it
+    source_filenode bigint,                 -- of the source when captured, or last compared as a whole, and a hash of its columns: tells who rewrote it
     result_oid   oid,                       -- the new table and its definition when the job was done: tells a second run
     result_fingerprint text,                -- of the same change that there is nothing to do
     swap_xid     xid8,                      -- the transaction of the last swap attempt that reached its commit

@@ -1,6 +1,7 @@
 #include "pgeist/build/index_builder.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include <fmt/format.h>
@@ -13,6 +14,9 @@
 namespace pgeist::build {
 
 namespace {
+
+constexpr int most_tries = 5;  // of a build that met a deadlock
+constexpr auto pause_after_deadlock = std::chrono::milliseconds(200);
 
 std::string shadow_name(const plan::blueprint& plan, const std::string& name) {
     return qualified_name{plan.job_schema, name}.sql();
@@ -146,13 +150,19 @@ awaitable<bool> build_one(site at, pg::connection& session, const plan::index& i
     }
     std::optional<pg::sql_error> violation;
     const auto steps = [&] { return run_steps(session, left); };
-    try {
-        co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, steps);
-    } catch (const pg::sql_error& error) {
-        if (!error.in_class("23")) {
-            throw;
+    for (int tries = 1; tries == 1 || (violation && !violation->in_class("23")); ++tries) {
+        co_await pg::sleep_for((tries - 1) * pause_after_deadlock);
+        violation.reset();
+        try {
+            co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, steps);
+        } catch (const pg::sql_error& error) {
+            // REPACK (CONCURRENTLY) of the shadow waits for every writer, and we for its lock.
+            const bool again = error.is(pg::sqlstate::deadlock_detected) && tries < most_tries;
+            if (!error.in_class("23") && !again) {
+                throw;
+            }
+            violation = error;
         }
-        violation = error;
     }
     if (violation) {
         const std::int64_t truncated = co_await capture::truncations(session, work.plan);

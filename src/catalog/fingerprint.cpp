@@ -10,7 +10,8 @@ namespace {
 // the lock. What a DEFAULT partition may hold is what no other partition takes: their bounds count as its own.
 // Statistics, sizes, transaction ids and relfilenodes are left out because writes and maintenance change them, OIDs of
 // indexes because REINDEX CONCURRENTLY does, and the invalid indexes that it makes, and leaves behind when it fails,
-// are nobody's definition. Of attoptions only what ALTER can set counts: some servers stamp others.
+// are nobody's definition. The mark that CLUSTER leaves on an index is left out too (`false` stands where it was): the
+// swap carries it as it is then. Of attoptions only what ALTER can set counts: some servers stamp others.
 constexpr const char* fingerprint_sql = R"(
     WITH RECURSIVE c AS (SELECT * FROM pg_class WHERE oid = $1),
     bound(classid, objid) AS (
@@ -39,7 +40,7 @@ constexpr const char* fingerprint_sql = R"(
         SELECT ROW('default', adnum, adbin)::text FROM pg_attrdef WHERE adrelid = $1
         UNION ALL
         SELECT ROW('index', x.relname, x.relam, x.reltablespace, x.reloptions, i.indisunique, i.indisprimary,
-                   i.indisexclusion, i.indimmediate, i.indisclustered, i.indisvalid, i.indisreplident, i.indkey, i.indclass,
+                   i.indisexclusion, i.indimmediate, false, i.indisvalid, i.indisreplident, i.indkey, i.indclass,
                    i.indcollation, i.indoption, i.indexprs, i.indpred, {nulls_not_distinct},
                    (SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = i.indexrelid),
                    ARRAY(SELECT a.attstattarget::text FROM pg_attribute a WHERE a.attrelid = x.oid ORDER BY a.attnum))::text
@@ -82,9 +83,11 @@ constexpr const char* fingerprint_sql = R"(
         SELECT ROW('statistics', stxname, stxnamespace, stxowner, stxkeys, stxkind, stxexprs, stxstattarget)::text
           FROM pg_statistic_ext WHERE stxrelid = $1
         UNION ALL
-        SELECT ROW('publication', prpubid, {publication})::text FROM pg_publication_rel WHERE prrelid = $1
+        SELECT ROW('publication', prpubid, {publication})::text FROM pg_publication_rel r WHERE prrelid = $1
         UNION ALL
-        SELECT ROW('subscription', srsubid)::text FROM pg_subscription_rel WHERE srrelid = $1
+        SELECT ROW('subscription', srsubid)::text FROM pg_subscription_rel
+         WHERE srrelid = $1 OR srrelid IN (SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND deptype = 'i'
+                                              AND refclassid = 'pg_class'::regclass AND refobjid = $1)
         UNION ALL
         SELECT ROW('sequence', x.relname, x.relnamespace, x.relacl, d.refobjsubid, d.deptype, s.*)::text
           FROM pg_depend d JOIN pg_class x ON x.oid = d.objid AND x.relkind = 'S' JOIN pg_sequence s ON s.seqrelid = x.oid
@@ -158,12 +161,22 @@ constexpr const char* fingerprint_sql = R"(
           FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1)
     SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C")) FROM lines WHERE EXISTS (SELECT FROM c))";
 
+/// A publication that leaves tables out is restated as a whole in the swap: who changes it changes what is to be said.
+const char* publication_columns(int server_major) {
+    if (server_major >= 19) {
+        return "prqual, prattrs, prexcept, (SELECT array_agg(o.prrelid ORDER BY o.prrelid) FROM pg_publication_rel o "
+               "WHERE o.prpubid = r.prpubid AND r.prexcept), (SELECT p.puballsequences FROM pg_publication p WHERE "
+               "p.oid = r.prpubid)";
+    }
+    return server_major >= 15 ? "prqual, prattrs" : "NULL";
+}
+
 std::string sql_for(int server_major) {
     return fmt::format(fingerprint_sql,
                        fmt::arg("nulls_not_distinct", server_major >= 15 ? "i.indnullsnotdistinct" : "false"),
                        fmt::arg("enforced", server_major >= 18 ? "conenforced" : "true"),
                        fmt::arg("set_columns", server_major >= 15 ? "confdelsetcols" : "NULL"),
-                       fmt::arg("publication", server_major >= 15 ? "prqual, prattrs" : "NULL"));
+                       fmt::arg("publication", publication_columns(server_major)));
 }
 
 }  // namespace

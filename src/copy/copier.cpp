@@ -114,8 +114,8 @@ awaitable<void> worker(pipeline& pipe, job::crew& crew, int number) {
 /// Places are those of one file. A chunk's transaction keeps it from being rewritten until the commit by its lock; at
 /// the end of the copy none is needed: blocks may be missing that are behind the end of another file.
 awaitable<void> require_same_file(job::workspace& work, pg::connection& session) {
-    const bool rewritten = co_await job::source_rewritten_since(session, work.job, work.plan.source_oid);
-    if (rewritten) {
+    const job::source_rows rows = co_await job::source_rows_since(session, work.job, work.plan.source_oid);
+    if (rows != job::source_rows::in_place) {
         throw job::source_rewritten();
     }
 }

@@ -134,6 +134,9 @@ blueprint read_blueprint(const json::object& object) {
     value.passage_schema = text(object, "passage_schema");
     value.row_triggers = flag(object, "row_triggers");
     value.fingerprint = text(object, "fingerprint");
+    if (object.contains("clustered_on")) {  // earlier versions did not look
+        value.clustered_on = text(object, "clustered_on");
+    }
     value.key = to_key(object.at("key"));
     value.heap_order = object.contains("heap_order") && flag(object, "heap_order");  // earlier versions had no choice
     value.columns = list(object, "columns", to_column);
@@ -163,7 +166,7 @@ blueprint read_blueprint(const json::object& object) {
 }  // namespace
 
 std::string to_json(const blueprint& value) {
-    const json::object object{
+    json::object object{
         {"version", value.version},
         {"table", from(value.table)},
         {"source_oid", value.source_oid},
@@ -194,6 +197,9 @@ std::string to_json(const blueprint& value) {
         {"table_bytes", value.table_bytes},
         {"index_bytes", value.index_bytes},
     };
+    if (value.clustered_on) {
+        object["clustered_on"] = *value.clustered_on;
+    }
     return json::serialize(object);
 }
 

@@ -6,7 +6,7 @@
 
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/job/in_snapshot.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/replay/bad_key.hpp"
 
@@ -123,7 +123,7 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
         const auto started = clock::now();
         const auto application = [&] { return apply(session, work_->plan, rows); };
         try {
-            taken = co_await job::in_tenure(session, work_->tenure(), pg::isolation::repeatable_read, application);
+            taken = co_await job::in_snapshot(session, *work_, application);
         } catch (const pg::sql_error& error) {
             sql_failure = error;
             failure = std::current_exception();

@@ -24,6 +24,9 @@ namespace {
 constexpr auto small_backlog = std::chrono::milliseconds(1000);
 constexpr auto replay_pause = std::chrono::milliseconds(200);
 constexpr std::string_view bound_constraint = "pgeist_partition_bound";
+/// A copy in the order of the file starts again when somebody rewrites the file; who does it again would do it for
+/// ever.
+constexpr int most_rewritings = 2;
 constexpr auto permission_poll = std::chrono::milliseconds(100);
 
 bool lost_connection(const std::exception_ptr& failure) {
@@ -61,12 +64,11 @@ runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, con
       hold_(&hold),
       known_(&known),
       reached_(job.reached),
+      plan_(*job.blueprint),
       settings_(job.settings),
       switches_(settings_, job),
       told_(observer, progress_),
-      work_{pool,      job.id,          *job.blueprint,
-            settings_, told_,           progress_,
-            switches_, job.incarnation, hold.session().backend_pid(),
+      work_{pool,  job.id, plan_, settings_, told_, progress_, switches_, job.incarnation, hold.session().backend_pid(),
             &known},
       changes_(work_) {
     progress_.rows_total = job.blueprint->estimated_rows;
@@ -119,9 +121,6 @@ awaitable<void> runner::phases() {
             truncated = true;
         } catch (const job::source_rewritten&) {
             rewritten = true;
-            if (reached_ != job::phase::copy && work_.settings.verify != verify_mode::full) {
-                throw;  // nothing would notice what the rewriting did to the rows
-            }
         } catch (const error&) {
             failure = std::current_exception();
         }
@@ -131,16 +130,8 @@ awaitable<void> runner::phases() {
         if (failure) {
             std::rethrow_exception(failure);  // before any await: a cancellation must not take its place
         }
-        if (rewritten && reached_ == job::phase::copy) {
-            work_.observer.message(report::level::warning,
-                                   "the source table was rewritten by someone else: the copy starts again");
-            co_await start_copy_again();
-        } else if (rewritten) {
-            work_.observer.message(report::level::warning,
-                                   "the source table was rewritten by someone else: verifying again");
-            const auto session = co_await work_.pool.acquire();
-            co_await job::forget_chunks(*session, work_.tenure(), "verify");
-            reached_ = job::phase::verify;
+        if (rewritten) {
+            co_await after_rewriting();
         } else if (truncated) {
             work_.observer.message(report::level::warning, "the source table was truncated: the copy starts again");
             co_await start_copy_again();
@@ -150,6 +141,26 @@ awaitable<void> runner::phases() {
         }
         co_await save_phase(reached_);
     }
+}
+
+/// In the copy only the order of the file is lost. After it values may have changed, and a comparison of every row is
+/// the only one that would notice, whatever --verify says.
+awaitable<void> runner::after_rewriting() {
+    const std::string what = "the source table was rewritten by someone else: ";
+    if (reached_ == job::phase::copy) {
+        ++rewritten_in_copy_;
+        const bool by_key = rewritten_in_copy_ >= most_rewritings;
+        work_.observer.message(report::level::warning,
+                               what + "the copy starts again" + (by_key ? ", in the order of the key" : ""));
+        co_await start_copy_again();
+        co_return;
+    }
+    work_.observer.message(report::level::warning, what + "comparing every row");
+    settings_.verify = verify_mode::full;
+    const auto session = co_await work_.pool.acquire();
+    co_await job::save_settings(*session, work_.tenure(), settings_);
+    co_await job::forget_chunks(*session, work_.tenure(), "verify");
+    reached_ = job::phase::verify;
 }
 
 awaitable<void> runner::require_unchanged() {
@@ -472,7 +483,7 @@ awaitable<std::optional<report::swap_outcome>> runner::try_to_swap() {
 
 namespace {
 
-awaitable<void> forget_copy(job::workspace& work, pg::connection& session) {
+awaitable<void> forget_copy(job::workspace& work, const plan::blueprint& next, pg::connection& session) {
     const std::string job = quote_identifier(work.plan.job_schema);
     co_await session.execute("TRUNCATE " + work.plan.shadow().sql());
     co_await build::drop_indexes(session, work.plan);
@@ -483,6 +494,7 @@ awaitable<void> forget_copy(job::workspace& work, pg::connection& session) {
     co_await job::forget_chunks(session, work.tenure(), "copy");
     co_await job::forget_chunks(session, work.tenure(), "verify");
     co_await job::save_source_file(session, work.tenure(), work.plan.source_oid);
+    co_await job::save_blueprint(session, work.job, next);
     co_await job::save_phase(session, work.tenure(), job::phase::copy);
 }
 
@@ -490,8 +502,11 @@ awaitable<void> forget_copy(job::workspace& work, pg::connection& session) {
 
 awaitable<void> runner::start_copy_again() {
     const auto session = co_await work_.pool.acquire();
-    const auto emptying = [&] { return forget_copy(work_, *session); };
+    plan::blueprint next = plan_;
+    next.heap_order = plan_.heap_order && rewritten_in_copy_ < most_rewritings;
+    const auto emptying = [&] { return forget_copy(work_, next, *session); };
     co_await job::in_tenure(*session, work_.tenure(), pg::isolation::read_committed, emptying);
+    plan_.heap_order = next.heap_order;
     progress_.rows_total = work_.plan.estimated_rows;
 }
 

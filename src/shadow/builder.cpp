@@ -33,6 +33,12 @@ void fill_basics(const site& at, plan::blueprint& into) {
     into.passage_schema = at.passage_schema;
     into.row_triggers = !at.source.parents.empty() || at.source.is_partition;
     into.fingerprint = at.source.fingerprint;
+    into.clustered_on = "";
+    for (const auto& each : at.source.indexes) {
+        if (each.clustered) {
+            into.clustered_on = each.name;
+        }
+    }
     into.estimated_rows = at.source.estimated_rows;
     into.table_bytes = at.source.table_bytes;
     into.index_bytes = at.source.index_bytes;

@@ -167,8 +167,8 @@ awaitable<void> swapper::check_unchanged(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
     co_await capture::require_unchanged(session, work_->plan);
     co_await capture::require_in_place(session, work_->plan);
-    const bool rewritten = co_await job::source_rewritten_since(session, work_->job, work_->plan.source_oid);
-    if (rewritten) {
+    const job::source_rows rows = co_await job::source_rows_since(session, work_->job, work_->plan.source_oid);
+    if (rows == job::source_rows::rewritten) {
         throw job::source_rewritten();
     }
 }
@@ -194,6 +194,31 @@ awaitable<void> swapper::exchange(pg::connection& session) {
         script += each.sql + "; ";
     }
     co_await session.execute(std::move(script));
+}
+
+/// CLUSTER, and REPACK … USING INDEX, of the source during the run moved its rows, and left their mark on an index: the
+/// new table gets it, where it has an index of that name. A mark that the change itself sets stays otherwise.
+awaitable<void> swapper::carry_cluster_mark(pg::connection& session) {
+    const plan::blueprint& plan = work_->plan;
+    if (!plan.clustered_on) {
+        co_return;
+    }
+    const pg::result row = co_await session.query(R"(
+        SELECT o.relname AS mark, n.relname IS NOT NULL AS present
+          FROM (SELECT) AS one
+          LEFT JOIN (pg_index i JOIN pg_class o ON o.oid = i.indexrelid) ON i.indrelid = $1::bigint::oid AND i.indisclustered
+          LEFT JOIN (pg_index j JOIN pg_class n ON n.oid = j.indexrelid) ON j.indrelid = $2::bigint::oid
+                     AND n.relname = o.relname)",
+                                                  plan.source_oid, plan.shadow_oid);
+    const std::string mark = row.optional_text(0, "mark").value_or("");
+    if (mark == *plan.clustered_on) {
+        co_return;
+    }
+    if (mark.empty()) {
+        co_await session.execute(fmt::format("ALTER TABLE {} SET WITHOUT CLUSTER", plan.table.sql()));
+    } else if (row.boolean(0, "present")) {
+        co_await session.execute(fmt::format("ALTER TABLE {} CLUSTER ON {}", plan.table.sql(), quote_identifier(mark)));
+    }
 }
 
 /// `pgeist cancel` or `pgeist pause` of before the commit holds, though the run has not read it yet; one of after it
@@ -295,6 +320,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
             co_await exchange(session);
             co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
             co_await require_nothing_lost(session, work_->plan);
+            co_await carry_cluster_mark(session);
             xid = co_await note_swap(session);
         }
     } catch (const pg::sql_error& error) {

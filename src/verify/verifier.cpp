@@ -9,7 +9,7 @@
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/crew.hpp"
-#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/job/in_snapshot.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/verify/verify_sql.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
@@ -43,7 +43,7 @@ awaitable<void> verifier::prepare(pg::connection& session) {
 
 awaitable<chunk_result> verifier::compare_chunk(pg::connection& session, walk::key_range range) {
     const auto comparison = [&] { return compare_in_snapshot(session, range); };
-    chunk_result out = co_await job::in_tenure(session, work_->tenure(), pg::isolation::repeatable_read, comparison);
+    chunk_result out = co_await job::in_snapshot(session, *work_, comparison);
     co_return out;
 }
 
@@ -181,8 +181,7 @@ awaitable<bool> verifier::settle_once() {
     const auto session = co_await work_->pool.acquire();
     co_await prepare(*session);
     const auto recheck = [&] { return recheck_in_snapshot(*session); };
-    const recheck_result looked =
-        co_await job::in_tenure(*session, work_->tenure(), pg::isolation::repeatable_read, recheck);
+    const recheck_result looked = co_await job::in_snapshot(*session, *work_, recheck);
     const std::int64_t truncated = co_await capture::truncations(*session, work_->plan);
     if (truncated > 0) {
         throw job::source_truncated();

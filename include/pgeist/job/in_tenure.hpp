@@ -11,7 +11,8 @@ template <class Body>
     co_await body();
 }
 
-/// pg::transaction() that only the process which works on the job now can commit: see require_tenure().
+/// pg::transaction() that only the process which works on the job now can commit: see require_tenure(). Where several
+/// statements must see the same rows of the source or the shadow: in_snapshot().
 /// Locks the job's row FOR KEY SHARE. @throws error (already_running) as require_tenure(), and what `body` throws
 template <class Body>
 requires std::is_void_v<pg::yield_of<Body>>

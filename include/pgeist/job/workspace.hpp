@@ -66,13 +66,12 @@ public:
     source_truncated() : error(exit_code::failed, "the source table was truncated") {}
 };
 
-/// Someone rewrote the source's rows without a trigger noticing (ALTER … USING, CLUSTER, VACUUM FULL): what was
-/// verified has to be verified again. Handled by the runner.
+/// Someone rewrote the source's rows without a trigger noticing: all rows have to be compared (ALTER … USING); or,
+/// where they are copied in the order of the file, the copy has to start again (CLUSTER, VACUUM FULL, REPACK too).
+/// Handled by the runner.
 class source_rewritten : public error {
 public:
-    source_rewritten()
-        : error(exit_code::failed, "the source table was rewritten by someone else",
-                "nothing was swapped; remove this job with: pgeist cleanup, and run again") {}
+    source_rewritten() : error(exit_code::failed, "the source table was rewritten by someone else") {}
 };
 
 }  // namespace pgeist::job

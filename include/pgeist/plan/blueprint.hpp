@@ -83,6 +83,8 @@ struct blueprint {
     bool row_triggers =
         false;  ///< statement triggers would not fire for every change (partition, inheritance child, subscription)
     std::string fingerprint;  ///< of the source's definition when the shadow was made
+    std::optional<std::string>
+        clustered_on;  ///< the source's index with CLUSTER's mark then; empty: none had it; null: not known
 
     plan::key key;
     bool heap_order =

@@ -63,18 +63,21 @@ private:
     [[nodiscard]] awaitable<void> tell_swap(report::swap_outcome done);
     [[nodiscard]] awaitable<std::optional<report::swap_outcome>> try_to_swap();
     [[nodiscard]] awaitable<void> wait_for_permission_to_swap();
+    [[nodiscard]] awaitable<void> after_rewriting();
     [[nodiscard]] awaitable<void> start_copy_again();
 
     pg::connect_options options_;
     job::hold* hold_;
     job::identity* known_;
     job::phase reached_;
+    plan::blueprint plan_;
     settings settings_;  ///< the job's own, changed by `pgeist set`
     switchboard switches_;
     report::progress progress_;
     witness told_;
     job::workspace work_;
     replay::replayer changes_;
+    int rewritten_in_copy_ = 0;
     bool has_swapped_ = false;
     bool told_swap_ = false;
 };

@@ -47,6 +47,7 @@ private:
     [[nodiscard]] awaitable<bool> drain(pg::connection& session, std::chrono::milliseconds time);
     [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
     [[nodiscard]] awaitable<void> exchange(pg::connection& session);
+    [[nodiscard]] awaitable<void> carry_cluster_mark(pg::connection& session);
     /// @returns the transaction's id; nothing when the user has asked that nothing be swapped now
     [[nodiscard]] awaitable<std::optional<std::string>> note_swap(pg::connection& session);
     [[nodiscard]] awaitable<void> commit(pg::connection& session, std::string xid);
