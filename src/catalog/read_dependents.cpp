@@ -56,8 +56,11 @@ constexpr const char* dependents_sql = R"(
      UNION ALL SELECT 'security label', 0, false, format('security label of provider %s on %s', l.provider,
                                               pg_describe_object(l.classoid, l.objoid, l.objsubid))
       FROM pg_seclabel l JOIN held h ON l.classoid = h.classid AND l.objoid = h.objid AND l.objoid <> $1
-     UNION ALL SELECT 'subscription', 0, false, format('subscription %s', s.subname)
-      FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE r.srrelid = $1
+     UNION ALL SELECT 'subscription', 0, false,
+                      CASE WHEN r.srrelid = $1 THEN format('subscription %s', s.subname)
+                           ELSE format('%s of subscription %s', pg_describe_object('pg_class'::regclass, r.srrelid, 0), s.subname) END
+      FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
+      JOIN held h ON h.classid = 'pg_class'::regclass AND h.objid = r.srrelid
      ORDER BY 1, 4)";
 
 /// Kinds that the shadow module knows how to lead to the new table.
@@ -71,7 +74,7 @@ std::string reason_for(const std::string& kind) {
     static const std::map<std::string, std::string> reasons{
         {"view", "it is temporary: another session's"},
         {"security label", "security labels are carried for the table and its columns only"},
-        {"subscription", "the subscription would not know the new table"},
+        {"subscription", "the subscription would not know the new one"},
         {"table column", "it is bound to the old table's row type"},
     };
     const auto found = reasons.find(kind);

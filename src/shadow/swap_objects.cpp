@@ -119,11 +119,25 @@ std::string column_list(const site& at, const std::vector<known_column>& names, 
     return columns.empty() ? std::string() : fmt::format(" ({})", join(columns, ", "));
 }
 
+/// Tables cannot be added to the exclusion one by one. The old table stays in it for as long as it is kept.
+std::string leave_out_both(const site& at, const catalog::publication& each) {
+    std::vector<std::string> tables{"TABLE ONLY " + at.source.name.sql(), "TABLE ONLY " + at.shadow.sql()};
+    for (const auto& other : each.exclusion) {
+        tables.push_back("TABLE ONLY " + other);
+    }
+    return fmt::format("ALTER PUBLICATION {} SET ALL TABLES EXCEPT ({}){}", quote_identifier(each.name),
+                       join(tables, ", "), each.all_sequences ? ", ALL SEQUENCES" : "");
+}
+
 awaitable<void> plan_publications(site& at, const catalog::table& after, plan::blueprint& into) {
     const auto names = new_names(at, after);
     for (const auto& each : at.source.publications) {
         const std::string label = "publication " + display_identifier(each.name);
         const std::string name = quote_identifier(each.name);
+        if (each.excludes) {
+            into.after_move.push_back({label, leave_out_both(at, each)});
+            continue;
+        }
         std::string table = at.source.name.sql() + column_list(at, names, each);
         if (each.filter) {
             std::string what = "the row filter of " + label;

@@ -231,12 +231,15 @@ struct statistics {
     std::optional<std::string> comment;
 };
 
-/// The table's place in a publication that names it.
+/// The table's place in a publication that names it: as one that it publishes, or as one that it leaves out.
 struct publication {
     std::string name;
     std::vector<std::string> columns;  ///< empty: all
     std::optional<std::string> filter;
-    bool owned = true;  ///< the current role may change the publication
+    bool excludes = false;               ///< FOR ALL TABLES EXCEPT (TABLE …)
+    std::vector<std::string> exclusion;  ///< then: the other tables left out, as SQL names
+    bool all_sequences = false;          ///< then: it is FOR ALL SEQUENCES too
+    bool owned = true;                   ///< the current role may change the publication
 };
 
 /// An object that hangs on the table by its OID and is led to the new table in the swap.
