@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/core/identifier.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/json_line.hpp"
 #include "pgeist/report/text.hpp"
@@ -25,6 +26,9 @@ std::string as_json(const tables& found) {
         line.text("analyzed_at",
                   each.analyzed_at.empty() ? std::nullopt : std::optional<std::string>(each.analyzed_at));
         line.boolean("has_key", each.has_key);
+        if (each.server) {
+            line.raw("server_repack", plan::describe_json(*each.server));
+        }
         text += line.str() + "\n";
     }
     return text;
@@ -36,6 +40,25 @@ std::string as_names(const tables& found) {
         text += each.has_key ? each.table + "\n" : "";  // the others cannot be rebuilt by pgeist
     }
     return text;
+}
+
+/// The statements of the server that would do, and what to mind.
+std::string servers_own(const tables& found) {
+    std::string statements;
+    for (const run::bloated_table& each : found) {
+        if (each.server && each.server->refusals.empty()) {
+            statements += fmt::format("  {};\n", report::one_line(each.server->statement));
+        }
+    }
+    if (statements.empty()) {
+        return statements;
+    }
+    const auto& snapshots = found.front().server->old_snapshots;
+    const std::string now = snapshots.empty() ? "none is held now" : "now: " + join(snapshots, "; ");
+    return "\nThe server's own, faster, but not throttled, not verified, and with a lock that is waited for without a "
+           "timeout:\n" +
+           statements + "To snapshots taken before its end the table is empty; " + now +
+           ".\nFor and against it, for one table: pgeist plan --table TABLE --repack\n";
 }
 
 std::string as_table(const tables& found, bool utf8) {
@@ -55,6 +78,7 @@ std::string as_table(const tables& found, bool utf8) {
                             each.has_key ? "" : "  no key: cannot be repacked");
     }
     text += "\nEstimates, from what ANALYZE knows. Rebuild one with: pgeist run --table TABLE --repack\n";
+    text += servers_own(found);
     return utf8 ? text : report::to_ascii(text);
 }
 

@@ -153,6 +153,9 @@ std::string describe(const description& what) {
     if (what.blueprint != nullptr) {
         text += summary(*what.blueprint) + column_lines(*what.blueprint) + phase_lines();
     }
+    if (what.server != nullptr) {
+        text += "\nthe server's own, instead\n" + describe(*what.server);
+    }
     text += remark_lines(what.remarks, false, "warnings");
     text += remark_lines(what.remarks, true, "refused");
     return text;

@@ -88,6 +88,9 @@ std::string describe_json(const description& what) {
     if (what.blueprint != nullptr) {
         add_blueprint(object, *what.blueprint);
     }
+    if (what.server != nullptr) {
+        object["server_repack"] = json::parse(describe_json(*what.server));
+    }
     object["remarks"] = json_fields::array(what.remarks, from_remark);
     return json::serialize(object);
 }

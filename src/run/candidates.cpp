@@ -1,3 +1,6 @@
+#include <boost/algorithm/string/replace.hpp>
+
+#include "pgeist/check/server_repack.hpp"
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/run/commands.hpp"
@@ -39,11 +42,12 @@ SELECT e.nspname, e.relname, e.heap, pg_total_relation_size(e.oid) AS total, e.h
        CASE WHEN e.heap > 0 THEN 100.0 * (e.heap - e.needed) / e.heap ELSE 0 END AS percent,
        coalesce(t.n_dead_tup, 0) AS dead,
        coalesce(to_char(greatest(t.last_analyze, t.last_autoanalyze) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '') AS analyzed,
+       {refusals} AS refusals,
        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = e.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                AND NOT EXISTS (SELECT FROM unnest(i.indkey) WITH ORDINALITY AS u(attnum, place)
                                LEFT JOIN pg_attribute a ON a.attrelid = e.oid AND a.attnum = u.attnum
                                WHERE u.place <= i.indnkeyatts AND NOT coalesce(a.attnotnull, false))) AS has_key
-FROM estimates e LEFT JOIN pg_stat_user_tables t ON t.relid = e.oid
+FROM estimates e JOIN pg_class c ON c.oid = e.oid LEFT JOIN pg_stat_user_tables t ON t.relid = e.oid
 WHERE e.heap >= $1::bigint AND 100.0 * (e.heap - e.needed) >= $2::float8 * e.heap
 ORDER BY bloat DESC, e.nspname, e.relname)sql";
 
@@ -51,7 +55,14 @@ ORDER BY bloat DESC, e.nspname, e.relname)sql";
 
 awaitable<std::vector<bloated_table>> repack_candidates(pg::connect_options options, bloat_thresholds least) {
     const auto session = co_await pg::connection::open(std::move(options), "pgeist repack-candidates");
-    const pg::result rows = co_await session->query(candidates_sql, least.bytes, least.percent);
+    const bool has_repack = session->server_major() >= check::repack_since;
+    std::string sql = candidates_sql;
+    boost::replace_all(sql, "{refusals}", has_repack ? check::repack_refusals_sql() : std::string("NULL::text[]"));
+    const pg::result rows = co_await session->query(std::move(sql), least.bytes, least.percent);
+    std::vector<std::string> snapshots;
+    if (has_repack) {
+        snapshots = co_await check::held_snapshots(*session);
+    }
     std::vector<bloated_table> found;
     for (int row = 0; row < rows.rows(); ++row) {
         bloated_table one;
@@ -64,6 +75,13 @@ awaitable<std::vector<bloated_table>> repack_candidates(pg::connect_options opti
         one.dead_rows = rows.integer(row, "dead");
         one.analyzed_at = rows.text(row, "analyzed");
         one.has_key = rows.boolean(row, rows.column("has_key"));
+        if (has_repack) {
+            one.server.emplace();
+            one.server->statement = "REPACK (CONCURRENTLY) " + one.table;
+            one.server->refusals = rows.array(row, rows.column("refusals"));
+            one.server->old_snapshots = snapshots;
+            one.server->bytes = one.total_bytes;
+        }
         found.push_back(std::move(one));
     }
     co_return found;

@@ -5,6 +5,7 @@
 
 #include "carry_out.hpp"
 #include "pgeist/capture/capture.hpp"
+#include "pgeist/check/server_repack.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/hold.hpp"
@@ -267,6 +268,11 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
         remark.text = "nothing to do: " + *made.nothing_to_do;
         what.remarks.push_back(std::move(remark));
     }
+    std::optional<plan::server_repack> server;
+    if (change.repack && change.sets.empty() && change.alters.empty() && made.blueprint) {
+        server = co_await check::consider_server_repack(*session, made.blueprint->source_oid);
+    }
+    what.server = server ? &*server : nullptr;
     std::string text = plan::describe(what);
     std::string json = plan::describe_json(what);
     std::string sql;

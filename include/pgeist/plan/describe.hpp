@@ -5,6 +5,7 @@
 
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/server_repack.hpp"
 
 namespace pgeist::plan {
 
@@ -20,6 +21,7 @@ struct description {
     const change_request* change = nullptr;
     const plan::blueprint* blueprint = nullptr;
     std::vector<remark> remarks;
+    const plan::server_repack* server = nullptr;  ///< of a --repack, where the server has its own
 };
 
 /// The plan for humans, several lines, ends with a newline.

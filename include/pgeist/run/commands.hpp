@@ -11,6 +11,7 @@
 #include "pgeist/pg/awaitable.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/server_repack.hpp"
 #include "pgeist/report/observer.hpp"
 #include "pgeist/run/settings.hpp"
 
@@ -69,8 +70,9 @@ struct bloated_table {
     std::int64_t bloat_bytes = 0;  ///< of the heap
     double bloat_percent = 0;
     std::int64_t dead_rows = 0;
-    std::string analyzed_at;  ///< RFC 3339; empty: long ago
-    bool has_key = false;     ///< `pgeist run --repack` can walk it
+    std::string analyzed_at;                    ///< RFC 3339; empty: long ago
+    bool has_key = false;                       ///< `pgeist run --repack` can walk it
+    std::optional<plan::server_repack> server;  ///< the server's own way, from PostgreSQL 19 on
 };
 
 /// `pgeist repack-candidates`: those that could save most first. Tables that were never analyzed are left out.
