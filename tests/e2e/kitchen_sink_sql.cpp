@@ -161,6 +161,16 @@ CREATE TABLE booking (room int4range, during tstzrange, CONSTRAINT booking_room 
 INSERT INTO booking SELECT room, tstzrange('2024-02-01', '2024-03-01') FROM @t@ WHERE "select" < 9;
 )sql";
 
+const char* const since_19 = R"sql(
+ALTER TABLE @t@ ADD COLUMN wide_oid oid8 DEFAULT '7', ADD COLUMN base regdatabase, ADD COLUMN "host 19" inet DEFAULT '10.0.0.1',
+    ADD CONSTRAINT was_enforced CHECK (zone < 2000), ADD CONSTRAINT was_not CHECK (zone < 3000) NOT ENFORCED,
+    SET (autovacuum_parallel_workers = 3);
+ALTER TABLE @t@ ALTER CONSTRAINT was_enforced NOT ENFORCED;
+ALTER TABLE @t@ ALTER CONSTRAINT was_not ENFORCED;
+CREATE INDEX hosts ON @t@ USING gist ("host 19");
+CREATE STATISTICS of_virtual (mcv) ON "virtual one", note FROM @t@;
+)sql";
+
 // Rights given by others than the owner, policies, statistics, triggers, publications.
 const char* const rights_and_the_rest = R"sql(
 GRANT USAGE, CREATE ON SCHEMA @schema@ TO @owner@;
@@ -217,6 +227,7 @@ std::string kitchen_sink(int server_major) {
     std::string text = std::string(table) + constraints + indexes;
     text += server_major >= 15 ? since_15 : "";
     text += server_major >= 18 ? since_18 : "";
+    text += server_major >= 19 ? since_19 : "";
     text += rights_and_the_rest;
     text += replaced(published, "@list@", server_major >= 15 ? publication_list : "");
     return text;

@@ -66,6 +66,9 @@ public:
         add_constraints();
         add_indexes();
         add_features();
+        if (server_major_ >= 19) {
+            add_what_19_has();
+        }
         add_dependents();
         result.setup = setup_;
         const int clauses = 1 + below(2);
@@ -99,6 +102,7 @@ private:
     }
 
     void add_table();
+    void add_what_19_has();
     void add_constraints();
     void add_indexes();
     void add_features();
@@ -151,6 +155,24 @@ void maker::add_table() {
     if (server_major_ >= 18 && one_in(3)) {
         run("ALTER TABLE t ADD COLUMN thrice int GENERATED ALWAYS AS (plain * 3) VIRTUAL, ADD CONSTRAINT \"nn %\" NOT "
             "NULL note NO INHERIT");
+    }
+}
+
+void maker::add_what_19_has() {
+    if (one_in(2)) {
+        run("ALTER TABLE t ADD COLUMN wide_oid oid8 DEFAULT '18446744073709551615', ADD COLUMN host inet DEFAULT "
+            "'10.0.0.1'");
+        run("CREATE INDEX hosts ON t USING gist (host)");
+    }
+    if (one_in(3)) {
+        run("ALTER TABLE t ADD CONSTRAINT was_enforced CHECK (plain > 0); ALTER TABLE t ALTER CONSTRAINT was_enforced "
+            "NOT "
+            "ENFORCED");
+    }
+    if (one_in(3)) {
+        run("ALTER TABLE t ADD COLUMN fourfold int GENERATED ALWAYS AS (plain * 4) VIRTUAL; CREATE STATISTICS "
+            "of_virtual "
+            "(mcv) ON fourfold, plain FROM t");
     }
 }
 
