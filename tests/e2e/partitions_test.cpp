@@ -139,7 +139,10 @@ TEST_P(partition_kinds, are_attached_again_without_a_scan_under_the_lock) {
     // The empty table may have been read before: only what is said of the swap counts.
     const std::string said = log.since();
     const std::size_t attached = said.rfind("partition constraint for table \"t\" is implied by existing constraints");
-    if (std::string(GetParam().name) != "the_default_one_alone") {
+    // PostgreSQL 19 believes no proof for a hash key with a collation.
+    const std::string name = GetParam().name;
+    const bool has_proof = sql().server_major() < 19 || (name != "hash_of_a_text" && name != "leaf_of_a_partition");
+    if (name != "the_default_one_alone" && has_proof) {
         ASSERT_NE(attached, std::string::npos);
         EXPECT_EQ(said.find("verifying table \"t\"", attached), std::string::npos)
             << "the new table was read under the lock";
