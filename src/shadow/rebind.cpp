@@ -198,7 +198,7 @@ awaitable<std::string> printed_with_new_names(rebinding& what, std::string name,
         }
     }
     const auto row = co_await at.conn.query(fmt::format("SELECT {}::oid::bigint", oid));
-    std::string text = co_await printed(at, path, std::move(deparser), row.integer(0, 0));
+    std::string text = co_await printed(at, with_schemas(path, schemas), std::move(deparser), row.integer(0, 0));
     co_await undo_trial(at);
     co_return text;
 }

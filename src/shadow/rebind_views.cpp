@@ -56,6 +56,25 @@ std::string create_view(const catalog::view& view, const std::string& name, bool
     return fmt::format("CREATE {}VIEW {}{} AS {}", replace ? "OR REPLACE " : "", name, options, view.definition);
 }
 
+/// The server prints one operator for a row of several columns, `(a, b) OPERATOR(ext.=) ANY (…)`, though not all of
+/// them have it there. With but that schema and pg_catalog in the path it prints none, and every name is as certain as
+/// with its schema.
+awaitable<bool> can_be_read(site& at, std::string path, std::string sql) {
+    std::optional<pg::sql_error> failed;
+    co_await begin_trial(at);
+    co_await at.conn.execute("SET LOCAL search_path TO " + path);
+    try {
+        co_await at.conn.execute(std::move(sql));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    co_await undo_trial(at);
+    co_return !failed;
+}
+
 /// Text and path give the view that is there: read again over the same tables it uses the same operators.
 awaitable<void> require_reading_again(rebinding& what, catalog::view view, std::string name) {
     const qualified_name probe{what.at.passage_schema, "pgeist_view"};
@@ -224,7 +243,7 @@ awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, s
     const auto used = co_await what.at.conn.query(columns_used_sql, oid, what.at.source.oid);
     require_columns_kept(what, name, used);
     catalog::view view = co_await catalog::read_view(what.at.conn, oid);
-    view.definition = co_await printed(what.at, home_path(what.at), viewdef, oid);
+    view.definition = co_await printed(what.at, with_schemas(home_path(what.at), view.operators.schemas), viewdef, oid);
     if (!view.owned) {
         refuse_object(what, name, fmt::format("it belongs to {}", display_identifier(view.owner)),
                       "run as a role that has the rights of its owner");
@@ -250,10 +269,15 @@ awaitable<tried_view> try_view(rebinding& what, const catalog::view& view, std::
     }
     // What the swap will read, and how.
     const qualified_name again{at.passage_schema, "pgeist_again"};
+    const std::string path = with_schemas("pg_catalog", made.operators.schemas);
     catalog::view swapped;
     swapped.definition = made.on_shadow;
-    co_await try_with(what, label, with_schemas("pg_catalog", made.operators.schemas),
-                      create_view(swapped, again.sql(), false));
+    const bool readable = co_await can_be_read(at, path, create_view(swapped, again.sql(), false));
+    if (!readable && made.operators.schemas.size() == 1) {
+        made.on_shadow = co_await printed(at, path, viewdef, made.oid);
+        swapped.definition = made.on_shadow;
+    }
+    co_await try_with(what, label, path, create_view(swapped, again.sql(), false));
     const auto found = co_await catalog::read_operators(at.conn, catalog::trees::of_view(again));
     co_await require_same_operators(what, label, made.operators, found);
     co_await at.conn.execute("DROP VIEW " + again.sql());
