@@ -68,16 +68,32 @@ std::string log_sql(const plan::blueprint& plan) {
     return fill_template(templates::log, values) + fill_template(templates::capture_functions, values);
 }
 
+std::string log_anew_sql(const plan::blueprint& plan) { return fill_template(templates::log_anew, placeholders(plan)); }
+
+std::string log_whole_sql(const plan::blueprint& plan) {
+    return fill_template(templates::log_whole, placeholders(plan));
+}
+
 std::string triggers_sql(const plan::blueprint& plan) {
     const auto values = placeholders(plan);
     const std::string_view kind = plan.row_triggers ? templates::capture_row : templates::capture_statement;
     return fill_template(kind, values) + fill_template(templates::capture_common, values);
 }
 
+std::vector<plan::statement> drop_triggers(const plan::blueprint& plan, const qualified_name& table) {
+    std::vector<plan::statement> drops;
+    for (const char* kind : trigger_kinds) {
+        const std::string name = fmt::format("{}_{}", trigger_prefix(plan), kind);
+        drops.push_back(
+            {"dropping trigger " + name, fmt::format("DROP TRIGGER IF EXISTS {} ON {}", name, table.sql())});
+    }
+    return drops;
+}
+
 std::string drop_triggers_sql(const plan::blueprint& plan, const qualified_name& table) {
     std::string sql;
-    for (const char* kind : trigger_kinds) {
-        sql += fmt::format("DROP TRIGGER IF EXISTS {}_{} ON {}; ", trigger_prefix(plan), kind, table.sql());
+    for (const plan::statement& each : drop_triggers(plan, table)) {
+        sql += each.sql + "; ";
     }
     return sql;
 }

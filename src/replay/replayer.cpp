@@ -227,16 +227,14 @@ awaitable<bool> replayer::replay_segment(segment& part) {
     co_return whole;
 }
 
-awaitable<std::int64_t> replayer::blocks() {
+awaitable<log_look> replayer::look() {
     const auto session = co_await work_->pool.acquire();
     const std::int64_t truncated = co_await capture::truncations(*session, work_->plan);
     if (truncated > 0) {
         throw job::source_truncated();
     }
-    const pg::result size =
-        co_await session->query("SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint",
-                                quote_identifier(work_->plan.job_schema) + ".pgeist_log");
-    co_return size.integer(0, 0);
+    const log_look now = co_await look_at_log(*session, work_->plan);
+    co_return now;
 }
 
 int replayer::most_sessions() const noexcept {
@@ -245,8 +243,17 @@ int replayer::most_sessions() const noexcept {
 }
 
 std::string replayer::why_stuck() const {
-    return describe_stuck(backlog_, work_->progress.log_pending, most_sessions(),
-                          work_->progress.throttled.value_or(""), work_->job);
+    std::string why = describe_stuck(backlog_, work_->progress.log_pending, most_sessions(),
+                                     work_->progress.throttled.value_or(""), work_->job);
+    const std::int64_t live = work_->progress.log_pending * log_row_bytes;
+    if (bytes_after_vacuum_ > vacuum_above && bytes_after_vacuum_ > 4 * live) {
+        why += fmt::format(
+            ". Most of the change log's {} are rows replayed already, which VACUUM may not remove while somebody might "
+            "see them, and which every pass reads: look for old transactions in pg_stat_activity and "
+            "pg_prepared_xacts, an old xmin in pg_replication_slots, and standbys with hot_standby_feedback",
+            format_size(bytes_after_vacuum_));
+    }
+    return why;
 }
 
 void replayer::look_at_backlog(std::int64_t left, std::int64_t taken, std::chrono::milliseconds small) {
@@ -268,13 +275,16 @@ awaitable<std::int64_t> replayer::pass() {
 }
 
 awaitable<std::int64_t> replayer::pass(std::chrono::milliseconds small) {
-    const std::int64_t end = co_await blocks();
-    if (end == 0) {
+    // What was replayed before and cannot be removed yet stands mostly in front; it is not read batch by batch.
+    const log_look found = co_await look();
+    std::int64_t end = found.blocks;
+    if (found.rows == 0) {
         look_at_backlog(0, 0, small);
+        end = 0;
     }
     std::int64_t taken = 0;
     bool whole = true;
-    for (std::int64_t first = 0; first < end && whole; first += blocks_per_segment) {
+    for (std::int64_t first = found.first_block; first < end && whole; first += blocks_per_segment) {
         segment part;
         part.first = first;
         part.last = std::min(first + blocks_per_segment, end);
@@ -337,9 +347,8 @@ awaitable<void> replayer::reach_consistent_point() { co_await whole_log(); }
 
 awaitable<std::int64_t> replayer::pending() {
     const auto session = co_await work_->pool.acquire();
-    std::string sql = fmt::format("SELECT count(*) FROM {}.pgeist_log", quote_identifier(work_->plan.job_schema));
-    const pg::result row = co_await session->query(std::move(sql));
-    co_return row.integer(0, 0);
+    const log_look now = co_await look_at_log(*session, work_->plan);
+    co_return now.rows;
 }
 
 awaitable<void> replayer::vacuum_log() {
@@ -349,6 +358,10 @@ awaitable<void> replayer::vacuum_log() {
     if (dead < vacuum_above || dead < live || dead < bytes_after_vacuum_ / 4) {
         co_return;
     }
+    co_await vacuum();
+}
+
+awaitable<void> replayer::vacuum() {
     taken_since_vacuum_ = 0;
     const auto session = co_await work_->pool.acquire();
     co_await session->execute(fmt::format("VACUUM {}.pgeist_log", quote_identifier(work_->plan.job_schema)));

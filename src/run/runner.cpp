@@ -109,6 +109,9 @@ void runner::enter(job::phase now) {
 }
 
 awaitable<void> runner::phases() {
+    if (reached_ > job::phase::capture && reached_ < job::phase::finish) {
+        co_await replay::finish_change_of_log(work_);
+    }
     while (reached_ != job::phase::done) {
         enter(reached_);
         bool truncated = false;
@@ -349,6 +352,7 @@ awaitable<void> runner::compare_rows(verify_mode how) {
 }
 
 awaitable<void> runner::compare_again() {
+    co_await replay::finish_change_of_log(work_);
     const job::phase reached = reached_;
     {
         const auto session = co_await work_.pool.acquire();

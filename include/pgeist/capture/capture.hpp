@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
@@ -14,11 +15,18 @@ namespace pgeist::capture {
 /// Creates log, helper tables and trigger functions in the job's schema. No lock on the source.
 [[nodiscard]] std::string log_sql(const plan::blueprint& plan);
 
+/// Puts a new, empty log in the place of the log. To be run under ACCESS EXCLUSIVE on it.
+[[nodiscard]] std::string log_anew_sql(const plan::blueprint& plan);
+/// Moves what is in the log before into the new one, and drops it.
+[[nodiscard]] std::string log_whole_sql(const plan::blueprint& plan);
+
 /// Creates the triggers and enables them always. To be run in the transaction that holds SHARE ROW EXCLUSIVE on the
 /// source.
 [[nodiscard]] std::string triggers_sql(const plan::blueprint& plan);
 
 /// Drops the triggers that are there. To be run in a transaction that holds ACCESS EXCLUSIVE on `table`.
+[[nodiscard]] std::vector<plan::statement> drop_triggers(const plan::blueprint& plan, const qualified_name& table);
+/// The same as one script.
 [[nodiscard]] std::string drop_triggers_sql(const plan::blueprint& plan, const qualified_name& table);
 
 /// Whether all triggers of the job are on the source, enabled always. No lock.

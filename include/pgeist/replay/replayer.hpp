@@ -7,6 +7,7 @@
 
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/replay/backlog.hpp"
+#include "pgeist/replay/change_log.hpp"
 #include "pgeist/replay/replay_sql.hpp"
 
 namespace pgeist::replay {
@@ -66,6 +67,9 @@ public:
     /// Rows in the log now.
     [[nodiscard]] awaitable<std::int64_t> pending();
 
+    /// Has replayed rows removed from the log as far as nobody could still see them.
+    [[nodiscard]] awaitable<void> vacuum();
+
     /// How many log rows can be applied in `time` at the speed measured so far.
     [[nodiscard]] std::int64_t rows_within(std::chrono::milliseconds time) const noexcept;
 
@@ -84,7 +88,7 @@ private:
     [[nodiscard]] awaitable<std::vector<pg::pool::lease>> sessions_for(segment& part);
     [[nodiscard]] awaitable<std::int64_t> batch(pg::connection& session, selection rows);
     [[nodiscard]] awaitable<std::int64_t> whole_log();
-    [[nodiscard]] awaitable<std::int64_t> blocks();
+    [[nodiscard]] awaitable<log_look> look();
     [[nodiscard]] awaitable<void> vacuum_log();
     void measured(std::int64_t rows, std::chrono::nanoseconds took) noexcept;
     void look_at_backlog(std::int64_t left, std::int64_t taken, std::chrono::milliseconds small);

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+
+#include "pgeist/job/workspace.hpp"
+#include "pgeist/lock/table_lock.hpp"
+
+namespace pgeist::replay {
+
+/// The change log at one moment, in the snapshot of one statement.
+struct log_look {
+    std::int64_t rows = 0;         ///< visible ones
+    std::int64_t first_block = 0;  ///< the first that has one
+    std::int64_t blocks = 0;       ///< of its file
+};
+
+/// Reads the log once, dead rows and all. @throws error when the log is in two parts (see change_log())
+[[nodiscard]] awaitable<log_look> look_at_log(pg::connection& session, const plan::blueprint& plan);
+
+/// Bytes of the log's file.
+[[nodiscard]] awaitable<std::int64_t> log_file_bytes(pg::connection& session, const plan::blueprint& plan);
+
+/// A log whose file is longer is not read under the swap's lock: a hundred thousand dead rows, some milliseconds.
+constexpr std::int64_t longest_log_to_swap = 4 << 20;
+
+/// What change_log() locks.
+[[nodiscard]] lock::target log_target(const plan::blueprint& plan);
+
+/// Changes the log for a new, empty one and moves what is left to replay into it, for one that VACUUM cannot shorten:
+/// replayed rows stay in the file for as long as an old transaction, prepared transaction, slot or standby might see
+/// them. Makes one attempt at ACCESS EXCLUSIVE on the log: writers of the source wait for that, readers do not.
+/// @returns false when the lock was not to be had
+///
+/// Nobody may replay, compare or build meanwhile. How it can cross with writers and with its own end (each is stepped
+/// through in tests/e2e/change_log_test.cpp):
+/// - *A transaction that has written into the log* holds ROW EXCLUSIVE on it until it ends: the lock waits for it, so
+///   nothing comes into the old log any more once it is renamed.
+/// - *A writer that waits* for the log finds, when it has its lock, that the plan of its trigger is out of date, and
+///   looks for the log by its name again: its rows are in the new one.
+/// - *Killed between the two transactions*, the log is in two parts. finish_change_of_log() puts them together before
+///   anything else is done with the job; look_at_log() refuses to count one part for the whole.
+[[nodiscard]] awaitable<bool> change_log(job::workspace& work, pg::connection& session, lock::attempt how);
+
+/// Puts a log together that was left in two parts; else does nothing. To be called before the log is used.
+[[nodiscard]] awaitable<void> finish_change_of_log(job::workspace& work);
+
+}  // namespace pgeist::replay
