@@ -35,7 +35,7 @@ awaitable<std::optional<pg::sql_error>> try_once(pg::connection& session, std::s
     try {
         co_await pg::transaction(session, pg::isolation::read_committed, step);
     } catch (const pg::sql_error& error) {
-        if (!error.is(pg::sqlstate::lock_not_available) && !error.is(pg::sqlstate::deadlock_detected)) {
+        if (!error.blocked()) {
             throw;
         }
         blocked = error;
@@ -47,6 +47,7 @@ awaitable<std::optional<pg::sql_error>> try_once(pg::connection& session, std::s
 
 awaitable<std::optional<pg::sql_error>> politely(pg::connection& session, std::string sql, policy rules,
                                                  first_step first) {
+    co_await fit_to_server(session, rules);
     schedule attempts(rules);
     std::optional<pg::sql_error> blocked;
     do {

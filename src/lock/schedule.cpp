@@ -11,7 +11,6 @@ constexpr double nowait_pause_ms = 15;
 constexpr double first_pause_ms = 100;
 constexpr double longest_pause_ms = 10'000;
 constexpr double pause_growth = 1.3;
-constexpr double timeout_growth = 1.1;
 
 }  // namespace
 
@@ -31,15 +30,14 @@ attempt schedule::next() {
     attempt upcoming;
     upcoming.number = ++made_;
     upcoming.vacuum_timeout = rules_.vacuum_timeout;
+    upcoming.timeout_afterwards = std::max(milliseconds(1), std::min(rules_.lock_timeout, rules_.longest_timeout));
     const int waited = made_ - nowait_attempts - 1;  // attempts with a timeout before this one
     if (waited < 0) {
         upcoming.pause = made_ == 1 ? milliseconds(0) : jitter(nowait_pause_ms);
         return upcoming;
     }
     upcoming.pause = jitter(std::min(longest_pause_ms, first_pause_ms * std::pow(pause_growth, waited)));
-    const double wanted = static_cast<double>(rules_.lock_timeout.count()) * std::pow(timeout_growth, waited);
-    const auto cap = std::max(rules_.lock_timeout, rules_.longest_timeout);
-    upcoming.timeout = std::min(cap, milliseconds(std::llround(std::min(wanted, 1e6))));
+    upcoming.timeout = upcoming.timeout_afterwards;
     return upcoming;
 }
 

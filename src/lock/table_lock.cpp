@@ -10,7 +10,6 @@ namespace pgeist::lock {
 
 namespace {
 
-constexpr milliseconds shortest_timeout{200};
 constexpr milliseconds no_wait{10};       // for what knows no NOWAIT: less than anybody notices
 constexpr int attempts_before_force = 3;  // waiting attempts that fail before --on-blocked acts
 
@@ -32,11 +31,6 @@ std::string tables_sql(const target& wanted) {
 /// Only AccessShare and RowShare go together with SHARE ROW EXCLUSIVE; nothing goes with ACCESS EXCLUSIVE.
 std::string conflicting_modes(mode value) {
     return value == mode::access_exclusive ? "true" : "l.mode NOT IN ('AccessShareLock', 'RowShareLock')";
-}
-
-bool is_in_the_way(const pg::sql_error& failure) {
-    return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::query_canceled) ||
-           failure.is(pg::sqlstate::deadlock_detected);
 }
 
 }  // namespace
@@ -63,6 +57,21 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
     return under_strong_lock_sql() + (sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql);
 }
 
+/// One statement, so that statement_timeout bounds all the waiting together: who waits for the first of the locks must
+/// not wait for as long as all the others take.
+std::string locks_sql(const target& wanted, bool waits) {
+    std::string sql;
+    for (const auto* others : {&wanted.views, &wanted.sequences}) {
+        for (const plan::statement& each : *others) {
+            sql += each.sql + "; ";
+        }
+    }
+    const bool several = !sql.empty();
+    sql +=
+        fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), waits ? "" : " NOWAIT");
+    return waits && several ? fmt::format("DO {}; ", quote_literal("BEGIN " + sql + "END")) : sql;
+}
+
 }  // namespace
 
 std::string under_strong_lock_sql() {
@@ -76,14 +85,10 @@ awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt 
     const bool waits = how.timeout.count() > 0;
     std::string lock_sql =
         waits ? timeouts_sql(how.timeout) : fmt::format("SET LOCAL lock_timeout = {}; ", no_wait.count());
-    for (const plan::statement& each : wanted.views) {
-        lock_sql += each.sql + "; ";
-    }
-    lock_sql +=
-        fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), waits ? "" : " NOWAIT");
+    lock_sql += locks_sql(wanted, waits);
     // Nothing that follows under the lock may wait long for another one either.
-    const milliseconds afterwards = waits ? how.timeout : shortest_timeout;
-    lock_sql += fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = 0", afterwards.count());
+    lock_sql +=
+        fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = 0", how.timeout_afterwards.count());
     std::exception_ptr failure;
     bool blocked = false;
     try {
@@ -91,7 +96,7 @@ awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt 
         co_await session.execute(harmless_locks_sql(wanted, how));
         co_await session.execute(std::move(lock_sql));
     } catch (const pg::sql_error& error) {
-        blocked = is_in_the_way(error);
+        blocked = error.passing();
         failure = std::current_exception();
     } catch (...) {
         failure = std::current_exception();
@@ -113,14 +118,20 @@ awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_s
             names.push_back(each.sql());
         }
     }
-    for (const plan::statement& each : wanted.views) {
-        names.push_back(each.label);
+    for (const auto* others : {&wanted.views, &wanted.sequences}) {
+        for (const plan::statement& each : *others) {
+            names.push_back(each.label);
+        }
     }
     std::string sql = fmt::format(R"sql(
-        SELECT DISTINCT l.pid, coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
+        SELECT DISTINCT l.pid, coalesce(a.usename, p.owner, '?') AS usename, coalesce(a.application_name, '') AS application_name,
                coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
-               coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start)) * 1000, 0)::bigint AS age
+               coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start, p.prepared)) * 1000, 0)::bigint AS age,
+               quote_literal(p.gid) AS gid
         FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+        LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction
+              AND x.locktype = 'transactionid'
+        LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
         WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM $2
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND l.relation IN (SELECT to_regclass(n)::oid FROM unnest($1::text[]) n) AND {}
@@ -136,13 +147,37 @@ awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_s
         each.state = found.text(row, "state");
         each.age = milliseconds(found.integer(row, "age"));
         each.query = found.text(row, "query");
+        if (const auto gid = found.optional_text(row, "gid")) {
+            each.pid = 0;
+            each.other = "prepared transaction " + *gid;
+            each.state = "prepared";
+            each.query = fmt::format("COMMIT PREPARED {0} or ROLLBACK PREPARED {0} ends it", *gid);
+        }
         blockers.push_back(std::move(each));
     }
     co_return blockers;
 }
 
-awaitable<void> remove_blockers(pg::connection& observer_session, std::vector<report::blocker> blockers,
-                                run::on_blocked how) {
+awaitable<std::vector<plan::statement>> lock_owned_sequences(pg::connection& session, std::int64_t table_oid) {
+    // The owner that it has already: the lock is taken, and nothing is done.
+    const pg::result found = co_await session.query(
+        "SELECT format('%I.%I', n.nspname, s.relname) AS name, pg_get_userbyid(s.relowner) AS owner FROM pg_depend d "
+        "JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace "
+        "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = "
+        "$1::bigint::oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') ORDER BY n.nspname, s.relname",
+        table_oid);
+    std::vector<plan::statement> statements;
+    for (int row = 0; row < found.rows(); ++row) {
+        plan::statement each;
+        each.label = found.text(row, "name");
+        each.sql = fmt::format("ALTER SEQUENCE {} OWNER TO {}", each.label, quote_identifier(found.text(row, "owner")));
+        statements.push_back(std::move(each));
+    }
+    co_return statements;
+}
+
+awaitable<void> blocker_removal::remove(pg::connection& observer_session, std::vector<report::blocker> blockers,
+                                        run::on_blocked how) {
     if (how == run::on_blocked::wait) {
         co_return;
     }
@@ -151,8 +186,20 @@ awaitable<void> remove_blockers(pg::connection& observer_session, std::vector<re
         sql = "SELECT pg_terminate_backend($1)";
     }
     for (const report::blocker& each : blockers) {
-        if (each.pid > 0) {
+        if (each.pid == 0) {
+            continue;  // no session that could be ended
+        }
+        bool refused = false;
+        try {
             co_await observer_session.query(sql, each.pid);
+        } catch (const pg::sql_error& failure) {
+            refused = failure.is(pg::sqlstate::insufficient_privilege);
+            if (!refused) {
+                throw;
+            }
+        }
+        if (refused && refused_.insert(each.pid).second) {
+            observer_->message(report::level::warning, fmt::format("this role may not end {}", describe(each)));
         }
     }
 }
@@ -166,9 +213,11 @@ awaitable<void> fit_to_server(pg::connection& session, policy& rules) {
 }
 
 std::string describe(const report::blocker& blocker) {
-    return fmt::format("pid {} (user {}{}{}, {} for {}): {}", blocker.pid, blocker.user,
-                       blocker.application.empty() ? "" : ", ", blocker.application, blocker.state,
-                       format_duration(blocker.age), blocker.query);
+    const std::string who = blocker.other.empty() ? fmt::format("pid {}", blocker.pid) : blocker.other;
+    const bool aged = blocker.other.empty() || blocker.age.count() > 0;
+    return fmt::format("{} (user {}{}{}, {}{}): {}", who, blocker.user, blocker.application.empty() ? "" : ", ",
+                       blocker.application, blocker.state, aged ? " for " + format_duration(blocker.age) : "",
+                       blocker.query);
 }
 
 void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers) {
@@ -187,6 +236,7 @@ awaitable<void> acquire(pg::connection& session, pg::connection& observer_sessio
     schedule attempts(rules);
     const auto started = deadline::clock::now();
     std::vector<report::blocker> blockers;
+    blocker_removal removal(observer);
     while (!attempts.exhausted() && deadline::clock::now() - started < rules.max_wait) {
         if (follow != nullptr) {
             attempts.follow(follow->lock_timeout, follow->swap_attempts);
@@ -204,7 +254,7 @@ awaitable<void> acquire(pg::connection& session, pg::connection& observer_sessio
             const auto waited = std::chrono::duration_cast<milliseconds>(deadline::clock::now() - started);
             observer.lock_waited(how.number, waited, blockers);
             if (how.number >= schedule::nowait_attempts + attempts_before_force) {
-                co_await remove_blockers(observer_session, blockers, blocked);
+                co_await removal.remove(observer_session, blockers, blocked);
             }
         }
     }

@@ -54,6 +54,7 @@ connection::state::~state() {
 void connection::state::clear_results() {
     PQclear(std::exchange(rows, nullptr));
     PQclear(std::exchange(failed, nullptr));
+    results = 0;
 }
 
 void connection::state::forget_lost_socket() {
@@ -76,6 +77,7 @@ diagnostics connection::state::diagnostics_of(const PGresult* result) const {
     diag.column = field(result, PG_DIAG_COLUMN_NAME);
     diag.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
     diag.position = field(result, PG_DIAG_STATEMENT_POSITION);
+    diag.statements_done = results;
     if (diag.message.empty()) {
         diag.message = trimmed(PQresultErrorMessage(result));
     }
@@ -152,6 +154,7 @@ bool connection::state::keep(PGresult* result) {
         case PGRES_TUPLES_OK:
         case PGRES_EMPTY_QUERY:
             PQclear(std::exchange(rows, result));
+            ++results;
             return true;
         case PGRES_COPY_IN:
         case PGRES_COPY_OUT:

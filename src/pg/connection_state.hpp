@@ -56,6 +56,7 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
 
     PGresult* rows = nullptr;    ///< the last successful result of the operation
     PGresult* failed = nullptr;  ///< the first failed one
+    int results = 0;             ///< successful ones of the operation
     bool busy = false;
     bool broken = false;
     bool deadline_passed = false;

@@ -33,13 +33,16 @@ bool sql_error::blames_data() const noexcept {
     return in_class("22") || in_class("23") || in_class("44") || in_class("P0");
 }
 
+bool sql_error::blocked() const noexcept { return is(sqlstate::lock_not_available) || is(sqlstate::deadlock_detected); }
+
+bool sql_error::passing() const noexcept { return blocked() || is(sqlstate::query_canceled); }
+
 bool sql_error::retryable() const noexcept {
     if (outcome_unknown_) {
         return false;
     }
     // 53: out of resources, 57P0x: shutdown or crash of the server, 08: connection.
-    return connection_broken_ || in_class("40") || in_class("08") || in_class("53") || in_class("57") ||
-           is(sqlstate::lock_not_available);
+    return connection_broken_ || passing() || in_class("40") || in_class("08") || in_class("53") || in_class("57");
 }
 
 timed_out::timed_out(bool connection_broken)

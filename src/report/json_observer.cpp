@@ -31,6 +31,9 @@ std::string as_json(const std::vector<blocker>& blockers) {
         json_line object;
         object.integer("pid", one.pid).text("user", one.user).text("application", one.application);
         object.text("state", one.state).integer("age_ms", one.age.count()).text("query", one.query);
+        if (!one.other.empty()) {
+            object.text("other", one.other);
+        }
         list += (list.size() > 1 ? "," : "") + object.str();
     }
     return list + "]";

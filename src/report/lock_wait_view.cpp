@@ -24,8 +24,10 @@ std::string describe(const blocker& one, bool in_full) {
         }
     }
     const std::string state = one.state.empty() ? "open" : one_line(one.state);
-    facts.push_back(fmt::format("{} for {}", state, format_duration(one.age)));
-    std::string text = fmt::format("pid {} ({})", one.pid, fmt::join(facts, ", "));
+    const bool aged = one.other.empty() || one.age.count() > 0;
+    facts.push_back(aged ? fmt::format("{} for {}", state, format_duration(one.age)) : state);
+    const std::string who = one.other.empty() ? fmt::format("pid {}", one.pid) : one_line(one.other);
+    std::string text = fmt::format("{} ({})", who, fmt::join(facts, ", "));
     if (!one.query.empty()) {
         const std::string query = one_line(one.query);
         text += ": " + (in_full ? query : shortened(query, query_columns, true));

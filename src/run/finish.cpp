@@ -11,11 +11,6 @@ namespace pgeist::run {
 
 namespace {
 
-/// Whether it is told, and handled, by others: a lost connection, or too little of something (class 53).
-bool is_of_the_server(const pg::sql_error& failure) {
-    return failure.poisons_connection() || failure.retryable() || failure.in_class("53");
-}
-
 /// Runs one statement as soon as the lock it needs can be had.
 awaitable<void> finish_step(job::workspace& work, pg::connection& session, const plan::statement& each) {
     std::optional<pg::sql_error> failed;
@@ -23,8 +18,8 @@ awaitable<void> finish_step(job::workspace& work, pg::connection& session, const
     try {
         blocked = co_await run_politely(work, session, each, work.settings.swap_attempts);
     } catch (const pg::sql_error& failure) {
-        if (is_of_the_server(failure)) {
-            throw;
+        if (failure.poisons_connection() || failure.retryable()) {
+            throw;  // told, and handled, by others
         }
         failed = failure;
     }
@@ -63,6 +58,7 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
         "{0}.capture_old_key(), {0}.capture_truncated(); DROP SCHEMA IF EXISTS {1}; ",
         job, quote_identifier(plan.passage_schema));
     if (drop_old) {
+        sql += fmt::format("DROP FUNCTION IF EXISTS {}.table_was_replaced(); ", job);
         sql += fmt::format("DROP SCHEMA IF EXISTS {}; ", job);
     }
     return sql;

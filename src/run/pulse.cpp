@@ -314,11 +314,7 @@ awaitable<void> store_events(job::workspace& work, job::hold& hold, witness& tol
 namespace {
 
 /// Somebody has ended the statement that he saw, or holds the job's row, or the server is slow: the next one will do.
-bool is_passing(const pg::sql_error& failure) {
-    return !failure.poisons_connection() &&
-           (failure.is(pg::sqlstate::query_canceled) || failure.is(pg::sqlstate::lock_not_available) ||
-            dynamic_cast<const pg::timed_out*>(&failure) != nullptr);
-}
+bool is_passing(const pg::sql_error& failure) { return !failure.poisons_connection() && failure.passing(); }
 
 /// A hint: what cannot be seen changes nothing. Under the swap's lock, and where the user has chosen all there is to be
 /// chosen, nobody asks for it.

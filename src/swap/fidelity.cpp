@@ -7,6 +7,7 @@
 #include "pgeist/catalog/definition.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/swap/temporary_views.hpp"
 
 namespace pgeist::swap {
 
@@ -69,6 +70,10 @@ awaitable<void> require_nothing_lost(pg::connection& session, const plan::bluepr
     }
     const std::vector<std::string> left = co_await catalog::names_of_dependents(session, plan.source_oid);
     if (!left.empty()) {
+        std::vector<report::blocker> views = co_await temporary_views(session, plan.source_oid);
+        if (views.size() == left.size()) {
+            throw temporary_views_left(std::move(views));
+        }
         throw_lost(plan, join(left, ", ") + " still belongs to the old table");
     }
 }

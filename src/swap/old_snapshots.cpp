@@ -6,16 +6,18 @@ namespace pgeist::swap {
 
 namespace {
 
-// Autovacuum and walsenders hold an xmin too, but read no rows of this table by it; nor do pgeist's own sessions, of
-// this run or of another. Between the statements of a READ COMMITTED transaction no snapshot is held, so backend_xmin
-// is null then. Without pg_read_all_stats, backend_type and xact_start of others are null, backend_xmin is not.
+// Autovacuum holds an xmin too, but reads no rows of this table by it; nor do pgeist's own sessions, of this run or of
+// another. Walsenders with a database may have made a snapshot with their slot, to copy tables by it, or for others to
+// import; standbys' have none: see standby_snapshots. Between the statements of a READ COMMITTED transaction no
+// snapshot is held, so backend_xmin is null then. Without pg_read_all_stats, backend_type and xact_start of others are
+// null, backend_xmin is not.
 constexpr const char* snapshots_query = R"sql(
     SELECT a.pid, concat(a.backend_xmin, ' ', a.xact_start) AS xmin, coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
            coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
            coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000, 0)::bigint AS age
     FROM pg_stat_activity a
     WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL AND a.usesysid IS NOT NULL
-      AND coalesce(a.backend_type, '') NOT IN ('autovacuum worker', 'walsender')
+      AND coalesce(a.backend_type, '') <> 'autovacuum worker'
       AND coalesce(a.application_name, '') NOT LIKE 'pgeist%')sql";
 
 }  // namespace

@@ -5,11 +5,13 @@
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/hold.hpp"
-#include "pgeist/job/store.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
+#include "pgeist/swap/exchange.hpp"
 #include "pgeist/swap/fidelity.hpp"
 #include "pgeist/swap/old_snapshots.hpp"
+#include "pgeist/swap/temporary_views.hpp"
 
 namespace pgeist::swap {
 
@@ -29,21 +31,18 @@ constexpr int share_of_budget = 4;
 /// help.
 constexpr auto first_drain = std::chrono::milliseconds(5);
 constexpr int passes_before_lock = 3;
+/// Attempts that may fail though the lock was granted.
+constexpr int most_failures = 3;
 constexpr std::int64_t always_affordable = 100;  // changes
 /// A request that the job's row shows is read by the run within half a second, mostly at once.
 constexpr auto until_request_is_read = std::chrono::milliseconds(100);
 /// How long to ask what became of the swap, if --reconnect-max does not say longer.
 constexpr auto outcome_deadline = std::chrono::seconds(10);
 
-bool is_passing(const pg::sql_error& failure) {
-    return failure.is(pg::sqlstate::lock_not_available) || failure.is(pg::sqlstate::deadlock_detected) ||
-           failure.is(pg::sqlstate::query_canceled);
-}
-
 }  // namespace
 
 swapper::swapper(job::workspace& work, replay::replayer& changes)
-    : work_(&work), changes_(&changes), started_(clock::now()), drain_(first_drain) {
+    : work_(&work), changes_(&changes), removal_(work.observer), started_(clock::now()), drain_(first_drain) {
     target_.own = work.plan.shadow();
     target_.parents = work.plan.swap_parents;
     target_.tables.push_back(work.plan.table);
@@ -72,12 +71,17 @@ void swapper::report_backlog(int number) {
 awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session) {
     auto next_report = clock::now() + std::chrono::seconds(1);
     int rounds = 0;
+    if (!standbys_) {
+        standbys_ = co_await standby_snapshots::older_than_now(observer_session);
+    }
     while (!work_->settings.ignore_old_snapshots) {  // `pgeist set` may say so at any time
         auto snapshots = co_await old_snapshots::taken_now(observer_session);
         const auto round = deadline::in(snapshot_round);
         std::vector<report::blocker> held;
         while (true) {
             held = co_await snapshots.still_held(observer_session);
+            const auto standbys = co_await standbys_->still_held(observer_session);
+            held.insert(held.end(), standbys.begin(), standbys.end());
             if (held.empty()) {
                 co_return true;
             }
@@ -102,7 +106,7 @@ awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session
             next_report = clock::now() + std::chrono::seconds(10);
         }
         if (++rounds > rounds_before_force) {
-            co_await lock::remove_blockers(observer_session, held, work_->settings.blocked);
+            co_await removal_.remove(observer_session, held, work_->settings.blocked);
         }
         // What is replayed now is newer than the snapshots just looked at: they are looked at anew afterwards.
         co_await catch_up();
@@ -122,8 +126,20 @@ std::int64_t swapper::affordable(std::chrono::milliseconds time) const {
     return std::max(changes_->rows_within(time), always_affordable);
 }
 
-/// Does without a lock what can be done twice, so that the server has it planned when the lock is held.
+namespace {
+
+awaitable<void> make_wall_function(pg::connection& session, const plan::blueprint& plan) {
+    co_await session.execute(wall_function_sql(plan));
+}
+
+}  // namespace
+
+/// Does without a lock what can be done without it, or twice, so that the server has it planned when the lock is held.
 awaitable<void> swapper::warm_up(pg::connection& session) {
+    const auto wall = [&] { return make_wall_function(session, work_->plan); };
+    co_await job::in_tenure(session, work_->tenure(), pg::isolation::read_committed, wall);
+    target_.sequences = co_await lock::lock_owned_sequences(session, work_->plan.source_oid);
+
     co_await session.execute("SET plan_cache_mode = force_generic_plan");
     const auto questions = [&] { return ask_ahead(session); };
     co_await pg::rolled_back(session, questions);
@@ -135,29 +151,32 @@ awaitable<void> swapper::ask_ahead(pg::connection& session) {
     co_await swap::warm_up(session, work_->plan);
 }
 
-awaitable<std::int64_t> swapper::pending(pg::connection& session) {
+awaitable<replay::log_look> swapper::pending(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
     const std::int64_t truncated = co_await capture::truncations(session, work_->plan);
     if (truncated > 0) {
         throw job::source_truncated();
     }
-    std::string count = fmt::format("SELECT count(*) FROM {}.pgeist_log", quote_identifier(work_->plan.job_schema));
-    const pg::result row = co_await session.query(std::move(count));
-    co_return row.integer(0, 0);
+    const replay::log_look now = co_await replay::look_at_log(session, work_->plan);
+    co_return now;
 }
 
 awaitable<bool> swapper::drain(pg::connection& session, std::chrono::milliseconds time) {
-    const std::int64_t waiting = co_await pending(session);
+    const replay::log_look waiting = co_await pending(session);
     // A transaction with thousands of changes may have committed just before the lock was granted.
-    if (waiting > affordable(time)) {
-        too_much_ = waiting;
+    if (waiting.rows > affordable(time)) {
+        too_much_ = waiting.rows;
         co_return false;
     }
-    if (waiting > 0) {
-        const replay::selection whole_log;
+    if (waiting.rows > 0) {
+        // Nobody writes now: in front there are only dead rows, which are not read again.
+        replay::selection rest;
+        rest.within.emplace();
+        rest.within->first = waiting.first_block;
+        rest.within->last = waiting.blocks;
         // As in replay: a table that seems small may have grown since it was analyzed.
         co_await session.execute("SET LOCAL enable_seqscan = off");
-        co_await replay::apply(session, work_->plan, whole_log);
+        co_await replay::apply(session, work_->plan, rest);
         co_await session.execute("SET LOCAL enable_seqscan = on");
     }
     co_return true;
@@ -171,29 +190,6 @@ awaitable<void> swapper::check_unchanged(pg::connection& session) {
     if (rows == job::source_rows::rewritten) {
         throw job::source_rewritten();
     }
-}
-
-awaitable<void> swapper::exchange(pg::connection& session) {
-    const plan::blueprint& plan = work_->plan;
-    const std::string home = quote_identifier(plan.table.schema);
-    const std::string job = quote_identifier(plan.job_schema);
-    const std::string passage = quote_identifier(plan.passage_schema);
-    const std::string name = quote_identifier(plan.table.name);
-    // The whole exchange is one script where it can be: each round trip lengthens the time under the lock.
-    std::string script = capture::drop_triggers_sql(plan, plan.table);
-    if (plan.key_index_is_temporary) {
-        script += fmt::format("DROP INDEX {}.{}; ", job, quote_identifier(plan.key_index.name));
-    }
-    for (const plan::statement& each : plan.before_move) {
-        script += each.sql + "; ";
-    }
-    script += fmt::format(
-        "ALTER TABLE {0}.{1} SET SCHEMA {2}; ALTER TABLE {3}.{1} SET SCHEMA {0}; ALTER TABLE {2}.{1} SET SCHEMA {3}; ",
-        home, name, passage, job);
-    for (const plan::statement& each : plan.after_move) {
-        script += each.sql + "; ";
-    }
-    co_await session.execute(std::move(script));
 }
 
 /// CLUSTER, and REPACK … USING INDEX, of the source during the run moved its rows, and left their mark on an index: the
@@ -293,6 +289,68 @@ private:
 
 }  // namespace
 
+/// Sees to it that the log's file can be read in a few milliseconds, whoever keeps VACUUM from shortening it.
+/// @returns false when that takes a lock that is not to be had now: somebody is in the way
+awaitable<bool> swapper::shorten_log(pg::connection& session, pg::connection& observer_session, lock::attempt how) {
+    std::int64_t bytes = co_await replay::log_file_bytes(observer_session, work_->plan);
+    if (bytes > replay::longest_log_to_swap && !std::exchange(vacuumed_, true)) {
+        co_await changes_->vacuum();
+        bytes = co_await replay::log_file_bytes(observer_session, work_->plan);
+    }
+    if (bytes <= replay::longest_log_to_swap) {
+        co_return true;
+    }
+    work_->progress.detail = "changing the change log for a short one";
+    const bool changed = co_await replay::change_log(*work_, session, how);
+    if (!changed) {
+        co_await report_obstacles(replay::log_target(work_->plan), session, observer_session, how);
+        co_return false;
+    }
+    vacuumed_ = false;
+    work_->observer.message(
+        report::level::info,
+        fmt::format("the change log's file of {} held rows that are replayed and cannot be removed yet: it was changed "
+                    "for a new one",
+                    format_size(bytes)));
+    co_await warm_up(session);
+    co_await catch_up();
+    const bool ready = co_await wait_for_old_snapshots(observer_session);
+    co_return ready;
+}
+
+/// What is done under the lock, up to the commit. @returns the transaction's id; nothing when the lock is to be given
+/// back: `drained` tells why
+awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& session, bool last, bool& drained) {
+    const auto most = work_->settings.lock_timeout;
+    step_ = "preparing the session";
+    co_await session.execute(
+        fmt::format("SET LOCAL statement_timeout = {}; SET LOCAL enable_hashjoin = off; SET LOCAL "
+                    "enable_mergejoin = off",
+                    10 * most.count()));
+    auto drain_time = std::min(drain_, most);
+    if (last || waited_long_enough()) {
+        drain_time = most;  // given back, it would have been had for nothing
+    }
+    std::optional<std::string> xid;
+    step_ = "replaying the last changes";
+    drained = co_await drain(session, drain_time);
+    if (!drained) {
+        co_return xid;
+    }
+    step_ = "comparing the table's definition with the plan's";
+    co_await check_unchanged(session);
+    step_.clear();  // exchange() tells itself
+    co_await exchange(session, work_->plan);
+    step_ = "comparing the new table's definition with the plan's";
+    co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
+    co_await require_nothing_lost(session, work_->plan);
+    step_ = "carrying the mark of CLUSTER";
+    co_await carry_cluster_mark(session);
+    step_ = "noting the swap";
+    xid = co_await note_swap(session);
+    co_return xid;
+}
+
 awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how, bool last) {
     under_way now(work_->brake);
     const bool locked = co_await lock::try_lock(session, target_, how);
@@ -301,30 +359,17 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     }
     const auto locked_at = clock::now();
     std::exception_ptr failure;
-    bool passing = false;
+    std::string passing;
     bool drained = false;
     std::optional<std::string> xid;
     try {
-        co_await session.execute(
-            fmt::format("SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {1}; "
-                        "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
-                        work_->settings.lock_timeout.count(), 10 * work_->settings.lock_timeout.count()));
-        const auto most = work_->settings.lock_timeout;
-        auto drain_time = std::min(drain_, most);
-        if (last || waited_long_enough()) {
-            drain_time = most;  // given back, it would have been had for nothing
-        }
-        drained = co_await drain(session, drain_time);
-        if (drained) {
-            co_await check_unchanged(session);
-            co_await exchange(session);
-            co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
-            co_await require_nothing_lost(session, work_->plan);
-            co_await carry_cluster_mark(session);
-            xid = co_await note_swap(session);
-        }
+        xid = co_await under_lock(session, last, drained);
+    } catch (const temporary_views_left& found) {
+        views_ = found.views();  // made just now
     } catch (const pg::sql_error& error) {
-        passing = is_passing(error);
+        if (error.passing() && !error.poisons_connection()) {
+            passing = fmt::format("{}{}{} ({})", step_, step_.empty() ? "" : ": ", error.what(), error.sqlstate());
+        }
         failure = std::current_exception();
     } catch (...) {
         failure = std::current_exception();
@@ -335,10 +380,14 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     if (!xid) {
         co_await session.rollback();
         note_time();
-        if (failure && !passing) {
+        if (!passing.empty()) {
+            failed_ = std::move(passing);
+            co_return attempt_result::failed;
+        }
+        if (failure) {
             std::rethrow_exception(failure);
         }
-        if (passing) {
+        if (!views_.empty()) {
             co_return attempt_result::blocked;
         }
         co_return drained ? attempt_result::held : attempt_result::backlog;
@@ -349,16 +398,45 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     co_return attempt_result::swapped;
 }
 
-awaitable<void> swapper::report_obstacles(pg::connection& session, pg::connection& observer_session, lock::attempt how,
-                                          bool last) {
-    if (how.timeout.count() == 0 && !last) {
+/// Each such attempt has cost the application some time, and nobody that could be seen was in the way.
+void swapper::count_failure(int number, bool last) {
+    const std::string what = fmt::format("once the table was locked: {}", failed_);
+    if (++failures_ < most_failures && !last) {
+        work_->observer.message(
+            report::level::warning,
+            fmt::format("attempt {} failed {}; the lock was given back after {:.1f} ms", number, what, lock_held_ms_));
+        return;
+    }
+    throw error(exit_code::lock_not_obtained,
+                fmt::format("the swap failed {} time{} {}", failures_, failures_ == 1 ? "" : "s", what),
+                "nothing was swapped, the source table is untouched; find out what takes so long, or who holds what "
+                "it waits for, or allow more with --lock-timeout; then go on with: pgeist resume JOB");
+}
+
+awaitable<void> swapper::report_obstacles(lock::target wanted, pg::connection& session,
+                                          pg::connection& observer_session, lock::attempt how) {
+    if (how.timeout.count() == 0 && how.number < work_->settings.swap_attempts) {
         co_return;  // asked for NOWAIT: the next attempt may do
     }
-    blockers_ = co_await lock::find_blockers(observer_session, target_, session.backend_pid());
+    blockers_ = views_;
+    if (views_.empty()) {
+        blockers_ = co_await lock::find_blockers(observer_session, wanted, session.backend_pid());
+    }
     report_blocked(how.number, blockers_);
     if (how.number >= lock::schedule::nowait_attempts + attempts_before_force) {
-        co_await lock::remove_blockers(observer_session, blockers_, work_->settings.blocked);
+        co_await removal_.remove(observer_session, blockers_, work_->settings.blocked);
     }
+}
+
+void swapper::throw_given_up(int attempts) const {
+    if (blockers_.empty() && too_much_ > 0) {
+        throw error(exit_code::lock_not_obtained,
+                    fmt::format("whenever the lock was granted too many changes were waiting, {} at last",
+                                format_count(too_much_)),
+                    "raise --lock-timeout, or find a time with smaller transactions; then go on with: pgeist resume "
+                    "JOB");
+    }
+    lock::throw_not_obtained(attempts, blockers_);
 }
 
 awaitable<std::optional<report::swap_outcome>> swapper::swap() {
@@ -383,8 +461,16 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
         if (!ready || work_->brake.holds_swap()) {
             co_return done;
         }
+        const bool readable = co_await shorten_log(*session, *observer_session, how);
+        if (!readable) {
+            continue;
+        }
         work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
-        const attempt_result result = co_await attempt(*session, how, attempts.exhausted());
+        attempt_result result = attempt_result::blocked;
+        views_ = co_await temporary_views(*observer_session, work_->plan.source_oid);
+        if (views_.empty()) {
+            result = co_await attempt(*session, how, attempts.exhausted());
+        }
         if (result == attempt_result::swapped) {
             done.emplace();
             done->attempts = attempts.made();
@@ -401,19 +487,15 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
             blockers_.clear();
             report_backlog(how.number);
         }
+        if (result == attempt_result::failed) {
+            count_failure(how.number, attempts.exhausted());
+        }
         if (result == attempt_result::blocked) {
             too_much_ = 0;
-            co_await report_obstacles(*session, *observer_session, how, attempts.exhausted());
+            co_await report_obstacles(target_, *session, *observer_session, how);
         }
     }
-    if (blockers_.empty() && too_much_ > 0) {
-        throw error(exit_code::lock_not_obtained,
-                    fmt::format("whenever the lock was granted too many changes were waiting, {} at last",
-                                format_count(too_much_)),
-                    "raise --lock-timeout, or find a time with smaller transactions; then go on with: pgeist resume "
-                    "JOB");
-    }
-    lock::throw_not_obtained(attempts.made(), blockers_);
+    throw_given_up(attempts.made());
 }
 
 }  // namespace pgeist::swap

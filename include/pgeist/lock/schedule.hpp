@@ -10,11 +10,11 @@ using milliseconds = std::chrono::milliseconds;
 
 /// How a strong lock on a live table may be asked for.
 struct policy {
-    milliseconds lock_timeout{200};  ///< of the first waiting attempts; what queues behind us waits at most this long
+    milliseconds lock_timeout{200};  ///< what queues behind us waits at most this long
     int attempts = 100;
     milliseconds max_wait{std::chrono::minutes(30)};
-    /// Stay below the server's deadlock_timeout, so that a deadlock ends with our timeout and never with an
-    /// application's error.
+    /// Below the server's deadlock_timeout, whatever lock_timeout says: a deadlock ends with our timeout and never with
+    /// an application's error.
     milliseconds longest_timeout{800};
     /// Beyond the server's deadlock_timeout, after which an autovacuum in the way of a waiter is cancelled. Only for
     /// waits that hold up nobody.
@@ -26,12 +26,14 @@ struct attempt {
     int number = 0;
     milliseconds pause{0};
     milliseconds timeout{0};
+    /// What a lock that is asked for under the one obtained may wait, whichever way that was obtained.
+    milliseconds timeout_afterwards{200};
     milliseconds vacuum_timeout{1500};
 };
 
-/// The sequence of attempts: first NOWAIT with short pauses, which queue nobody; then short lock_timeouts that grow
-/// slowly to a cap, with growing pauses in between, in which the application works off what queued behind us. Jitter,
-/// so that attempts do not fall into step with a periodic load. Pure but for its random numbers.
+/// The sequence of attempts: first NOWAIT with short pauses, which queue nobody; then the same short lock_timeout each
+/// time, with growing pauses in between, in which the application works off what queued behind us. Jitter, so that
+/// attempts do not fall into step with a periodic load. Pure but for its random numbers.
 class schedule {
 public:
     static constexpr int nowait_attempts = 10;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,16 +26,18 @@ struct target {
     /// Statements that lock one view each and change nothing, run first: who reads a view holds its lock and then wants
     /// the tables'. The label is the view's name.
     std::vector<plan::statement> views;
+    /// The same for sequences, which LOCK TABLE does not know: nextval() holds its lock until its transaction ends.
+    std::vector<plan::statement> sequences;
     /// A table that only pgeist (and autovacuum) uses and that is locked first, so that nothing is waited for once the
     /// others are held.
     std::optional<qualified_name> own;
 };
 
-/// Makes one attempt: begins a transaction on `session` and locks all tables in it. The whole statement is bounded by
-/// the attempt's timeout, also when it waits for several tables in turn. A waiting attempt first takes SHARE UPDATE
-/// EXCLUSIVE, which no reader or writer notices, long enough for an autovacuum in the way to be cancelled. @returns
-/// true with the transaction open and the locks held; false, with no transaction open, when somebody is in the way.
-/// Takes exactly the locks asked for.
+/// Makes one attempt: begins a transaction on `session` and locks views, sequences and tables in it. All of it is
+/// bounded by the attempt's timeout, also when it waits for several of them in turn. A waiting attempt first takes
+/// SHARE UPDATE EXCLUSIVE, which no reader or writer notices, long enough for an autovacuum in the way to be cancelled.
+/// @returns true with the transaction open and the locks held; false, with no transaction open, when somebody is in the
+/// way. Takes exactly the locks asked for.
 [[nodiscard]] awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how);
 
 /// `SET LOCAL` for a transaction that is about to take a lock others wait for: when this program is stopped, or cut
@@ -42,13 +45,28 @@ struct target {
 /// waits for the server's own disk and for no standby.
 [[nodiscard]] std::string under_strong_lock_sql();
 
-/// Who holds a lock on one of the tables that conflicts, longest transaction first; our own `session` pid left out.
+/// Statements for target::sequences that lock the sequences that columns of the table own (serial, identity) in ACCESS
+/// EXCLUSIVE mode and change nothing, in name order.
+[[nodiscard]] awaitable<std::vector<plan::statement>> lock_owned_sequences(pg::connection& session,
+                                                                           std::int64_t table_oid);
+
+/// Who holds a lock on one of them that conflicts, longest transaction first; our own `session` pid left out. Prepared
+/// transactions too.
 [[nodiscard]] awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_session,
                                                                     const target& wanted, int own_pid);
 
-/// Cancels or terminates the sessions in the way, if the user said so.
-[[nodiscard]] awaitable<void> remove_blockers(pg::connection& observer_session, std::vector<report::blocker> blockers,
-                                              run::on_blocked how);
+/// Cancels or terminates the sessions in the way, if the user said so, and says once which of them it may not touch.
+class blocker_removal {
+public:
+    explicit blocker_removal(report::observer& observer) : observer_(&observer) {}
+
+    [[nodiscard]] awaitable<void> remove(pg::connection& observer_session, std::vector<report::blocker> blockers,
+                                         run::on_blocked how);
+
+private:
+    report::observer* observer_;
+    std::set<int> refused_;  ///< pids told of
+};
 
 /// Attempts by schedule until the locks are held (then a transaction is open on `session`). Each failed waiting attempt
 /// is reported with who is in the way. `observer_session` must not be the one that locks. With `follow`, options that

@@ -42,7 +42,8 @@ struct diagnostics {
     std::string table;
     std::string column;
     std::string constraint;
-    std::string position;  ///< 1-based character position in the statement
+    std::string position;     ///< 1-based character position in the statement
+    int statements_done = 0;  ///< of the script, before the one that failed
 };
 
 /// A statement failed on the server, or the client gave up on it.
@@ -59,6 +60,11 @@ public:
     /// The data does not fit: a conversion or a constraint failed (SQLSTATE classes 22, 23, 44, and what functions
     /// raise).
     [[nodiscard]] bool blames_data() const noexcept;
+    /// Somebody's lock was in the way.
+    [[nodiscard]] bool blocked() const noexcept;
+    /// Blocked, or cancelled by a timeout or by somebody: the next try may go well, though nobody does anything about
+    /// it.
+    [[nodiscard]] bool passing() const noexcept;
     /// The same transaction may succeed when it is simply run again on a healthy connection.
     [[nodiscard]] bool retryable() const noexcept;
     /// The connection cannot be used any more: open a new one.

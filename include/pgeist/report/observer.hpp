@@ -14,7 +14,9 @@ using milliseconds = std::chrono::milliseconds;
 
 /// A session that stands between pgeist and a lock, or holds an old snapshot.
 struct blocker {
-    int pid = 0;
+    int pid = 0;  ///< 0: no session of this server
+    /// What it is then: `prepared transaction 'transfer_1'`.
+    std::string other;
     std::string user;
     std::string application;
     std::string state;

@@ -6,15 +6,16 @@
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/replay/replayer.hpp"
+#include "pgeist/swap/standby_snapshots.hpp"
 
 namespace pgeist::swap {
 
 /// Puts the shadow in the source's place, in one transaction under ACCESS EXCLUSIVE.
 ///
 /// Each attempt: replay until the backlog fits the lock budget; wait until no snapshot is older than the last batch;
-/// ask for the locks, NOWAIT first, then under a short lock_timeout; under the lock replay the rest, or give the lock
-/// back if that takes long; see that nobody has changed the table's definition, move both tables between their schemas,
-/// re-attach everything, commit.
+/// see that the log's file is short; ask for the locks, NOWAIT first, then under a short lock_timeout; under the lock
+/// replay the rest, or give the lock back if that takes long; see that nobody has changed the table's definition, move
+/// both tables between their schemas, re-attach everything, commit.
 class swapper {
 public:
     swapper(job::workspace& work, replay::replayer& changes);
@@ -28,41 +29,54 @@ private:
     enum class attempt_result {
         swapped,
         blocked,
+        failed,   ///< once the lock was granted, of something that may pass
         backlog,  ///< more changes waited under the lock than can be replayed in the time for it
         held,     ///< the user asked for a pause, or to cancel
     };
 
     [[nodiscard]] awaitable<bool> wait_for_old_snapshots(pg::connection& observer_session);
-    [[nodiscard]] awaitable<void> report_obstacles(pg::connection& session, pg::connection& observer_session,
-                                                   lock::attempt how, bool last);
+    [[nodiscard]] awaitable<bool> shorten_log(pg::connection& session, pg::connection& observer_session,
+                                              lock::attempt how);
+    [[nodiscard]] awaitable<void> report_obstacles(lock::target wanted, pg::connection& session,
+                                                   pg::connection& observer_session, lock::attempt how);
     [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how, bool last);
     [[nodiscard]] awaitable<void> warm_up(pg::connection& session);
     [[nodiscard]] awaitable<void> ask_ahead(pg::connection& session);
     [[nodiscard]] awaitable<void> catch_up();
     /// How many changes may wait for a drain of `time`.
     [[nodiscard]] std::int64_t affordable(std::chrono::milliseconds time) const;
-    /// Changes in the log. @throws job::source_truncated
-    [[nodiscard]] awaitable<std::int64_t> pending(pg::connection& session);
+    /// What waits in the log. @throws job::source_truncated
+    [[nodiscard]] awaitable<replay::log_look> pending(pg::connection& session);
     /// @returns false when more of them wait than `time` is enough for: nothing was done
     [[nodiscard]] awaitable<bool> drain(pg::connection& session, std::chrono::milliseconds time);
     [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
-    [[nodiscard]] awaitable<void> exchange(pg::connection& session);
     [[nodiscard]] awaitable<void> carry_cluster_mark(pg::connection& session);
+    [[nodiscard]] awaitable<std::optional<std::string>> under_lock(pg::connection& session, bool last, bool& drained);
     /// @returns the transaction's id; nothing when the user has asked that nothing be swapped now
     [[nodiscard]] awaitable<std::optional<std::string>> note_swap(pg::connection& session);
     [[nodiscard]] awaitable<void> commit(pg::connection& session, std::string xid);
     /// Whether --swap-max-wait, as it is now, is over.
     [[nodiscard]] bool waited_long_enough() const;
+    /// @throws error (lock_not_obtained) when it was one too many
+    void count_failure(int number, bool last);
+    [[noreturn]] void throw_given_up(int attempts) const;
     void report_backlog(int number);
     void report_blocked(int number, const std::vector<report::blocker>& blockers);
 
     job::workspace* work_;
     replay::replayer* changes_;
     lock::target target_;
+    lock::blocker_removal removal_;
     std::vector<report::blocker> blockers_;  ///< who was in the way of the last attempt
+    std::vector<report::blocker> views_;     ///< of them, temporary views
+    std::optional<standby_snapshots> standbys_;
     deadline::clock::time_point started_;
     std::chrono::milliseconds drain_;  ///< how long the next drain under the lock may take
+    bool vacuumed_ = false;            ///< the log as it is now
     double lock_held_ms_ = 0;          ///< in the last attempt that got it
+    std::string step_;                 ///< what is being done under the lock
+    std::string failed_;               ///< what failed under it in the last attempt
+    int failures_ = 0;                 ///< attempts that failed so
     std::int64_t too_much_ = 0;        ///< changes that waited under the lock, when they were too many
 };
 
