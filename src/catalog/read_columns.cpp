@@ -6,12 +6,15 @@ namespace pgeist::catalog {
 
 namespace {
 
+// pg_get_expr() given a table looks at all of its columns for each expression: for wide tables that takes seconds. Only
+// generated columns need it, since a default names no column.
 // A default is volatile when its stored tree names a volatile function: pg_depend would not show built-in ones.
 constexpr const char* columns_sql = R"(
     SELECT a.attnum, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.atttypid,
            CASE WHEN a.attcollation <> t.typcollation
                 THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) ELSE '' END AS collation,
-           a.attnotnull, pg_get_expr(d.adbin, d.adrelid) AS default_expression,
+           a.attnotnull,
+           pg_get_expr(d.adbin, CASE WHEN a.attgenerated <> '' THEN d.adrelid ELSE 0 END) AS default_expression,
            EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS used
                      JOIN pg_proc p ON p.oid = used[1]::oid WHERE p.provolatile = 'v') AS default_is_volatile,
            a.attidentity, a.attgenerated, a.attndims, a.attstorage, a.attcompression, nullif(a.attstattarget, -1) AS statistics,

@@ -20,7 +20,10 @@ awaitable<void> check_usable_key(const subject& what, findings& into) {
         if (wanted && each.name != *wanted) {
             continue;
         }
-        const std::string reason = catalog::not_walkable_reason(source, each);
+        std::string reason = catalog::not_walkable_reason(source, each);
+        if (reason.empty()) {
+            reason = co_await catalog::unreliable_reason(what.conn, source, each);
+        }
         if (reason.empty()) {
             co_return;
         }

@@ -84,7 +84,9 @@ awaitable<std::string> describe_row(pg::connection& session, const plan::bluepri
     }
     std::vector<std::string> texts;
     for (const std::string& name : names) {
-        texts.push_back(fmt::format("left(s.{}::text, 100)", quote_identifier(name)));
+        // By the type's output function: a cast to text may be anybody's.
+        texts.push_back(fmt::format("left(CASE WHEN s.{0} IS DISTINCT FROM NULL THEN format('%s', s.{0}) END, 100)",
+                                    quote_identifier(name)));
     }
     walk::bound_sql sql = walk::range_predicate(walk::copy_key(plan), range, walk::side::source, "s");
     sql.sql = fmt::format("SELECT {} FROM ONLY {} AS s{} LIMIT 1", join(texts, ", "), plan.table.sql(), sql.sql);
@@ -107,6 +109,20 @@ std::string subject_of(const pg::diagnostics& diag) {
 
 }  // namespace
 
+std::string what_to_do(const pg::sql_error& why) {
+    std::string way_out;
+    if (why.is(pg::sqlstate::check_violation) && !why.diag().constraint.empty()) {
+        way_out = fmt::format(
+            ", or make the constraint NOT VALID: ALTER TABLE … DROP CONSTRAINT {0}, ADD CONSTRAINT {0} CHECK (…) NOT "
+            "VALID",
+            display_identifier(why.diag().constraint));
+    }
+    return fmt::format(
+        "the source table is untouched; mend the rows or the change{}; remove this job with: pgeist "
+        "cleanup, and run again",
+        way_out);
+}
+
 awaitable<void> throw_bad_row(job::workspace& work, pg::connection& session, walk::key_range range,
                               std::exception_ptr original) {
     std::optional<pg::sql_error> why;
@@ -127,8 +143,7 @@ awaitable<void> throw_bad_row(job::workspace& work, pg::connection& session, wal
     throw error(
         exit_code::failed,
         fmt::format("the row with {} does not fit the new definition{}: {}", row, subject_of(why->diag()), why->what()),
-        "the source table is untouched; mend the row or the change, remove this job with: pgeist cleanup, and run "
-        "again");
+        what_to_do(*why));
 }
 
 }  // namespace pgeist::copy

@@ -4,7 +4,7 @@
 
 #include "pgeist/copy/transfer_sql.hpp"
 #include "pgeist/pg/transaction.hpp"
-#include "pgeist/walk/key_sql.hpp"
+#include "pgeist/walk/key_values.hpp"
 
 namespace pgeist::replay {
 
@@ -17,8 +17,8 @@ std::string one_key(const plan::key& key) {
     std::vector<std::string> conditions;
     for (const plan::key_column& column : key.columns) {
         const std::string collate = column.collation.empty() ? "" : " COLLATE " + column.collation;
-        conditions.push_back(fmt::format("s.{}{} {} CAST(${} AS {})", quote_identifier(column.source_name), collate,
-                                         column.equal, conditions.size() + 1, column.type));
+        conditions.push_back(fmt::format("s.{}{} {} {}", quote_identifier(column.source_name), collate, column.equal,
+                                         walk::read_back(column, fmt::format("${}", conditions.size() + 1))));
     }
     return join(conditions, " AND ");
 }
@@ -36,13 +36,10 @@ awaitable<void> insert_row(pg::connection& session, const std::string& insert, c
 }  // namespace
 
 awaitable<std::string> find_bad_key(pg::connection& session, const plan::blueprint& plan, selection rows) {
-    std::vector<std::string> texts;
-    for (std::size_t at = 0; at < plan.key.columns.size(); ++at) {
-        texts.push_back(fmt::format("l.k{}::text", at + 1));
-    }
     const std::string insert =
         copy::transfer_sql(plan, "ONLY " + plan.table.sql() + " AS s") + " WHERE " + one_key(plan.key);
-    std::string list = fmt::format("SELECT DISTINCT {} FROM {}.pgeist_log AS l{} LIMIT {}", join(texts, ", "),
+    std::string list = fmt::format("SELECT {} FROM (SELECT DISTINCT {} FROM {}.pgeist_log AS l{} LIMIT {}) AS b",
+                                   walk::readable_log_columns(plan.key, "b"), walk::log_columns(plan.key),
                                    quote_identifier(plan.job_schema), condition(plan, rows), most_keys);
     const pg::result keys = co_await session.query(std::move(list));
     for (int row = 0; row < keys.rows(); ++row) {

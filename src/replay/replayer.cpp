@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/capture/capture.hpp"
+#include "pgeist/copy/bad_row.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/in_snapshot.hpp"
 #include "pgeist/pg/parallel.hpp"
@@ -56,8 +57,7 @@ public:
     }
     throw error(exit_code::failed,
                 fmt::format("live data does not fit the new definition{}: {}", where, failure.what()),
-                "the source table is untouched; mend the rows or the change, remove this job with: pgeist cleanup, and "
-                "run again");
+                copy::what_to_do(failure));
 }
 
 }  // namespace

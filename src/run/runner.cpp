@@ -13,6 +13,7 @@
 #include "pgeist/run/finish.hpp"
 #include "pgeist/run/siblings.hpp"
 #include "pgeist/swap/swapper.hpp"
+#include "pgeist/verify/file_walk.hpp"
 #include "pgeist/verify/verifier.hpp"
 #include "pgeist/verify/violations.hpp"
 
@@ -290,9 +291,12 @@ awaitable<void> runner::replay_until(const bool& stop) {
 
 namespace {
 
-/// Runs the comparison and tells the replay beside it when to stop.
-awaitable<void> compare_then_stop(verify::verifier& verification, bool& stop) {
-    co_await verification.compare_all();
+/// Looks at all rows and tells the replay beside it when to stop.
+awaitable<void> look_then_stop(verify::verifier& verification, verify_mode how, bool& stop) {
+    co_await verification.look_up_all();
+    if (how != verify_mode::off) {
+        co_await verification.compare_all();
+    }
     stop = true;
 }
 
@@ -325,9 +329,6 @@ awaitable<void> runner::verify(verify_mode how) {
 
 awaitable<void> runner::compare_rows(verify_mode how) {
     co_await verify::check_violations(work_, changes_);
-    if (how == verify_mode::off) {
-        co_return;
-    }
     // Known before, believed after: only a comparison of every row, none of which was made earlier, makes up for it
     // that somebody has rewritten them since they were copied.
     std::optional<std::int64_t> file;
@@ -335,15 +336,19 @@ awaitable<void> runner::compare_rows(verify_mode how) {
         const auto session = co_await work_.pool.acquire();
         file = co_await job::file_to_compare(*session, work_.job, work_.plan.source_oid);
     }
-    progress_.rows_total = work_.plan.estimated_rows;
+    progress_.rows_total = (how == verify_mode::off ? 1 : 2) * work_.plan.estimated_rows;
     const double percent = how == verify_mode::full ? 100 : work_.settings.verify_sample_percent;
     verify::verifier verification(work_, percent);
     bool stop = false;
     std::vector<awaitable<void>> tasks;
-    tasks.push_back(compare_then_stop(verification, stop));
+    tasks.push_back(look_then_stop(verification, how, stop));
     tasks.push_back(replay_until(stop));
     co_await pg::run_all(std::move(tasks));
     co_await verification.settle(changes_);
+    if (how == verify_mode::off) {
+        co_return;
+    }
+    progress_.rows_done = progress_.rows_total = verification.found().rows;  // each was looked at twice
     if (file) {
         const auto session = co_await work_.pool.acquire();
         co_await job::save_compared_file(*session, work_.tenure(), *file);
@@ -358,6 +363,7 @@ awaitable<void> runner::compare_again() {
         const auto session = co_await work_.pool.acquire();
         co_await job::forget_chunks(*session, work_.tenure(), "verify");
     }
+    co_await verify::file_walk::forget(work_);
     // Whatever ends the comparison early: a resumed run makes it before it swaps.
     co_await save_phase(job::phase::verify);
     enter(job::phase::verify);

@@ -205,7 +205,8 @@ void plan_identity(const site& at, const catalog::table& after, const catalog::i
 }  // namespace
 
 awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into) {
-    const auto& walked = choose_walked_index(at, after);
+    const catalog::index* chosen = co_await choose_walked_index(at, after);
+    const catalog::index& walked = *chosen;
     std::vector<catalog::index_column> walked_columns;
     std::vector<int> mapped;
     for (const auto& column : walked.columns) {

@@ -55,7 +55,7 @@ bool keeps_key(const site& at, const catalog::table& after, const catalog::index
     return true;
 }
 
-const catalog::index& choose_walked_index(const site& at, const catalog::table& after) {
+awaitable<const catalog::index*> choose_walked_index(site& at, const catalog::table& after) {
     const auto& wanted = at.change.key_index;
     const catalog::index* best = nullptr;
     std::vector<std::string> reasons;
@@ -63,7 +63,10 @@ const catalog::index& choose_walked_index(const site& at, const catalog::table& 
         if (wanted && each.name != *wanted) {
             continue;
         }
-        const std::string reason = catalog::not_walkable_reason(at.source, each);
+        std::string reason = catalog::not_walkable_reason(at.source, each);
+        if (reason.empty()) {
+            reason = co_await catalog::unreliable_reason(at.conn, at.source, each);
+        }
         if (!reason.empty()) {
             reasons.push_back(fmt::format("{}: {}", display_identifier(each.name), reason));
         } else if (best == nullptr || rank(at, after, each) < rank(at, after, *best)) {
@@ -71,7 +74,7 @@ const catalog::index& choose_walked_index(const site& at, const catalog::table& 
         }
     }
     if (best != nullptr) {
-        return *best;
+        co_return best;
     }
     if (wanted && reasons.empty()) {
         throw error(exit_code::refused,

@@ -7,7 +7,7 @@
 #include "pgeist/catalog/table.hpp"
 #include "site.hpp"
 
-/// Which index is walked, and which index of the shadow serves replay. Pure decisions.
+/// Which index is walked, and which index of the shadow serves replay.
 namespace pgeist::shadow {
 
 /// Whether the shadow's columns of this key compare with the source's: nothing dropped, and converted at most in a way
@@ -19,7 +19,7 @@ namespace pgeist::shadow {
 
 /// The index of the source to walk. @throws error with exit code `refused` when there is none, or `wanted` is not
 /// usable
-[[nodiscard]] const catalog::index& choose_walked_index(const site& at, const catalog::table& after);
+[[nodiscard]] awaitable<const catalog::index*> choose_walked_index(site& at, const catalog::table& after);
 
 /// The index of the shadow by which rows of the walked key are found; nullptr when none serves.
 [[nodiscard]] const catalog::index* choose_shadow_index(const catalog::table& after,

@@ -61,7 +61,7 @@ void plan_violation_query(const site& at, const catalog::foreign_key& key, const
     }
     std::vector<std::string> shown;
     for (const auto& column : walked.columns) {
-        shown.push_back(fmt::format("t.{}::text", quote_identifier(column.shadow_name)));
+        shown.push_back(fmt::format("format('%s', t.{})", quote_identifier(column.shadow_name)));
     }
     const qualified_name& referenced = key.self_reference() ? at.shadow : key.referenced;
     into.violations.push_back(

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/walk/key_values.hpp"
+
 namespace pgeist::verify {
 
 namespace {
@@ -20,14 +22,6 @@ std::string each_key(const plan::key& key, const char* separator, Function funct
         items.push_back(function(key.columns[at], at + 1));
     }
     return join(items, separator);
-}
-
-/// `a.k1 = l.k1 AND …` between two relations that both carry the log's columns.
-std::string same_log_key(const plan::key& key, const std::string& left, const std::string& right) {
-    return each_key(key, " AND ", [&](const plan::key_column& column, std::size_t number) {
-        const std::string collate = column.collation.empty() ? "" : " COLLATE " + column.collation;
-        return fmt::format("{}.k{}{} {} {}.k{}", left, number, collate, column.equal, right, number);
-    });
 }
 
 /// A type's name without its length: `numeric(12,2)` is numeric, `time(3) with time zone` time with time zone.
@@ -100,6 +94,7 @@ std::vector<statements::compared> statements::compared_columns() const {
         }
         compared each;
         each.name = fmt::format("c{}", all.size() + 1);
+        each.column = &column;
         each.shadow_value = quote_identifier(column.name);
         if (column.expression) {
             each.source_value = fmt::format("CAST({} AS {})", *column.expression, column.type);
@@ -127,34 +122,44 @@ std::string statements::values(walk::side of) const {
 
 std::string statements::difference() const {
     std::string out = "(s.present IS NULL OR t.present IS NULL";
-    std::vector<std::string> source_image;
-    std::vector<std::string> shadow_image;
     for (const compared& each : compared_columns()) {
-        const std::string send = send_function(each.type);
-        if (is_plain(each.type)) {
-            out += fmt::format(" OR s.{0} IS DISTINCT FROM t.{0}", each.name);
-        } else if (is_text(each.type)) {
-            out += fmt::format(" OR s.{0} COLLATE \"C\" IS DISTINCT FROM t.{0} COLLATE \"C\"", each.name);
-        } else if (!send.empty()) {
-            out += fmt::format(" OR {0}(s.{1}) IS DISTINCT FROM {0}(t.{1})", send, each.name);
-        } else {
-            source_image.push_back("s." + each.name);
-            shadow_image.push_back("t." + each.name);
-        }
-    }
-    if (!source_image.empty()) {
-        out += fmt::format(" OR record_image_ne(ROW({}), ROW({}))", join(source_image, ", "), join(shadow_image, ", "));
+        out += " OR " + difference_in(each);
     }
     return out + ")";
 }
 
+std::string statements::difference_in(const compared& each) const {
+    const std::string send = send_function(each.type);
+    if (is_plain(each.type)) {
+        return fmt::format("s.{0} IS DISTINCT FROM t.{0}", each.name);
+    }
+    if (is_text(each.type)) {
+        return fmt::format("s.{0} COLLATE \"C\" IS DISTINCT FROM t.{0} COLLATE \"C\"", each.name);
+    }
+    if (!send.empty()) {
+        return fmt::format("{0}(s.{1}) IS DISTINCT FROM {0}(t.{1})", send, each.name);
+    }
+    // One column at a time: together large values may be more than the server can hold in one piece of memory.
+    return fmt::format("record_image_ne(ROW(s.{0}), ROW(t.{0}))", each.name);
+}
+
+std::vector<statements::compared> statements::hashed_columns() const {
+    // Of each side one value a column is handed on, and the server has a limit of 1664 of them.
+    constexpr int most = 100;
+    std::vector<compared> all;
+    int others = 0;
+    for (compared& each : compared_columns()) {
+        if (each.in_key || (!hash_function(each.type).empty() && ++others <= most)) {
+            all.push_back(std::move(each));
+        }
+    }
+    return all;
+}
+
 std::string statements::hash(const std::string& prefix) const {
     std::vector<std::string> parts;
-    for (const compared& each : compared_columns()) {
+    for (const compared& each : hashed_columns()) {
         const std::string function = hash_function(each.type);
-        if (function.empty() && !each.in_key) {
-            continue;
-        }
         const bool by_text = function.empty() || is_text(each.type);
         parts.push_back(fmt::format("coalesce({}({}{}{}, {}), 0)", function.empty() ? "hashtextextended" : function,
                                     prefix, each.name, by_text ? "::text COLLATE \"C\"" : "", parts.size()));
@@ -177,13 +182,13 @@ walk::bound_sql statements::joined(const walk::key_range& range, const std::stri
         fmt::format("SELECT {}, true AS present{} FROM {} AS t{}", right_columns, values(walk::side::shadow),
                     plan_->shadow().sql(), walk::range_predicate(key, range, walk::side::shadow, "t").sql);
     std::string sql = fmt::format("SELECT {} FROM ({}) AS s FULL JOIN ({}) AS t ON {}", select, left, right,
-                                  same_log_key(key, "s", "t"));
+                                  walk::log_equals_log(key, "s", "t"));
     return walk::bound_sql{std::move(sql), std::move(source.values)};
 }
 
 walk::bound_sql statements::compare(const walk::key_range& range) const {
     std::string select = "s.present AS in_source, t.present AS in_shadow, " + difference() + " AS differs";
-    for (const compared& each : compared_columns()) {
+    for (const compared& each : hashed_columns()) {
         select += fmt::format(", s.{0} AS s_{0}, t.{0} AS t_{0}", each.name);
     }
     walk::bound_sql sql = joined(range, select);
@@ -208,15 +213,14 @@ walk::bound_sql statements::list_differences(const walk::key_range& range) const
     });
     walk::bound_sql sql = joined(range, keys);
     const std::string columns = walk::log_columns(key);
-    const std::string texts = each_key(
-        key, ", ", [](const plan::key_column&, std::size_t number) { return fmt::format("k{}::text", number); });
     sql.sql = fmt::format(
         "WITH differing AS ({0} WHERE {1}), "
         "found AS (INSERT INTO {2} ({3}, repaired) SELECT {3}, NOT EXISTS (SELECT FROM {4} AS l WHERE {5}) FROM "
         "differing AS d "
         "RETURNING {3}, repaired) "
         "INSERT INTO {4} ({3}) SELECT {3} FROM found WHERE repaired RETURNING {6}",
-        sql.sql, difference(), recheck_of(*plan_), columns, log_of(*plan_), same_log_key(key, "l", "d"), texts);
+        sql.sql, difference(), recheck_of(*plan_), columns, log_of(*plan_), walk::log_equals_log(key, "l", "d"),
+        walk::readable_log_columns(key, "pgeist_log"));
     return sql;
 }
 
@@ -228,13 +232,14 @@ std::string statements::recheck() const {
                     plan_->table.sql(), walk::source_equals_log(key, "s", "r"));
     const std::string shadow = fmt::format("SELECT true AS present{} FROM {} AS t WHERE {}", values(walk::side::shadow),
                                            plan_->shadow().sql(), walk::shadow_equals_log(key, "t", "r"));
-    const std::string as_text = each_key(key, " || ', ' || ", [](const plan::key_column&, std::size_t number) {
-        return fmt::format("k{}::text", number);
+    const std::string as_text = each_key(key, " || ', ' || ", [](const plan::key_column& column, std::size_t number) {
+        return fmt::format("format('%s', {})", walk::readable(column, fmt::format("k{}", number)));
     });
     return fmt::format(
         "WITH looked_at AS MATERIALIZED (SELECT r.ctid AS place, r.*, "
         "  EXISTS (SELECT FROM {0} AS l WHERE {1}) AS pending, "
-        "  s.present IS NULL AND t.present IS NULL OR NOT {8} AS same "
+        "  s.present IS NULL AND t.present IS NULL OR NOT {8} AS same, "
+        "  CASE WHEN r.repaired AND s.present AND t.present THEN {9} END AS differing "
         "  FROM {2} AS r LEFT JOIN LATERAL ({3}) AS s ON true LEFT JOIN LATERAL ({4}) AS t ON true), "
         "forgotten AS (DELETE FROM {2} WHERE ctid IN (SELECT place FROM looked_at WHERE same IS TRUE)), "
         "marked AS (UPDATE {2} AS r SET repaired = true FROM looked_at AS a WHERE r.ctid = a.place AND a.same IS NOT "
@@ -243,11 +248,21 @@ std::string statements::recheck() const {
         "queued AS (INSERT INTO {0} ({6}) SELECT {6} FROM marked RETURNING 1) "
         "SELECT count(*) FILTER (WHERE same) AS same, count(*) FILTER (WHERE same IS NOT TRUE AND pending) AS pending, "
         "  (SELECT count(*) FROM queued) AS repaired, "
-        "  (array_agg({7}) FILTER (WHERE same IS NOT TRUE AND NOT pending AND repaired))[1:20] AS failed FROM "
-        "looked_at",
-        log_of(*plan_), same_log_key(key, "l", "r"), recheck_of(*plan_), source, shadow,
+        "  (array_agg({7}) FILTER (WHERE same IS NOT TRUE AND NOT pending AND repaired))[1:20] AS failed, "
+        "  ARRAY(SELECT DISTINCT c FROM looked_at AS a, unnest(a.differing) AS c "
+        "         WHERE a.same IS NOT TRUE AND NOT a.pending AND c IS NOT NULL ORDER BY c) AS differing_columns "
+        "FROM looked_at",
+        log_of(*plan_), walk::log_equals_log(key, "l", "r"), recheck_of(*plan_), source, shadow,
         each_key(key, ", ", [](const plan::key_column&, std::size_t number) { return fmt::format("r.k{}", number); }),
-        columns, as_text, difference());
+        columns, as_text, difference(), differing_columns());
+}
+
+std::string statements::differing_columns() const {
+    std::vector<std::string> names;
+    for (const compared& each : compared_columns()) {
+        names.push_back(fmt::format("CASE WHEN {} THEN {} END", difference_in(each), quote_literal(each.column->name)));
+    }
+    return fmt::format("ARRAY[{}]::text[]", join(names, ", "));
 }
 
 }  // namespace pgeist::verify

@@ -4,7 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/walk/key_sql.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/walk/key_values.hpp"
 
 namespace pgeist::walk {
 
@@ -16,20 +17,21 @@ constexpr const char* bound_settings = R"sql(
            set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
            set_config('enable_sort', 'off', false), set_config('max_parallel_workers_per_gather', '0', false))sql";
 
-/// The text is made outside: the server would make it of every row that OFFSET passes over.
+/// Whether the walk gets on is asked of the server, by the index's own operators: one whose rows are not in that order
+/// could keep it going round for ever.
 bound_sql bound_query_with_values(const qualified_name& table, const plan::key& key, const key_range& within,
                                   std::int64_t rows) {
     std::vector<std::string> columns;
-    std::vector<std::string> texts;
     for (const plan::key_column& column : key.columns) {
         const std::size_t number = columns.size() + 1;
         columns.push_back(fmt::format("s.{} AS k{}", quote_identifier(column.source_name), number));
-        texts.push_back(fmt::format("b.k{0}::text AS bound{0}", number));
     }
+    const std::string gets_on = within.lower ? is_after_bound(key, "b") : "true";
     bound_sql query = range_predicate(key, within, side::source, "s");
-    query.sql = fmt::format("SELECT {} FROM (SELECT {} FROM ONLY {} AS s{} ORDER BY {} OFFSET {} LIMIT 1) AS b",
-                            join(texts, ", "), join(columns, ", "), table.sql(), query.sql, order_by(key, "s"),
-                            std::max<std::int64_t>(rows, 1) - 1);
+    query.sql =
+        fmt::format("SELECT {} AS gets_on, {} FROM (SELECT {} FROM ONLY {} AS s{} ORDER BY {} OFFSET {} LIMIT 1) AS b",
+                    gets_on, readable_log_columns(key, "b"), join(columns, ", "), table.sql(), query.sql,
+                    order_by(key, "s"), std::max<std::int64_t>(rows, 1) - 1);
     return query;
 }
 
@@ -47,6 +49,15 @@ boundary_finder::boundary_finder(pg::connection& session, const qualified_name& 
     std::reverse(within_.begin(), within_.end());
 }
 
+error boundary_finder::not_in_order() const {
+    const qualified_name index{table_->schema, key_->index};
+    return error(exit_code::failed, fmt::format("the index {} is not in order: it cannot be walked", index.display()),
+                 fmt::format("the source table is untouched; look at the index with amcheck's bt_index_check, mend it "
+                             "with: REINDEX INDEX CONCURRENTLY {}; then remove this job with: pgeist cleanup, and run "
+                             "again",
+                             index.sql()));
+}
+
 awaitable<std::optional<key_range>> boundary_finder::next(std::int64_t rows) {
     std::optional<key_range> cut;
     if (within_.empty()) {
@@ -60,8 +71,11 @@ awaitable<std::optional<key_range>> boundary_finder::next(std::int64_t rows) {
         within_.pop_back();
         co_return cut;
     }
+    if (!found.boolean(0, "gets_on")) {
+        throw not_in_order();
+    }
     std::vector<std::string> end;
-    for (int column = 0; column < found.columns(); ++column) {
+    for (int column = 1; column < found.columns(); ++column) {
         end.push_back(found.text(0, column));
     }
     if (cut->upper == end) {

@@ -14,7 +14,7 @@ constexpr double weight_of_statistics = 1000;  // blocks
 constexpr std::int64_t most_blocks = 1 << 12;  // 32 MB: where nearly all rows are dead, reading takes the time
 constexpr double remembered_blocks = 4 * most_blocks;
 
-plan::key key_of_places() {
+plan::key make_key_of_places() {
     plan::key_column place;
     place.source_name = "ctid";
     place.type = "pg_catalog.tid";
@@ -40,10 +40,12 @@ std::int64_t block_of(const std::vector<std::string>& place) {
 
 }  // namespace
 
-const plan::key& copy_key(const plan::blueprint& plan) {
-    static const plan::key places = key_of_places();
-    return plan.heap_order ? places : plan.key;
+const plan::key& key_of_places() {
+    static const plan::key places = make_key_of_places();
+    return places;
 }
+
+const plan::key& copy_key(const plan::blueprint& plan) { return plan.heap_order ? key_of_places() : plan.key; }
 
 std::int64_t first_block(const key_range& range) { return range.lower ? block_of(*range.lower) + 1 : 0; }
 

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/walk/key_values.hpp"
+
 namespace pgeist::walk {
 
 namespace {
@@ -50,8 +52,10 @@ bool is_uniform(const key& key) {
     });
 }
 
+constexpr std::string_view single_byte = "\"char\"";
+
 std::string parameter(const key_column& column, std::size_t number) {
-    return fmt::format("CAST(${} AS {})", number, column.type);
+    return read_back(column, fmt::format("${}", number));
 }
 
 /// `(a, b) > ($1, $2)` for a uniform key.
@@ -67,48 +71,97 @@ std::string row_comparison(const key& key, const std::string& op, side of, const
     return fmt::format("ROW({}) {} ROW({})", columns, op, values);
 }
 
+/// Where keys begin or end: the bound itself is left out by `after` only.
+enum class edge { after, from, up_to };
+
+const std::string& operator_at(const key_column& column, edge at) {
+    if (at == edge::up_to) {
+        return up_to_operator(column);
+    }
+    return at == edge::after ? after_operator(column) : from_operator(column);
+}
+
 /// The same spelled out, with a leading condition on the first column that the index can use:
-/// `a >= $1 AND (a > $1 OR (a = $1 AND b < $2))`. `strict` leaves the bound itself out.
-std::string expanded_comparison(const key& key, bool after, side of, const std::string& alias, std::size_t first) {
+/// `a >= $1 AND (a > $1 OR (a = $1 AND b < $2))`. Only the last column tells whether the bound itself is taken in.
+std::string expanded_comparison(const key& key, edge limit, side of, const std::string& alias, std::size_t first) {
     std::string inner;
     for (std::size_t at = key.columns.size(); at-- > 0;) {
         const key_column& column = key.columns[at];
         const std::string left = collated(column, of, alias);
         const std::string right = parameter(column, first + at);
         const bool last = at + 1 == key.columns.size();
-        // "after" leaves the bound itself out, "up to" takes it in: only the last column tells them apart.
-        const std::string& op =
-            after ? after_operator(column) : (last ? up_to_operator(column) : before_operator(column));
+        const std::string& strict = limit == edge::up_to ? before_operator(column) : after_operator(column);
+        const std::string& op = last ? operator_at(column, limit) : strict;
         const std::string beyond = fmt::format("{} {} {}", left, op, right);
         inner = last ? beyond : fmt::format("{} OR ({} {} {} AND ({}))", beyond, left, column.equal, right, inner);
     }
     const key_column& leading = key.columns[0];
-    const std::string& coarse = after ? from_operator(leading) : up_to_operator(leading);
+    const std::string& coarse = limit == edge::up_to ? up_to_operator(leading) : from_operator(leading);
     return fmt::format("{} {} {} AND ({})", collated(leading, of, alias), coarse, parameter(leading, first), inner);
 }
 
-std::string comparison(const key& key, bool after, side of, const std::string& alias, std::size_t first) {
+std::string comparison(const key& key, edge limit, side of, const std::string& alias, std::size_t first) {
     if (is_uniform(key)) {
-        const key_column& column = key.columns[0];
-        return row_comparison(key, after ? after_operator(column) : up_to_operator(column), of, alias, first);
+        return row_comparison(key, operator_at(key.columns[0], limit), of, alias, first);
     }
-    return expanded_comparison(key, after, of, alias, first);
+    return expanded_comparison(key, limit, of, alias, first);
 }
 
 }  // namespace
 
+std::string readable(const key_column& column, const std::string& value) {
+    return column.type == single_byte ? fmt::format("CAST({} AS integer)", value) : value;
+}
+
+std::string read_back(const key_column& column, const std::string& text) {
+    // PostgreSQL 18 cannot plan "char" <= 'a' where there are statistics: so the value is none that the planner knows.
+    return column.type == single_byte ? fmt::format("(SELECT CAST(CAST({} AS integer) AS {}))", text, column.type)
+                                      : fmt::format("CAST({} AS {})", text, column.type);
+}
+
+std::string readable_log_columns(const key& key, const std::string& alias) {
+    return listed(key, ", ", [&](const key_column& column, std::size_t at) {
+        return readable(column, fmt::format("{}.k{}", alias, at + 1));
+    });
+}
+
+std::string is_after_bound(const key& key, const std::string& alias) {
+    return comparison(as_logged(key), edge::after, side::source, alias, 1);
+}
+
+std::string within(const key& key, side of, const std::string& alias, std::size_t number) {
+    return comparison(key, edge::from, of, alias, number) + " AND " +
+           comparison(key, edge::up_to, of, alias, number + key.columns.size());
+}
+
+plan::key as_logged(const key& key) {
+    plan::key logged = key;
+    for (std::size_t at = 0; at < logged.columns.size(); ++at) {
+        logged.columns[at].source_name = fmt::format("k{}", at + 1);
+    }
+    return logged;
+}
+
+plan::key reversed(const key& key) {
+    plan::key other_way = key;
+    for (key_column& column : other_way.columns) {
+        column.descending = !column.descending;
+    }
+    return other_way;
+}
+
 bound_sql range_predicate(const key& key, const key_range& range, side of, const std::string& alias) {
     bound_sql out;
-    const auto add = [&](const bound& limit, bool after) {
+    const auto add = [&](const bound& limit, edge at) {
         if (!limit) {
             return;
         }
         out.sql += out.sql.empty() ? " WHERE " : " AND ";
-        out.sql += comparison(key, after, of, alias, out.values.size() + 1);
+        out.sql += comparison(key, at, of, alias, out.values.size() + 1);
         out.values.insert(out.values.end(), limit->begin(), limit->end());
     };
-    add(range.lower, true);
-    add(range.upper, false);
+    add(range.lower, edge::after);
+    add(range.upper, edge::up_to);
     return out;
 }
 
@@ -150,13 +203,19 @@ std::string source_equals_log(const key& key, const std::string& source_alias, c
     return equals_log(key, side::source, source_alias, log_alias);
 }
 
+std::string log_equals_log(const key& key, const std::string& left, const std::string& right) {
+    return listed(key, " AND ", [&](const key_column& column, std::size_t at) {
+        return fmt::format("{}.k{}{} {} {}.k{}", left, at + 1, collate(column), column.equal, right, at + 1);
+    });
+}
+
 std::string shadow_equals_log(const key& key, const std::string& shadow_alias, const std::string& log_alias) {
     return equals_log(key, side::shadow, shadow_alias, log_alias);
 }
 
 std::string order_by_stored(const key& key, const std::string& array) {
     return listed(key, ", ", [&](const key_column& column, std::size_t at) {
-        return fmt::format("CAST({}[{}] AS {}){} USING {}", array, at + 1, column.type, collate(column),
+        return fmt::format("{}{} USING {}", read_back(column, fmt::format("{}[{}]", array, at + 1)), collate(column),
                            column.descending ? column.greater : column.less);
     });
 }

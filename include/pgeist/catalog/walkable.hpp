@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "pgeist/catalog/table.hpp"
+#include "pgeist/pg/connection.hpp"
 
 namespace pgeist::catalog {
 
@@ -16,5 +17,10 @@ namespace pgeist::catalog {
 
 /// Why rows of `of` cannot be walked by its index `each`; empty when they can.
 [[nodiscard]] std::string not_walkable_reason(const table& of, const index& each);
+
+/// Why rows may be lost or confused by walking an index that not_walkable_reason() has nothing against: its collation
+/// sorts by other rules than when it was built, or its = is not the one that DISTINCT and joins use. Empty when neither
+/// is so.
+[[nodiscard]] awaitable<std::string> unreliable_reason(pg::connection& conn, const table& of, const index& each);
 
 }  // namespace pgeist::catalog

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <exception>
+#include <string>
 
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/walk/key_range.hpp"
@@ -13,5 +14,8 @@ namespace pgeist::copy {
 /// transaction.
 [[nodiscard]] awaitable<void> throw_bad_row(job::workspace& work, pg::connection& session, walk::key_range range,
                                             std::exception_ptr original);
+
+/// What to do about a row that does not fit: the hint of such errors.
+[[nodiscard]] std::string what_to_do(const pg::sql_error& why);
 
 }  // namespace pgeist::copy

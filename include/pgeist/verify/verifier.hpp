@@ -1,6 +1,5 @@
 #pragma once
 
-#include "pgeist/job/crew.hpp"
 #include "pgeist/job/workspace.hpp"
 #include "pgeist/replay/replayer.hpp"
 #include "pgeist/walk/key_range.hpp"
@@ -23,6 +22,10 @@ public:
     /// `percent` of the ranges are compared: 100 is all of them.
     explicit verifier(job::workspace& work, double percent = 100);
 
+    /// Looks up every row of the source's file in the shadow, and by the index of its key in the source: before all
+    /// else, which finds rows by that index only. See file_walk, also for what it throws. Replay may run beside.
+    [[nodiscard]] awaitable<void> look_up_all();
+
     /// Compares one range in a transaction of `session`, stores counts and checksums with the job.
     [[nodiscard]] awaitable<chunk_result> compare_chunk(pg::connection& session, walk::key_range range);
 
@@ -39,14 +42,14 @@ public:
     [[nodiscard]] const report::verification& found() const noexcept { return found_; }
 
 private:
-    struct pipeline;
+    class comparison;
     struct recheck_result {
-        std::vector<std::string> failed;  ///< keys that differ still, after their repair
-        std::int64_t unsettled = 0;       ///< keys to be looked at once more
+        std::vector<std::string> failed;   ///< keys that differ still, after their repair
+        std::vector<std::string> columns;  ///< in which they do
+        std::int64_t unsettled = 0;        ///< keys to be looked at once more
     };
-    [[nodiscard]] awaitable<void> prepare(pg::connection& session);
-    [[nodiscard]] awaitable<void> cut_ranges(pipeline& pipe, walk::finished_ranges finished);
-    [[nodiscard]] awaitable<void> compare_ranges(pipeline& pipe, job::crew& crew, int number);
+    /// Counts and tells what comparing a range found. @throws job::source_truncated
+    [[nodiscard]] awaitable<void> note(pg::connection& session, const chunk_result& compared);
     [[nodiscard]] awaitable<chunk_result> compare_in_snapshot(pg::connection& session, const walk::key_range& range);
     [[nodiscard]] awaitable<bool> settle_once();
     [[nodiscard]] awaitable<recheck_result> recheck_in_snapshot(pg::connection& session);

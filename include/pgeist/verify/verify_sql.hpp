@@ -25,12 +25,14 @@ public:
     [[nodiscard]] walk::bound_sql list_differences(const walk::key_range& range) const;
 
     /// Looks at the keys of `recheck` again, in one statement: forgets those that are the same now, queues newly found
-    /// differences for repair. One row: same, pending, repaired (queued now), failed (keys as text, at most 20).
+    /// differences for repair. One row: same, pending, repaired (queued now), failed (keys as text, at most 20),
+    /// differing_columns (of the failed: names in the shadow).
     [[nodiscard]] std::string recheck() const;
 
 private:
     /// A column that is compared, under the name c1, c2 … on both sides.
     struct compared {
+        const plan::column* column = nullptr;
         std::string name;
         std::string source_value;
         std::string shadow_value;
@@ -39,11 +41,16 @@ private:
     };
 
     [[nodiscard]] std::vector<compared> compared_columns() const;
+    /// Those that the checksums take in: the key, and of the others as many as are easily hashed and handed on.
+    [[nodiscard]] std::vector<compared> hashed_columns() const;
     [[nodiscard]] walk::bound_sql joined(const walk::key_range& range, const std::string& select) const;
     /// `, v AS c1, w AS c2 …`
     [[nodiscard]] std::string values(walk::side of) const;
     /// Whether s.c1 … and t.c1 … differ; never null.
     [[nodiscard]] std::string difference() const;
+    [[nodiscard]] std::string difference_in(const compared& each) const;
+    /// An array of the names of the columns that differ, and nulls.
+    [[nodiscard]] std::string differing_columns() const;
     [[nodiscard]] std::string hash(const std::string& prefix) const;
 
     const plan::blueprint* plan_;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "pgeist/core/error.hpp"
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/walk/key_range.hpp"
@@ -29,9 +30,12 @@ public:
 
     /// The next range of about `rows` rows, or nullopt when all is cut. The last one of each gap ends where the gap
     /// ends, so that every key, also one that does not exist yet, is in exactly one range.
+    /// @throws error when a bound does not come after the one before: the index is not in order
     [[nodiscard]] awaitable<std::optional<key_range>> next(std::int64_t rows);
 
 private:
+    [[nodiscard]] error not_in_order() const;
+
     pg::connection* session_;
     const qualified_name* table_;
     const plan::key* key_;

@@ -18,6 +18,9 @@
 /// and the rows of its keys must go from the shadow before a unique index is built there.
 namespace pgeist::walk {
 
+/// A place as a key: the ctid.
+[[nodiscard]] const plan::key& key_of_places();
+
 /// The key by which the source is copied: the walked one, or its ctid when the plan says so.
 [[nodiscard]] const plan::key& copy_key(const plan::blueprint& plan);
 
