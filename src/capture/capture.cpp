@@ -136,10 +136,10 @@ awaitable<void> require_there(pg::connection& session, const plan::blueprint& pl
 
 awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan) {
     co_await require_there(session, plan);
-    const std::string now = co_await catalog::fingerprint(session, plan.source_oid);
+    const bool same = co_await catalog::still_has_fingerprint(session, plan.source_oid, plan.fingerprint);
     const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
                                                   plan.table.sql(), plan.source_oid);
-    if (now != plan.fingerprint || !row.boolean(0, 0)) {
+    if (!same || !row.boolean(0, 0)) {
         co_await require_there(session, plan);  // it may have been dropped in between
         throw error(
             exit_code::failed,

@@ -159,7 +159,8 @@ constexpr const char* fingerprint_sql = R"(
         UNION ALL
         SELECT ROW('security label', objsubid, provider, label)::text
           FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1)
-    SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C")) FROM lines WHERE EXISTS (SELECT FROM c))";
+    SELECT {digest} FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
+                           WHERE EXISTS (SELECT FROM c)) AS whole)";
 
 /// A publication that leaves tables out is restated as a whole in the swap: who changes it changes what is to be said.
 const char* publication_columns(int server_major) {
@@ -171,8 +172,13 @@ const char* publication_columns(int server_major) {
     return server_major >= 15 ? "prqual, prattrs" : "NULL";
 }
 
-std::string sql_for(int server_major) {
-    return fmt::format(fingerprint_sql,
+// Servers that keep to FIPS 140 have no MD5, by which earlier versions have told definitions apart.
+constexpr const char* digest = "encode(sha256(convert_to(text, getdatabaseencoding())), 'hex')";
+constexpr const char* earlier_digest = "md5(text)";
+constexpr std::size_t earlier_length = 32;
+
+std::string sql_for(int server_major, const char* as) {
+    return fmt::format(fingerprint_sql, fmt::arg("digest", as),
                        fmt::arg("nulls_not_distinct", server_major >= 15 ? "i.indnullsnotdistinct" : "false"),
                        fmt::arg("enforced", server_major >= 18 ? "conenforced" : "true"),
                        fmt::arg("set_columns", server_major >= 15 ? "confdelsetcols" : "NULL"),
@@ -182,8 +188,14 @@ std::string sql_for(int server_major) {
 }  // namespace
 
 awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid) {
-    const auto rows = co_await conn.query(sql_for(conn.server_major()), oid);
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), digest), oid);
     co_return rows.text(0, 0);
+}
+
+awaitable<bool> still_has_fingerprint(pg::connection& conn, std::int64_t oid, std::string then) {
+    const char* as = then.size() == earlier_length ? earlier_digest : digest;
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), as), oid);
+    co_return rows.text(0, 0) == then;
 }
 
 }  // namespace pgeist::catalog

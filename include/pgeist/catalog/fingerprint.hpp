@@ -13,4 +13,7 @@ namespace pgeist::catalog {
 /// @throws pg::sql_error
 [[nodiscard]] awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid);
 
+/// Whether the digest is still the one that was taken `then`, by this version or an earlier one. As above.
+[[nodiscard]] awaitable<bool> still_has_fingerprint(pg::connection& conn, std::int64_t oid, std::string then);
+
 }  // namespace pgeist::catalog
