@@ -78,7 +78,7 @@ awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::i
     into.comment = rows.optional_text(0, "comment");
     into.operators = co_await read_operators(conn, trees::of_function(into.signature));
     into.labels = co_await labels_of(conn, oid);
-    co_await conn.execute(session_settings);
+    co_await conn.execute(session_settings(conn));
     co_return into;
 }
 

@@ -123,7 +123,7 @@ awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, extent wante
 awaitable<table> read_table(pg::connection& conn, std::int64_t oid) {
     co_await conn.execute(reading_settings);
     table into = co_await read_parts(conn, oid, extent::whole);
-    co_await conn.execute(session_settings);
+    co_await conn.execute(session_settings(conn));
     co_return into;
 }
 
@@ -144,14 +144,14 @@ awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, st
 awaitable<table> read_definition(pg::connection& conn, std::int64_t oid) {
     co_await conn.execute(reading_settings);
     table into = co_await read_parts(conn, oid, extent::definition);
-    co_await conn.execute(session_settings);
+    co_await conn.execute(session_settings(conn));
     co_return into;
 }
 
 awaitable<table> read_shape(pg::connection& conn, std::int64_t oid) {
     co_await conn.execute(reading_settings);
     table into = co_await read_parts(conn, oid, extent::shape);
-    co_await conn.execute(session_settings);
+    co_await conn.execute(session_settings(conn));
     co_return into;
 }
 

@@ -72,7 +72,7 @@ awaitable<view> read_view(pg::connection& conn, std::int64_t oid) {
     into.columns = co_await columns_of(conn, oid);
     into.triggers = co_await triggers_of(conn, oid);
     into.operators = co_await read_operators(conn, trees::of_view(into.name));
-    co_await conn.execute(session_settings);
+    co_await conn.execute(session_settings(conn));
     co_return into;
 }
 

@@ -15,12 +15,16 @@ constexpr int table_space = 0x70676569;
 
 constexpr auto end_poll = std::chrono::milliseconds(50);
 
+// Sessions belong to who logged in: a role that is set by default neither sees the times of its login's sessions nor
+// may end them. For the statement, or statements, sent together.
+constexpr const char* as_login = "SET LOCAL ROLE NONE; ";
+
 constexpr const char* holder_query = R"sql(
     SELECT l.pid, coalesce(extract(epoch FROM a.backend_start)::text, '') AS start, coalesce(a.usename, '?') AS usename,
            coalesce(a.application_name, '?') AS application_name
     FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid AND l.objsubid = 2 AND l.granted)sql";
+      AND l.classid = {}::bigint::oid AND l.objid = {}::bigint::oid AND l.objsubid = 2 AND l.granted)sql";
 
 }  // namespace
 
@@ -34,8 +38,8 @@ awaitable<std::optional<holder>> hold::take(int space, std::int64_t id) {
         if (taken.boolean(0, 0)) {
             co_return by;
         }
-        const pg::result found =
-            co_await session_->query(holder_query, space, static_cast<std::int64_t>(static_cast<std::uint32_t>(id)));
+        std::string who = as_login + fmt::format(holder_query, space, static_cast<std::uint32_t>(id));
+        const pg::result found = co_await session_->execute(std::move(who));
         if (!found.empty()) {
             by.emplace();
             by->pid = static_cast<int>(found.integer(0, "pid"));
@@ -74,10 +78,12 @@ constexpr auto longest_end = std::chrono::seconds(10);
 awaitable<void> end_orphans(pg::connection& session, std::int64_t job) {
     const auto until = deadline::in(longest_end);
     while (!until.passed()) {
-        const pg::result ended = co_await session.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
-            "application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()",
-            session_name(job));
+        std::string sql = as_login + fmt::format(R"sql(
+            SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a, pg_stat_activity me
+             WHERE me.pid = pg_backend_pid() AND a.datid = me.datid AND a.usesysid = me.usesysid AND a.pid <> me.pid
+               AND a.application_name = {})sql",
+                                                 quote_literal(session_name(job)));
+        const pg::result ended = co_await session.execute(std::move(sql));
         if (ended.empty()) {
             co_return;
         }
@@ -86,13 +92,21 @@ awaitable<void> end_orphans(pg::connection& session, std::int64_t job) {
     throw_does_not_end(fmt::format("a session of an earlier run of job {}", job));
 }
 
+namespace {
+
+std::string is_backend(const backend& which) {
+    return fmt::format("pid = {} AND extract(epoch FROM backend_start) = {}::numeric", which.pid,
+                       quote_literal(which.start));
+}
+
+}  // namespace
+
 awaitable<void> end_backend(pg::connection& session, backend which) {
     const auto until = deadline::in(longest_end);
     while (!until.passed()) {
-        const pg::result ended = co_await session.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND "
-            "extract(epoch FROM backend_start) = $2::numeric",
-            which.pid, which.start);
+        std::string sql = as_login + fmt::format("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {}",
+                                                 is_backend(which));
+        const pg::result ended = co_await session.execute(std::move(sql));
         if (ended.empty()) {
             co_return;
         }
@@ -115,9 +129,7 @@ std::string lock_condition(const std::string& id, const std::string& more) {
 }  // namespace
 
 std::string exists_condition(const backend& which) {
-    return fmt::format(
-        "EXISTS (SELECT FROM pg_stat_activity WHERE pid = {} AND extract(epoch FROM backend_start) = {})", which.pid,
-        quote_literal(which.start) + "::numeric");
+    return fmt::format("EXISTS (SELECT FROM pg_stat_activity WHERE {})", is_backend(which));
 }
 
 std::string held_condition(const std::string& id) { return lock_condition(id, ""); }

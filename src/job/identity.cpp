@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/job/state_trust.hpp"
+
 namespace pgeist::job {
 
 namespace {
@@ -42,8 +44,8 @@ awaitable<identity> identify(pg::connection& session, std::int64_t job, deadline
     const auto database =
         co_await ask(session, until, "SELECT oid FROM pg_database WHERE datname = current_database()");
     now.database = database.value_or("");
-    const pg::result present = co_await session.query(until, "SELECT to_regclass('pgeist.jobs') IS NOT NULL");
-    if (present.boolean(0, 0)) {
+    const bool present = co_await has_state_schema(session);
+    if (present) {
         const pg::result row =
             co_await session.query(until, "SELECT token, incarnation FROM pgeist.jobs WHERE id = $1", job);
         if (!row.empty()) {

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "pgeist/core/ascii.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/process.hpp"
 #include "pgeist/job/state_schema.hpp"
@@ -64,6 +65,34 @@ control_request control_from(const pg::result& row, std::int64_t job) {
                     "the source table is untouched; remove what is left with: pgeist cleanup --all");
     }
     return parse_control(row.text(0, 0));
+}
+
+/// For what is told while the job runs: where the database's encoding lacks a character of a text, it is written
+/// without it, since no run is to end for that. In no transaction.
+awaitable<pg::result> write(pg::connection& session, std::string sql, pg::parameters values) {
+    pg::result done;
+    bool lacks = false;
+    try {
+        done = co_await session.query_params(sql, values, deadline::never());
+    } catch (const pg::sql_error& failure) {
+        lacks = failure.is(pg::sqlstate::untranslatable_character);
+        if (!lacks) {
+            throw;
+        }
+    }
+    if (lacks) {
+        for (auto& each : values) {
+            each = each ? std::optional<std::string>(to_ascii(*each)) : std::nullopt;
+        }
+        done = co_await session.query_params(std::move(sql), std::move(values), deadline::never());
+    }
+    co_return done;
+}
+
+/// Values for write().
+template <class... Values>
+pg::parameters values_of(const Values&... values) {
+    return {pg::to_parameter(values)...};
 }
 
 walk::bound bound_from(const pg::result& rows, int row, const char* name) {
@@ -210,12 +239,14 @@ awaitable<void> save_phase(pg::connection& session, tenure mine, phase reached) 
 }
 
 awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message) {
-    co_await session.query(
+    pg::parameters values = values_of(mine.job, mine.incarnation, state, message);
+    co_await write(
+        session,
         "UPDATE pgeist.jobs SET state = $3, message = nullif($4, ''), throttled = NULL, updated_at = "
         "clock_timestamp(), "
         "finished_at = CASE WHEN $3 = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND incarnation = "
         "$2",
-        mine.job, mine.incarnation, state, message);
+        std::move(values));
 }
 
 awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline until) {
@@ -231,8 +262,9 @@ awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline unt
 }
 
 awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string event, std::string detail) {
-    co_await session.query("INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))", job, event,
-                           detail);
+    pg::parameters values = values_of(job, event, detail);
+    co_await write(session, "INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, nullif($3, ''))",
+                   std::move(values));
 }
 
 namespace {
@@ -360,13 +392,15 @@ awaitable<void> forget_chunks(pg::connection& session, tenure mine, const char* 
 }
 
 awaitable<control_request> beat(pg::connection& session, tenure mine, heartbeat now) {
-    const pg::result row = co_await session.query(
+    pg::parameters values = values_of(mine.job, mine.incarnation, now.rows_done, now.rows_total, now.log_pending,
+                                      now.throttled, now.state, now.figures);
+    const pg::result row = co_await write(
+        session,
         "UPDATE pgeist.jobs SET rows_done = $3, rows_total = $4, log_pending = $5, throttled = $6, state = $7, "
         "figures = $8::jsonb, "
         "log_bytes = coalesce(pg_table_size(to_regclass(format('pgeist_%s.pgeist_log', id))), 0), "
         "updated_at = clock_timestamp() WHERE id = $1 AND incarnation = $2 RETURNING control",
-        mine.job, mine.incarnation, now.rows_done, now.rows_total, now.log_pending, now.throttled, now.state,
-        now.figures);
+        std::move(values));
     if (row.empty()) {
         throw_not_ours(mine.job);
     }
@@ -394,10 +428,15 @@ awaitable<void> save_settings(pg::connection& session, tenure mine, run::setting
 }
 
 awaitable<void> answer_verify(pg::connection& session, tenure mine, comparison found) {
-    const pg::result saved = co_await session.query(
+    pg::parameters values =
+        values_of(mine.job, mine.incarnation, found.number, found.differs, found.detail, found.counts.chunks,
+                  found.counts.rows, found.counts.differences, found.counts.repaired);
+    const pg::result saved = co_await write(
+        session,
         "UPDATE pgeist.jobs SET control = control || jsonb_build_object('compared', jsonb_build_object('number', "
-        "$3::bigint, 'differs', $4::bool, 'detail', $5::text)) WHERE id = $1 AND incarnation = $2",
-        mine.job, mine.incarnation, found.number, found.differs, found.detail);
+        "$3::bigint, 'differs', $4::bool, 'detail', $5::text, 'chunks', $6::bigint, 'rows', $7::bigint, "
+        "'differences', $8::bigint, 'repaired', $9::bigint)) WHERE id = $1 AND incarnation = $2",
+        std::move(values));
     require_ours(mine, saved);
 }
 
@@ -405,15 +444,38 @@ awaitable<std::optional<comparison>> last_comparison(pg::connection& session, st
     std::optional<comparison> found;
     const pg::result row = co_await session.query(
         "SELECT (control #>> '{compared,number}')::bigint, (control #>> '{compared,differs}')::bool, control #>> "
-        "'{compared,detail}' FROM pgeist.jobs WHERE id = $1 AND control ? 'compared'",
+        "'{compared,detail}', coalesce((control #>> '{compared,chunks}')::bigint, 0), coalesce((control #>> "
+        "'{compared,rows}')::bigint, 0), coalesce((control #>> '{compared,differences}')::bigint, 0), "
+        "coalesce((control #>> '{compared,repaired}')::bigint, 0) FROM pgeist.jobs WHERE id = $1 AND control ? "
+        "'compared'",
         job);
     if (!row.empty()) {
         found.emplace();
         found->number = row.integer(0, 0);
         found->differs = row.boolean(0, 1);
         found->detail = row.text(0, 2);
+        found->counts.chunks = row.integer(0, 3);
+        found->counts.rows = row.integer(0, 4);
+        found->counts.differences = row.integer(0, 5);
+        found->counts.repaired = row.integer(0, 6);
     }
     co_return found;
+}
+
+awaitable<std::int64_t> rows_in_chunks(pg::connection& session, std::int64_t job, const char* kind) {
+    const pg::result row = co_await session.query(
+        "SELECT coalesce(sum(rows), 0)::bigint FROM pgeist.chunks WHERE job = $1 AND kind = $2", job, kind);
+    co_return row.integer(0, 0);
+}
+
+awaitable<std::optional<std::string>> last_event(pg::connection& session, std::int64_t job, std::string event) {
+    const pg::result row = co_await session.query(
+        "SELECT detail FROM pgeist.events WHERE job = $1 AND event = $2 ORDER BY at DESC LIMIT 1", job, event);
+    std::optional<std::string> detail;
+    if (!row.empty()) {
+        detail = row.text(0, 0);
+    }
+    co_return detail;
 }
 
 awaitable<bool> has_event(pg::connection& session, std::int64_t job, std::string event) {

@@ -76,9 +76,10 @@ awaitable<std::unique_ptr<connection>> connection::open(connect_options options,
     const auto until = deadline::in(options.connect_timeout());
     auto opened = co_await connect(options, until);
     std::string settings = session_settings_sql(opened->server_version(), application_name);
+    // As who logged in: a role that is set by default may not see its own session's times.
     settings +=
-        "; SELECT pid, extract(epoch FROM backend_start) FROM pg_catalog.pg_stat_activity WHERE pid = "
-        "pg_catalog.pg_backend_pid()";
+        "; SET LOCAL ROLE NONE; SELECT pid, extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = "
+        "pg_backend_pid()";
     // A role may have a statement_timeout so short that it sometimes ends even the statement that takes it away, or a
     // transaction_timeout, which ends the session.
     bool ended = false;
@@ -207,6 +208,29 @@ awaitable<result> connection::run_prepared(std::string name, parameters values, 
     auto rows = co_await finish_operation(until, verb::statement);
     co_return rows;
 }
+
+awaitable<void> connection::adopt(session_profile profile, deadline until) {
+    std::string refused;
+    try {
+        if (!profile.empty()) {
+            co_await execute(until, profile.sql());
+        }
+    } catch (const sql_error& failure) {
+        if (!failure.in_class("22")) {
+            throw;
+        }
+        refused = failure.diag().message;
+    }
+    if (!refused.empty()) {
+        throw error(exit_code::failed,
+                    fmt::format("the server does not take a setting under which the job converts values: {}", refused),
+                    "let it know the value (a locale, a time zone, a text search configuration) as it did when the job "
+                    "was begun, then go on with: pgeist resume");
+    }
+    state_->profile = std::move(profile);
+}
+
+const session_profile& connection::profile() const noexcept { return state_->profile; }
 
 awaitable<void> connection::begin(isolation level) {
     std::string sql = "BEGIN ISOLATION LEVEL READ COMMITTED";

@@ -220,11 +220,13 @@ awaitable<void> connection::state::cancel_on_server() {
     try {
         const auto other = co_await connection::open(same, "pgeist cancel");
         const auto until = deadline::in(cancel_request_timeout);
+        // Sessions belong to who logged in, whichever role is set for them by default.
+        co_await other->execute(until, "SET ROLE NONE");
         co_await other->query(
             until,
-            "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND "
-            "usename = current_user AND datname = pg_catalog.current_database() AND ($2 = '' OR extract(epoch FROM "
-            "backend_start) = nullif($2, '')::numeric)",
+            "SELECT pg_cancel_backend(a.pid) FROM pg_stat_activity a, pg_stat_activity me WHERE a.pid = $1 AND "
+            "me.pid = pg_backend_pid() AND a.usesysid = me.usesysid AND a.datid = me.datid AND ($2 = '' OR "
+            "extract(epoch FROM a.backend_start) = nullif($2, '')::numeric)",
             pid, start);
     } catch (const std::exception&) {  // whatever it is: the answer has to be waited for
     }

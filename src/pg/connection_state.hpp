@@ -53,6 +53,7 @@ struct connection::state : std::enable_shared_from_this<connection::state> {
     std::vector<notice> notices;
     std::map<std::string, std::string> prepared;  ///< names of statements by their text
     bool keeps_plans = false;
+    session_profile profile;
 
     PGresult* rows = nullptr;    ///< the last successful result of the operation
     PGresult* failed = nullptr;  ///< the first failed one

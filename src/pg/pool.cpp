@@ -26,7 +26,9 @@ awaitable<void> pool::check(connection& session) {
     if (condition_.empty()) {
         co_return;
     }
-    const result row = co_await session.query(deadline::in(longest_reset), "SELECT " + condition_);
+    // As who logged in: a role that is set by default may not see the times of the login's sessions.
+    std::string question = "SET LOCAL ROLE NONE; SELECT " + condition_;
+    const result row = co_await session.execute(deadline::in(longest_reset), std::move(question));
     if (!row.boolean(0, 0)) {
         diagnostics diag;
         diag.message = "a new connection leads to another server than the one that holds the job's lock";
@@ -43,6 +45,7 @@ awaitable<pool::lease> pool::acquire() {
             const auto soon = deadline::in(longest_reset);
             co_await session->execute(soon, "RESET ALL");
             co_await session->execute(soon, session_settings_sql(session->server_version(), application_name_));
+            co_await session->adopt(profile_, deadline::in(longest_reset));
         } catch (const sql_error&) {
             session.reset();  // died while idle: take another
         }
@@ -50,6 +53,7 @@ awaitable<pool::lease> pool::acquire() {
     if (!session) {
         session = co_await connection::open(options_, application_name_);
         co_await check(*session);
+        co_await session->adopt(profile_, deadline::in(longest_reset));
     }
     lease borrowed(*this, std::move(session));
     co_return borrowed;
@@ -57,6 +61,7 @@ awaitable<pool::lease> pool::acquire() {
 
 awaitable<std::unique_ptr<connection>> pool::open_own(std::string application_name) {
     auto session = co_await connection::open(options_, std::move(application_name));
+    co_await session->adopt(profile_, deadline::in(longest_reset));
     co_return session;
 }
 

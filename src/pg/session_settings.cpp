@@ -17,7 +17,6 @@ struct setting {
 };
 
 constexpr setting settings[] = {
-    {"search_path", "pg_catalog", 0},  // nobody's object can stand in for the ones meant
     {"statement_timeout", "0", 0},
     {"lock_timeout", "0", 0},
     // A program that is stopped or cut off must not keep a snapshot and locks for ever; ours never pauses that long.
@@ -33,6 +32,8 @@ constexpr setting settings[] = {
     {"default_transaction_isolation", "read committed", 0},
     {"default_transaction_deferrable", "off", 0},
     {"default_tablespace", "", 0},
+    {"default_table_access_method", "heap", 0},  // of tables of ours, which get UPDATE and DELETE
+    {"gin_fuzzy_search_limit", "0", 0},
     {"row_security", "off", 0},           // an error instead of silently missing rows
     {"quote_all_identifiers", "off", 0},  // definitions read back must compare equal
     {"check_function_bodies", "on", 0},
@@ -44,10 +45,12 @@ constexpr setting settings[] = {
 }  // namespace
 
 std::string session_settings_sql(int server_version, std::string_view application_name) {
-    // On its own first: a role may have a statement_timeout that even this does not keep.
-    std::string sql =
-        fmt::format("SET statement_timeout = 0; SELECT pg_catalog.set_config('application_name', {}, false)",
-                    quote_literal(application_name));
+    // On their own first, by statements that look up no name: a role may have a statement_timeout that even the rest
+    // does not keep, and a search_path where somebody's function, operator or type stands in for the one meant.
+    std::string sql = fmt::format(
+        "SET statement_timeout TO 0; SET search_path TO pg_catalog; SELECT pg_catalog.set_config("
+        "'application_name', {}, false)",
+        quote_literal(application_name));
     for (const setting& each : settings) {
         if (server_version >= each.since) {
             sql += fmt::format(", pg_catalog.set_config('{}', '{}', false)", each.name, each.value);
@@ -55,7 +58,7 @@ std::string session_settings_sql(int server_version, std::string_view applicatio
     }
     // The statement of a program that was killed ends soon. Not every system under a server can look for that.
     return sql +
-           ", CASE WHEN pg_catalog.version() ~ 'linux' THEN "
+           ", CASE WHEN pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0 THEN "
            "pg_catalog.set_config('client_connection_check_interval', '5s', false) END";
 }
 

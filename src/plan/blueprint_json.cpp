@@ -1,3 +1,4 @@
+#include <boost/algorithm/string/replace.hpp>
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
@@ -24,6 +25,12 @@ statement to_statement(const json::value& value) {
     return statement{text(object, "label"), text(object, "sql")};
 }
 
+/// Without the arrow, which not every database's encoding has. It is only for people, unlike all else here.
+std::string sendable(std::string conversion) {
+    boost::replace_all(conversion, "→", "->");
+    return conversion;
+}
+
 json::value from_column(const column& value) {
     return json::object{
         {"name", value.name},
@@ -31,7 +38,7 @@ json::value from_column(const column& value) {
         {"source_name", from(value.source_name)},
         {"expression", from(value.expression)},
         {"compared", value.compared},
-        {"conversion", value.conversion},
+        {"conversion", sendable(value.conversion)},
     };
 }
 
@@ -122,6 +129,24 @@ index to_index(const json::value& value) {
     return result;
 }
 
+json::value from_profile(const pg::session_profile& value) {
+    json::array settings;
+    for (const auto& [name, setting] : value.settings()) {
+        settings.push_back(json::object{{"name", name}, {"value", setting}});
+    }
+    return settings;
+}
+
+pg::session_profile to_profile(const json::object& object) {
+    pg::session_profile value;
+    if (const auto* settings = object.if_contains("profile")) {  // earlier versions had none
+        for (const auto& each : settings->as_array()) {
+            value.set(text(each.as_object(), "name"), text(each.as_object(), "value"));
+        }
+    }
+    return value;
+}
+
 json::value from_name(const qualified_name& value) { return from(value); }
 
 blueprint read_blueprint(const json::object& object) {
@@ -134,6 +159,7 @@ blueprint read_blueprint(const json::object& object) {
     value.passage_schema = text(object, "passage_schema");
     value.row_triggers = flag(object, "row_triggers");
     value.fingerprint = text(object, "fingerprint");
+    value.profile = to_profile(object);
     if (object.contains("clustered_on")) {  // earlier versions did not look
         value.clustered_on = text(object, "clustered_on");
     }
@@ -175,6 +201,7 @@ std::string to_json(const blueprint& value) {
         {"passage_schema", value.passage_schema},
         {"row_triggers", value.row_triggers},
         {"fingerprint", value.fingerprint},
+        {"profile", from_profile(value.profile)},
         {"key", from_key(value.key)},
         {"heap_order", value.heap_order},
         {"columns", json_fields::array(value.columns, from_column)},

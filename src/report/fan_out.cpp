@@ -37,6 +37,12 @@ void fan_out::verified(const verification& found) {
     }
 }
 
+void fan_out::verified_before(const std::string& what) {
+    for (const auto& each : all_) {
+        each->verified_before(what);
+    }
+}
+
 void fan_out::swapped(const swap_outcome& done) {
     for (const auto& each : all_) {
         each->swapped(done);

@@ -73,6 +73,9 @@ std::string verdict(const run_record& run) {
 }
 
 std::string verification_text(const run_record& run) {
+    if (!run.verified && !run.verified_before.empty()) {
+        return run.verified_before + ", by an earlier run of the job";
+    }
     if (!run.verified) {
         const bool made_here = run.swapped && run.swapped->attempts > 0;
         return made_here ? "off" : has_swapped(run) ? "not in this run" : "not reached";

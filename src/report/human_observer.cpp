@@ -89,6 +89,8 @@ void human_observer::lock_waited(int, milliseconds, const std::vector<blocker>&)
 
 void human_observer::verified(const verification& found) { facts_.verified = found; }
 
+void human_observer::verified_before(const std::string& what) { facts_.verified_before = what; }
+
 void human_observer::swapped(const swap_outcome& done) { facts_.swapped = done; }
 
 void human_observer::message(level severity, const std::string& text) {

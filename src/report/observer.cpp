@@ -2,6 +2,8 @@
 
 namespace pgeist::report {
 
+void observer::verified_before(const std::string&) {}
+
 void observer::described(const description&) {}
 
 permission observer::may_swap(std::string&) { return permission::granted; }

@@ -51,6 +51,8 @@ std::string next_action(exit_code code, std::optional<std::int64_t> job) {
         case exit_code::connection_lost:
             return fmt::format("go on with `pgeist resume {0}`, or undo it with `pgeist cleanup {0}`", *job);
         case exit_code::failed:
+            return fmt::format(
+                "when the reason is gone go on with `pgeist resume {0}`, or undo it with `pgeist cleanup {0}`", *job);
         case exit_code::verification_failed:
             return fmt::format("remove what the job left with `pgeist cleanup {}`", *job);
         case exit_code::outcome_unknown:

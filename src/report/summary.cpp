@@ -47,6 +47,8 @@ std::string summary(const run_facts& facts) {
     }
     if (facts.verified) {
         text += fact("verification", verification_of(*facts.verified));
+    } else if (!facts.verified_before.empty()) {
+        text += fact("verification", one_line(facts.verified_before) + ", by an earlier run of the job");
     } else if (facts.swapped && facts.swapped->attempts > 0) {
         text += fact("verification", "off");
     }

@@ -5,6 +5,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "pgeist/core/ascii.hpp"
+
 namespace pgeist::report {
 
 namespace {
@@ -59,29 +61,7 @@ std::string one_line(std::string_view text) { return cleaned(text, false); }
 
 std::string harmless(std::string_view text) { return cleaned(text, true); }
 
-std::string to_ascii(std::string_view text) {
-    // What pgeist itself writes has an equivalent; anything else becomes a question mark.
-    static constexpr std::pair<std::string_view, std::string_view> known[] = {
-        {"→", "->"}, {"…", "..."}, {"–", "-"}, {"×", "x"}};
-    std::string out;
-    for (std::size_t at = 0; at < text.size();) {
-        if (static_cast<unsigned char>(text[at]) < 0x80) {
-            out += text[at++];
-            continue;
-        }
-        std::string_view replacement = "?";
-        for (const auto& [symbol, ascii] : known) {
-            if (text.substr(at).starts_with(symbol)) {
-                replacement = ascii;
-            }
-        }
-        out += replacement;
-        do {
-            ++at;
-        } while (at < text.size() && is_continuation(text[at]));
-    }
-    return out;
-}
+std::string to_ascii(std::string_view text) { return pgeist::to_ascii(text); }
 
 std::size_t columns_of(std::string_view text) {
     std::size_t columns = 0;

@@ -8,6 +8,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/identity.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/perseverance.hpp"
@@ -83,6 +84,23 @@ awaitable<void> describe_table(session_set& sessions, const job::record& record,
     observer.described(what);
 }
 
+/// Every session of the job, this process's or another's, converts values as the one did that made it.
+awaitable<void> keep_profile(session_set& sessions, job::record& record, report::observer& observer) {
+    pg::session_profile& kept = record.blueprint->profile;
+    if (kept.empty()) {
+        const auto session = co_await sessions.pool.acquire();
+        kept = co_await pg::read_profile(*session);
+        const auto save = [&] { return job::save_blueprint(*session, record.id, *record.blueprint); };
+        co_await job::in_tenure(*session, tenure_of(record), pg::isolation::read_committed, save);
+        observer.message(report::level::warning,
+                         fmt::format("job {} was begun by an earlier pgeist, which did not store how values are "
+                                     "converted: from now on as TimeZone, DateStyle and the like are set here",
+                                     record.id));
+    }
+    sessions.pool.use_profile(kept);
+    co_await sessions.hold->session().adopt(kept, deadline::in(identify_timeout));
+}
+
 /// A failure that is not ours to name: a cancelled wait of Asio, or what nobody expected.
 void note_foreign(ending& end, const std::exception& problem, bool is_cancellation) {
     if (is_cancellation) {
@@ -109,6 +127,16 @@ awaitable<void> tell_of_swap(session_set& sessions, const job::record& record, r
         done.old_table = record.blueprint->shadow().display();
     }
     observer.swapped(done);
+}
+
+/// Tells of what an earlier run has compared, and this one will not.
+awaitable<void> tell_of_comparison(session_set& sessions, const job::record& record, report::observer& observer) {
+    if (record.reached <= job::phase::verify || record.settings.verify == verify_mode::off) {
+        co_return;
+    }
+    const auto session = co_await sessions.pool.acquire();
+    const auto found = co_await job::last_event(*session, record.id, "verified");
+    observer.verified_before(found.value_or("compared"));
 }
 
 /// Whatever failed after the swap: the table has its new definition all the same.
@@ -272,9 +300,12 @@ awaitable<void> carry_out(session_set& sessions, job::record record, report::obs
     job::identity known;
     known.token = record.token;
     known.incarnation = record.incarnation;
+    sessions.pool.use_profile(record.blueprint->profile);
     try {
+        co_await keep_profile(sessions, record, observer);
         known = co_await job::identify(sessions.hold->session(), record.id, deadline::in(identify_timeout));
         co_await describe_table(sessions, record, observer);
+        co_await tell_of_comparison(sessions, record, observer);
         if (record.swapped) {
             co_await tell_of_swap(sessions, record, observer);
         }
@@ -323,6 +354,7 @@ awaitable<void> carry_out(session_set& sessions, job::record record, report::obs
 }
 
 awaitable<void> compare_again(session_set& sessions, job::record record, report::observer& observer) {
+    co_await keep_profile(sessions, record, observer);
     job::identity known = co_await job::identify(sessions.hold->session(), record.id, deadline::in(identify_timeout));
     ending end;
     end.message = "the tables were compared again";

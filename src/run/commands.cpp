@@ -117,12 +117,13 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
     {
         const auto session = co_await sessions.pool.acquire();
         const job::tenure mine{job, record.incarnation};
-        co_await job::save_state(*session, mine, "running", "");
         std::string changed;
         for (const auto& [name, value] : changes) {
             apply_option(record.settings, name, value);
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
+        co_await require_sendable(*session, to_json(record.settings));
+        co_await job::save_state(*session, mine, "running", "");
         co_await job::save_settings(*session, mine, record.settings);
         co_await job::add_event(*session, job, "resumed", changed);
     }
@@ -212,10 +213,7 @@ namespace {
 
 /// Every statement that the run would make, in order.
 std::string sql_of(const preparation& made) {
-    std::string text = "SQL\n  -- prepare\n";
-    for (const plan::statement& each : made.statements) {
-        text += "  " + each.sql + ";\n";
-    }
+    std::string text = "SQL\n";
     const auto indented = [](const std::string& script) {
         std::string out;
         for (std::size_t at = 0; at < script.size();) {
@@ -225,6 +223,10 @@ std::string sql_of(const preparation& made) {
         }
         return out;
     };
+    text += "  -- in each session of the job\n" + indented(made.blueprint->profile.display()) + "  -- prepare\n";
+    for (const plan::statement& each : made.statements) {
+        text += "  " + each.sql + ";\n";
+    }
     text += indented(capture::log_sql(*made.blueprint)) + "  -- capture\n" +
             indented(capture::triggers_sql(*made.blueprint));
     return text + plan::describe_sql(*made.blueprint);

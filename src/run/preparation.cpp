@@ -45,6 +45,23 @@ awaitable<job::tenure> record_job(pg::connection& session, job::hold& hold, cons
 
 }  // namespace
 
+awaitable<void> require_sendable(pg::connection& session, std::string text) {
+    std::string lacking;
+    try {
+        co_await session.query("SELECT $1::text", text);
+    } catch (const pg::sql_error& failure) {
+        if (!failure.is(pg::sqlstate::untranslatable_character)) {
+            throw;
+        }
+        lacking = failure.diag().message;
+    }
+    if (!lacking.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("what was asked for cannot be stored in database {}: {}", session.database(), lacking),
+                    "use characters that the database's encoding has, in options and comments too");
+    }
+}
+
 void throw_if_refused(const std::vector<check::finding>& findings) {
     std::string messages;
     std::string hints;
@@ -63,6 +80,11 @@ void throw_if_refused(const std::vector<check::finding>& findings) {
 
 awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::change_request change, settings chosen) {
     preparation out;
+    // Values are converted the same way from here to the end of the job, whatever becomes of the defaults.
+    auto profile = co_await pg::read_profile(session);
+    co_await session.adopt(std::move(profile));
+    co_await require_sendable(session, plan::to_json(change));
+    co_await require_sendable(session, to_json(chosen));
     const auto found = co_await catalog::find_table(session, change.table);
     std::optional<catalog::table> source;
     if (found && (found->kind == 'r' || found->kind == 'p') && found->persistence != 't') {
@@ -94,6 +116,7 @@ awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::c
     out.warnings = std::move(made.warnings);
     out.statements = std::move(made.statements);
     out.blueprint = std::move(made.blueprint);
+    out.blueprint->profile = session.profile();
     if (hold != nullptr && !out.nothing_to_do) {
         co_await session.execute(capture::log_sql(*out.blueprint));
         co_await job::save_blueprint(session, out.job, *out.blueprint);

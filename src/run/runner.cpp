@@ -99,13 +99,24 @@ awaitable<void> runner::beside_the_pulse(awaitable<void> work) {
     }
 }
 
-awaitable<void> runner::run() { return beside_the_pulse(phases()); }
+awaitable<void> runner::run() {
+    co_await count_done_before(reached_);  // what is told first
+    co_await beside_the_pulse(phases());
+}
 
 awaitable<void> runner::compare() { return beside_the_pulse(compare_again()); }
 
-void runner::enter(job::phase now) {
-    progress_.detail.clear();
+awaitable<void> runner::count_done_before(job::phase now) {
     progress_.rows_done = 0;
+    if (now == job::phase::copy || now == job::phase::verify) {
+        const auto session = co_await work_.pool.acquire();
+        progress_.rows_done = co_await job::rows_in_chunks(*session, work_.job, job::name_of(now).data());
+    }
+}
+
+awaitable<void> runner::enter(job::phase now) {
+    progress_.detail.clear();
+    co_await count_done_before(now);
     work_.observer.phase_started(std::string(job::display_name(now)), std::string(job::lock_of(now)));
 }
 
@@ -114,7 +125,7 @@ awaitable<void> runner::phases() {
         co_await replay::finish_change_of_log(work_);
     }
     while (reached_ != job::phase::done) {
-        enter(reached_);
+        co_await enter(reached_);
         bool truncated = false;
         bool rewritten = false;
         std::exception_ptr failure;
@@ -312,6 +323,7 @@ awaitable<void> runner::verify(verify_mode how) {
     try {
         co_await compare_rows(how);
         found.detail = told_.last_verification();
+        found.counts = told_.last_counts();
     } catch (const error& problem) {
         failure = std::current_exception();
         found.differs = problem.code() == exit_code::verification_failed;
@@ -366,7 +378,7 @@ awaitable<void> runner::compare_again() {
     co_await verify::file_walk::forget(work_);
     // Whatever ends the comparison early: a resumed run makes it before it swaps.
     co_await save_phase(job::phase::verify);
-    enter(job::phase::verify);
+    co_await enter(job::phase::verify);
     bool differ = false;
     std::exception_ptr failure;
     try {
@@ -397,7 +409,7 @@ awaitable<void> runner::wait_for_permission_to_swap() {
         if (switches_.verify_asked()) {
             switches_.waiting_for_swap(false);
             co_await compare_again();
-            enter(job::phase::swap);
+            co_await enter(job::phase::swap);
             progress_.rows_total = 0;
         }
         const auto why = switches_.postponed(work_.job);

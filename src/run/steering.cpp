@@ -35,7 +35,7 @@ std::string status_query(bool one) {
                greatest(extract(epoch FROM clock_timestamp() - j.updated_at), 1) AS seconds_since,
                (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname = 'pgeist_' || j.id AND c.relname = j.table_name AND c.relkind = 'r') AS kept
-        FROM pgeist.jobs j {} ORDER BY j.id)sql",
+        FROM ONLY pgeist.jobs j {} ORDER BY j.id)sql",
                        alive, one ? "WHERE j.id = $1" : "");
 }
 
@@ -170,7 +170,8 @@ awaitable<std::int64_t> hand_in(pg::connection& session, std::int64_t job, const
         const std::int64_t number = co_await pg::transaction(session, pg::isolation::read_committed, requests);
         co_return number;
     } catch (const pg::sql_error& problem) {
-        if (problem.is(pg::sqlstate::object_not_in_prerequisite_state)) {  // what pgeist.steer() itself refuses
+        if (problem.is(pg::sqlstate::object_not_in_prerequisite_state) ||  // what pgeist.steer() itself refuses
+            problem.is(pg::sqlstate::untranslatable_character)) {
             throw error(exit_code::refused, problem.diag().message, problem.diag().hint);
         }
         throw;
@@ -186,16 +187,25 @@ void require_not_forgotten(const std::optional<job::answers>& now, std::int64_t 
     }
 }
 
+namespace {
+
+awaitable<void> read_jobs(pg::connection& session, std::optional<std::int64_t> job, pg::result& into) {
+    const bool present = co_await job::has_readable_jobs(session);
+    if (present && job) {
+        into = co_await session.query(status_query(true), *job);
+    } else if (present) {
+        into = co_await session.query(status_query(false));
+    }
+}
+
+}  // namespace
+
 awaitable<std::vector<job::status>> list_jobs(pg::connect_options options, std::optional<std::int64_t> job) {
     const auto session = co_await pg::connection::open(std::move(options), "pgeist status");
     std::vector<job::status> jobs;
-    const bool present = co_await job::has_state_schema(*session);
     pg::result rows;
-    if (present && job) {
-        rows = co_await session->query(status_query(true), *job);
-    } else if (present) {
-        rows = co_await session->query(status_query(false));
-    }
+    const auto read = [&] { return read_jobs(*session, job, rows); };
+    co_await pg::rolled_back(*session, read);
     for (int row = 0; row < rows.rows(); ++row) {
         jobs.push_back(status_from(rows, row));
     }
@@ -222,6 +232,7 @@ awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std:
         const error reason = co_await nobody_runs(*session, job);
         throw reason;
     }
+    co_await job::require_own_state_schema(*session);
     co_await job::bring_state_up_to_date(*session);
     const std::int64_t number = co_await hand_in(*session, job, action, values);
     const bool obeyed = co_await wait_until_obeyed(*session, job, number);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/state_trust.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/run/absence.hpp"
@@ -39,6 +40,8 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
     if (now.swapped) {
         throw nothing_to_compare(now);
     }
+    co_await job::require_own_state_schema(session);
+    observer.job_started(job, now.table.display(), "shadow");
     const std::int64_t number = co_await job::steer(session, job, "verify", std::nullopt, std::nullopt);
     if (now.reached < job::phase::verify) {
         observer.message(report::level::info,
@@ -73,6 +76,7 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
         throw error(exit_code::verification_failed, found->detail,
                     "nothing was swapped, the source table is untouched; look at these rows in both tables");
     }
+    observer.verified(found->counts);
     observer.message(report::level::info, fmt::format("job {}: {}", job, found->detail));
 }
 

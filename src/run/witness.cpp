@@ -53,6 +53,7 @@ void witness::lock_waited(int attempt, report::milliseconds waited, const std::v
 void witness::verified(const report::verification& found) {
     verification_ = fmt::format("{} rows in {} chunks, {} differences, {} repaired", format_count(found.rows),
                                 format_count(found.chunks), found.differences, found.repaired);
+    counts_ = found;
     note("verified", verification_);
     to_->verified(found);
 }

@@ -88,7 +88,7 @@ std::string about_expression(std::string message) {
 
 awaitable<void> add_probe_constraint(site& at, qualified_name probe, std::string text, std::string what) {
     std::optional<pg::sql_error> failed;
-    co_await at.conn.execute(catalog::user_settings);
+    co_await at.conn.execute(catalog::user_settings(at.conn));
     try {
         // The line break ends a comment at the end of the user's text.
         co_await at.conn.execute(fmt::format(
@@ -225,7 +225,7 @@ awaitable<std::string> evaluate_literal(site& at, catalog::column column, std::s
     std::optional<pg::sql_error> failed;
     std::string literal;
     try {
-        literal = co_await evaluate_once(at, std::move(column), std::move(text), catalog::user_settings);
+        literal = co_await evaluate_once(at, std::move(column), std::move(text), catalog::user_settings(at.conn));
     } catch (const pg::sql_error& problem) {
         failed = problem;
     }

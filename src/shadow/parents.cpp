@@ -42,7 +42,7 @@ awaitable<void> note_bound(site& at) {
     co_await at.conn.execute(catalog::reading_settings);
     const auto rows = co_await at.conn.query("SELECT pg_get_partition_constraintdef($1)", at.shadow_oid);
     at.own_bound = rows.text(0, 0);
-    co_await at.conn.execute(catalog::session_settings);
+    co_await at.conn.execute(catalog::session_settings(at.conn));
 }
 
 }  // namespace

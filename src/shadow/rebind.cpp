@@ -61,14 +61,14 @@ awaitable<std::string> printed(site& at, std::string path, std::string deparser,
     const auto rows = co_await at.conn.query(fmt::format("SELECT {}($1::pg_catalog.oid)", deparser), oid);
     std::string text = rows.text(0, 0);
     text.erase(text.find_last_not_of("; \n") + 1);
-    co_await at.conn.execute(catalog::session_settings);
+    co_await at.conn.execute(catalog::session_settings(at.conn));
     co_return text;
 }
 
 awaitable<pg::result> read_definition(site& at, std::string sql, std::int64_t oid) {
     co_await at.conn.execute(catalog::reading_settings);
     pg::result rows = co_await at.conn.query(std::move(sql), oid);
-    co_await at.conn.execute(catalog::session_settings);
+    co_await at.conn.execute(catalog::session_settings(at.conn));
     co_return rows;
 }
 
@@ -92,7 +92,7 @@ awaitable<void> try_with(rebinding& what, std::string name, std::string path, st
                       fmt::format("drop {} for the time of the run", name));
     }
     co_await what.at.conn.execute("SET LOCAL row_security TO off");
-    co_await what.at.conn.execute(catalog::session_settings);
+    co_await what.at.conn.execute(catalog::session_settings(what.at.conn));
 }
 
 awaitable<void> require_same_operators(rebinding& what, std::string name, catalog::used_operators before,

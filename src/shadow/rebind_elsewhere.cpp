@@ -121,7 +121,7 @@ awaitable<void> rebind_trigger(rebinding& what, catalog::bound_object object) {
     co_await lock_too(what, table, object.name);
     co_await what.at.conn.execute(catalog::reading_settings);
     const auto all = co_await catalog::triggers_of(what.at.conn, rows.integer(0, "tgrelid"));
-    co_await what.at.conn.execute(catalog::session_settings);
+    co_await what.at.conn.execute(catalog::session_settings(what.at.conn));
     const auto found =
         std::find_if(all.begin(), all.end(), [&](const catalog::trigger& each) { return each.oid == object.oid; });
     if (found == all.end()) {

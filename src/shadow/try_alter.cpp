@@ -44,7 +44,7 @@ awaitable<std::optional<pg::sql_error>> try_alter(site& at, plan::alter_statemen
     }
     std::optional<pg::sql_error> failed;
     co_await at.conn.execute("SAVEPOINT pgeist_clause");
-    co_await at.conn.execute(catalog::user_settings);
+    co_await at.conn.execute(catalog::user_settings(at.conn));
     try {
         co_await at.conn.execute(plan::alter_sql(at.shadow.sql(), alter));
     } catch (const pg::sql_error& problem) {
@@ -57,7 +57,7 @@ awaitable<std::optional<pg::sql_error>> try_alter(site& at, plan::alter_statemen
         co_await at.conn.execute("ROLLBACK TO SAVEPOINT pgeist_clause");
     }
     co_await at.conn.execute("RELEASE SAVEPOINT pgeist_clause");
-    co_await at.conn.execute(catalog::session_settings);
+    co_await at.conn.execute(catalog::session_settings(at.conn));
     co_return failed;
 }
 

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string>
+
+#include "pgeist/pg/connection.hpp"
+
 namespace pgeist::catalog {
 
 // Local settings for one transaction. Definitions that the server prints hold constants, and constants are printed as
@@ -10,14 +14,10 @@ inline constexpr const char* reading_settings =
     "SET LOCAL search_path TO pg_catalog; SET LOCAL DateStyle TO 'ISO'; SET LOCAL IntervalStyle TO 'postgres'; "
     "SET LOCAL extra_float_digits TO 1";
 
-/// What pgeist's sessions have otherwise: pinned names, the user's way of converting values.
-inline constexpr const char* session_settings =
-    "SET LOCAL search_path TO pg_catalog; SET LOCAL DateStyle TO DEFAULT; SET LOCAL IntervalStyle TO DEFAULT; "
-    "SET LOCAL extra_float_digits TO DEFAULT";
+/// What pgeist's sessions have otherwise: pinned names, values as the session's profile has them.
+[[nodiscard]] std::string session_settings(const pg::connection& conn);
 
 /// As the user's own sessions are: for SQL that the user wrote.
-inline constexpr const char* user_settings =
-    "SET LOCAL search_path TO DEFAULT; SET LOCAL DateStyle TO DEFAULT; SET LOCAL IntervalStyle TO DEFAULT; "
-    "SET LOCAL extra_float_digits TO DEFAULT";
+[[nodiscard]] std::string user_settings(const pg::connection& conn);
 
 }  // namespace pgeist::catalog

@@ -1,11 +1,9 @@
 #pragma once
 
+#include "pgeist/job/state_trust.hpp"
 #include "pgeist/pg/connection.hpp"
 
 namespace pgeist::job {
-
-/// Whether schema `pgeist` with its tables is there.
-[[nodiscard]] awaitable<bool> has_state_schema(pg::connection& session);
 
 /// Creates schema `pgeist` unless it is there, in an open transaction. Two first runs at once are told apart by the
 /// server's unique indexes.

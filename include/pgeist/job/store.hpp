@@ -9,6 +9,7 @@
 #include "pgeist/job/tenure.hpp"
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
+#include "pgeist/report/observer.hpp"
 #include "pgeist/run/settings.hpp"
 #include "pgeist/walk/key_range.hpp"
 #include "pgeist/walk/key_sql.hpp"
@@ -151,10 +152,16 @@ struct comparison {
     std::int64_t number = 0;  ///< of the request
     bool differs = false;
     std::string detail;  ///< for people
+    report::verification counts;
 };
 [[nodiscard]] awaitable<void> answer_verify(pg::connection& session, tenure mine, comparison found);
 /// The newest answer that a run has given; nothing when there is none yet.
 [[nodiscard]] awaitable<std::optional<comparison>> last_comparison(pg::connection& session, std::int64_t job);
+/// How many rows the finished chunks of a kind hold.
+[[nodiscard]] awaitable<std::int64_t> rows_in_chunks(pg::connection& session, std::int64_t job, const char* kind);
+/// The detail of the newest event of this name; nothing when there is none.
+[[nodiscard]] awaitable<std::optional<std::string>> last_event(pg::connection& session, std::int64_t job,
+                                                               std::string event);
 /// Whether an event of this name is noted for the job.
 [[nodiscard]] awaitable<bool> has_event(pg::connection& session, std::int64_t job, std::string event);
 /// Asks the run of a job for something, through pgeist.steer(), in the open transaction if there is one.

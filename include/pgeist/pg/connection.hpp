@@ -13,6 +13,7 @@
 #include "pgeist/pg/awaitable.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/pg/result.hpp"
+#include "pgeist/pg/session_profile.hpp"
 #include "pgeist/pg/sql_error.hpp"
 
 namespace pgeist::pg {
@@ -59,6 +60,7 @@ class connection {
 public:
     /// Opens a session with pgeist's settings: `search_path` is `pg_catalog` alone, no statement, lock or idle
     /// timeouts, read-write transactions, `row_security` off, whatever the role or the database have as defaults.
+    /// Settings that shape values are the user's until a profile is adopted.
     /// @throws sql_error with exit code `connection_lost`
     [[nodiscard]] static awaitable<std::unique_ptr<connection>> open(connect_options options,
                                                                      std::string application_name);
@@ -105,6 +107,12 @@ public:
     private:
         std::shared_ptr<state> state_;
     };
+
+    /// Sets all of a profile's settings, and remembers them for whoever changes one of them for a while. Nothing is set
+    /// when the profile is empty. @throws sql_error; error (failed) when the server does not take a value
+    [[nodiscard]] awaitable<void> adopt(session_profile profile, deadline until = deadline::never());
+    /// What was adopted last; empty when nothing was.
+    [[nodiscard]] const session_profile& profile() const noexcept;
 
     [[nodiscard]] awaitable<void> begin(isolation level = isolation::read_committed);
     /// @throws sql_error with `outcome_unknown()` when the connection is lost before the answer; a cancellation that

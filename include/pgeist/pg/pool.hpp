@@ -42,6 +42,10 @@ public:
     /// servers after a failover, or by mistake, while the sessions that are open live on. Elsewhere acquire() throws
     /// sql_error (connection_lost).
     void admit_only(std::string condition) { condition_ = std::move(condition); }
+    /// Sessions that are acquired or opened from now on adopt this profile. @throws (then) error (failed) when the
+    /// server does not take one of its settings
+    void use_profile(session_profile profile) { profile_ = std::move(profile); }
+    [[nodiscard]] const session_profile& profile() const noexcept { return profile_; }
     /// Closes the sessions that are not in use, because the server they lead to may be gone.
     void close_idle() { idle_.clear(); }
 
@@ -51,6 +55,7 @@ private:
     connect_options options_;
     std::string application_name_;
     std::string condition_;
+    session_profile profile_;
     std::vector<std::unique_ptr<connection>> idle_;
 };
 

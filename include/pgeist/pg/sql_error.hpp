@@ -8,6 +8,7 @@ namespace pgeist::pg {
 
 /// SQLSTATEs that pgeist decides on (PostgreSQL documentation, appendix A).
 namespace sqlstate {
+inline constexpr const char* untranslatable_character = "22P05";
 inline constexpr const char* not_null_violation = "23502";
 inline constexpr const char* foreign_key_violation = "23503";
 inline constexpr const char* unique_violation = "23505";

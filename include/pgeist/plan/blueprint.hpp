@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pgeist/core/identifier.hpp"
+#include "pgeist/pg/session_profile.hpp"
 #include "pgeist/plan/change_request.hpp"
 
 namespace pgeist::plan {
@@ -81,8 +82,9 @@ struct blueprint {
     std::string
         passage_schema;  ///< pgeist_<job>_old: empty but within the swap, when two tables of one name change places
     bool row_triggers =
-        false;  ///< statement triggers would not fire for every change (partition, inheritance child, subscription)
-    std::string fingerprint;  ///< of the source's definition when the shadow was made
+        false;  ///< statement triggers would not fire for every change, or keep too much (needs_row_capture())
+    std::string fingerprint;      ///< of the source's definition when the shadow was made
+    pg::session_profile profile;  ///< of every session of the job; empty in a plan that an earlier version made
     std::optional<std::string>
         clustered_on;  ///< the source's index with CLUSTER's mark then; empty: none had it; null: not known
 

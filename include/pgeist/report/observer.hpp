@@ -88,6 +88,8 @@ public:
     virtual void progressed(const progress& now) = 0;
     virtual void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) = 0;
     virtual void verified(const verification& found) = 0;
+    /// An earlier run of the job has compared the rows, and found `what`, for people.
+    virtual void verified_before(const std::string& what);
     virtual void swapped(const swap_outcome& done) = 0;
     virtual void message(level severity, const std::string& text) = 0;
     /// Whether described() is of use: it costs a look at the catalogs.

@@ -65,6 +65,7 @@ struct run_record {
     std::vector<std::string> before;  ///< the table's definition, one line a property, sorted
     std::vector<std::string> after;
     std::optional<verification> verified;
+    std::string verified_before;  ///< what an earlier run of the job found; empty: none has compared
     std::optional<swap_outcome> swapped;
     outcome ended;
 };

@@ -17,6 +17,7 @@ struct run_facts {
     std::int64_t rows_copied = 0;
     phase_times phases;
     std::optional<verification> verified;
+    std::string verified_before;  ///< what an earlier run of the job found; empty: none has compared
     std::optional<swap_outcome> swapped;
     milliseconds elapsed{0};
 };

@@ -30,6 +30,10 @@ struct preparation {
 [[nodiscard]] awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::change_request change,
                                              settings chosen);
 
+/// For what the user has written and is stored with the job. @throws error (refused) when the database's encoding lacks
+/// a character of it; a transaction that is open has failed then
+[[nodiscard]] awaitable<void> require_sendable(pg::connection& session, std::string text);
+
 /// @throws error (refused) listing all findings that refuse
 void throw_if_refused(const std::vector<check::finding>& findings);
 

@@ -49,7 +49,8 @@ private:
     [[nodiscard]] awaitable<void> compare_again();
     [[nodiscard]] awaitable<void> wait_to_build();
     [[nodiscard]] awaitable<void> ask_permission();
-    void enter(job::phase now);
+    [[nodiscard]] awaitable<void> count_done_before(job::phase now);
+    [[nodiscard]] awaitable<void> enter(job::phase now);
     [[nodiscard]] awaitable<void> do_phase(job::phase now);
     [[nodiscard]] awaitable<void> require_unchanged();
     [[nodiscard]] awaitable<void> save_phase(job::phase next);

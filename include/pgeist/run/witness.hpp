@@ -21,6 +21,7 @@ public:
     void progressed(const report::progress& now) override;
     void lock_waited(int attempt, report::milliseconds waited, const std::vector<report::blocker>& blockers) override;
     void verified(const report::verification& found) override;
+    void verified_before(const std::string& what) override { to_->verified_before(what); }
     void swapped(const report::swap_outcome& done) override;
     void message(report::level severity, const std::string& text) override;
     void described(const report::description& what) override;
@@ -30,6 +31,7 @@ public:
 
     /// What the last comparison found, for people; empty before the first.
     [[nodiscard]] const std::string& last_verification() const noexcept { return verification_; }
+    [[nodiscard]] const report::verification& last_counts() const noexcept { return counts_; }
     /// The phase that the run is in, as people know it; empty before the first.
     [[nodiscard]] const std::string& phase() const noexcept { return phase_; }
     /// Event and detail, oldest first; what could not be stored in time is dropped, oldest first.
@@ -45,6 +47,7 @@ private:
     report::progress* progress_;
     std::string phase_;
     std::string verification_;
+    report::verification counts_;
     report::lock_wait_filter filter_;
     std::deque<std::pair<std::string, std::string>> events_;
 };
