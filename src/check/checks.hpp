@@ -39,6 +39,7 @@ void warn(findings& into, const char* check, std::string message, std::string hi
 [[nodiscard]] awaitable<void> check_long_transactions(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_replica_lag(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_all_tables_publication(const subject& what, findings& into);
+[[nodiscard]] awaitable<void> check_logical_slots(const subject& what, findings& into);
 
 // Those about the table that was found.
 [[nodiscard]] awaitable<void> check_usable_key(const subject& what, findings& into);

@@ -12,7 +12,7 @@ using check_function = awaitable<void> (*)(const subject&, findings&);
 constexpr check_function always[] = {
     check_server_version,         check_table_kind,        check_free_names,
     check_database_rights,        check_long_transactions, check_replica_lag,
-    check_all_tables_publication,
+    check_all_tables_publication, check_logical_slots,
 };
 
 constexpr check_function about_the_table[] = {

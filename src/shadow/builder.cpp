@@ -31,7 +31,6 @@ void fill_basics(const site& at, plan::blueprint& into) {
     into.shadow_oid = at.shadow_oid;
     into.job_schema = at.job_schema;
     into.passage_schema = at.passage_schema;
-    into.row_triggers = !at.source.parents.empty() || at.source.is_partition;
     into.fingerprint = at.source.fingerprint;
     into.clustered_on = "";
     for (const auto& each : at.source.indexes) {
@@ -90,6 +89,7 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
 
     prepared result;
     fill_basics(at, result.blueprint);
+    result.blueprint.row_triggers = co_await needs_row_capture(at);
     result.nothing_to_do = co_await already_applied(at, alters, assembled);
     if (!result.nothing_to_do) {
         co_await apply_clauses(at, std::move(alters));
@@ -99,6 +99,7 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     const auto after = without_lost_identity(std::move(altered));
     result.blueprint.columns = co_await map_columns(at, after);
     co_await plan_key_and_indexes(at, after, result.blueprint);
+    co_await require_sendable_key(at, result.blueprint.key);
     result.blueprint.heap_order = co_await copies_in_heap_order(at, result.blueprint.key);
     co_await plan_swap(at, after, result.blueprint);
     co_await plan_swap_objects(at, after, result.blueprint);

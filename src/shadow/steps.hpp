@@ -81,6 +81,9 @@ struct known_column {
 /// Chooses the walked key, the shadow's key index and the indexes built later: `key`, `key_index`, `indexes`.
 [[nodiscard]] awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into);
 
+/// Refuses a key whose values cannot be read as text and given back: their bounds are kept as text.
+[[nodiscard]] awaitable<void> require_sendable_key(site& at, const plan::key& walked);
+
 /// Whether rows are copied in the order of the table's file: as asked, or where it is large and the walked key's order
 /// has little to do with it.
 [[nodiscard]] awaitable<bool> copies_in_heap_order(site& at, const plan::key& walked);
@@ -100,6 +103,10 @@ struct known_column {
 [[nodiscard]] awaitable<void> plan_bound_objects(site& at, const catalog::table& after, plan::blueprint& into);
 /// What became of the source's column `attnum` in the shadow; nullptr when it is dropped.
 [[nodiscard]] const catalog::column* kept_column(const site& at, const catalog::table& after, int attnum);
+
+/// Whether changes are captured row by row: where statement triggers would not fire for every change, or where the rows
+/// that are kept for them could end the application's statement.
+[[nodiscard]] awaitable<bool> needs_row_capture(site& at);
 
 /// Has the server check that rows of the source fit the shadow: types, casts, names. Reads no row.
 [[nodiscard]] awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan);
