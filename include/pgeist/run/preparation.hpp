@@ -30,6 +30,10 @@ struct preparation {
 [[nodiscard]] awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::change_request change,
                                              settings chosen);
 
+/// For a prepare() that failed because it did not get a lock in time, once that has been rolled back.
+/// @throws error (lock_not_obtained) that names who holds what
+[[nodiscard]] awaitable<void> throw_not_readable(pg::connection& session, qualified_name table);
+
 /// @throws error (refused) listing all findings that refuse
 void throw_if_refused(const std::vector<check::finding>& findings);
 
