@@ -67,8 +67,20 @@ constexpr int preparing_space = 0x70676569;  // that of the tables' locks, of wh
 
 /// One run prepares at a time: of two on tables that are tied to each other, the second must see the first one's job.
 awaitable<void> wait_for_turn(pg::connection& session) {
+    bool taken = true;
     co_await session.execute("SET LOCAL lock_timeout = '60s'");
-    co_await session.query("SELECT pg_advisory_xact_lock($1::int4, 0)", preparing_space);
+    try {
+        co_await session.query("SELECT pg_advisory_xact_lock($1::int4, 0)", preparing_space);
+    } catch (const pg::sql_error& problem) {
+        taken = false;
+        if (!problem.is(pg::sqlstate::lock_not_available)) {
+            throw;
+        }
+    }
+    if (!taken) {
+        throw error(exit_code::lock_not_obtained, "another run of pgeist has been preparing for a minute",
+                    "see whether it is stuck: pg_locks shows its advisory lock, pg_stat_activity the session");
+    }
     co_await session.execute("SET LOCAL lock_timeout = '5s'");
 }
 

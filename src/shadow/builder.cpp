@@ -137,6 +137,7 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     result.blueprint.expected = expected_definition(at, after);
     result.blueprint.finish.insert(result.blueprint.finish.end(), at.finish.begin(), at.finish.end());
     co_await plan_swap_parents(at, after, result.blueprint);
+    plan_reference_locks(at, result.blueprint);
     check_persistence(at, after);
     check_deferred_checks(after);
     check_bindings(at, after);

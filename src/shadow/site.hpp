@@ -63,6 +63,7 @@ struct site {
     std::size_t value_functions = 0;            ///< made for expressions so far
     std::vector<plan::statement> finish;        ///< what must be dropped after the swap
     std::vector<event_trigger> event_triggers;
+    std::vector<plan::statement> reference_locks;  ///< lock tables that the role may refer to but not LOCK
     std::vector<std::string> warnings;
     std::string differences;  ///< between a column that is there and a clause that would add it; empty: none are known
     std::vector<plan::statement> made;  ///< what run_statements() has run

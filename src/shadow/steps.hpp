@@ -102,6 +102,10 @@ struct known_column {
 /// What the swap and the time after it do: `swap_locks`, `before_move`, `after_move`, `finish`.
 [[nodiscard]] awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into);
 
+/// Locks what the role may not LOCK. Writers lock the source before what it refers to, so that all other locks are
+/// taken first, once more, by the same statement. After all others have planned their locks.
+void plan_reference_locks(const site& at, plan::blueprint& into);
+
 /// What proves to the server that the shadow's rows belong into the partition: a CHECK on the shadow and, when the
 /// parent has a DEFAULT partition, one on that, made before the swap. Refuses large tables for which there is no proof.
 [[nodiscard]] awaitable<void> prove_partition(site& at, plan::blueprint& into);

@@ -136,7 +136,7 @@ awaitable<void> plan_locks_of_keys(site& at, const catalog::table& after, plan::
         const auto& [name, by] = other;
         const bool lockable = co_await may_lock(at.conn, name);
         if (!lockable && by != nullptr) {
-            into.swap_views.push_back(lock_by_reference(at, *by));
+            at.reference_locks.push_back(lock_by_reference(at, *by));
         } else {
             into.swap_locks.push_back(name);
         }
@@ -303,6 +303,21 @@ void plan_owner_rights(const site& at, const catalog::table& after, plan::bluepr
 }
 
 }  // namespace
+
+void plan_reference_locks(const site& at, plan::blueprint& into) {
+    std::vector<std::string> names;
+    for (const auto& each : into.swap_parents) {
+        names.push_back("ONLY " + each.sql());
+    }
+    names.push_back(at.source.name.sql());
+    for (const auto& each : into.swap_locks) {
+        names.push_back(each.sql());
+    }
+    for (const auto& each : at.reference_locks) {
+        into.swap_views.push_back(
+            {each.label, fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; {}", join(names, ", "), each.sql)});
+    }
+}
 
 awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into) {
     co_await plan_foreign_keys(at, after, into);

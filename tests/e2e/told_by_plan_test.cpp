@@ -151,6 +151,28 @@ TEST_F(told_by_plan, the_right_to_refer_to_a_table_is_enough) {
                    {"SELECT", "public.countries"});
 }
 
+// It is locked by referring to it, after the table itself: whoever has written to that wants to look here next.
+TEST_F(told_by_plan, who_holds_a_table_that_is_only_referred_to_is_named) {
+    sql().execute(
+        "CREATE TABLE public.countries (code text PRIMARY KEY); INSERT INTO public.countries VALUES ('a'); CREATE "
+        "TABLE public.t (id int PRIMARY KEY, country text REFERENCES public.countries); INSERT INTO public.t "
+        "SELECT i, 'a' FROM generate_series(1, 50) i");
+    const std::string owner = owner_of_table();
+    sql().execute("GRANT REFERENCES ON public.countries TO " + owner);
+    auto reader = db().connect();
+    reader.execute("BEGIN; SELECT count(*) FROM public.countries");
+    const run_result blocked = run_as(owner, {"--repack", "--swap-attempts", "12"});
+    EXPECT_TRUE(exited(blocked, 4));
+    EXPECT_TRUE(says(blocked, {std::to_string(reader.backend_pid())}));
+    reader.execute("COMMIT");
+    auto writer = db().connect();
+    writer.execute("BEGIN; INSERT INTO public.t VALUES (1000, NULL)");
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(owner), {"resume", "1", "--swap-attempts", "12"}), 4));
+    writer.execute("UPDATE public.t SET country = 'a' WHERE id = 1000; COMMIT");
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(owner), {"resume", "1"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE country = 'a'"), 51);
+}
+
 TEST_F(told_by_plan, a_table_that_is_referred_to_may_have_columns_of_hidden_types) {
     sql().execute(
         R"(CREATE SCHEMA secret; CREATE TYPE secret.grade AS ENUM ('a', 'b'); CREATE TYPE public.mood AS ENUM ('fine');
