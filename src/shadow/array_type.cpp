@@ -10,7 +10,9 @@ namespace pgeist::shadow {
 
 namespace {
 
-constexpr int most_names = 10;
+constexpr std::size_t most_names = 10;
+constexpr const char* label = "the name of the array type";
+constexpr const char* fails = "cannot rebuild {} on a copy of {}";
 
 constexpr const char* array_type_sql = R"(
     SELECT a.typname FROM pg_class c JOIN pg_type y ON y.oid = c.reltype JOIN pg_type a ON a.oid = y.typarray
@@ -26,7 +28,7 @@ statements made_beside(const std::vector<std::string>& taken, const std::string&
                        const qualified_name& made) {
     statements all;
     const auto add = [&](const char* format, const std::string& name) {
-        all.push_back({"the name of the array type", fmt::format(fmt::runtime(format), type_name(made, name))});
+        all.push_back({label, fmt::format(fmt::runtime(format), type_name(made, name))});
     };
     for (const auto& name : taken) {
         add("CREATE TYPE {} AS ()", name);
@@ -42,26 +44,67 @@ statements made_beside(const std::vector<std::string>& taken, const std::string&
     return all;
 }
 
-}  // namespace
+awaitable<std::string> array_type_of(site& at, qualified_name made) {
+    const auto rows = co_await at.conn.query(array_type_sql, made.sql());
+    co_return rows.text(0, 0);
+}
 
-awaitable<statements> with_array_type(site& at, statements create, qualified_name made, std::string wanted) {
-    if (wanted == "_" + made.name) {
-        co_return create;
+/// As where another type took the name later: the server gives its array type another one then. Empty when that does
+/// not lead to `wanted`.
+awaitable<statements> moved_away(site& at, statements create, qualified_name made, std::string wanted) {
+    statements all = create;
+    statements drops;
+    co_await begin_trial(at);
+    co_await try_statements(at, std::move(create), fails);
+    std::string name = co_await array_type_of(at, made);
+    while (name != wanted && drops.size() < most_names) {
+        statements one;
+        one.push_back({label, fmt::format("CREATE TYPE {} AS ()", type_name(made, name))});
+        all.push_back(one.front());
+        drops.push_back({label, "DROP TYPE " + type_name(made, name)});
+        co_await try_statements(at, std::move(one), fails);
+        name = co_await array_type_of(at, made);
     }
+    co_await undo_trial(at);
+    all.insert(all.end(), drops.begin(), drops.end());
+    if (name != wanted) {
+        all.clear();
+    }
+    co_return all;
+}
+
+/// As where the name was taken when the table was made.
+awaitable<statements> kept_away(site& at, statements create, qualified_name made, std::string wanted) {
     std::vector<std::string> taken;
     while (taken.size() < most_names) {
         statements all = made_beside(taken, wanted, create, made);
         co_await begin_trial(at);
-        co_await try_statements(at, all, "cannot rebuild {} on a copy of {}");
-        const auto rows = co_await at.conn.query(array_type_sql, made.sql());
-        std::string name = rows.text(0, 0);
+        co_await try_statements(at, all, fails);
+        std::string name = co_await array_type_of(at, made);
         co_await undo_trial(at);
         if (name == wanted) {
             co_return all;
         }
         taken.push_back(std::move(name));
     }
-    co_return create;  // a name that the server gives no more; check_names() tells whether it matters
+    statements none;
+    co_return none;
+}
+
+}  // namespace
+
+awaitable<statements> with_array_type(site& at, statements create, qualified_name made, std::string wanted) {
+    if (wanted == "_" + made.name) {
+        co_return create;
+    }
+    auto all = co_await moved_away(at, create, made, wanted);
+    if (all.empty()) {
+        all = co_await kept_away(at, create, made, wanted);
+    }
+    if (all.empty()) {
+        all = create;  // a name that the server gives no more; check_names() tells whether it matters
+    }
+    co_return all;
 }
 
 }  // namespace pgeist::shadow
