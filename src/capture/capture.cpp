@@ -141,9 +141,15 @@ awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint
                                                   plan.table.sql(), plan.source_oid);
     if (!same || !row.boolean(0, 0)) {
         co_await require_there(session, plan);  // it may have been dropped in between
+        const auto parts = co_await catalog::fingerprint_parts(session, plan.source_oid);
+        std::string what = catalog::changed_parts(plan.fingerprint_parts, parts);
+        if (plan.fingerprint_parts.empty() || what.empty()) {
+            what = "its name";
+        }
         throw error(
             exit_code::failed,
-            fmt::format("the definition of {} was changed by someone else during the run", plan.table.display()),
+            fmt::format("the definition of {} was changed by someone else during the run: {}", plan.table.display(),
+                        what),
             "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup, and "
             "run again");
     }

@@ -171,7 +171,7 @@ std::string foreign_key_text(const foreign_key& key) {
         fmt::join(key.columns, ", "), key.self_reference() ? "itself" : key.referenced.display(),
         fmt::join(key.referenced_columns, ", "), key.match, key.on_update, key.on_delete,
         fmt::join(key.delete_set_columns, ", "), key.deferrable, key.deferred, key.validated, key.enforced, key.period,
-        fmt::join(key.trigger_states, ""));
+        fmt::join(key.trigger_states, " "));
 }
 
 void add_foreign_keys(properties& into, const table& of) {

@@ -1,5 +1,7 @@
 #include "pgeist/catalog/fingerprint.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace pgeist::catalog {
@@ -12,7 +14,7 @@ namespace {
 // indexes because REINDEX CONCURRENTLY does, and the invalid indexes that it makes, and leaves behind when it fails,
 // are nobody's definition. The mark that CLUSTER leaves on an index is left out too (`false` stands where it was): the
 // swap carries it as it is then. Of attoptions only what ALTER can set counts: some servers stamp others.
-constexpr const char* fingerprint_sql = R"(
+constexpr const char* lines_sql = R"(
     WITH RECURSIVE c AS (SELECT * FROM pg_class WHERE oid = $1),
     bound(classid, objid) AS (
         SELECT DISTINCT d.classid, d.objid FROM pg_depend d
@@ -29,12 +31,16 @@ constexpr const char* fingerprint_sql = R"(
     lines(line) AS (
         SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,
                    (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), relrowsecurity, relforcerowsecurity,
-                   relreplident, reloftype, relispartition, pg_get_expr(relpartbound, oid), relacl,
-                   (SELECT y.typacl FROM pg_type y WHERE y.oid = c.reltype))::text FROM c
+                   relreplident, reloftype, relispartition, pg_get_expr(relpartbound, oid))::text FROM c
+        UNION ALL
+        SELECT ROW('rights', relacl, (SELECT y.typacl FROM pg_type y WHERE y.oid = c.reltype))::text FROM c
+        UNION ALL
+        SELECT ROW('column rights', attnum, attname, attacl)::text
+          FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND attacl IS NOT NULL
         UNION ALL
         SELECT ROW('column', attnum, attname, atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated,
                    attstorage, attcompression, attstattarget, attisdropped, attislocal, attinhcount,
-                   ARRAY(SELECT o FROM unnest(attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o), attacl)::text
+                   ARRAY(SELECT o FROM unnest(attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o))::text
           FROM pg_attribute WHERE attrelid = $1 AND attnum > 0
         UNION ALL
         SELECT ROW('default', adnum, adbin)::text FROM pg_attrdef WHERE adrelid = $1
@@ -158,9 +164,19 @@ constexpr const char* fingerprint_sql = R"(
                 OR (classid = 'pg_class'::regclass AND objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = $1)))
         UNION ALL
         SELECT ROW('security label', objsubid, provider, label)::text
-          FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1)
-    SELECT {digest} FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
-                           WHERE EXISTS (SELECT FROM c)) AS whole)";
+          FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1))";
+
+// Servers that keep to FIPS 140 have no MD5, by which earlier versions have told definitions apart.
+constexpr const char* digest_sql = R"(
+    SELECT encode(sha256(convert_to(text, getdatabaseencoding())), 'hex')
+      FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
+             WHERE EXISTS (SELECT FROM c)) AS whole)";
+constexpr const char* earlier_digest_sql = R"(
+    SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C")) FROM lines WHERE EXISTS (SELECT FROM c))";
+constexpr std::size_t earlier_length = 32;
+
+constexpr const char* parts_sql = R"(
+    SELECT left(line, 300) AS beginning, hashtextextended(line, 0)::text AS hash FROM lines ORDER BY line COLLATE "C")";
 
 /// A publication that leaves tables out is restated as a whole in the swap: who changes it changes what is to be said.
 const char* publication_columns(int server_major) {
@@ -172,13 +188,9 @@ const char* publication_columns(int server_major) {
     return server_major >= 15 ? "prqual, prattrs" : "NULL";
 }
 
-// Servers that keep to FIPS 140 have no MD5, by which earlier versions have told definitions apart.
-constexpr const char* digest = "encode(sha256(convert_to(text, getdatabaseencoding())), 'hex')";
-constexpr const char* earlier_digest = "md5(text)";
-constexpr std::size_t earlier_length = 32;
-
-std::string sql_for(int server_major, const char* as) {
-    return fmt::format(fingerprint_sql, fmt::arg("digest", as),
+std::string sql_for(int server_major, const char* wanted) {
+    const std::string sql = std::string(lines_sql) + wanted;
+    return fmt::format(fmt::runtime(sql),
                        fmt::arg("nulls_not_distinct", server_major >= 15 ? "i.indnullsnotdistinct" : "false"),
                        fmt::arg("enforced", server_major >= 18 ? "conenforced" : "true"),
                        fmt::arg("set_columns", server_major >= 15 ? "confdelsetcols" : "NULL"),
@@ -188,14 +200,24 @@ std::string sql_for(int server_major, const char* as) {
 }  // namespace
 
 awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid) {
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), digest), oid);
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), digest_sql), oid);
     co_return rows.text(0, 0);
 }
 
 awaitable<bool> still_has_fingerprint(pg::connection& conn, std::int64_t oid, std::string then) {
-    const char* as = then.size() == earlier_length ? earlier_digest : digest;
+    const char* as = then.size() == earlier_length ? earlier_digest_sql : digest_sql;
     const auto rows = co_await conn.query(sql_for(conn.server_major(), as), oid);
     co_return rows.text(0, 0) == then;
+}
+
+awaitable<std::vector<std::string>> fingerprint_parts(pg::connection& conn, std::int64_t oid) {
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), parts_sql), oid);
+    std::vector<std::string> parts;
+    for (int row = 0; row < rows.rows(); ++row) {
+        parts.push_back(name_part(rows.text(row, "beginning")) + part_separator + rows.text(row, "hash"));
+    }
+    std::sort(parts.begin(), parts.end());
+    co_return parts;
 }
 
 }  // namespace pgeist::catalog

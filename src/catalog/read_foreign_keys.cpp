@@ -11,6 +11,7 @@ namespace {
 constexpr const char* foreign_keys_sql = R"(
     SELECT c.oid, c.conname, c.conrelid, ns.nspname AS table_schema, s.relname AS table_name, s.relkind AS table_kind,
            c.confrelid, nr.nspname AS referenced_schema, r.relname AS referenced_name,
+           r.relkind AS referenced_kind,
            coalesce(i.relname, '') AS referenced_index,
            EXISTS (SELECT FROM pg_index x WHERE x.indexrelid = c.conindid AND x.indisprimary
                       AND c.confkey = (string_to_array(x.indkey::text, ' ')::int2[])[1:x.indnkeyatts]) AS of_primary_key,
@@ -33,8 +34,8 @@ constexpr const char* foreign_keys_sql = R"(
            {set_columns} AS delete_set_columns,
            c.confmatchtype, c.confupdtype, c.confdeltype, c.condeferrable, c.condeferred, c.convalidated,
            {enforced} AS enforced, {period} AS period, obj_description(c.oid, 'pg_constraint') AS comment,
-           ARRAY(SELECT DISTINCT t.tgenabled::text FROM pg_trigger t
-                  WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O') AS trigger_states
+           ARRAY(SELECT p.proname || '=' || t.tgenabled::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                  WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O' ORDER BY 1) AS trigger_states
       FROM pg_constraint c
       JOIN pg_class s ON s.oid = c.conrelid JOIN pg_namespace ns ON ns.oid = s.relnamespace
       JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace nr ON nr.oid = r.relnamespace
@@ -82,6 +83,7 @@ foreign_key read_foreign_key(const pg::result& rows, int row) {
     each.referenced_oid = rows.integer(row, "confrelid");
     each.referenced.schema = rows.text(row, "referenced_schema");
     each.referenced.name = rows.text(row, "referenced_name");
+    each.referenced_kind = read_char(rows, row, "referenced_kind");
     each.referenced_columns = rows.array(row, "referenced_columns");
     each.operators = rows.array(row, "operators");
     each.collations = rows.array(row, "collations");

@@ -24,6 +24,7 @@ constexpr const char* table_sql = R"(
            {extension} AS extension,
            {acl} AS acl, obj_description(c.oid, 'pg_class') AS comment,
            {type_acl} AS type_acl, obj_description(y.oid, 'pg_type') AS type_comment,
+           (SELECT a.typname FROM pg_type a WHERE a.oid = y.typarray) AS array_type,
            has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
              AND NOT row_security_active(c.oid) AS readable,
            coalesce(pg_table_size(c.oid), 0) AS table_bytes, coalesce(pg_indexes_size(c.oid), 0) AS index_bytes
@@ -58,6 +59,7 @@ table read_table_row(const pg::result& rows) {
     into.comment = rows.optional_text(0, "comment");
     into.type_acl = parse_access_list(rows.text(0, "type_acl"));
     into.type_comment = rows.optional_text(0, "type_comment");
+    into.array_type = rows.text(0, "array_type");
     into.table_bytes = rows.integer(0, "table_bytes");
     into.index_bytes = rows.integer(0, "index_bytes");
     return into;

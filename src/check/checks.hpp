@@ -48,11 +48,13 @@ void warn(findings& into, const char* check, std::string message, std::string hi
 [[nodiscard]] awaitable<void> check_statistics_rights(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_row_security(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_other_job(const subject& what, findings& into);
+[[nodiscard]] awaitable<void> check_tied_jobs(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_foreign_keys(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_deferred_checks(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_operator_schemas(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_publications(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_parents(const subject& what, findings& into);
+[[nodiscard]] awaitable<void> check_kept_oids(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_dependents(const subject& what, findings& into);
 
 }  // namespace pgeist::check

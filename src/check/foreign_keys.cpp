@@ -14,16 +14,25 @@ constexpr int first_with_partitioned_not_valid = 18;
 /// Rows whose foreign key can be validated within the lock's usual time.
 constexpr std::int64_t most_rows_validated = 100'000;
 
-void judge(const subject& what, const catalog::foreign_key& key, findings& into) {
+/// `superuser`: the role may change the state of triggers that the server has made.
+void judge(const subject& what, const catalog::foreign_key& key, bool superuser, findings& into) {
     const std::string shown = fmt::format("foreign key {} of {}", display_identifier(key.name), key.table.display());
-    if (key.table_kind == 'p' && what.conn.server_major() < first_with_partitioned_not_valid) {
+    const bool before_18 = what.conn.server_major() < first_with_partitioned_not_valid;
+    if (key.table_kind == 'p' && before_18) {
         refuse(into, name,
                fmt::format("{} cannot be led to the new table: {} is partitioned", shown, key.table.display()),
                "before PostgreSQL 18 such a key cannot be added NOT VALID; drop it for the time of the run");
     }
-    if (!key.trigger_states.empty()) {
-        refuse(into, name, fmt::format("triggers of {} are disabled, which cannot be carried to the new table", shown),
-               "ALTER TABLE … ENABLE TRIGGER ALL, or drop the foreign key");
+    if (key.referenced_kind == 'p' && before_18 && key.validated) {
+        warn(into, name,
+             fmt::format("{} will be validated and checked as before, but its rows in pg_constraint for the partitions "
+                         "of {} will say NOT VALID",
+                         shown, key.referenced.display()),
+             "before PostgreSQL 18 VALIDATE CONSTRAINT leaves them so; only tools that compare catalogs see it");
+    }
+    if (!key.trigger_states.empty() && !superuser) {
+        refuse(into, name, fmt::format("triggers of {} are disabled, which only a superuser can carry over", shown),
+               "run as a superuser, or ALTER TABLE … ENABLE TRIGGER ALL, or drop the foreign key");
     }
 }
 
@@ -51,16 +60,19 @@ void judge_inherited(const subject& what, const catalog::foreign_key& key, findi
 }  // namespace
 
 awaitable<void> check_foreign_keys(const subject& what, findings& into) {
-    for (const auto* keys :
-         {&what.source->foreign_keys, &what.source->referenced_by, &what.source->ancestors_referenced_by}) {
+    const auto row = co_await what.conn.query("SELECT rolsuper FROM pg_roles WHERE rolname = current_user");
+    const bool superuser = row.boolean(0, 0);
+    for (const auto* keys : {&what.source->foreign_keys, &what.source->referenced_by}) {
         for (const auto& key : *keys) {
-            judge(what, key, into);
+            judge(what, key, superuser, into);
         }
+    }
+    for (const auto& key : what.source->ancestors_referenced_by) {
+        judge(what, key, false, into);  // each partition has triggers of its own
     }
     for (const auto& key : what.source->inherited_foreign_keys) {
         judge_inherited(what, key, into);
     }
-    co_return;
 }
 
 }  // namespace pgeist::check

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "checks.hpp"
+#include "pgeist/pg/result.hpp"
 
 namespace pgeist::check {
 
@@ -16,15 +17,16 @@ constexpr const char* table_sql = R"(
       FROM pg_class c WHERE c.oid = $1)";
 
 constexpr const char* other_sql = R"(
-    SELECT pg_has_role(relowner, 'USAGE') AS owns, has_table_privilege(oid, 'REFERENCES') AS may_reference
-      FROM pg_class WHERE oid = $1)";
+    SELECT pg_has_role(relowner, 'USAGE') AS owns, has_schema_privilege(relnamespace, 'USAGE') AS may_see,
+           (SELECT bool_and(has_column_privilege(c.oid, k, 'REFERENCES')) FROM unnest($2::text[]) AS k) AS may_reference
+      FROM pg_class c WHERE oid = $1)";
 
 awaitable<void> check_foreign_key_rights(const subject& what, findings& into) {
     auto incoming = what.source->referenced_by;
     incoming.insert(incoming.end(), what.source->ancestors_referenced_by.begin(),
                     what.source->ancestors_referenced_by.end());
     for (const auto& key : incoming) {
-        const auto rows = co_await what.conn.query(other_sql, key.table_oid);
+        const auto rows = co_await what.conn.query(other_sql, key.table_oid, pg::array_literal(key.columns));
         if (!rows.empty() && !rows.boolean(0, "owns")) {
             refuse(into, name,
                    fmt::format("foreign key {} of {} must be led to the new table, and only its owner may do that",
@@ -33,7 +35,15 @@ awaitable<void> check_foreign_key_rights(const subject& what, findings& into) {
         }
     }
     for (const auto& key : what.source->foreign_keys) {
-        const auto rows = co_await what.conn.query(other_sql, key.referenced_oid);
+        const auto rows =
+            co_await what.conn.query(other_sql, key.referenced_oid, pg::array_literal(key.referenced_columns));
+        if (!rows.empty() && !rows.boolean(0, "may_see")) {
+            refuse(into, name,
+                   fmt::format("foreign key {} needs the right USAGE on schema {}", display_identifier(key.name),
+                               display_identifier(key.referenced.schema)),
+                   fmt::format("GRANT USAGE ON SCHEMA {} TO {}", quote_identifier(key.referenced.schema),
+                               quote_identifier(what.conn.user())));
+        }
         if (!rows.empty() && !rows.boolean(0, "may_reference")) {
             refuse(into, name,
                    fmt::format("foreign key {} needs the right REFERENCES on {}", display_identifier(key.name),

@@ -163,6 +163,9 @@ blueprint read_blueprint(const json::object& object) {
     if (object.contains("clustered_on")) {  // earlier versions did not look
         value.clustered_on = text(object, "clustered_on");
     }
+    if (object.contains("fingerprint_parts")) {  // earlier versions had none
+        value.fingerprint_parts = json_fields::texts(object, "fingerprint_parts");
+    }
     value.key = to_key(object.at("key"));
     value.heap_order = object.contains("heap_order") && flag(object, "heap_order");  // earlier versions had no choice
     value.columns = list(object, "columns", to_column);
@@ -202,6 +205,7 @@ std::string to_json(const blueprint& value) {
         {"row_triggers", value.row_triggers},
         {"fingerprint", value.fingerprint},
         {"profile", from_profile(value.profile)},
+        {"fingerprint_parts", from(value.fingerprint_parts)},
         {"key", from_key(value.key)},
         {"heap_order", value.heap_order},
         {"columns", json_fields::array(value.columns, from_column)},

@@ -47,6 +47,7 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
     birth when;
     bool committed = false;
     bool in_doubt = false;
+    bool not_readable = false;
     // In a transaction of its own: its lock would be in the way of the session that holds the job's.
     co_await job::bring_state_up_to_date(*session);
     try {
@@ -65,6 +66,7 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
         record = co_await job::load(*session, made.job);
     } catch (const pg::sql_error& problem) {
         in_doubt = problem.outcome_unknown() || (committed && problem.poisons_connection());
+        not_readable = !committed && problem.is(pg::sqlstate::lock_not_available);
         failure = std::current_exception();
     } catch (...) {
         failure = std::current_exception();
@@ -73,6 +75,9 @@ awaitable<std::optional<job::record>> make_job(session_set& sessions, plan::chan
         record = co_await find_born(sessions, when, chosen.reconnect_max);
     } else if (failure) {
         co_await session->rollback();
+        if (not_readable) {
+            co_await throw_not_readable(*session, change.table);
+        }
         std::rethrow_exception(failure);
     }
     observer.job_started(record->id, record->table.display(), "shadow");
@@ -249,7 +254,18 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
     const auto session = co_await pool.acquire();
     preparation made;
     const auto trial = [&] { return try_to_prepare(*session, change, chosen, made); };
-    co_await pg::rolled_back(*session, trial);
+    bool not_readable = false;
+    try {
+        co_await pg::rolled_back(*session, trial);
+    } catch (const pg::sql_error& problem) {
+        not_readable = problem.is(pg::sqlstate::lock_not_available);
+        if (!not_readable) {
+            throw;
+        }
+    }
+    if (not_readable) {
+        co_await throw_not_readable(*session, change.table);
+    }
     plan::description what;
     what.change = &change;
     what.blueprint = made.blueprint ? &*made.blueprint : nullptr;

@@ -78,8 +78,56 @@ void throw_if_refused(const std::vector<check::finding>& findings) {
     }
 }
 
+namespace {
+
+constexpr int preparing_space = 0x70676569;  // that of the tables' locks, of which none has the OID 0
+
+/// One run prepares at a time: of two on tables that are tied to each other, the second must see the first one's job.
+awaitable<void> wait_for_turn(pg::connection& session) {
+    bool taken = true;
+    co_await session.execute("SET LOCAL lock_timeout = '60s'");
+    try {
+        co_await session.query("SELECT pg_advisory_xact_lock($1::int4, 0)", preparing_space);
+    } catch (const pg::sql_error& problem) {
+        taken = false;
+        if (!problem.is(pg::sqlstate::lock_not_available)) {
+            throw;
+        }
+    }
+    if (!taken) {
+        throw error(exit_code::lock_not_obtained, "another run of pgeist has been preparing for a minute",
+                    "see whether it is stuck: pg_locks shows its advisory lock, pg_stat_activity the session");
+    }
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+}
+
+// Whoever keeps ACCESS SHARE from others.
+constexpr const char* exclusive_locks_sql = R"(
+    SELECT DISTINCT l.relation::regclass::text AS relation, l.pid, coalesce(a.usename, '?') AS usename
+      FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.relation >= 16384
+     ORDER BY 1, 2 LIMIT 5)";
+
+}  // namespace
+
+awaitable<void> throw_not_readable(pg::connection& session, qualified_name table) {
+    const pg::result rows = co_await session.query(exclusive_locks_sql);
+    std::string who;
+    for (int row = 0; row < rows.rows(); ++row) {
+        who += fmt::format("{}pid {} (user {}) holds ACCESS EXCLUSIVE on {}", row == 0 ? ": " : "; ",
+                           rows.integer(row, "pid"), rows.text(row, "usename"), rows.text(row, "relation"));
+    }
+    throw error(exit_code::lock_not_obtained,
+                fmt::format("{}, or something tied to it, could not be looked at within 5s{}", table.display(), who),
+                "end that transaction, or try again later; nothing was done");
+}
+
 awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::change_request change, settings chosen) {
     preparation out;
+    if (hold != nullptr) {
+        co_await wait_for_turn(session);
+    }
     // Values are converted the same way from here to the end of the job, whatever becomes of the defaults.
     auto profile = co_await pg::read_profile(session);
     co_await session.adopt(std::move(profile));

@@ -68,22 +68,62 @@ awaitable<bool> undo_rename(site& at, plan::clause clause) {
         at, fmt::format("RENAME {} {} TO {}", what, quote_identifier(clause.new_name), quote_identifier(old_name)));
 }
 
-/// The column is there already: done if it has the type that the clause would give it.
-awaitable<verdict> judge_added_column(site& at, plan::clause clause, catalog::column existing) {
-    if (clause.type.empty()) {
-        co_return verdict::run_it;
+/// What the clause that adds a column can make: the column, and what is written behind it. Without the column's place
+/// and without the names of constraints, which the server may have chosen otherwise the first time.
+std::vector<std::string> makings(const site& at, const catalog::table& of, const std::string& column) {
+    std::vector<std::string> lines;
+    for (const auto& property : catalog::definition(of)) {
+        const std::string kind = property.object.substr(0, property.object.find(' '));
+        std::string line = moved_literals(at, property.text);
+        if (property.object == "column " + display_identifier(column)) {
+            lines.push_back("column" + line.substr(line.find(',')));
+        } else if (kind == "foreign" || kind == "sequence") {
+            lines.push_back(kind + ": " + line);
+        }
     }
+    for (const auto& each : of.constraints) {
+        lines.push_back(fmt::format("constraint: {} {}", each.type, each.definition));
+    }
+    std::sort(lines.begin(), lines.end());
+    return lines;
+}
+
+/// The column is there already: done if the clause, run in its place, makes nothing that is not there.
+awaitable<verdict> judge_added_column(site& at, plan::clause clause) {
+    plan::alter_statement alone;
+    alone.clauses.push_back(clause);
+    const auto refused = co_await try_alter(at, alone);
+    if (!refused) {
+        co_return verdict::done;  // IF NOT EXISTS
+    }
+    const auto before = co_await read_shadow(at);
     auto known = co_await set_mark(at);
-    const std::string name = quote_identifier(clause.column);
-    bool ran = co_await try_text(at, fmt::format("RENAME COLUMN {} TO {}", name, quote_identifier("pgeist:aside")));
+    bool ran = co_await try_text(at, fmt::format("DROP COLUMN {} CASCADE", quote_identifier(clause.column)));
     if (ran) {
-        ran = co_await try_text(at, fmt::format("ADD COLUMN {} {}", name, clause.type));
+        const auto failed = co_await try_alter(at, alone);
+        ran = !failed;
     }
-    const auto shadow = co_await catalog::read_shape(at.conn, at.shadow_oid);
+    const auto after = co_await read_shadow(at);
     co_await back_to_mark(at, std::move(known));
-    const auto* added = shadow.find_column(clause.column);
-    const bool same = ran && added != nullptr && added->type == existing.type && added->collation == existing.collation;
-    co_return same ? verdict::done : verdict::not_done;
+    if (!ran) {
+        co_return verdict::not_done;
+    }
+    const auto there = makings(at, before, clause.column);
+    const auto made = makings(at, after, clause.column);
+    std::vector<std::string> wanted;
+    std::set_difference(made.begin(), made.end(), there.begin(), there.end(), std::back_inserter(wanted));
+    // The definition of the column that is there, when the clause would give it another one.
+    const auto own = [&](const std::string& line) { return line.rfind("column,", 0) == 0; };
+    const auto found = std::find_if(there.begin(), there.end(), own);
+    if (wanted.empty()) {
+        co_return verdict::done;
+    }
+    at.differences =
+        fmt::format("the table has {}; missing of what the clause makes is {}",
+                    found != there.end() ? fmt::format("{} as{}", display_identifier(clause.column), found->substr(7))
+                                         : display_identifier(clause.column),
+                    join(wanted, "; "));
+    co_return verdict::not_done;
 }
 
 /// Done if the clause leaves the column's type as it is. A USING is not looked at: applied twice it would do harm.
@@ -173,7 +213,7 @@ awaitable<verdict> judge(site& at, plan::clause clause) {
             if (column == nullptr) {
                 co_return verdict::not_done;
             }
-            co_return co_await judge_added_column(at, clause, *column);
+            co_return co_await judge_added_column(at, clause);
         case clause_kind::alter_type:
             if (column == nullptr) {
                 co_return verdict::not_done;

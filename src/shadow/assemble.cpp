@@ -120,6 +120,12 @@ void note_invalid_indexes(site& at) {
 
 /// Columns of the fresh shadow stand in the source's order, without the gaps of dropped ones.
 void note_columns(site& at, const catalog::table& made) {
+    if (made.columns.size() != at.source.columns.size()) {
+        throw error(exit_code::refused,
+                    fmt::format("a copy of {} comes out with {} columns instead of {}", at.source.name.display(),
+                                made.columns.size(), at.source.columns.size()),
+                    suspects(at));
+    }
     for (std::size_t place = 0; place < made.columns.size(); ++place) {
         const auto& from = at.source.columns.at(place);
         const int attnum = made.columns[place].attnum;
@@ -149,7 +155,8 @@ awaitable<void> assemble(site& at) {
     if (at.source.is_heir()) {
         first = create_heir(at.source, mold_of(at), at.shadow);
     }
-    co_await run_statements(at, std::move(first));
+    auto with_types = co_await with_array_type(at, std::move(first), at.shadow, at.source.array_type);
+    co_await run_statements(at, std::move(with_types));
     at.shadow_oid = co_await table_oid(at.conn, at.shadow);
 
     const auto bare = co_await catalog::read_shape(at.conn, at.shadow_oid);
@@ -207,10 +214,11 @@ void require_same_definition(const site& at, const catalog::table& found) {
         }
     }
     if (!differences.empty()) {
+        const std::string who = suspects(at);
         throw error(exit_code::refused,
                     fmt::format("{} has something that cannot be rebuilt on a copy: {}", at.source.name.display(),
                                 join(differences, "; ")),
-                    "pgeist changes a table only when it can carry all of it; please report this");
+                    !who.empty() ? who : "pgeist changes a table only when it can carry all of it; please report this");
     }
 }
 

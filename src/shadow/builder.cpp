@@ -54,14 +54,6 @@ catalog::table without_lost_identity(catalog::table after) {
     return after;
 }
 
-/// What the swap must leave; the owner's own rights are taken from the shadow only while it is filled.
-std::vector<std::string> expected_definition(const site& at, catalog::table after) {
-    if (after.owner == at.source.owner) {
-        after.acl = at.source.acl;
-    }
-    return catalog::definition_in_swap(std::move(after));
-}
-
 void warn_of_unrepeatable(site& at, const std::vector<plan::column>& columns) {
     for (const auto& column : columns) {
         if (!column.compared && column.expression) {
@@ -74,12 +66,48 @@ void warn_of_unrepeatable(site& at, const std::vector<plan::column>& columns) {
 
 }  // namespace
 
+namespace {
+
+/// Logical replication sends what is written to the table from the swap on; the copy is written elsewhere before it.
+awaitable<void> warn_of_subscribers(site& at, std::vector<plan::column> columns) {
+    const bool differs = std::any_of(columns.begin(), columns.end(), [](const plan::column& each) {
+        return !each.source_name || (each.expression && *each.expression != quote_identifier(*each.source_name));
+    });
+    const auto rows = co_await at.conn.query(
+        "SELECT string_agg(DISTINCT quote_ident(pubname), ', ') FROM pg_publication_tables WHERE schemaname = $1 AND "
+        "tablename = $2",
+        at.source.name.schema, at.source.name.name);
+    if (differs && !rows.is_null(0, 0)) {
+        at.warnings.push_back(
+            fmt::format("subscribers and change streams of publication {} get neither the new columns nor the values "
+                        "computed for the rows that are there; change their tables themselves",
+                        rows.view(0, 0)));
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> expected_definition(const site& at, catalog::table after) {
+    // The owner's own rights are taken from the shadow only while it is filled.
+    if (after.owner == at.source.owner) {
+        after.acl = at.source.acl;
+    }
+    for (auto& column : after.columns) {
+        if (column.default_expression) {
+            // The sequence of a serial column that is added goes where the table goes.
+            column.default_expression = moved_literals(at, *column.default_expression);
+        }
+    }
+    return catalog::definition_in_swap(std::move(after));
+}
+
 awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& source, const plan::change_request& change,
                                  std::int64_t job) {
-    site at(conn, source, change, job);
+    site at(conn, source, change, fmt::format("pgeist_{}", job));
     qualified_name named = change.table;
     auto alters = plan::parse_alters(change.alters, named);
     co_await hold_definition(at);
+    co_await read_event_triggers(at);
     co_await assemble(at);
     co_await add_foreign_keys(at);
     co_await join_parents(at);
@@ -90,10 +118,12 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     prepared result;
     fill_basics(at, result.blueprint);
     result.blueprint.row_triggers = co_await needs_row_capture(at);
+    result.blueprint.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
     result.nothing_to_do = co_await already_applied(at, alters, assembled);
     if (!result.nothing_to_do) {
         co_await apply_clauses(at, std::move(alters));
         co_await apply_assignments(at);
+        co_await grant_on_new_sequences(at);
     }
     auto altered = co_await read_shadow(at);
     const auto after = without_lost_identity(std::move(altered));
@@ -101,22 +131,30 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     co_await plan_key_and_indexes(at, after, result.blueprint);
     co_await require_sendable_key(at, result.blueprint.key);
     result.blueprint.heap_order = co_await copies_in_heap_order(at, result.blueprint.key);
+    const plan::blueprint planned = result.blueprint;
     co_await plan_swap(at, after, result.blueprint);
     co_await plan_swap_objects(at, after, result.blueprint);
     co_await plan_bound_objects(at, after, result.blueprint);
     result.blueprint.expected = expected_definition(at, after);
     result.blueprint.finish.insert(result.blueprint.finish.end(), at.finish.begin(), at.finish.end());
     co_await plan_swap_parents(at, after, result.blueprint);
+    plan_reference_locks(at, result.blueprint);
     check_persistence(at, after);
-    check_foreign_key_triggers(at, after);
     check_deferred_checks(after);
     check_bindings(at, after);
     co_await check_names(at, after);
+    co_await check_new_owner(at, after);
+    co_await check_locks(at, result.blueprint);
+    co_await check_added_values(at, after);
     co_await strip(at, after);
+    if (!result.nothing_to_do) {
+        co_await rehearse_swap(at, after, planned);
+    }
     co_await prove_partition(at, result.blueprint);
     co_await check_copy_statement(at, result.blueprint);
     co_await try_first_rows(at, result.blueprint);
     warn_of_unrepeatable(at, result.blueprint.columns);
+    co_await warn_of_subscribers(at, result.blueprint.columns);
     result.statements = std::move(made);
     result.warnings = at.warnings;
     co_return result;

@@ -148,7 +148,10 @@ std::string family(const site& at) {
     if (!diag.detail.empty()) {
         message += fmt::format(" ({})", in_user_words(at, diag.detail));
     }
-    throw error(exit_code::refused, message + family(at), diag.hint);
+    if (problem.is(pg::sqlstate::duplicate_column) && !at.differences.empty()) {
+        message += ": " + at.differences;
+    }
+    throw error(exit_code::refused, message + family(at), hint_for(at, problem));
 }
 
 /// Throws for the statement that failed with `problem`, naming the clause at fault: the first that fails by itself.

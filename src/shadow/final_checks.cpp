@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "binding.hpp"
@@ -18,7 +20,72 @@ constexpr const char* taken_names_sql = R"(
                           AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $3 AND d.deptype = 'i')
      ORDER BY c.relname)";
 
+constexpr const char* taken_type_sql = R"(
+    SELECT EXISTS (SELECT FROM pg_type y JOIN pg_namespace n ON n.oid = y.typnamespace
+                    WHERE n.nspname = $1 AND y.typname = $2
+                      AND y.oid <> (SELECT r.typarray FROM pg_class c JOIN pg_type r ON r.oid = c.reltype WHERE c.oid = $3)))";
+
+bool is_sequence(const catalog::table& after, const std::string& name) {
+    return std::any_of(after.sequences.begin(), after.sequences.end(),
+                       [&](const catalog::sequence& each) { return each.name.name == name; });
+}
+
+/// The user may give every name in the ALTER but that of a serial column's sequence.
+std::string how_to_name(const catalog::table& after, const std::string& name) {
+    return is_sequence(after, name) ? "give the new sequence a name of its own: GENERATED … AS IDENTITY (SEQUENCE NAME "
+                                      "…), instead of serial "
+                                      "too"
+                                    : "give the new index or constraint another name in the ALTER";
+}
+
+awaitable<void> check_array_type(site& at, const catalog::table& after) {
+    const auto row = co_await at.conn.query(taken_type_sql, at.source.name.schema, after.array_type, at.source.oid);
+    if (row.boolean(0, 0)) {
+        throw error(exit_code::refused,
+                    fmt::format("the array type of the new {} would be called {}, but that name is taken in schema {}",
+                                at.source.name.display(), display_identifier(after.array_type),
+                                display_identifier(at.source.name.schema)),
+                    "rename the other type for the time of the run");
+    }
+}
+
 }  // namespace
+
+awaitable<bool> may_lock(pg::connection& conn, qualified_name table) {
+    const char* rights = conn.server_major() >= 17 ? "UPDATE, DELETE, TRUNCATE, MAINTAIN" : "UPDATE, DELETE, TRUNCATE";
+    const auto row = co_await conn.query("SELECT has_table_privilege(to_regclass($1)::oid, $2)", table.sql(), rights);
+    co_return row.boolean(0, 0);
+}
+
+awaitable<void> check_locks(site& at, const plan::blueprint& into) {
+    std::vector<qualified_name> wanted{at.source.name};
+    wanted.insert(wanted.end(), into.swap_parents.begin(), into.swap_parents.end());
+    wanted.insert(wanted.end(), into.swap_locks.begin(), into.swap_locks.end());
+    for (const auto& each : wanted) {
+        const bool allowed = co_await may_lock(at.conn, each);
+        if (!allowed) {
+            const std::string role = quote_identifier(at.conn.user());
+            throw error(exit_code::refused, fmt::format("the swap locks {}, and role {} may not", each.display(), role),
+                        fmt::format("GRANT UPDATE ON {} TO {}, for the time of the run", each.sql(), role));
+        }
+    }
+}
+
+awaitable<void> check_new_owner(site& at, const catalog::table& after) {
+    if (after.owner == at.source.owner) {
+        co_return;
+    }
+    const auto row = co_await at.conn.query(
+        "SELECT rolsuper OR has_schema_privilege($1::name, $2, 'CREATE') FROM pg_roles WHERE rolname = current_user",
+        after.owner, at.source.name.schema);
+    if (!row.boolean(0, 0)) {
+        throw error(exit_code::refused,
+                    fmt::format("the new owner {} has no right to create tables in schema {}",
+                                display_identifier(after.owner), display_identifier(at.source.name.schema)),
+                    fmt::format("GRANT CREATE ON SCHEMA {} TO {}", quote_identifier(at.source.name.schema),
+                                quote_identifier(after.owner)));
+    }
+}
 
 awaitable<void> check_copy_statement(site& at, const plan::blueprint& plan) {
     std::vector<std::string> names;
@@ -59,21 +126,6 @@ void check_persistence(const site& at, const catalog::table& after) {
     }
 }
 
-void check_foreign_key_triggers(const site& at, const catalog::table& after) {
-    for (const auto* keys : {&after.foreign_keys, &after.referenced_by}) {
-        for (const auto& key : *keys) {
-            if (!key.trigger_states.empty()) {
-                throw error(
-                    exit_code::refused,
-                    fmt::format("the triggers of foreign key {} would be disabled, which is lost when the key is "
-                                "led to the new {}",
-                                display_identifier(key.name), at.source.name.display()),
-                    "disable the triggers by name, or ALTER TABLE … DISABLE TRIGGER ALL after the run");
-            }
-        }
-    }
-}
-
 void check_deferred_checks(const catalog::table& after) {
     for (const auto& each : after.constraints) {
         if (each.recheck_disabled) {
@@ -111,8 +163,9 @@ awaitable<void> check_names(site& at, const catalog::table& after) {
         throw error(exit_code::refused,
                     fmt::format("the new table would have {}, but that name is taken in schema {}",
                                 display_identifier(rows.view(0, 0)), display_identifier(at.source.name.schema)),
-                    "give the new index, constraint or sequence another name in the ALTER");
+                    how_to_name(after, rows.text(0, 0)));
     }
+    co_await check_array_type(at, after);
 }
 
 }  // namespace pgeist::shadow

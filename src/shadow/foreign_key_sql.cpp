@@ -67,6 +67,21 @@ std::string referenced_columns(const catalog::foreign_key& key) {
     return fmt::format(" ({})", column_list(key.referenced_columns, key.period));
 }
 
+/// The key's own triggers have names of the server's making; the function tells which is which.
+plan::statement set_trigger_state(const catalog::foreign_key& key, const qualified_name& table,
+                                  const std::string& state) {
+    const auto equals = state.find('=');
+    const std::string body = fmt::format(
+        "DECLARE t record; BEGIN FOR t IN SELECT g.tgrelid::regclass AS relation, g.tgname FROM pg_trigger g "
+        "JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_constraint c ON c.oid = g.tgconstraint "
+        "WHERE c.conrelid = {}::regclass AND c.conname = {} AND p.proname = {} "
+        "LOOP EXECUTE format('ALTER TABLE ONLY %s {} TRIGGER %I', t.relation, t.tgname); END LOOP; END",
+        quote_literal(table.sql()), quote_literal(key.name), quote_literal(state.substr(0, equals)),
+        state_sql(state.back()));
+    return {fmt::format("the triggers of foreign key {} of {}", display_identifier(key.name), table.display()),
+            "DO " + quote_literal(body)};
+}
+
 }  // namespace
 
 statements add_foreign_key(const catalog::foreign_key& key, const qualified_name& table,
@@ -79,6 +94,9 @@ statements add_foreign_key(const catalog::foreign_key& key, const qualified_name
                                actions(key), validity(key, validated))});
     if (key.comment) {
         all.push_back(comment_on(fmt::format("CONSTRAINT {} ON {}", name, table.sql()), *key.comment));
+    }
+    for (const auto& state : key.trigger_states) {
+        all.push_back(set_trigger_state(key, table, state));
     }
     return all;
 }

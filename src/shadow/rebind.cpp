@@ -218,6 +218,7 @@ awaitable<void> lock_too(rebinding& what, qualified_name relation, std::string o
                       "run as a role that has the rights of its owner");
     }
     if (kind == "v") {
+        co_await require_may_create(what, object, relation.schema);
         what.into.swap_views.push_back(lock_view(relation, false));
         co_return;
     }
@@ -256,6 +257,15 @@ awaitable<void> require_owner_may_create(rebinding& what, std::string name, std:
                       fmt::format("its owner {} and you must both have CREATE on schema {} for it to be made again",
                                   display_identifier(owner), display_identifier(schema)),
                       "grant CREATE on the schema for the time of the run");
+    }
+}
+
+awaitable<void> require_may_create(rebinding& what, std::string name, std::string schema) {
+    const auto row = co_await what.at.conn.query("SELECT has_schema_privilege($1, 'CREATE')", schema);
+    if (!row.boolean(0, 0)) {
+        refuse_object(what, name, fmt::format("you need the right CREATE on its schema {}", display_identifier(schema)),
+                      fmt::format("GRANT CREATE ON SCHEMA {} TO {}, for the time of the run", quote_identifier(schema),
+                                  quote_identifier(what.at.conn.user())));
     }
 }
 

@@ -93,6 +93,9 @@ void require_own_grants(const rebinding& what, const std::string& name, const ca
 [[nodiscard]] awaitable<void> require_owner_may_create(rebinding& what, std::string name, std::string owner,
                                                        std::string schema);
 
+/// Replacing a view, and even ALTER … SET SCHEMA to where it is, needs the right to create in its schema.
+[[nodiscard]] awaitable<void> require_may_create(rebinding& what, std::string name, std::string schema);
+
 [[noreturn]] void refuse_object(const rebinding& what, const std::string& name, const std::string& reason,
                                 const std::string& hint);
 

@@ -29,7 +29,8 @@ constexpr const char* default_sql = R"(
      WHERE d.oid = $1)";
 
 constexpr const char* trigger_sql = R"(
-    SELECT t.tgrelid, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS printed, c.relkind
+    SELECT t.tgrelid, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS printed, c.relkind,
+           t.tgfoid::regprocedure::text AS function, has_function_privilege(t.tgfoid, 'EXECUTE') AS may_execute
       FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE t.oid = $1)";
 
@@ -117,6 +118,11 @@ awaitable<void> rebind_default(rebinding& what, catalog::bound_object object) {
 awaitable<void> rebind_trigger(rebinding& what, catalog::bound_object object) {
     co_await require_same_columns(what, "pg_trigger", object);
     const auto rows = co_await read_definition(what.at, trigger_sql, object.oid);
+    if (!rows.boolean(0, "may_execute")) {
+        refuse_object(what, object.name, "you may not execute its function",
+                      fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", rows.text(0, "function"),
+                                  quote_identifier(what.at.conn.user())));
+    }
     const qualified_name table = table_of(rows);
     co_await lock_too(what, table, object.name);
     co_await what.at.conn.execute(catalog::reading_settings);

@@ -102,10 +102,10 @@ void fill(const rebinding& what, const matview& one) {
     }
 }
 
-void add_all(rebinding& what, const matview& one) {
+void add_all(rebinding& what, const matview& one, const statements& create) {
     auto& ahead = what.into.ahead;
     const std::string made = one.made.sql();
-    ahead.push_back({one.label, create_sql(one)});
+    ahead.insert(ahead.end(), create.begin(), create.end());
     if (!one.view.operators.schemas.empty()) {
         ahead.push_back({one.label, require_operators(one)});
     }
@@ -184,6 +184,18 @@ awaitable<void> require_no_other_users(rebinding& what, const pg::result& tree) 
     }
 }
 
+/// After those that it stands on.
+awaitable<statements> create_statements(rebinding& what, const matview& one) {
+    statements create{{one.label, create_sql(one)}};
+    if (one.table.array_type != "_" + one.made.name) {
+        co_await begin_trial(what.at);
+        co_await try_statements(what.at, what.into.ahead, "cannot rebuild {} on a copy of {}");
+        create = co_await with_array_type(what.at, create, one.made, one.table.array_type);
+        co_await undo_trial(what.at);
+    }
+    co_return create;
+}
+
 }  // namespace
 
 awaitable<void> rebind_materialized_views(rebinding& what) {
@@ -213,7 +225,8 @@ awaitable<void> rebind_materialized_views(rebinding& what) {
     what.into.ahead.push_back({"materialized views", "DROP MATERIALIZED VIEW IF EXISTS " + join(made, ", ")});
     what.into.before_move.push_back({"materialized views", "DROP MATERIALIZED VIEW " + join(old, ", ")});
     for (const auto& one : all) {
-        add_all(what, one);
+        const auto create = co_await create_statements(what, one);
+        add_all(what, one, create);
         what.at.warnings.push_back(
             fmt::format("{} is built anew before the swap: its rows are then those of that moment", one.label));
     }

@@ -248,6 +248,7 @@ awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, s
         refuse_object(what, name, fmt::format("it belongs to {}", display_identifier(view.owner)),
                       "run as a role that has the rights of its owner");
     }
+    co_await require_may_create(what, name, view.name.schema);
     co_await require_reading_again(what, view, name);
     if (!used.empty() && renames_columns(what)) {
         co_await follow_renaming(what, view, name);

@@ -17,12 +17,12 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
 }  // namespace
 
 site::site(pg::connection& connection, const catalog::table& table, const plan::change_request& request,
-           std::int64_t job)
+           std::string schema)
     : conn(connection),
       source(table),
       change(request),
-      job_schema(fmt::format("pgeist_{}", job)),
-      passage_schema(fmt::format("pgeist_{}_old", job)),
+      job_schema(std::move(schema)),
+      passage_schema(job_schema + "_old"),
       shadow{job_schema, table.name.name} {}
 
 const catalog::column* kept_column(const site& at, const catalog::table& after, int attnum) {
@@ -34,8 +34,7 @@ const catalog::column* kept_column(const site& at, const catalog::table& after, 
     return nullptr;
 }
 
-awaitable<void> run_statements(site& at, std::vector<plan::statement> statements) {
-    at.made.insert(at.made.end(), statements.begin(), statements.end());
+awaitable<void> try_statements(site& at, std::vector<plan::statement> statements, std::string fails) {
     for (const auto& each : statements) {
         std::optional<pg::sql_error> failed;
         try {
@@ -43,16 +42,21 @@ awaitable<void> run_statements(site& at, std::vector<plan::statement> statements
         } catch (const pg::sql_error& problem) {
             failed = problem;
         }
-        if (failed && failed->poisons_connection()) {
+        if (failed && (failed->poisons_connection() || failed->is(pg::sqlstate::lock_not_available))) {
             throw *failed;
         }
         if (failed) {
             throw error(exit_code::refused,
-                        fmt::format("cannot rebuild {} on a copy of {}: {}", each.label, at.source.name.display(),
+                        fmt::format("{}: {}", fmt::format(fmt::runtime(fails), each.label, at.source.name.display()),
                                     in_user_words(at, failed->diag().message)),
-                        failed->diag().hint);
+                        hint_for(at, *failed));
         }
     }
+}
+
+awaitable<void> run_statements(site& at, std::vector<plan::statement> statements) {
+    at.made.insert(at.made.end(), statements.begin(), statements.end());
+    co_await try_statements(at, std::move(statements), "cannot rebuild {} on a copy of {}");
 }
 
 awaitable<void> begin_trial(site& at) { co_await at.conn.execute("SAVEPOINT pgeist_trial"); }
@@ -66,10 +70,26 @@ awaitable<std::int64_t> table_oid(pg::connection& conn, qualified_name name) {
     co_return rows.integer(0, 0);
 }
 
+std::string moved_literals(const site& at, const std::string& text) {
+    const std::string& printed = at.source.printed_name;
+    std::size_t end = printed.find('.');
+    if (printed.front() == '"') {
+        for (end = printed.find('"', 1); printed[end + 1] == '"'; end = printed.find('"', end + 2)) {
+        }
+        ++end;
+    }
+    std::string home = printed.substr(0, end + 1);
+    replace_all(home, "'", "''");
+    std::string moved = text;
+    replace_all(moved, "'" + at.job_schema + ".", "'" + home);
+    return moved;
+}
+
 std::string in_user_words(const site& at, const std::string& message) {
     std::string text = message;
-    replace_all(text, at.passage_schema + ".", "");
-    replace_all(text, at.job_schema + ".", "");
+    for (const char* suffix : {"_home_old", "_home", "_old", ""}) {  // those of a rehearsal, too
+        replace_all(text, at.job_schema + suffix + ".", "");
+    }
     replace_all(text, "\n", "; ");
     return text;
 }

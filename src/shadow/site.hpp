@@ -34,10 +34,18 @@ struct stand_in {
     qualified_name name;
 };
 
+/// An event trigger that is fired by what pgeist does.
+struct event_trigger {
+    std::string name;
+    std::string event;
+    std::string function;  ///< without its schema
+};
+
 /// The place where a shadow is built: what the steps of build_shadow() share. Lives as long as build_shadow() runs.
 struct site {
+    /// `schema`: where the shadow is made, and whose name with `_old` is that of the passage schema.
     site(pg::connection& connection, const catalog::table& table, const plan::change_request& request,
-         std::int64_t job);
+         std::string schema);
 
     pg::connection& conn;
     const catalog::table& source;
@@ -54,12 +62,25 @@ struct site {
     std::set<std::int64_t> identity_sequences;  ///< of the shadow, made for the source's
     std::size_t value_functions = 0;            ///< made for expressions so far
     std::vector<plan::statement> finish;        ///< what must be dropped after the swap
+    std::vector<event_trigger> event_triggers;
+    std::vector<plan::statement> reference_locks;  ///< lock tables that the role may refer to but not LOCK
     std::vector<std::string> warnings;
+    std::string differences;  ///< between a column that is there and a clause that would add it; empty: none are known
     std::vector<plan::statement> made;  ///< what run_statements() has run
 };
 
 /// Runs `statements`; a failure becomes an error with exit code `refused` that names the statement's label.
 [[nodiscard]] awaitable<void> run_statements(site& at, std::vector<plan::statement> statements);
+/// The same for statements that are only tried: what `fails` if they fail is a format with places for the label and the
+/// table.
+[[nodiscard]] awaitable<void> try_statements(site& at, std::vector<plan::statement> statements, std::string fails);
+
+/// Fills in `event_triggers`.
+[[nodiscard]] awaitable<void> read_event_triggers(site& at);
+/// What to do about a statement that failed: the server's own hint, or what is known of the event trigger that said no.
+[[nodiscard]] std::string hint_for(const site& at, const pg::sql_error& problem);
+/// The event triggers that may have changed what pgeist made, and what to do about them; empty when there are none.
+[[nodiscard]] std::string suspects(const site& at);
 
 /// What is done between the two is a trial: undo_trial() takes back all of it. Trials may contain others.
 [[nodiscard]] awaitable<void> begin_trial(site& at);
@@ -67,6 +88,10 @@ struct site {
 
 /// Runs one query of ours and returns its only value as a number.
 [[nodiscard]] awaitable<std::int64_t> table_oid(pg::connection& conn, qualified_name name);
+
+/// A default of the shadow's as the server will print it when the table is in the source's place: `nextval('…')` of a
+/// sequence that moves with it.
+[[nodiscard]] std::string moved_literals(const site& at, const std::string& text);
 
 /// Turns what the server says about something on the shadow into words about the user's table: job schemas are left
 /// out.

@@ -32,7 +32,8 @@ using statements = std::vector<plan::statement>;
 [[nodiscard]] plan::statement drop_index(const catalog::table& of, const catalog::index& each,
                                          const qualified_name& target);
 
-/// ADD CONSTRAINT … FOREIGN KEY on `table`, with its comment. `validated` false adds it NOT VALID.
+/// ADD CONSTRAINT … FOREIGN KEY on `table`, with its comment and the state of its triggers. `validated` false adds it
+/// NOT VALID.
 [[nodiscard]] statements add_foreign_key(const catalog::foreign_key& key, const qualified_name& table,
                                          const qualified_name& referenced, bool validated);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -20,20 +21,54 @@ qualified_name choose_name(const site& at, const catalog::table& real) {
     return {at.passage_schema, taken ? fmt::format("pgeist_{}", real.oid) : real.name.name};
 }
 
+/// Whether a foreign key can refer to the columns of the index.
+bool is_simple_key(const catalog::index& each) {
+    const bool simple = std::all_of(each.columns.begin(), each.columns.end(),
+                                    [](const catalog::index_column& column) { return column.attnum > 0; });
+    return (each.unique || each.primary) && !each.predicate && each.valid && simple;
+}
+
+/// The columns that foreign keys can have to do with. Others may be of types that the role may not use.
+std::set<std::string> columns_of_keys(const site& at, const catalog::table& real) {
+    std::set<std::string> names;
+    for (const auto& index : real.indexes) {
+        for (const auto& column : index.columns) {
+            const auto* found = is_simple_key(index) ? real.find_column(column.attnum) : nullptr;
+            if (found != nullptr) {
+                names.insert(found->name);
+            }
+        }
+    }
+    for (const auto* keys : {&at.source.foreign_keys, &at.source.inherited_foreign_keys}) {
+        for (const auto& key : *keys) {
+            if (key.referenced_oid == real.oid) {
+                names.insert(key.referenced_columns.begin(), key.referenced_columns.end());
+            }
+        }
+    }
+    for (const auto& key : at.source.referenced_by) {
+        if (key.table_oid == real.oid) {
+            names.insert(key.columns.begin(), key.columns.end());
+        }
+    }
+    return names;
+}
+
 /// Columns with their types and the unique indexes that a foreign key can refer to.
-statements stand_in_statements(const catalog::table& real, const qualified_name& name) {
+statements stand_in_statements(const site& at, const catalog::table& real, const qualified_name& name) {
+    const auto wanted = columns_of_keys(at, real);
     std::vector<std::string> columns;
     for (const auto& each : real.columns) {
-        columns.push_back(fmt::format("{} {}{}", quote_identifier(each.name), each.type,
-                                      each.collation.empty() ? "" : " COLLATE " + each.collation));
+        if (wanted.count(each.name) != 0) {
+            columns.push_back(fmt::format("{} {}{}", quote_identifier(each.name), each.type,
+                                          each.collation.empty() ? "" : " COLLATE " + each.collation));
+        }
     }
     const std::string label = "the foreign key's other table " + real.name.display();
     statements all{{label, fmt::format("CREATE {}TABLE {} ({})", real.persistence == 'u' ? "UNLOGGED " : "", name.sql(),
                                        join(columns, ", "))}};
     for (const auto& each : real.indexes) {
-        const bool simple = std::all_of(each.columns.begin(), each.columns.end(),
-                                        [](const catalog::index_column& column) { return column.attnum > 0; });
-        if (!(each.unique || each.primary) || each.predicate || !each.valid || !simple) {
+        if (!is_simple_key(each)) {
             continue;
         }
         plan::index made = rebuild_index(real, each, name);
@@ -72,7 +107,7 @@ awaitable<stand_in> stand_in_for(site& at, std::int64_t real_oid) {
     made.real_oid = real_oid;
     made.real = real.name;
     made.name = choose_name(at, real);
-    statements all = stand_in_statements(real, made.name);
+    statements all = stand_in_statements(at, real, made.name);
     co_await run_statements(at, std::move(all));
     made.oid = co_await table_oid(at.conn, made.name);
     at.stand_ins.push_back(made);

@@ -14,6 +14,11 @@ namespace pgeist::shadow {
 /// Makes both schemas and the shadow with everything the source has but foreign keys.
 [[nodiscard]] awaitable<void> assemble(site& at);
 
+/// `create`, which makes the table or materialized view `made`, with what it takes to give its array type the name
+/// `wanted`.
+[[nodiscard]] awaitable<std::vector<plan::statement>> with_array_type(site& at, std::vector<plan::statement> create,
+                                                                      qualified_name made, std::string wanted);
+
 /// Gives the shadow the source's foreign keys, in both directions, against stand-ins.
 [[nodiscard]] awaitable<void> add_foreign_keys(site& at);
 /// The stand-in of the table `real_oid`, made when there is none yet.
@@ -26,6 +31,9 @@ namespace pgeist::shadow {
 
 /// Reads the shadow as a table that has the source's name and whose foreign keys lead to the real tables.
 [[nodiscard]] awaitable<catalog::table> read_shadow(site& at);
+
+/// What the definition must be after the swap, as catalog::definition_in_swap() says it.
+[[nodiscard]] std::vector<std::string> expected_definition(const site& at, catalog::table after);
 
 /// Throws when the assembled shadow lacks something of the source: whatever no step above carries.
 void require_same_definition(const site& at, const catalog::table& found);
@@ -72,6 +80,13 @@ struct known_column {
 /// Puts the `--set` expressions into `at.values`.
 [[nodiscard]] awaitable<void> apply_assignments(site& at);
 
+/// Refuses columns that are added with one value for all rows which their own constraints do not take, when there are
+/// rows. Looks for a row of the source.
+[[nodiscard]] awaitable<void> check_added_values(site& at, const catalog::table& after);
+/// The rights that sequences made by the clauses would have by default privileges of the source's schema, where they
+/// go.
+[[nodiscard]] awaitable<void> grant_on_new_sequences(site& at);
+
 /// Drops from the shadow what the copy must not meet: foreign keys and stand-ins, triggers, indexes, NOT VALID
 /// constraints.
 [[nodiscard]] awaitable<void> strip(site& at, const catalog::table& after);
@@ -89,6 +104,10 @@ struct known_column {
 [[nodiscard]] awaitable<bool> copies_in_heap_order(site& at, const plan::key& walked);
 /// What the swap and the time after it do: `swap_locks`, `before_move`, `after_move`, `finish`.
 [[nodiscard]] awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into);
+
+/// Locks what the role may not LOCK. Writers lock the source before what it refers to, so that all other locks are
+/// taken first, once more, by the same statement. After all others have planned their locks.
+void plan_reference_locks(const site& at, plan::blueprint& into);
 
 /// What proves to the server that the shadow's rows belong into the partition: a CHECK on the shadow and, when the
 /// parent has a DEFAULT partition, one on that, made before the swap. Refuses large tables for which there is no proof.
@@ -115,13 +134,25 @@ struct known_column {
 [[nodiscard]] awaitable<void> try_first_rows(site& at, const plan::blueprint& plan);
 /// Refuses SET LOGGED and SET UNLOGGED: crash recovery would empty one of the tables and not the other.
 void check_persistence(const site& at, const catalog::table& after);
-/// Refuses a change that disables the triggers of a foreign key: the key is made anew in the swap.
-void check_foreign_key_triggers(const site& at, const catalog::table& after);
 /// Refuses a change that disables the trigger of a deferrable constraint, which is made anew with its index.
 void check_deferred_checks(const catalog::table& after);
 /// Refuses foreign keys of which some would be bound to another unique index than before.
 void check_bindings(const site& at, const catalog::table& after);
-/// Refuses names of new indexes and sequences that something else has in the source's schema.
+/// Refuses an owner's change that ALTER TABLE would refuse in the source's own schema.
+[[nodiscard]] awaitable<void> check_new_owner(site& at, const catalog::table& after);
+/// Whether the role may LOCK TABLE … IN ACCESS EXCLUSIVE MODE.
+[[nodiscard]] awaitable<bool> may_lock(pg::connection& conn, qualified_name table);
+/// Refuses tables that the swap must lock and the role may not lock.
+[[nodiscard]] awaitable<void> check_locks(site& at, const plan::blueprint& into);
+
+/// Does on empty tables what the swap will do: the shadow, with its indexes, changes places with a copy of the source
+/// that has stand-ins around it, and must come out as `after`. Nothing of it stays. What hangs on the source by its OID
+/// has been tried on the shadow by plan_bound_objects(). `planned`: without what the swap plans; the shadow is
+/// stripped.
+/// @throws error (refused) that says what would fail
+[[nodiscard]] awaitable<void> rehearse_swap(site& at, const catalog::table& after, const plan::blueprint& planned);
+
+/// Refuses names of new indexes, sequences and the array type that something else has in the source's schema.
 [[nodiscard]] awaitable<void> check_names(site& at, const catalog::table& after);
 
 }  // namespace pgeist::shadow

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/core/error.hpp"
+#include "pgeist/pg/result.hpp"
 #include "sql.hpp"
 #include "steps.hpp"
 
@@ -42,7 +44,8 @@ void plan_violation_query(const site& at, const catalog::foreign_key& key, const
                           plan::blueprint& into) {
     const bool is_new = std::none_of(at.source.foreign_keys.begin(), at.source.foreign_keys.end(),
                                      [&](const auto& old) { return old.name == key.name; });
-    if (!is_new || !key.validated || !key.enforced) {
+    // With its triggers disabled rows may have come in that VALIDATE would not take.
+    if ((!is_new && key.trigger_states.empty()) || !key.validated || !key.enforced) {
         return;
     }
     std::vector<std::string> not_null;
@@ -71,54 +74,135 @@ void plan_violation_query(const site& at, const catalog::foreign_key& key, const
                      join(same, " AND "), period)});
 }
 
-void plan_foreign_keys(const site& at, const catalog::table& after, plan::blueprint& into) {
+/// A new key is looked at before the swap, by a query that needs more than the right to refer to the other table.
+awaitable<void> require_readable(site& at, const catalog::foreign_key& key) {
+    if (key.self_reference()) {
+        co_return;
+    }
+    const auto row = co_await at.conn.query(
+        "SELECT bool_and(has_column_privilege($1::bigint::oid, c, 'SELECT')) FROM unnest($2::text[]) AS c",
+        key.referenced_oid, pg::array_literal(key.referenced_columns));
+    if (!row.boolean(0, 0)) {
+        throw error(
+            exit_code::refused,
+            fmt::format("foreign key {} needs the right SELECT on {}: rows that violate it are looked for before "
+                        "the swap",
+                        display_identifier(key.name), key.referenced.display()),
+            fmt::format("GRANT SELECT ON {} TO {}", key.referenced.sql(), quote_identifier(at.conn.user())));
+    }
+}
+
+/// LOCK TABLE needs a right to write; who may only refer to a table locks it by doing so. Adding a key takes SHARE ROW
+/// EXCLUSIVE, dropping it ACCESS EXCLUSIVE.
+plan::statement lock_by_reference(const site& at, const catalog::foreign_key& key) {
+    const std::string referrer = qualified_name{at.passage_schema, fmt::format("pgeist_{}", key.referenced_oid)}.sql();
+    std::vector<std::string> columns;
+    std::vector<std::string> names;
+    std::vector<std::string> referenced;
+    for (std::size_t place = 0; place < key.columns.size(); ++place) {
+        const auto* column = at.source.find_column(key.columns[place]);
+        names.push_back(fmt::format("c{}", place + 1));
+        columns.push_back(fmt::format("{} {}{}", names.back(), column->type,
+                                      column->collation.empty() ? "" : " COLLATE " + column->collation));
+        const bool period = key.period && place + 1 == key.columns.size();
+        names.back().insert(0, period ? "PERIOD " : "");
+        referenced.push_back((period ? "PERIOD " : "") + quote_identifier(key.referenced_columns[place]));
+    }
+    return {key.referenced.sql(),
+            fmt::format("CREATE TABLE {0} ({1}, FOREIGN KEY ({2}) REFERENCES {3} ({4})); DROP TABLE {0}", referrer,
+                        join(columns, ", "), join(names, ", "), key.referenced.sql(), join(referenced, ", "))};
+}
+
+/// Dropping and adding a foreign key locks both ends; in name order, as any other careful program would.
+awaitable<void> plan_locks_of_keys(site& at, const catalog::table& after, plan::blueprint& into) {
+    std::map<std::pair<std::string, std::string>, std::pair<qualified_name, const catalog::foreign_key*>> others;
+    const auto lock = [&](std::int64_t oid, const qualified_name& name, const catalog::foreign_key* by) {
+        if (oid != at.source.oid && oid != at.shadow_oid) {
+            auto& entry = others[{name.schema, name.name}];
+            entry.first = name;
+            entry.second = entry.second != nullptr ? entry.second : by;
+        }
+    };
+    for (const auto& key : at.source.foreign_keys) {
+        lock(key.referenced_oid, key.referenced, &key);
+    }
+    for (const auto* keys : {&at.source.referenced_by, &after.foreign_keys, &after.referenced_by}) {
+        for (const auto& key : *keys) {
+            lock(key.table_oid, key.table, nullptr);
+            lock(key.referenced_oid, key.referenced, nullptr);
+        }
+    }
+    for (const auto& [sorted_by, other] : others) {
+        const auto& [name, by] = other;
+        const bool lockable = co_await may_lock(at.conn, name);
+        if (!lockable && by != nullptr) {
+            at.reference_locks.push_back(lock_by_reference(at, *by));
+        } else {
+            into.swap_locks.push_back(name);
+        }
+    }
+}
+
+awaitable<void> plan_foreign_keys(site& at, const catalog::table& after, plan::blueprint& into) {
     drop_old_foreign_keys(at, into);
     for (const auto& key : after.foreign_keys) {
+        const std::size_t before = into.violations.size();
         plan_violation_query(at, key, into.key, into);
+        if (into.violations.size() > before) {
+            co_await require_readable(at, key);
+        }
     }
     for (const auto* keys : {&after.foreign_keys, &after.referenced_by}) {
         for (const auto& key : *keys) {
             add_new_foreign_key(at, key, into);
         }
     }
-    // Dropping and adding a foreign key locks both ends; in name order, as any other careful program would.
-    std::map<std::pair<std::string, std::string>, qualified_name> others;
-    const auto lock = [&](std::int64_t oid, const qualified_name& name) {
-        if (oid != at.source.oid && oid != at.shadow_oid) {
-            others[{name.schema, name.name}] = name;
-        }
-    };
-    for (const auto* keys :
-         {&at.source.foreign_keys, &at.source.referenced_by, &after.foreign_keys, &after.referenced_by}) {
-        for (const auto& key : *keys) {
-            lock(key.table_oid, key.table);
-            lock(key.referenced_oid, key.referenced);
-        }
-    }
-    for (const auto& [sorted_by, name] : others) {
-        into.swap_locks.push_back(name);
-    }
+    co_await plan_locks_of_keys(at, after, into);
 }
 
 int width_of(const std::string& type) {
     return type == "smallint" ? 2 : type == "integer" ? 4 : type == "bigint" ? 8 : 0;
 }
 
+// What else draws from a sequence that goes with a dropped column.
+constexpr const char* sequence_users_sql = R"(
+    SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.deptype IN ('n', 'a')
+       AND NOT EXISTS (SELECT FROM pg_attrdef f WHERE d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+                                                  AND (f.adrelid = $4 OR (f.adrelid = $2 AND f.adnum = $3)))
+     ORDER BY 1 LIMIT 1)";
+
+awaitable<void> require_unused(site& at, const catalog::sequence& sequence) {
+    const auto rows =
+        co_await at.conn.query(sequence_users_sql, sequence.oid, at.source.oid, sequence.column, at.shadow_oid);
+    if (!rows.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("column {} of {} cannot be dropped: {} depends on its sequence {}",
+                                display_identifier(at.source.find_column(sequence.column)->name),
+                                at.source.name.display(), rows.view(0, 0), sequence.name.display()),
+                    fmt::format("ALTER SEQUENCE {} OWNED BY NONE first, and it stays", sequence.name.display()));
+    }
+}
+
 /// A sequence OWNED BY a column stays the same object and changes hands. When the column became wider, so does the
 /// sequence: an integer sequence under a bigint column would stop at 2^31-1.
-void move_owned_sequence(const site& at, const catalog::sequence& sequence, const catalog::table& after,
-                         plan::blueprint& into) {
+awaitable<void> move_owned_sequence(site& at, const catalog::sequence& sequence, const catalog::table& after,
+                                    plan::blueprint& into) {
     const auto* source = at.source.find_column(sequence.column);
     const catalog::column* kept = kept_column(at, after, sequence.column);
     if (kept == nullptr) {
-        return;  // it belongs to a dropped column and goes with the old table
+        co_await require_unused(at, sequence);
+        co_return;  // it goes with the old table
     }
     const std::string label = "sequence " + display_identifier(sequence.name.name);
-    into.before_move.push_back({label, fmt::format("ALTER SEQUENCE {} OWNED BY NONE", sequence.name.sql())});
+    const std::string alter = fmt::format("ALTER SEQUENCE {}", sequence.name.sql());
+    into.before_move.push_back({label, alter + " OWNED BY NONE"});
+    if (after.owner != at.source.owner) {
+        into.before_move.push_back({label, fmt::format("{} OWNER TO {}", alter, quote_identifier(after.owner))});
+    }
     const bool widened = kept->type != source->type && width_of(kept->type) > width_of(sequence.type);
-    into.after_move.push_back(
-        {label, fmt::format("ALTER SEQUENCE {}{} OWNED BY {}.{}", sequence.name.sql(),
-                            widened ? " AS " + kept->type : "", at.source.name.sql(), quote_identifier(kept->name))});
+    into.after_move.push_back({label, fmt::format("{}{} OWNED BY {}.{}", alter, widened ? " AS " + kept->type : "",
+                                                  at.source.name.sql(), quote_identifier(kept->name))});
 }
 
 // Columns of the source whose default draws from a sequence that a column owns.
@@ -134,10 +218,37 @@ constexpr const char* sequence_defaults_sql = R"(
 /// A sequence that the user restarted in the ALTER keeps that; any other goes on where the old table's stood.
 constexpr const char* untouched_sql = "SELECT NOT is_called AND last_value = {} FROM {}";
 
+awaitable<void> require_in_range(site& at, const catalog::sequence& old, const catalog::sequence& made) {
+    const auto row = co_await at.conn.query(fmt::format("SELECT last_value FROM {}", old.name.sql()));
+    const std::int64_t last = row.integer(0, 0);
+    if (last < made.minimum || last > made.maximum) {
+        throw error(exit_code::refused,
+                    fmt::format("the identity of {} stands at {}, and the new one goes from {} to {} only",
+                                at.source.name.display(), last, made.minimum, made.maximum),
+                    "restart it in the ALTER: ALTER COLUMN … RESTART WITH …");
+    }
+}
+
+/// An identity's sequence is made anew with the table.
+awaitable<void> carry_identity_on(site& at, const catalog::sequence& made, const catalog::sequence& old,
+                                  plan::blueprint& into) {
+    const auto untouched = co_await at.conn.query(fmt::format(untouched_sql, old.start, made.name.sql()));
+    if (!untouched.boolean(0, 0)) {
+        co_return;
+    }
+    co_await require_in_range(at, old, made);
+    const qualified_name new_name{at.source.name.schema, made.name.name};
+    const qualified_name old_name{at.job_schema, old.name.name};
+    into.after_move.push_back(
+        {"sequence " + display_identifier(made.name.name),
+         fmt::format("SELECT pg_catalog.setval({}::pg_catalog.regclass, last_value, is_called) FROM {}",
+                     quote_literal(new_name.sql()), old_name.sql())});
+}
+
 awaitable<void> plan_sequences(site& at, const catalog::table& after, plan::blueprint& into) {
     for (const auto& sequence : at.source.sequences) {
         if (!sequence.identity) {
-            move_owned_sequence(at, sequence, after, into);
+            co_await move_owned_sequence(at, sequence, after, into);
         }
     }
     const auto defaults = co_await at.conn.query(sequence_defaults_sql, at.source.oid);
@@ -153,17 +264,8 @@ awaitable<void> plan_sequences(site& at, const catalog::table& after, plan::blue
             continue;
         }
         for (const auto& old : at.source.sequences) {
-            if (!old.identity || old.column != from->second) {
-                continue;
-            }
-            const auto untouched = co_await at.conn.query(fmt::format(untouched_sql, old.start, made.name.sql()));
-            if (untouched.boolean(0, 0)) {
-                const qualified_name new_name{at.source.name.schema, made.name.name};
-                const qualified_name old_name{at.job_schema, old.name.name};
-                into.after_move.push_back(
-                    {"sequence " + display_identifier(made.name.name),
-                     fmt::format("SELECT pg_catalog.setval({}::pg_catalog.regclass, last_value, is_called) FROM {}",
-                                 quote_literal(new_name.sql()), old_name.sql())});
+            if (old.identity && old.column == from->second) {
+                co_await carry_identity_on(at, made, old, into);
             }
         }
     }
@@ -202,8 +304,23 @@ void plan_owner_rights(const site& at, const catalog::table& after, plan::bluepr
 
 }  // namespace
 
+void plan_reference_locks(const site& at, plan::blueprint& into) {
+    std::vector<std::string> names;
+    for (const auto& each : into.swap_parents) {
+        names.push_back("ONLY " + each.sql());
+    }
+    names.push_back(at.source.name.sql());
+    for (const auto& each : into.swap_locks) {
+        names.push_back(each.sql());
+    }
+    for (const auto& each : at.reference_locks) {
+        into.swap_views.push_back(
+            {each.label, fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; {}", join(names, ", "), each.sql)});
+    }
+}
+
 awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into) {
-    plan_foreign_keys(at, after, into);
+    co_await plan_foreign_keys(at, after, into);
     co_await plan_sequences(at, after, into);
     plan_not_valid_constraints(at, after, into);
     plan_triggers(at, after, into);

@@ -58,21 +58,38 @@ protected:
     std::filesystem::path pause_file;
 };
 
-TEST_F(others_ddl, a_column_is_added) { expect_noticed("ALTER TABLE public.t ADD extra int", "changed by someone"); }
-TEST_F(others_ddl, a_column_is_dropped) { expect_noticed("ALTER TABLE public.t DROP amount", "changed by someone"); }
-TEST_F(others_ddl, an_index_is_added) { expect_noticed("CREATE INDEX ON public.t (amount)", "changed by someone"); }
-TEST_F(others_ddl, an_index_is_dropped) { expect_noticed("DROP INDEX public.by_note", "changed by someone"); }
+TEST_F(others_ddl, a_column_is_added) { expect_noticed("ALTER TABLE public.t ADD extra int", "column extra (added)"); }
+TEST_F(others_ddl, a_column_is_dropped) {
+    expect_noticed("ALTER TABLE public.t DROP amount", "column amount (dropped)");
+}
+TEST_F(others_ddl, an_index_is_added) {
+    expect_noticed("CREATE INDEX ON public.t (amount)", "index t_amount_idx (added)");
+}
+TEST_F(others_ddl, an_index_is_dropped) { expect_noticed("DROP INDEX public.by_note", "index by_note (dropped)"); }
 TEST_F(others_ddl, a_constraint_is_added) {
     expect_noticed("ALTER TABLE public.t ADD CHECK (code >= 0)", "changed by someone");
 }
 TEST_F(others_ddl, a_constraint_is_dropped) {
-    expect_noticed("ALTER TABLE public.t DROP CONSTRAINT positive", "changed by someone");
+    expect_noticed("ALTER TABLE public.t DROP CONSTRAINT positive", "constraint positive (dropped)");
 }
 TEST_F(others_ddl, a_trigger_is_added) {
     expect_noticed("CREATE TRIGGER another AFTER UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION public.nothing()",
                    "changed by someone");
 }
-TEST_F(others_ddl, a_trigger_is_dropped) { expect_noticed("DROP TRIGGER theirs ON public.t", "changed by someone"); }
+TEST_F(others_ddl, a_trigger_is_dropped) {
+    expect_noticed("DROP TRIGGER theirs ON public.t", "trigger theirs (dropped)");
+}
+TEST_F(others_ddl, a_right_is_granted) {
+    expect_noticed("GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC", "the rights on it");
+}
+TEST_F(others_ddl, a_right_on_a_column_is_granted) {
+    expect_noticed("GRANT SELECT (note) ON public.t TO PUBLIC", "the rights on column note");
+}
+TEST_F(others_ddl, a_view_is_made_anew) {
+    sql().execute("CREATE VIEW public.list AS SELECT id, note FROM public.t");
+    expect_noticed("DROP VIEW public.list; CREATE VIEW public.list AS SELECT note, id FROM public.t",
+                   "view list (changed)");
+}
 TEST_F(others_ddl, our_trigger_is_dropped) {
     expect_noticed("DROP TRIGGER pgeist_1_update ON public.t", "pgeist's triggers");
 }

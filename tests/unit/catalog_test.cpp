@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "pgeist/catalog/definition.hpp"
+#include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/catalog/walkable.hpp"
 
 namespace pgeist::catalog {
@@ -12,6 +13,23 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+
+TEST(catalog_fingerprint, names_what_a_row_is_about) {
+    EXPECT_EQ(name_part("(column,3,id,23,-1"), "column id");
+    EXPECT_EQ(name_part("(view,\"a, \"\"b\"\"\",2200"), "view \"a, \"\"b\"\"\"");
+    EXPECT_EQ(name_part("(rights,,)"), "the rights on it (GRANT or REVOKE)");
+    EXPECT_EQ(name_part("(column,3,........pg.dropped.3........,0"), "what depends on it");
+    EXPECT_EQ(name_part("(something)"), "what depends on it");
+}
+
+TEST(catalog_fingerprint, tells_what_changed) {
+    const std::vector<std::string> before{"column a\t1", "column b\t2", "view v\t3"};
+    EXPECT_EQ(changed_parts(before, before), "");
+    EXPECT_EQ(changed_parts(before, {"column a\t1", "column b\t4", "index i\t5", "what depends on it\t9"}),
+              "column b (changed), index i (added), view v (dropped)");
+    EXPECT_EQ(changed_parts(before, {"column a\t1", "column b\t2", "view v\t3", "what depends on it\t9"}),
+              "what depends on it (added)");
+}
 
 TEST(catalog_retarget, replaces_the_table_only) {
     EXPECT_EQ(retarget("CREATE INDEX i ON app.t USING btree (a)", "app.t", "x.t"),

@@ -148,7 +148,8 @@ struct foreign_key {
     bool period = false;
     std::optional<std::string> comment;
     char table_kind = 'r';                    ///< relkind of `table`
-    std::vector<std::string> trigger_states;  ///< enabled states other than O of its internal triggers
+    char referenced_kind = 'r';               ///< relkind of `referenced`
+    std::vector<std::string> trigger_states;  ///< of its own triggers, where not O: `RI_FKey_check_ins=D`
 
     [[nodiscard]] bool self_reference() const { return table_oid == referenced_oid; }
 };
@@ -289,7 +290,8 @@ struct table {
     std::string extension;        ///< the extension it belongs to; empty for none
     access_list acl;
     std::optional<std::string> comment;
-    access_list type_acl;  ///< of its row type
+    std::string array_type;  ///< name of the type of its rows' arrays, in the table's schema
+    access_list type_acl;    ///< of its row type
     std::optional<std::string> type_comment;
 
     std::vector<column> columns;  ///< in attnum order, dropped ones left out

@@ -83,7 +83,8 @@ struct blueprint {
         passage_schema;  ///< pgeist_<job>_old: empty but within the swap, when two tables of one name change places
     bool row_triggers =
         false;  ///< statement triggers would not fire for every change, or keep too much (needs_row_capture())
-    std::string fingerprint;      ///< of the source's definition when the shadow was made
+    std::string fingerprint;                     ///< of the source's definition when the shadow was made
+    std::vector<std::string> fingerprint_parts;  ///< what it is made of, to tell what changed
     pg::session_profile profile;  ///< of every session of the job; empty in a plan that an earlier version made
     std::optional<std::string>
         clustered_on;  ///< the source's index with CLUSTER's mark then; empty: none had it; null: not known

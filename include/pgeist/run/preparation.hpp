@@ -34,6 +34,10 @@ struct preparation {
 /// a character of it; a transaction that is open has failed then
 [[nodiscard]] awaitable<void> require_sendable(pg::connection& session, std::string text);
 
+/// For a prepare() that failed because it did not get a lock in time, once that has been rolled back.
+/// @throws error (lock_not_obtained) that names who holds what
+[[nodiscard]] awaitable<void> throw_not_readable(pg::connection& session, qualified_name table);
+
 /// @throws error (refused) listing all findings that refuse
 void throw_if_refused(const std::vector<check::finding>& findings);
 
