@@ -37,7 +37,7 @@ attempt schedule::next() {
         return upcoming;
     }
     upcoming.pause = jitter(std::min(longest_pause_ms, first_pause_ms * std::pow(pause_growth, waited)));
-    upcoming.timeout = upcoming.timeout_afterwards;
+    upcoming.timeout = rules_.only_one ? std::max(milliseconds(1), rules_.lock_timeout) : upcoming.timeout_afterwards;
     return upcoming;
 }
 

@@ -51,7 +51,7 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
     if (wanted.own) {
         sql += fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; ", wanted.own->sql());
     }
-    if (how.timeout.count() > 0) {
+    if (how.timeout.count() > 0 && how.timeout < how.vacuum_timeout) {
         sql += fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ", tables_sql(wanted));
     }
     return under_strong_lock_sql() + (sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql);
@@ -210,6 +210,11 @@ awaitable<void> fit_to_server(pg::connection& session, policy& rules) {
     const std::int64_t deadlock = row.integer(0, 0);
     rules.longest_timeout = milliseconds(deadlock * 8 / 10);
     rules.vacuum_timeout = milliseconds(deadlock + 500);
+}
+
+awaitable<void> fit_to_server(pg::connection& session, policy& rules, const target& wanted) {
+    co_await fit_to_server(session, rules);
+    rules.only_one = wanted.is_single();
 }
 
 std::string describe(const report::blocker& blocker) {

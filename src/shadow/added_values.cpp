@@ -25,7 +25,7 @@ bool is_about(const catalog::constraint& each, const std::set<int>& columns) {
 }  // namespace
 
 awaitable<void> check_added_values(site& at, const catalog::table& after) {
-    const qualified_name probe{at.passage_schema, "pgeist_row"};
+    const qualified_name probe{at.passage_schema, at.source.name.name};  // as messages name it
     std::set<int> constant;
     std::vector<std::string> others;
     std::vector<std::string> names;

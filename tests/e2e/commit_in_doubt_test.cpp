@@ -132,9 +132,13 @@ TEST_F(in_doubt, request_lost_of_the_swap) { expect_ridden_out(swap_noted, "COMM
 
 TEST_F(in_doubt, answer_lost_of_the_swap) { expect_ridden_out(swap_noted, "COMMIT", fate::answer_lost); }
 
-TEST_F(in_doubt, request_lost_in_the_exchange) { expect_ridden_out("", "SET SCHEMA", fate::request_lost); }
+TEST_F(in_doubt, request_lost_in_the_exchange) {
+    expect_ridden_out("ACCESS EXCLUSIVE MODE", "SET SCHEMA", fate::request_lost);
+}
 
-TEST_F(in_doubt, answer_lost_in_the_exchange) { expect_ridden_out("", "SET SCHEMA", fate::answer_lost); }
+TEST_F(in_doubt, answer_lost_in_the_exchange) {
+    expect_ridden_out("ACCESS EXCLUSIVE MODE", "SET SCHEMA", fate::answer_lost);
+}
 
 TEST_F(in_doubt, answer_lost_when_the_change_log_is_removed) {
     expect_ridden_out("", "DROP FUNCTION IF EXISTS", fate::answer_lost);
@@ -243,7 +247,7 @@ TEST_F(in_doubt, killed_between_the_swaps_commit_and_its_answer_it_is_cleaned_up
 }
 
 TEST_F(in_doubt, a_program_cut_off_under_the_lock_does_not_keep_it) {
-    proxy->lay({"", "SET SCHEMA", fate::held});
+    proxy->lay({"ACCESS EXCLUSIVE MODE", "SET SCHEMA", fate::held});
     pgeist_process running = start_through();
     proxy->wait_for_ambush();
     // Locked now, and nobody there to unlock it: the server ends the transaction after two seconds.

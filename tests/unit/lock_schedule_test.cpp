@@ -31,6 +31,18 @@ TEST(LockSchedule, NeverWaitsLongerThanTheUsersTimeout) {
     EXPECT_EQ(attempts.made(), 1000);
 }
 
+TEST(LockSchedule, ObeysTheUserWhereOneLockIsAskedForAlone) {
+    policy rules;
+    rules.lock_timeout = milliseconds(3000);
+    rules.longest_timeout = milliseconds(80);
+    rules.only_one = true;
+    schedule attempts(rules, 5);
+    for (int number = 0; number < schedule::nowait_attempts; ++number) {
+        EXPECT_EQ(attempts.next().timeout_afterwards, milliseconds(80)) << "the lock is held then";
+    }
+    EXPECT_EQ(attempts.next().timeout, milliseconds(3000));
+}
+
 // Else the application's own deadlock check could be the first to strike.
 TEST(LockSchedule, StaysBelowTheDeadlockTimeoutWhateverTheUserSays) {
     policy rules;

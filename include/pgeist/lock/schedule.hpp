@@ -13,9 +13,12 @@ struct policy {
     milliseconds lock_timeout{200};  ///< what queues behind us waits at most this long
     int attempts = 100;
     milliseconds max_wait{std::chrono::minutes(30)};
-    /// Below the server's deadlock_timeout, whatever lock_timeout says: a deadlock ends with our timeout and never with
-    /// an application's error.
+    /// Below the server's deadlock_timeout, for waits while a lock is held that somebody else may want: a deadlock ends
+    /// with our timeout and never with an application's error.
     milliseconds longest_timeout{800};
+    /// One lock is asked for and none is held meanwhile: nothing can be in a circle, and lock_timeout is the only
+    /// limit.
+    bool only_one = false;
     /// Beyond the server's deadlock_timeout, after which an autovacuum in the way of a waiter is cancelled. Only for
     /// waits that hold up nobody.
     milliseconds vacuum_timeout{1500};

@@ -31,11 +31,17 @@ struct target {
     /// A table that only pgeist (and autovacuum) uses and that is locked first, so that nothing is waited for once the
     /// others are held.
     std::optional<qualified_name> own;
+
+    /// Whether others wait for one relation only.
+    [[nodiscard]] bool is_single() const noexcept {
+        return parents.size() + tables.size() + views.size() + sequences.size() == 1;
+    }
 };
 
 /// Makes one attempt: begins a transaction on `session` and locks views, sequences and tables in it. All of it is
-/// bounded by the attempt's timeout, also when it waits for several of them in turn. A waiting attempt first takes
-/// SHARE UPDATE EXCLUSIVE, which no reader or writer notices, long enough for an autovacuum in the way to be cancelled.
+/// bounded by the attempt's timeout, also when it waits for several of them in turn. An attempt that waits for less
+/// than an autovacuum in the way takes to be cancelled first takes SHARE UPDATE EXCLUSIVE for that long, which no
+/// reader or writer notices.
 /// @returns true with the transaction open and the locks held; false, with no transaction open, when somebody is in the
 /// way. Takes exactly the locks asked for.
 [[nodiscard]] awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how);
@@ -78,6 +84,8 @@ private:
 
 /// Fills in what depends on the server's deadlock_timeout.
 [[nodiscard]] awaitable<void> fit_to_server(pg::connection& session, policy& rules);
+/// The same, and whether `wanted` is one lock alone.
+[[nodiscard]] awaitable<void> fit_to_server(pg::connection& session, policy& rules, const target& wanted);
 
 /// @throws error (lock_not_obtained), naming who is in the way
 [[noreturn]] void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers);
