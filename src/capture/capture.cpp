@@ -132,20 +132,32 @@ awaitable<void> require_there(pg::connection& session, const plan::blueprint& pl
     }
 }
 
+[[noreturn]] void throw_changed(const plan::blueprint& plan) {
+    throw error(
+        exit_code::failed,
+        fmt::format("the definition of {} was changed by someone else during the run", plan.table.display()),
+        "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup, and "
+        "run again");
+}
+
 }  // namespace
+
+awaitable<void> require_name(pg::connection& session, const plan::blueprint& plan) {
+    const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
+                                                  plan.table.sql(), plan.source_oid);
+    if (!row.boolean(0, 0)) {
+        co_await require_there(session, plan);
+        throw_changed(plan);
+    }
+}
 
 awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan) {
     co_await require_there(session, plan);
     const std::string now = co_await catalog::fingerprint(session, plan.source_oid);
-    const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
-                                                  plan.table.sql(), plan.source_oid);
-    if (now != plan.fingerprint || !row.boolean(0, 0)) {
+    co_await require_name(session, plan);
+    if (now != plan.fingerprint) {
         co_await require_there(session, plan);  // it may have been dropped in between
-        throw error(
-            exit_code::failed,
-            fmt::format("the definition of {} was changed by someone else during the run", plan.table.display()),
-            "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup, and "
-            "run again");
+        throw_changed(plan);
     }
 }
 
