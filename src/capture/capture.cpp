@@ -132,26 +132,39 @@ awaitable<void> require_there(pg::connection& session, const plan::blueprint& pl
     }
 }
 
+/// `what` may be empty: not known.
+[[noreturn]] void throw_changed(const plan::blueprint& plan, const std::string& what) {
+    throw error(
+        exit_code::failed,
+        fmt::format("the definition of {} was changed by someone else during the run{}{}", plan.table.display(),
+                    what.empty() ? "" : ": ", what),
+        "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup, and "
+        "run again");
+}
+
 }  // namespace
+
+awaitable<void> require_name(pg::connection& session, const plan::blueprint& plan) {
+    const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
+                                                  plan.table.sql(), plan.source_oid);
+    if (!row.boolean(0, 0)) {
+        co_await require_there(session, plan);
+        throw_changed(plan, "its name");
+    }
+}
 
 awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan) {
     co_await require_there(session, plan);
     const bool same = co_await catalog::still_has_fingerprint(session, plan.source_oid, plan.fingerprint);
-    const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
-                                                  plan.table.sql(), plan.source_oid);
-    if (!same || !row.boolean(0, 0)) {
+    co_await require_name(session, plan);
+    if (!same) {
         co_await require_there(session, plan);  // it may have been dropped in between
-        const auto parts = co_await catalog::fingerprint_parts(session, plan.source_oid);
-        std::string what = catalog::changed_parts(plan.fingerprint_parts, parts);
-        if (plan.fingerprint_parts.empty() || what.empty()) {
-            what = "its name";
+        std::string what;
+        if (!plan.fingerprint_parts.empty()) {  // earlier versions kept none
+            const auto parts = co_await catalog::fingerprint_parts(session, plan.source_oid);
+            what = catalog::changed_parts(plan.fingerprint_parts, parts);
         }
-        throw error(
-            exit_code::failed,
-            fmt::format("the definition of {} was changed by someone else during the run: {}", plan.table.display(),
-                        what),
-            "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup, and "
-            "run again");
+        throw_changed(plan, what);
     }
 }
 

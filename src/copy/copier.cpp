@@ -127,6 +127,7 @@ awaitable<std::int64_t> insert_chunk(job::workspace& work, pg::connection& sessi
         co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
     job::chunk_counts counts;
     counts.rows = copied.affected();
+    co_await capture::require_name(session, work.plan);
     co_await job::save_chunk(session, work.job, "copy", range, counts);
     if (work.plan.heap_order) {
         co_await require_same_file(work, session);

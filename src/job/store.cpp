@@ -270,8 +270,9 @@ awaitable<void> add_event(pg::connection& session, std::int64_t job, std::string
 namespace {
 
 /// The file's number and, above its 32 bits, a hash of which versions of their rows in the catalogs the columns and
-/// their defaults have: ALTER COLUMN … TYPE makes new ones, also where the type stays the same; who moves rows as they
-/// are makes none. (What pgeist of before kept has no hash: it counts as another.)
+/// their defaults have: ALTER COLUMN … TYPE makes new ones, also where the type stays the same, and so do INHERIT and
+/// ATTACH PARTITION, also when they are undone; who moves rows as they are makes none. (What pgeist of before kept has
+/// no hash: it counts as another.)
 std::string mark_of(std::string_view oid) {
     return fmt::format(
         "(SELECT (hashtextextended(string_agg(concat_ws(' ', k.what, k.number, k.version), ',' ORDER BY k.what, "
@@ -319,10 +320,8 @@ awaitable<source_rows> source_rows_since(pg::connection& session, std::int64_t j
         mark_of("$2::bigint::oid") + " AS mark) AS m WHERE j.id = $1";
     const pg::result row = co_await session.query(std::move(sql), job, source_oid);
     source_rows found = source_rows::rewritten;
-    if (row.boolean(0, "same_file")) {
-        found = source_rows::in_place;
-    } else if (row.boolean(0, "same_columns")) {
-        found = source_rows::moved;
+    if (row.boolean(0, "same_columns")) {
+        found = row.boolean(0, "same_file") ? source_rows::in_place : source_rows::moved;
     }
     co_return found;
 }

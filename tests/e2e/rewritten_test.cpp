@@ -165,5 +165,18 @@ TEST_F(rewritten, in_the_copy_half_a_comparison_is_not_enough) {
     expect_all_compared(process->finish());
 }
 
+// What is written by way of a parent fires the parent's triggers, not the child's: nothing of it is in the log.
+TEST_F(rewritten, as_somebodys_child_for_a_time_all_is_compared_again) {
+    start_run({"--postpone-swap"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sql().execute("CREATE TABLE public.parent (id int NOT NULL, code int)");
+    sql().execute(
+        "BEGIN; ALTER TABLE public.t INHERIT public.parent; UPDATE public.parent SET code = code + 1; "
+        "ALTER TABLE public.t NO INHERIT public.parent; COMMIT");
+    digest = table_digest(sql(), "public.t");
+    EXPECT_TRUE(exited(command("swap", {job()}), 0));
+    expect_all_compared(process->finish());
+}
+
 }  // namespace
 }  // namespace pgeist::test

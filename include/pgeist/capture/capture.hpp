@@ -35,6 +35,10 @@ namespace pgeist::capture {
 /// @throws error when not all triggers of the job are on the source, enabled always. No lock.
 [[nodiscard]] awaitable<void> require_in_place(pg::connection& session, const plan::blueprint& plan);
 
+/// That the name still means the table the job was made for. Certain until the end of a transaction that has locked
+/// the table of that name. @throws error naming the table
+[[nodiscard]] awaitable<void> require_name(pg::connection& session, const plan::blueprint& plan);
+
 /// That the name still means the table the job was made for, and that nobody has changed
 /// its definition. Certain under a lock on the source only. @throws error naming the table
 [[nodiscard]] awaitable<void> require_unchanged(pg::connection& session, const plan::blueprint& plan);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/capture/capture.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/workspace.hpp"
 
@@ -12,17 +13,20 @@ template <class Body>
     co_await session.execute(
         fmt::format("BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE ONLY {}, ONLY {} IN ACCESS SHARE MODE",
                     work.plan.table.sql(), work.plan.shadow().sql()));
-    co_await after_fence(session, work.tenure(), body);
+    co_await require_tenure(session, work.tenure());
+    co_await capture::require_name(session, work.plan);
+    co_await body();
 }
 
 /// in_tenure() for a `body` all of whose statements must see the same rows of both tables.
 ///
 /// The tables are locked before the snapshot is taken. Otherwise somebody who rewrites one of them could commit in
 /// between, and to a snapshot that is older than its rows the whole table is empty (REPACK (CONCURRENTLY), ALTER TABLE,
-/// TRUNCATE). LOCK itself takes no snapshot.
+/// TRUNCATE). LOCK itself takes no snapshot. Then the source's name is looked up: the rows of a table that somebody has
+/// put in its place would be taken for the current ones, and stay in the shadow when he has undone that.
 /// Locks: both tables ACCESS SHARE, the job's row FOR KEY SHARE. Whatever the body writes to the shadow needs more:
 /// whoever waits for a lock that this one is in the way of lets it pass.
-/// @throws error (already_running) as require_tenure(), and what `body` throws
+/// @throws error (already_running) as require_tenure(), as capture::require_name(), and what `body` throws
 template <class Body>
 requires std::is_void_v<pg::yield_of<Body>>
 [[nodiscard]] awaitable<void> in_snapshot(pg::connection& session, const workspace& work, const Body& body) {

@@ -97,8 +97,9 @@ enum class requests {
 enum class source_rows {
     in_place,  ///< in the same file
     moved,     ///< in another one, with the same values: REPACK, CLUSTER, VACUUM FULL, SET TABLESPACE, pg_repack
-    rewritten  ///< in another one, perhaps with other values, since the columns' rows in the catalogs are others too:
-               ///< ALTER COLUMN … TYPE. Also when a default that was kept apart from the rows has been moved into them.
+    rewritten  ///< perhaps with other values, since the columns' rows in the catalogs are others: ALTER COLUMN … TYPE;
+               ///< or in the same file, as long as the table was another's child, whose statements fire none of its
+               ///< triggers. Also when a default that was kept apart from the rows has been moved into them.
 };
 [[nodiscard]] awaitable<source_rows> source_rows_since(pg::connection& session, std::int64_t job,
                                                        std::int64_t source_oid);
