@@ -131,8 +131,12 @@ statements whole_exchange(const site& played, const plan::blueprint& plan) {
     const std::string& name = played.shadow.name;
     statements all;
     add_index(all, plan.key_index);
-    for (const auto& each : plan.indexes) {
-        add_index(all, each);
+    for (const bool exclusive : {false, true}) {  // as the build does: attaching takes the oldest of equal ones
+        for (const auto& each : plan.indexes) {
+            if (each.exclusive == exclusive) {
+                add_index(all, each);
+            }
+        }
     }
     if (plan.key_index_is_temporary) {
         all.push_back(

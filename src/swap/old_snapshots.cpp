@@ -10,15 +10,23 @@ namespace {
 // another. Walsenders with a database may have made a snapshot with their slot, to copy tables by it, or for others to
 // import; standbys' have none: see standby_snapshots. Between the statements of a READ COMMITTED transaction no
 // snapshot is held, so backend_xmin is null then. Without pg_read_all_stats, backend_type and xact_start of others are
-// null, backend_xmin is not.
+// null, backend_xmin is not; which transaction it is, is then told by its virtual id, from pg_locks, which is only read
+// where that is needed.
 constexpr const char* snapshots_query = R"sql(
-    SELECT a.pid, concat(a.backend_xmin, ' ', a.xact_start) AS xmin, coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
+    WITH holding AS MATERIALIZED (
+        SELECT a.* FROM pg_stat_activity a
+         WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL AND a.usesysid IS NOT NULL
+           AND coalesce(a.backend_type, '') <> 'autovacuum worker'
+           AND coalesce(a.application_name, '') NOT LIKE 'pgeist%'),
+    hidden AS (
+        SELECT l.pid, l.virtualtransaction FROM pg_locks l
+         WHERE l.locktype = 'virtualxid' AND l.granted AND l.mode = 'ExclusiveLock'
+           AND EXISTS (SELECT FROM holding WHERE xact_start IS NULL))
+    SELECT a.pid, concat(a.backend_xmin, ' ', coalesce(a.xact_start::text, l.virtualtransaction)) AS xmin,
+           coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
            coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
            coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000, 0)::bigint AS age
-    FROM pg_stat_activity a
-    WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL AND a.usesysid IS NOT NULL
-      AND coalesce(a.backend_type, '') <> 'autovacuum worker'
-      AND coalesce(a.application_name, '') NOT LIKE 'pgeist%')sql";
+    FROM holding a LEFT JOIN hidden l ON l.pid = a.pid AND a.xact_start IS NULL)sql";
 
 }  // namespace
 

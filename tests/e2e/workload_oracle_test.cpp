@@ -135,7 +135,9 @@ TEST_F(workload_oracle, truncate_now_and_then) {
     const workload_shape shape = integer_key_shape(rows / 10);
     prepare(shape);
     workload load(shape, workload_seed());
-    add_writers(load, false, 400);
+    // Seldom enough that some stretch without one is longer than the writers' own sleeps, whose snapshots are waited
+    // for.
+    add_writers(load, false, 3000);
     change_under(load, shape, {"--alter", "ALTER COLUMN id TYPE bigint"});
     EXPECT_EQ(type_of("id"), "bigint");
 }
