@@ -187,6 +187,15 @@ void require_ours(tenure mine, const pg::result& changed) {
 
 }  // namespace
 
+std::string restored_condition(const std::string& alias) {
+    return fmt::format(
+        "EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = {0}.blueprint ->> 'job_schema' AND c.relname = {0}.table_name "
+        "AND c.oid::bigint <> ({0}.blueprint ->> CASE WHEN {0}.phase IN ('finish', 'done') THEN 'source_oid' "
+        "ELSE 'shadow_oid' END)::bigint)",
+        alias);
+}
+
 awaitable<void> require_tenure(pg::connection& session, tenure mine) {
     bool ours = false;
     try {

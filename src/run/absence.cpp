@@ -2,6 +2,7 @@
 
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/process.hpp"
+#include "pgeist/job/store.hpp"
 
 namespace pgeist::run {
 
@@ -12,7 +13,7 @@ awaitable<std::vector<absent_run>> find_absent(pg::connection& session, std::opt
         "coalesce((settings ->> 'reconnect_max_ms')::bigint, 0) AS patience FROM pgeist.jobs) j "
         "WHERE j.state IN ('running', 'paused', 'throttled', 'waiting_for_swap') AND j.silent < j.patience "
         "AND ($1::bigint IS NULL OR j.id = $1) AND NOT " +
-            job::held_condition("j.id") + " ORDER BY j.id",
+            job::held_condition("j.id") + " AND NOT " + job::restored_condition("j") + " ORDER BY j.id",
         job);
     std::vector<absent_run> found;
     for (int row = 0; row < rows.rows(); ++row) {

@@ -30,18 +30,9 @@ awaitable<std::optional<job::holder>> take_both(session_set& sessions, const job
     co_return by;
 }
 
-/// A dump that is taken while a job is at work, and restored, holds the job's row and its tables, but those are other
-/// ones: nothing catches up with them there.
-awaitable<void> require_own_tables(pg::connection& session, const job::record& what) {
-    if (!what.blueprint) {
-        co_return;
-    }
-    const plan::blueprint& plan = *what.blueprint;
-    const std::int64_t there = what.swapped ? plan.source_oid : plan.shadow_oid;
+awaitable<void> require_not_restored(pg::connection& session, const job::record& what) {
     const pg::result row = co_await session.query(
-        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
-        "c.relname = $2 AND c.oid <> $3::bigint::oid)",
-        plan.job_schema, plan.table.name, there);
+        "SELECT EXISTS (SELECT FROM pgeist.jobs j WHERE j.id = $1 AND " + job::restored_condition("j") + ")", what.id);
     if (row.boolean(0, 0)) {
         throw error(exit_code::refused,
                     fmt::format("job {} is not at work in this database: it was restored here from a dump of the one "
@@ -49,7 +40,7 @@ awaitable<void> require_own_tables(pg::connection& session, const job::record& w
                                 what.id),
                     fmt::format("{} is complete here; remove what the dump has brought of the job with: pgeist "
                                 "cleanup {}",
-                                plan.table.display(), what.id));
+                                what.table.display(), what.id));
     }
 }
 
@@ -79,7 +70,7 @@ awaitable<void> open_hold(session_set& sessions) {
 awaitable<job::record> take_over(session_set& sessions, std::int64_t job, job::requests what) {
     co_await job::bring_state_up_to_date(sessions.hold->session());
     const job::record before = co_await job::load(sessions.hold->session(), job);
-    co_await require_own_tables(sessions.hold->session(), before);
+    co_await require_not_restored(sessions.hold->session(), before);
     co_await take_locks(sessions, before);
     // By this name a later attempt ends what this one leaves on the server, should its connections be lost too.
     sessions.pool.name_sessions(job::session_name(job));

@@ -106,6 +106,7 @@ TEST_F(retold, a_job_that_a_dump_has_brought_is_not_gone_on_with) {
     running.wait_for_phase("swap");
     const std::string plan = sql().scalar("SELECT blueprint FROM pgeist.jobs");
     const std::string source = sql().scalar("SELECT table_oid FROM pgeist.jobs");
+    const std::string process = sql().scalar("SELECT process FROM pgeist.jobs");
 
     const std::string copy = db().name() + "_copy";
     const std::string uri = db().address().with("dbname", copy).uri();
@@ -121,7 +122,10 @@ TEST_F(retold, a_job_that_a_dump_has_brought_is_not_gone_on_with) {
             restored.wait_for_phase("swap");
             restored.kill_hard();
         }
-        there.query("UPDATE pgeist.jobs SET blueprint = $1::jsonb, table_oid = $2::oid", {plan, source});
+        // With the other run's process, which lives, and a sign of life of just now.
+        there.query(
+            "UPDATE pgeist.jobs SET blueprint = $1::jsonb, table_oid = $2::oid, process = $3, updated_at = now()",
+            {plan, source, process});
         there.execute(
             "INSERT INTO public.t VALUES (1001, 'new', 1, 1); UPDATE public.t SET note = 'changed' WHERE id = 1");
         EXPECT_EQ(text_of(only_job(uri), "state"), "interrupted");

@@ -52,6 +52,10 @@ struct record {
     std::int64_t compared = 0;     ///< number of the last `pgeist verify` that a run has answered
 };
 
+/// SQL that is true of a row of pgeist.jobs, by its alias, that a dump has brought here: a dump that is taken while a
+/// job is at work holds its row and its tables, but restored these are others, which nothing catches up with.
+[[nodiscard]] std::string restored_condition(const std::string& alias);
+
 /// Adds a job in phase `prepare`. @returns its id, and the first tenure of it
 [[nodiscard]] awaitable<tenure> create(pg::connection& session, qualified_name table, std::int64_t table_oid,
                                        plan::change_request change, run::settings settings);

@@ -10,7 +10,8 @@
 namespace pgeist::run {
 
 /// A job whose run is not connected, but may be trying to: it has told of no end, its last sign of life is younger than
-/// its --reconnect-max, and its process is not known to have ended.
+/// its --reconnect-max, and its process is not known to have ended. (Of a job that a dump has brought no run comes
+/// back.)
 struct absent_run {
     std::int64_t job = 0;
     std::chrono::milliseconds silent{0};    ///< since its last sign of life
