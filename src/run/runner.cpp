@@ -159,7 +159,9 @@ awaitable<void> runner::phases() {
 }
 
 /// In the copy only the order of the file is lost. After it values may have changed, and a comparison of every row is
-/// the only one that would notice, whatever --verify says.
+/// the only one that would notice, whatever --verify says. Who rewrites the file also builds its indexes anew: whether
+/// they led to every row of the file of before is not asked again. (Else a rewriting now and then would never let the
+/// walk over the file come to its end.)
 awaitable<void> runner::after_rewriting() {
     const std::string what = "the source table was rewritten by someone else: ";
     if (reached_ == job::phase::copy) {
@@ -172,6 +174,7 @@ awaitable<void> runner::after_rewriting() {
     }
     work_.observer.message(report::level::warning, what + "comparing every row");
     settings_.verify = verify_mode::full;
+    indexes_are_new_ = true;
     const auto session = co_await work_.pool.acquire();
     co_await job::save_settings(*session, work_.tenure(), settings_);
     co_await job::forget_chunks(*session, work_.tenure(), "verify");
@@ -303,8 +306,10 @@ awaitable<void> runner::replay_until(const bool& stop) {
 namespace {
 
 /// Looks at all rows and tells the replay beside it when to stop.
-awaitable<void> look_then_stop(verify::verifier& verification, verify_mode how, bool& stop) {
-    co_await verification.look_up_all();
+awaitable<void> look_then_stop(verify::verifier& verification, verify_mode how, bool in_file, bool& stop) {
+    if (in_file) {
+        co_await verification.look_up_all();
+    }
     if (how != verify_mode::off) {
         co_await verification.compare_all();
     }
@@ -348,19 +353,20 @@ awaitable<void> runner::compare_rows(verify_mode how) {
         const auto session = co_await work_.pool.acquire();
         file = co_await job::file_to_compare(*session, work_.job, work_.plan.source_oid);
     }
-    progress_.rows_total = (how == verify_mode::off ? 1 : 2) * work_.plan.estimated_rows;
+    const bool in_file = !indexes_are_new_;
+    progress_.rows_total = (how == verify_mode::off || !in_file ? 1 : 2) * work_.plan.estimated_rows;
     const double percent = how == verify_mode::full ? 100 : work_.settings.verify_sample_percent;
     verify::verifier verification(work_, percent);
     bool stop = false;
     std::vector<awaitable<void>> tasks;
-    tasks.push_back(look_then_stop(verification, how, stop));
+    tasks.push_back(look_then_stop(verification, how, in_file, stop));
     tasks.push_back(replay_until(stop));
     co_await pg::run_all(std::move(tasks));
     co_await verification.settle(changes_);
     if (how == verify_mode::off) {
         co_return;
     }
-    progress_.rows_done = progress_.rows_total = verification.found().rows;  // each was looked at twice
+    progress_.rows_done = progress_.rows_total = verification.found().rows;  // each may have been looked at twice
     if (file) {
         const auto session = co_await work_.pool.acquire();
         co_await job::save_compared_file(*session, work_.tenure(), *file);

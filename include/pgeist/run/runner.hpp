@@ -78,6 +78,7 @@ private:
     witness told_;
     job::workspace work_;
     replay::replayer changes_;
+    bool indexes_are_new_ = false;  ///< the source was rewritten since this process has begun to verify
     int rewritten_in_copy_ = 0;
     bool has_swapped_ = false;
     bool told_swap_ = false;
