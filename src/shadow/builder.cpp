@@ -129,7 +129,6 @@ awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& sou
     const auto after = without_lost_identity(std::move(altered));
     result.blueprint.columns = co_await map_columns(at, after);
     co_await plan_key_and_indexes(at, after, result.blueprint);
-    co_await require_sendable_key(at, result.blueprint.key);
     result.blueprint.heap_order = co_await copies_in_heap_order(at, result.blueprint.key);
     const plan::blueprint planned = result.blueprint;
     co_await plan_swap(at, after, result.blueprint);

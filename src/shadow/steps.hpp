@@ -96,9 +96,6 @@ struct known_column {
 /// Chooses the walked key, the shadow's key index and the indexes built later: `key`, `key_index`, `indexes`.
 [[nodiscard]] awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into);
 
-/// Refuses a key whose values cannot be read as text and given back: their bounds are kept as text.
-[[nodiscard]] awaitable<void> require_sendable_key(site& at, const plan::key& walked);
-
 /// Whether rows are copied in the order of the table's file: as asked, or where it is large and the walked key's order
 /// has little to do with it.
 [[nodiscard]] awaitable<bool> copies_in_heap_order(site& at, const plan::key& walked);

@@ -83,25 +83,6 @@ TEST_P(encodings, what_cannot_be_stored_is_refused_before_anything_is_done) {
     EXPECT_TRUE(exited(run_pgeist(uri(), {"cleanup", "1"}), 0));
 }
 
-class bytes_above_127 : public run_test {};
-
-// Before 15 "char" is printed as the byte that it is.
-TEST_F(bytes_above_127, in_a_key_are_walked_or_refused_by_name) {
-    sql().execute(
-        "CREATE TABLE public.t (k \"char\" PRIMARY KEY, v int NOT NULL); INSERT INTO public.t SELECT (i - "
-        "100)::int::\"char\", i FROM generate_series(1, 200) AS i; CREATE UNIQUE INDEX by_v ON public.t (v)");
-    const run_result result = run({"--repack", "--chunk-rows", "7"});
-    if (sql().server_major() >= 15) {
-        EXPECT_TRUE(exited(result, 0));
-    } else {
-        EXPECT_TRUE(exited(result, 3));
-        EXPECT_TRUE(says(result, {"column k of key t_pkey", "--key"}));
-        EXPECT_TRUE(exited(run({"--repack", "--key", "by_v"}), 0));
-    }
-    EXPECT_EQ(sql().number("SELECT sum(v) FROM public.t"), 20100);
-    expect_cleanup_leaves_nothing();
-}
-
 INSTANTIATE_TEST_SUITE_P(of, encodings,
                          ::testing::Values("LATIN1", "LATIN9", "WIN1252", "KOI8R", "EUC_JP", "SQL_ASCII"),
                          [](const auto& each) { return std::string(each.param); });
