@@ -106,10 +106,13 @@ std::string same_operators_sql(const std::string& tree, const used_operators& wa
     std::vector<std::string> operators;
     std::copy_if(wanted.oids.begin(), wanted.oids.end(), std::back_inserter(operators),
                  [](const std::string& oid) { return oid.front() == 'o'; });
+    const auto functions = std::count_if(wanted.oids.begin(), wanted.oids.end(),
+                                         [](const std::string& oid) { return oid.front() == 'f' && is_of_users(oid); });
     return fmt::format(
-        "ARRAY(SELECT one FROM unnest({}) WITH ORDINALITY AS all_of_them(one, place) WHERE one LIKE 'o%' "
-        "ORDER BY place) = {}::text[]",
-        used_operators_sql(tree), quote_literal(pg::array_literal(operators)));
+        "(SELECT coalesce(array_agg(one ORDER BY place) FILTER (WHERE one LIKE 'o%'), '{{}}') = {}::text[] "
+        "AND count(*) FILTER (WHERE one LIKE 'f%' AND substr(one, 2)::bigint >= {}) <= {} "
+        "FROM unnest({}) WITH ORDINALITY AS all_of_them(one, place))",
+        quote_literal(pg::array_literal(operators)), first_of_users, functions, used_operators_sql(tree));
 }
 
 awaitable<used_operators> read_operators(pg::connection& conn, std::string tree) {

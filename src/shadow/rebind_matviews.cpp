@@ -80,7 +80,7 @@ void add_columns(const rebinding& what, const matview& one) {
 std::string require_operators(const matview& one) {
     return fmt::format("SELECT CAST(CASE WHEN {} THEN '1' ELSE {} END AS pg_catalog.int4)",
                        catalog::same_operators_sql(catalog::trees::of_view(one.made), one.view.operators),
-                       quote_literal(one.label + " would use other operators than before"));
+                       quote_literal(one.label + " would use other operators or functions than before"));
 }
 
 /// The rows are read with the owner's rights, as REFRESH does, not with those of the role that runs pgeist.

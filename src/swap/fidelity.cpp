@@ -66,7 +66,7 @@ awaitable<void> require_nothing_lost(pg::connection& session, const plan::bluepr
     }
     const std::vector<std::string> changed = co_await with_other_operators(session, plan);
     if (!changed.empty()) {
-        throw_lost(plan, join(changed, ", ") + " would use other operators than before");
+        throw_lost(plan, join(changed, ", ") + " would use other operators or functions than before");
     }
     const std::vector<std::string> left = co_await catalog::names_of_dependents(session, plan.source_oid);
     if (!left.empty()) {

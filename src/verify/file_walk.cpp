@@ -59,6 +59,16 @@ error damaged_index(const plan::blueprint& plan, const std::string& what) {
                     index.sql()));
 }
 
+/// Replay finds rows by equality of the whole key, by the key's index. By a range of keys the server may find them by
+/// any index that begins with the same column, which proves nothing of the key's.
+awaitable<bool> is_only_index(pg::connection& session, const plan::blueprint& plan) {
+    const pg::result row = co_await session.query(
+        "SELECT count(*) = 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
+        "WHERE i.indrelid = $1::bigint::oid AND i.indisvalid AND a.attname = $2",
+        plan.source_oid, plan.key.columns.front().source_name);
+    co_return row.boolean(0, 0);
+}
+
 }  // namespace
 
 awaitable<void> file_walk::forget(job::workspace& work) {
@@ -79,6 +89,7 @@ awaitable<walk::finished_ranges> file_walk::begin(pg::connection& session) {
         work_->plan.source_oid);
     in_blocks_ = !method.empty() && method.boolean(0, 0);
     file_ = co_await file_of(session, work_->plan);
+    only_index_ = co_await is_only_index(session, work_->plan);
     const pg::result rows = co_await session.query(
         fmt::format("SELECT lower, upper, rows FROM {} WHERE file = $1 ORDER BY upper NULLS LAST",
                     checkpoints_of(work_->plan)),
@@ -182,7 +193,7 @@ awaitable<std::optional<file_walk_statements::key_window>> file_walk::find_dense
 awaitable<file_walk::counts> file_walk::look_up(pg::connection& session, const walk::key_range& range) {
     const file_walk_statements sql(work_->plan);
     std::optional<file_walk_statements::key_window> dense;
-    if (scattered_ < scattered_enough) {
+    if (only_index_ && scattered_ < scattered_enough) {
         dense = co_await find_dense_part(session, range);
         scattered_ = dense ? 0 : scattered_ + 1;
     }

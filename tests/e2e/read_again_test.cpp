@@ -275,6 +275,25 @@ TEST_F(planted_operator, of_later_is_noticed_in_the_swap) {
     expect_cleanup_leaves_nothing();
 }
 
+// An exact match in a schema of the path goes before a built-in function that takes anything.
+TEST_F(read_again, a_function_that_is_planted_later_is_noticed_in_the_swap) {
+    install(citext, "ext");
+    sql().execute(
+        "CREATE VIEW labels AS SELECT to_jsonb(key) AS label FROM t WHERE key IS NOT DISTINCT FROM "
+        "'ANN@x.test'::citext");
+    const std::string before = sql().scalar("SELECT label FROM labels");
+    pgeist_process process = start({"--repack", "--postpone-swap"});
+    process.wait_for_phase("swap");
+    sql().execute(
+        "CREATE FUNCTION ext.to_jsonb(ext.citext) RETURNS jsonb LANGUAGE sql AS $$ SELECT '\"planted\"'::jsonb $$");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    const run_result result = process.finish();
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"labels would use other operators"}));
+    EXPECT_EQ(sql().scalar("SELECT label FROM labels"), before);
+    expect_cleanup_leaves_nothing();
+}
+
 class not_repeatable : public run_test {
 protected:
     void SetUp() override {

@@ -35,7 +35,9 @@ namespace trees {
 
 /// SQL for used_operators::oids of the tree that `tree` is an expression for.
 [[nodiscard]] std::string used_operators_sql(const std::string& tree);
-/// SQL that is true while the operators, without functions and collations, of `tree` are those of `wanted`.
+/// SQL that is true while the operators of `tree` are those of `wanted`, and no more functions are the users' own: one
+/// that was made meanwhile under a built-in one's name may fit its arguments better. (Functions that are made anew have
+/// other OIDs.)
 [[nodiscard]] std::string same_operators_sql(const std::string& tree, const used_operators& wanted);
 
 [[nodiscard]] awaitable<used_operators> read_operators(pg::connection& conn, std::string tree);

@@ -114,6 +114,8 @@ private:
     std::optional<walk::block_cutter> cutter_;
     std::int64_t missing_ = 0;
     int scattered_ = 0;  ///< ranges in a row whose keys are not neighbours
+    /// No other index could lead to a range of keys: what is found by a range is found by the key's own index.
+    bool only_index_ = false;
 };
 
 }  // namespace pgeist::verify
