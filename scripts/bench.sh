@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures everything, one after the other: the pure parts (Google Benchmark), whole runs against ALTER TABLE and
-# pg_repack (run_bench.py), and each promise against its goal (run_goals.py).
+# pg_repack (run_bench.py), against REPACK of PostgreSQL 19 (run_repack_bench.py), and each promise against its goal
+# (run_goals.py).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,8 +9,8 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
     cat <<'USAGE'
 usage: scripts/bench.sh [OPTIONS]
 
-  scripts/bench.sh                  all, into bench/README.md and bench/times.svg: some hours
-  scripts/bench.sh --rows 500000    options that run_bench.py and run_goals.py have in common
+  scripts/bench.sh                  all, into bench/README.md, bench/times.svg and docs/comparison.md: some hours
+  scripts/bench.sh --rows 500000    options that they have in common
   scripts/bench.sh --smoke          tiny tables, nothing written but JSON: does everything still run?
 USAGE
     exit
@@ -26,4 +27,5 @@ for option in "$@"; do
 done
 "$micro" --benchmark_min_time="$time" --benchmark_out=build/micro.json --benchmark_out_format=json
 scripts/run_bench.py "$@"
+scripts/run_repack_bench.py "$@"
 scripts/run_goals.py "$@"

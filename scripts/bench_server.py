@@ -136,12 +136,13 @@ class Server:
         return result.stdout.strip()
 
     def make_template(self, database: str, rows: int, key_type: str = "int", key: str = "n",
-                      extensions: tuple[str, ...] = ()) -> None:
-        """A database with nothing but the table orders and its four indexes, all hint bits set."""
+                      extensions: tuple[str, ...] = (), indexes: list[str] | None = None, then: tuple[str, ...] = ()) -> None:
+        """A database with nothing but the table orders and its four indexes (or `indexes`), all hint bits set."""
         self.sql("postgres", f"CREATE DATABASE {database}")
         self.sql(database, TABLE.format(rows=rows, key_type=key_type, key=key),
-                 *(index.format(table="orders") for index in INDEXES),
+                 *(index.format(table="orders") for index in indexes or INDEXES),
                  *(f"CREATE EXTENSION {name}" for name in extensions),
+                 *then,
                  "VACUUM (FREEZE, ANALYZE) orders", "CHECKPOINT")
 
     def fresh_copy(self, template: str, database: str) -> None:
@@ -336,18 +337,18 @@ def require_program(program: Path) -> None:
 def add_common_options(parser: argparse.ArgumentParser, rows: int) -> None:
     parser.add_argument("--rows", type=int, default=rows, help=f"rows of the table (default {rows:,})")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured; medians count (default 3)")
-    parser.add_argument("--version", type=int, default=15, choices=range(14, 19), help="PostgreSQL version (default 15)")
+    parser.add_argument("--version", type=int, default=15, choices=range(14, 20), help="PostgreSQL version (default 15)")
     parser.add_argument("--pgeist", type=Path, default=ROOT / "build/release/pgeist", help="program to measure")
     parser.add_argument("--no-readme", action="store_true", help="leave bench/README.md as it is")
 
 
-def replace_block(begin: str, end: str, text: str) -> None:
-    """Puts `text` between two markers of bench/README.md, which are added when they are not there."""
+def replace_block(begin: str, end: str, text: str, path: Path = README) -> None:
+    """Puts `text` between two markers of a page (bench/README.md), which are added when they are not there."""
     block = f"{begin}\n{text}{end}"
-    page = README.read_text(encoding="utf-8") if README.exists() else "# Benchmarks\n"
+    page = path.read_text(encoding="utf-8") if path.exists() else "# Benchmarks\n"
     if begin in page and end in page[page.index(begin):]:
         start = page.index(begin)
         page = page[:start] + block + page[page.index(end, start) + len(end):]
     else:
         page = page.rstrip("\n") + f"\n\n{block}\n"
-    README.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8")

@@ -38,10 +38,11 @@ def fresh_application(context: Context, rows: int | None = None) -> str:
     return database
 
 
-def mix_command(context: Context, database: str, rows: int | None, seconds: int) -> list[str]:
+def mix_command(context: Context, database: str, rows: int | None, seconds: int,
+                mix: dict[str, tuple[int, str]] | None = None) -> list[str]:
     command = [client_program("pgbench"), "-n", "-c", str(CLIENTS), "-j", "1", "-T", str(seconds),
                "-D", f"rows={rows or context.rows}"]
-    for name, (weight, script) in MIX.items():
+    for name, (weight, script) in (mix or MIX).items():
         path = context.folder / f"{name}.sql"
         path.write_text(script, encoding="utf-8")
         command += ["-f", f"{path}@{weight}"]
@@ -72,14 +73,15 @@ class Figures:
 
 
 class Load(Process):
-    """The mix at a steady rate for as long as the context lasts, every transaction logged."""
+    """The mix (or another one) at a steady rate for as long as the context lasts, every transaction logged."""
 
-    def __init__(self, context: Context, database: str, rate: float, rows: int | None = None):
+    def __init__(self, context: Context, database: str, rate: float, rows: int | None = None,
+                 mix: dict[str, tuple[int, str]] | None = None):
         self.rate = rate
         self._logs = context.folder / "pgbench-log"
         shutil.rmtree(self._logs, ignore_errors=True)
         self._logs.mkdir()
-        command = mix_command(context, database, rows, 24 * 3600)
+        command = mix_command(context, database, rows, 24 * 3600, mix)
         command[1:1] = ["-R", f"{rate:.3f}", "-l", f"--log-prefix={self._logs}/log"]
         super().__init__(command)
         self.warm = time.time() + (0.2 if context.smoke else 2.0)  # from when on it may be measured
