@@ -16,7 +16,7 @@ by key. Each contender gets its turn on a fresh copy, in interleaved rounds whos
 Then, once each and on a tenth of the rows: what REPEATABLE READ snapshots taken before and during it see of the table
 afterwards, and for how long writes wait when a reader keeps the table from the last lock for some seconds.
 
-It needs build/release/pgeist (cmake --preset release && cmake --build --preset release), psql, pgbench, some 5 GB of disk,
+It needs build/release/pgeist (cmake --preset release && cmake --build --preset release), psql, pgbench, some 8 GB of disk,
 and, for huge pages, root. The result is printed, written as JSON, and put into docs/comparison.md between its markers.
 """
 
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
 import shutil
 import signal
@@ -31,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench_server import (INDEXES, PSQL, ROOT, SETTINGS, Failure, Process, Server, Session, add_common_options,
@@ -70,6 +72,16 @@ class Bench:
         self.rate = rate
         self.held_seconds = held_seconds
         self.small_rows = context.part(0.1)
+        self.failed: list[str] = []
+
+    def attempt(self, what: str, measure: Callable[[], dict]) -> dict | None:
+        """One that fails leaves the others their turn: the machine is not quiet every day."""
+        try:
+            return measure()
+        except Failure as failure:
+            note(f"error: {what}: {failure}")
+            self.failed.append(what)
+            return None
 
     # The table ------------------------------------------------------------------------------------------------------
 
@@ -133,12 +145,15 @@ class Bench:
         results: dict[str, list[dict]] = {name: [] for name in CHANGES}
         for number, name in self.context.turns(list(CHANGES)):
             longest = max((one["seconds"] for other in results for one in results[other]), default=10.0)
-            result = self.one_round(name, 1.0 if self.context.smoke else min(longest, 30.0))
+            seconds = 1.0 if self.context.smoke else min(longest, 30.0)
+            result = self.attempt(f"round {number + 1}, {name}", functools.partial(self.one_round, name, seconds))
+            if result is None:
+                continue
             results[name].append(result)
             note(f"round {number + 1}: {name:10} {result['seconds']:6.1f} s, slowest write "
                  f"{result['writes']['longest_ms']:5.0f} ms, p99 {result['writes']['p99_ms']:5.1f} ms, "
                  f"{result['wal_mb']:5.0f} MB of WAL")
-        return results
+        return {name: rounds for name, rounds in results.items() if rounds}
 
     # Snapshots ------------------------------------------------------------------------------------------------------
 
@@ -237,7 +252,12 @@ def behaviour_table(report: dict) -> list[str]:
             return "–"
         return f"{one[which]:,} of {one['rows']:,} rows{', it waits for its end' if one['waits'] else ''}"
 
-    def outcome(one: dict) -> str:
+    def slowest(one: dict | None) -> str:
+        return f"{one['longest_ms']:,.0f} ms" if one else "–"
+
+    def outcome(one: dict | None) -> str:
+        if one is None:
+            return "–"
         return f"done {one['after_commit']:.1f} s after the reader's end" if one["done"] else "failed, all its work lost"
 
     return [
@@ -245,7 +265,7 @@ def behaviour_table(report: dict) -> list[str]:
         "| a `REPEATABLE READ` snapshot taken before it sees | " + " | ".join(seen(name, "before") for name in names) + " |",
         "| … taken while it works | " + " | ".join(seen(name, "during") for name in names) + " |",
         f"| slowest write when a reader stays {report['held_seconds']:.0f} s before the last lock | "
-        + " | ".join(f"{blocked[name]['longest_ms']:,.0f} ms" for name in names) + " |",
+        + " | ".join(slowest(blocked[name]) for name in names) + " |",
         "| … and the rebuilding itself | " + " | ".join(outcome(blocked[name]) for name in names) + " |",
     ]
 
@@ -305,8 +325,11 @@ def measure(options: argparse.Namespace) -> dict:
             "about": about,
             "held_seconds": options.held_seconds,
             "results": bench.rounds(),
-            "snapshots": {name: bench.snapshots(name) for name in ("server", "pgeist")},
-            "blocked": {name: bench.blocked(name) for name in ("server", "server-timeout", "pgeist")},
+            "snapshots": {name: bench.attempt(f"snapshots, {name}", functools.partial(bench.snapshots, name))
+                          for name in ("server", "pgeist")},
+            "blocked": {name: bench.attempt(f"a reader in the way, {name}", functools.partial(bench.blocked, name))
+                        for name in ("server", "server-timeout", "pgeist")},
+            "failed": bench.failed,
         }
         server.sql("postgres", "DROP DATABASE IF EXISTS bench WITH (FORCE)")
     return report
@@ -332,9 +355,12 @@ def main() -> int:
     options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     text = markdown(report)
     print(text)
-    if not options.no_readme:
+    if not options.no_readme and report["results"]:
         replace_block(BEGIN, END, text, PAGE)
         note(f"wrote {PAGE.relative_to(ROOT)} and {options.json}")
+    if report["failed"]:
+        note(f"error: not measured: {', '.join(report['failed'])}")
+        return 1
     return 0
 
 
