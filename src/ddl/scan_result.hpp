@@ -7,7 +7,7 @@
 
 /// What pg_query_scan() returns: messages ScanResult and ScanToken of pg_query.proto. Debian's package brings the
 /// generated reader without the library headers it needs, and two messages of plain numbers do not call for them.
-namespace pgeist::plan::scan_result {
+namespace pgeist::ddl::scan_result {
 
 /// Numbers of pg_query.proto's enum Token that matter here. Signs of one character have its code as their number.
 inline constexpr std::int64_t first_named = 256;
@@ -26,4 +26,4 @@ struct token {
 /// Reads the packed message. @throws std::runtime_error when it is cut short.
 [[nodiscard]] std::vector<token> unpack(std::string_view packed);
 
-}  // namespace pgeist::plan::scan_result
+}  // namespace pgeist::ddl::scan_result

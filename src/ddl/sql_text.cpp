@@ -1,4 +1,4 @@
-#include "sql_text.hpp"
+#include "pgeist/ddl/sql_text.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@ extern "C" {
 #include "pgeist/core/error.hpp"
 #include "scan_result.hpp"
 
-namespace pgeist::plan::sql_text {
+namespace pgeist::ddl::sql_text {
 
 namespace {
 
@@ -74,16 +74,23 @@ std::vector<token> scan(const std::string& text) {
 }
 
 tree parse(const std::string& text) {
+    // Expressions nest deeper than the JSON library allows by itself; how deep is limited by the parser's own stack.
+    boost::json::parse_options deep;
+    deep.max_depth = 10'000;
     const PgQueryParseResult result = pg_query_parse(text.c_str());
     tree parsed;
     if (result.error != nullptr) {
         parsed.message = result.error->message;
         parsed.position = result.error->cursorpos > 0 ? static_cast<std::size_t>(result.error->cursorpos) : 0;
     } else {
-        parsed.root = boost::json::parse(result.parse_tree);
+        boost::system::error_code problem;
+        parsed.root = boost::json::parse(result.parse_tree, problem, {}, deep);
+        if (problem) {
+            parsed.message = "the statement is nested too deeply, or is not UTF-8";
+        }
     }
     pg_query_free_parse_result(result);
     return parsed;
 }
 
-}  // namespace pgeist::plan::sql_text
+}  // namespace pgeist::ddl::sql_text

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-namespace pgeist::plan::scan_result {
+namespace pgeist::ddl::scan_result {
 
 namespace {
 
@@ -98,4 +98,4 @@ std::vector<token> unpack(std::string_view packed) {
     return tokens;
 }
 
-}  // namespace pgeist::plan::scan_result
+}  // namespace pgeist::ddl::scan_result
