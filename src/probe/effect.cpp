@@ -143,6 +143,9 @@ void effect::merge(const effect& other) {
     if (other.blocks_ms) {
         blocks_ms = blocks_ms.value_or(0) + *other.blocks_ms;
     }
+    if (other.work_ms) {
+        work_ms = work_ms.value_or(0) + *other.work_ms;
+    }
     if (not_understood.empty()) {
         not_understood = other.not_understood;
     }

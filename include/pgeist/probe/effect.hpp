@@ -105,6 +105,7 @@ struct effect {
     /// while that is done; empty where no size is known.
     std::optional<std::int64_t> bytes;
     std::optional<std::int64_t> blocks_ms;
+    std::optional<std::int64_t> work_ms;  ///< how long the work itself takes, whether anybody waits for it or not
 
     /// Set when nobody can say what the statement does, and why not (code in a DO block, a statement of an extension).
     std::string not_understood;

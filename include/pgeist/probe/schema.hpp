@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pgeist/ddl/statement.hpp"
+#include "pgeist/probe/effect.hpp"
+
+namespace pgeist::probe {
+
+struct known_column {
+    std::optional<ddl::type_name> type;
+    bool not_null = false;  ///< certainly; false: not known to be
+    bool generated = false;
+    bool computed_on_read = false;  ///< a virtual generated column
+};
+
+struct known_constraint {
+    ddl::constraint what;
+    bool valid = true;
+};
+
+struct known_index {
+    std::string table;
+    std::vector<std::string> columns;  ///< plain ones only
+    bool unique = false;
+    bool partial = false;
+    bool expression = false;
+    bool plain = true;  ///< btree in the default order, as USING INDEX wants it
+    bool of_constraint = false;
+    std::size_t file = 0;
+};
+
+/// What is known of a relation, from what was made or changed before.
+struct known_relation {
+    relation_kind kind = relation_kind::unknown;
+    bool whole = false;          ///< made in the files: there is no index or constraint on it that is not known
+    bool columns_known = false;  ///< all of them
+    bool filled = false;         ///< made in the files, but rows were put into it
+    std::size_t file = 0;        ///< that made it
+    bool temporary = false;
+    std::map<std::string, known_column> columns;
+    std::vector<known_constraint> constraints;
+    std::string parent;                   ///< of a partition
+    std::vector<std::string> partitions;  ///< as far as known
+    std::string default_partition;
+    std::vector<std::string> reads;  ///< of a view
+};
+
+struct known_type {
+    enum class kind { enumeration, domain, other };
+    kind what = kind::other;
+    bool constrained = false;            ///< a domain with a constraint or NOT NULL
+    std::optional<ddl::type_name> base;  ///< of a domain
+    std::set<std::string> fresh_values;  ///< enum values added by the current transaction
+    std::size_t transaction = 0;         ///< that made the type
+    std::size_t values_transaction = 0;  ///< that added the fresh values
+    std::size_t file = 0;
+};
+
+/// What the statements so far have left behind, as far as it can be told from them alone. Names are as in effect.
+class schema {
+public:
+    /// A file begins: what is made from here on, nobody else can be using.
+    void begin_file();
+    void begin_transaction(std::size_t number);
+
+    /// The name of a relation as the contract writes it, by the search path that the file has set.
+    [[nodiscard]] std::string name_of(const qualified_name& written) const;
+    /// For an index or sequence that is named by the server, or an index of a table: in the table's schema.
+    [[nodiscard]] std::string beside(const std::string& relation, const std::string& name) const;
+
+    [[nodiscard]] const known_relation* find(const std::string& relation) const;
+    [[nodiscard]] const known_index* find_index(const std::string& index) const;
+    [[nodiscard]] const known_type* find_type(const ddl::type_name& type) const;
+    [[nodiscard]] relation_kind kind_of(const std::string& relation) const;
+    /// Whether the current file has made it: nobody waits for it.
+    [[nodiscard]] bool is_new(const std::string& relation) const;
+    /// Whether the current file has made it and no statement has put rows into it.
+    [[nodiscard]] bool is_empty(const std::string& relation) const;
+    [[nodiscard]] std::vector<std::string> indexes_of(const std::string& relation) const;
+    /// Tables with a foreign key to the relation, and the constraint's name.
+    [[nodiscard]] std::vector<std::pair<std::string, const known_constraint*>> references_to(
+        const std::string& relation) const;
+    [[nodiscard]] const known_constraint* find_constraint(const std::string& relation, const std::string& name) const;
+    /// Whether the files have dropped a relation of this name, and nobody has made it again.
+    [[nodiscard]] bool was_dropped(const std::string& relation) const { return dropped_.contains(relation); }
+    [[nodiscard]] std::size_t transaction() const { return transaction_; }
+    [[nodiscard]] const std::vector<std::string>& search_path() const { return search_path_; }
+    [[nodiscard]] std::vector<const known_type*> types_with_fresh_value(const std::string& value) const;
+
+    /// Carries out a statement.
+    void apply(const ddl::statement& what);
+
+private:
+    known_relation& at(const std::string& relation);
+    void apply_clause(const std::string& relation, const ddl::statement& what, const ddl::clause& each);
+    void apply_create_table(const ddl::statement& what);
+    void apply_create_index(const ddl::statement& what);
+    void apply_drop(const ddl::statement& what);
+    void add_constraint(const std::string& relation, ddl::constraint what);
+    void add_column(const std::string& relation, const ddl::column& what);
+    void drop_constraint(const std::string& relation, const std::string& name);
+    void rename(const std::string& from, const std::string& to);
+    void forget(const std::string& relation);
+    void apply_type(const ddl::statement& what);
+    void set_path(const ddl::statement& what);
+    std::string own_name(const qualified_name& written, bool temporary) const;
+
+    std::map<std::string, known_relation> relations_;
+    std::map<std::string, known_index> indexes_;
+    std::map<std::string, known_type> types_;
+    std::set<std::string> dropped_;
+    std::vector<std::string> search_path_{"public"};
+    std::size_t file_ = 0;
+    std::size_t transaction_ = 0;
+};
+
+}  // namespace pgeist::probe

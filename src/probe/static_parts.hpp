@@ -1,0 +1,29 @@
+#pragma once
+
+#include "pgeist/probe/static_effects.hpp"
+
+/// The parts of static_effect(), by kind of statement. Each fills in what it knows of.
+namespace pgeist::probe::rules {
+
+struct question {
+    const ddl::statement& what;
+    const schema& before;
+    server_version version;
+};
+
+void alter(const question& asked, static_answer& into);
+void create(const question& asked, effect& into);
+void drop(const question& asked, effect& into);
+void maintain(const question& asked, effect& into);
+void query(const question& asked, effect& into);
+void types(const question& asked, effect& into);
+
+/// ADD CONSTRAINT, also where it stands behind a new column. `filled`: whether rows can violate it.
+void add_constraint(const question& asked, const std::string& table, const ddl::constraint& made, effect& into);
+/// Locks a relation and everything below it, as DDL on a partitioned table does.
+void lock_tree(const question& asked, const std::string& relation, lock_mode mode, effect& into);
+
+void fail(effect& into, std::string sqlstate, std::string message, std::string detail = {});
+void assume(effect& into, std::string what);
+
+}  // namespace pgeist::probe::rules
