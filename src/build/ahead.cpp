@@ -8,6 +8,7 @@ namespace pgeist::build {
 namespace {
 
 awaitable<void> run_statements(job::workspace& work, pg::connection& session) {
+    co_await session.execute("SET LOCAL array_nulls TO on");  // as the server prints arrays
     for (const plan::statement& each : work.plan.ahead) {
         work.progress.detail = "building " + each.label;
         co_await session.execute(each.sql);

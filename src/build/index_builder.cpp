@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "meaning.hpp"
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/store.hpp"
@@ -20,11 +21,6 @@ constexpr auto pause_after_deadlock = std::chrono::milliseconds(200);
 
 std::string shadow_name(const plan::blueprint& plan, const std::string& name) {
     return qualified_name{plan.job_schema, name}.sql();
-}
-
-awaitable<bool> exists(pg::connection& session, const plan::blueprint& plan, const plan::index& index) {
-    const pg::result row = co_await session.query("SELECT to_regclass($1) IS NOT NULL", shadow_name(plan, index.name));
-    co_return row.boolean(0, 0);
 }
 
 [[noreturn]] void throw_violation(const plan::index& index, const pg::sql_error& failure) {
@@ -98,6 +94,7 @@ std::string workers_sql(const site& at) {
 struct todo {
     std::vector<std::string> steps;
     bool is_missing = false;  ///< the index or its constraint, not just what is repeated each time
+    bool is_draft = false;    ///< made, but not built
 };
 
 /// What is left to do for one index: its creation, unless it is there, and what belongs to it. A constraint that has
@@ -105,12 +102,15 @@ struct todo {
 awaitable<todo> steps_for(site at, pg::connection& session, const plan::index& index, bool bare) {
     job::workspace& work = at.work;
     todo left;
-    const bool present = co_await exists(session, work.plan, index);
-    if (!present) {
+    const index_state state = co_await state_of(session, work.plan, index);
+    if (state != index_state::built) {
         left.is_missing = true;
-        left.steps.push_back("SET LOCAL default_tablespace = " + quote_literal(index.tablespace) + workers_sql(at) +
-                             memory_sql(work, index));
-        if (!index.create_sql.empty()) {
+        left.is_draft = state == index_state::draft;
+        left.steps.push_back("SET LOCAL array_nulls TO on; SET LOCAL default_tablespace = " +
+                             quote_literal(index.tablespace) + workers_sql(at) + memory_sql(work, index));
+        if (left.is_draft) {
+            left.steps.push_back("REINDEX INDEX " + shadow_name(work.plan, index.name));
+        } else if (!index.create_sql.empty()) {
             left.steps.push_back(index.create_sql);
         }
     }
@@ -132,9 +132,21 @@ awaitable<todo> steps_for(site at, pg::connection& session, const plan::index& i
     co_return left;
 }
 
-awaitable<void> run_steps(pg::connection& session, const todo& left) {
+/// What has no draft is asked for right before it is made and once more when it is there: what others do in between is
+/// noticed, if too late to keep their function from being called.
+awaitable<void> run_steps(pg::connection& session, const plan::blueprint& plan, const plan::index& index,
+                          const todo& left) {
+    const bool watched = is_open(index) && left.is_missing;
+    if (watched && left.is_draft) {
+        co_await require_tree(session, plan, index);
+    } else if (watched) {
+        co_await require_text(session, plan, index);
+    }
     for (const std::string& each : left.steps) {
         co_await session.execute(each);
+    }
+    if (watched && !left.is_draft) {
+        co_await require_tree(session, plan, index);
     }
 }
 
@@ -149,7 +161,7 @@ awaitable<bool> build_one(site at, pg::connection& session, const plan::index& i
         co_return false;
     }
     std::optional<pg::sql_error> violation;
-    const auto steps = [&] { return run_steps(session, left); };
+    const auto steps = [&] { return run_steps(session, work.plan, index, left); };
     for (int tries = 1; tries == 1 || (violation && !violation->in_class("23")); ++tries) {
         co_await pg::sleep_for((tries - 1) * pause_after_deadlock);
         violation.reset();
@@ -232,6 +244,7 @@ awaitable<void> build_key_index(job::workspace& work, bool consistent) {
         for (const plan::index& each : others) {
             all.indexes.push_back(&each);
         }
+        co_await make_drafts(work, all.indexes);
         put_longest_first(all.indexes);
         // Whatever stops the others: with this one replay can begin.
         all.indexes.insert(all.indexes.begin(), &work.plan.key_index);
@@ -250,6 +263,7 @@ awaitable<bool> build_indexes(job::workspace& work) {
     for (const plan::index& each : work.plan.indexes) {
         (each.exclusive ? alone : first.indexes).push_back(&each);
     }
+    co_await make_drafts(work, first.indexes);
     put_longest_first(first.indexes);
     co_await build_beside_each_other(work, processors, first);
     if (!first.empty()) {

@@ -100,21 +100,17 @@ void add_parents(properties& into, const table& of) {
     }
 }
 
-/// Operators that the text may not show: of JOIN … USING, IS DISTINCT FROM, NULLIF and CASE.
-template <class Object>
-std::string hidden_operators(const Object& each) {
-    return each.operator_schemas.empty() ? ""
-                                         : fmt::format(" (operators of {})", fmt::join(each.operator_schemas, ", "));
-}
-
-/// Where there may be joins, all of them count, in their order.
+/// Operators that the text may not show, of JOIN … USING, IS DISTINCT FROM, NULLIF and CASE: all of the users' own, in
+/// their order.
 template <class Object>
 std::string all_operators(const Object& each) {
     std::string oids;
     for (const std::string& oid : each.operators) {
         oids += oid.front() == 'o' && is_of_users(oid) ? " " + oid.substr(1) : "";
     }
-    return each.operator_schemas.empty() ? "" : fmt::format("{}:{}", hidden_operators(each), oids);
+    return each.operator_schemas.empty()
+               ? ""
+               : fmt::format(" (operators of {}:{})", fmt::join(each.operator_schemas, ", "), oids);
 }
 
 void add_column(properties& into, const table& of, const column& each, std::size_t place) {
@@ -145,7 +141,7 @@ void add_index(properties& into, const table& of, const index& each) {
         return;
     }
     const std::string object = "index " + display_identifier(each.name);
-    add(into, object, retarget(each.definition, of.printed_name, "TABLE") + hidden_operators(each));
+    add(into, object, retarget(each.definition, of.printed_name, "TABLE") + all_operators(each));
     std::string statistics;
     for (const auto& part : each.columns) {
         statistics += " " + or_default(part.statistics);
@@ -159,8 +155,7 @@ void add_index(properties& into, const table& of, const index& each) {
 
 void add_constraint(properties& into, const constraint& each) {
     const std::string object = "constraint " + display_identifier(each.name);
-    add(into, object,
-        fmt::format("{} {} (index {}){}", each.type, each.definition, each.index, hidden_operators(each)));
+    add(into, object, fmt::format("{} {} (index {}){}", each.type, each.definition, each.index, all_operators(each)));
     add_comment(into, object, each.comment);
 }
 
@@ -199,7 +194,7 @@ void add_trigger(properties& into, const table& of, const trigger& each) {
     const std::string object = "trigger " + display_identifier(each.name);
     add(into, object,
         fmt::format("{} (enabled {}, extensions {{{}}}){}", retarget(each.definition, of.printed_name, "TABLE"),
-                    each.enabled, fmt::join(each.extensions, ","), hidden_operators(each)));
+                    each.enabled, fmt::join(each.extensions, ","), all_operators(each)));
     add_comment(into, object, each.comment);
     add_comment(into, "constraint of " + object, each.constraint_comment);
 }
@@ -250,7 +245,7 @@ void add_statistics(properties& into, const table& of, const statistics& each) {
     const auto from = text.rfind(" FROM " + of.printed_name);
     add(into, object,
         fmt::format("{}, owner {}, target {}{}", text.substr(0, from), each.owner, or_default(each.target),
-                    hidden_operators(each)));
+                    all_operators(each)));
     add_comment(into, object, each.comment);
 }
 

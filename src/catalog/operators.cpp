@@ -89,6 +89,11 @@ std::string of_constraint(const qualified_name& table, const std::string& constr
                        quote_literal(constraint));
 }
 
+std::string of_index(const qualified_name& index) {
+    return fmt::format("(SELECT concat(indexprs::text, indpred::text) FROM pg_index WHERE indexrelid = {})",
+                       regclass(index));
+}
+
 }  // namespace trees
 
 std::string used_operators_sql(const std::string& tree) {
@@ -102,17 +107,35 @@ std::string used_operators_sql(const std::string& tree) {
                        tree);
 }
 
-std::string same_operators_sql(const std::string& tree, const used_operators& wanted) {
-    std::vector<std::string> operators;
-    std::copy_if(wanted.oids.begin(), wanted.oids.end(), std::back_inserter(operators),
-                 [](const std::string& oid) { return oid.front() == 'o'; });
-    const auto functions = std::count_if(wanted.oids.begin(), wanted.oids.end(),
-                                         [](const std::string& oid) { return oid.front() == 'f' && is_of_users(oid); });
+std::string same_operators_sql(const std::string& tree, const used_operators& wanted, made_anew functions) {
+    const std::string own = fmt::format("one LIKE 'f%' AND substr(one, 2)::bigint >= {}", first_of_users);
+    const bool counted = functions == made_anew::some;
+    std::vector<std::string> known;
+    int own_functions = 0;
+    for (const std::string& oid : wanted.oids) {
+        const bool is_own_function = oid.front() == 'f' && is_of_users(oid);
+        own_functions += is_own_function ? 1 : 0;
+        if (oid.front() == 'o' || (is_own_function && !counted)) {
+            known.push_back(oid);
+        }
+    }
+    const std::string of_interest = counted ? "one LIKE 'o%'" : fmt::format("one LIKE 'o%' OR ({})", own);
+    const std::string no_more = counted ? fmt::format(" AND count(*) FILTER (WHERE {}) <= {}", own, own_functions) : "";
     return fmt::format(
-        "(SELECT coalesce(array_agg(one ORDER BY place) FILTER (WHERE one LIKE 'o%'), '{{}}') = {}::text[] "
-        "AND count(*) FILTER (WHERE one LIKE 'f%' AND substr(one, 2)::bigint >= {}) <= {} "
+        "(SELECT coalesce(array_agg(one ORDER BY place) FILTER (WHERE {}), '{{}}') = {}::text[]{} "
         "FROM unnest({}) WITH ORDINALITY AS all_of_them(one, place))",
-        quote_literal(pg::array_literal(operators)), first_of_users, functions, used_operators_sql(tree));
+        of_interest, quote_literal(pg::array_literal(known)), no_more, used_operators_sql(tree));
+}
+
+std::string open_functions_sql(const std::string& tree) {
+    return fmt::format(R"((EXISTS (
+        SELECT FROM regexp_matches({}, ':(?:funcid|aggfnoid|winfnoid) (\d+)', 'g') AS used
+          JOIN pg_proc p ON p.oid = used[1]::oid
+         WHERE p.pronamespace <> 'pg_catalog'::regnamespace
+           AND (p.provariadic <> 0 OR p.pronargdefaults > 0
+                OR EXISTS (SELECT FROM unnest(p.proargtypes::oid[]) AS one(type) JOIN pg_type t ON t.oid = one.type
+                            WHERE t.typtype = 'p')))))",
+                       tree);
 }
 
 awaitable<used_operators> read_operators(pg::connection& conn, std::string tree) {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "pgeist/catalog/operators.hpp"
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -9,7 +10,7 @@ namespace {
 constexpr const char* constraints_sql = R"(
     SELECT c.oid, c.conname, c.contype, pg_get_constraintdef(c.oid) AS definition, c.convalidated, {enforced} AS enforced,
            {period} AS period, c.condeferrable, c.condeferred, c.conislocal, c.coninhcount,
-           {operator_schemas} AS operator_schemas,
+           {operator_schemas} AS operator_schemas, {operators} AS operators,
            EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O') AS recheck_disabled,
            coalesce(i.relname, '') AS index, c.conkey, obj_description(c.oid, 'pg_constraint') AS comment
       FROM pg_constraint c LEFT JOIN pg_class i ON i.oid = c.conindid
@@ -23,6 +24,7 @@ constraint read_constraint(const pg::result& rows, int row) {
     each.type = read_char(rows, row, "contype");
     each.definition = rows.text(row, "definition");
     each.operator_schemas = rows.array(row, "operator_schemas");
+    each.operators = rows.array(row, "operators");
     each.recheck_disabled = rows.boolean(row, "recheck_disabled");
     each.validated = rows.boolean(row, "convalidated");
     each.enforced = rows.boolean(row, "enforced");
@@ -45,6 +47,7 @@ awaitable<std::vector<constraint>> read_constraints(pg::connection& conn, std::i
     const char* enforced = conn.server_major() >= 18 ? "c.conenforced" : "true";
     const char* period = conn.server_major() >= 18 ? "c.conperiod" : "false";
     std::string sql = fmt::format(constraints_sql, fmt::arg("enforced", enforced), fmt::arg("period", period),
+                                  fmt::arg("operators", used_operators_sql("c.conbin::text")),
                                   fmt::arg("operator_schemas", operator_schemas_sql("c.conbin::text")));
     const auto rows = co_await conn.query(std::move(sql), table_oid);
     std::vector<constraint> constraints;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "pgeist/catalog/operators.hpp"
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -12,7 +13,7 @@ constexpr const char* indexes_sql = R"(
            i.indimmediate, i.indisvalid, i.indisclustered, i.indisreplident, pg_relation_size(c.oid) AS bytes,
            greatest(c.reltuples, 0)::bigint AS rows,
            obj_description(c.oid, 'pg_class') AS comment, coalesce(c.reloptions, '{{}}') AS options,
-           {operator_schemas} AS operator_schemas, {extensions} AS extensions,
+           {operator_schemas} AS operator_schemas, {operators} AS operators, {extensions} AS extensions,
            coalesce((SELECT p.relname FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent WHERE h.inhrelid = c.oid), '')
              AS parent_index
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam
@@ -40,6 +41,7 @@ index read_index(const pg::result& rows, int row) {
     each.definition = rows.text(row, "definition");
     each.predicate = rows.optional_text(row, "predicate");
     each.operator_schemas = rows.array(row, "operator_schemas");
+    each.operators = rows.array(row, "operators");
     each.options = rows.array(row, "options");
     each.extensions = rows.array(row, "extensions");
     each.method = rows.text(row, "amname");
@@ -75,9 +77,10 @@ index_column read_index_column(const pg::result& rows, int row) {
 }  // namespace
 
 awaitable<std::vector<index>> read_indexes(pg::connection& conn, std::int64_t table_oid) {
-    std::string sql = fmt::format(
-        indexes_sql, fmt::arg("operator_schemas", operator_schemas_sql("concat(i.indexprs::text, i.indpred::text)")),
-        fmt::arg("extensions", extensions_sql("pg_class", "c.oid")));
+    const std::string tree = "concat(i.indexprs::text, i.indpred::text)";
+    std::string sql = fmt::format(indexes_sql, fmt::arg("operator_schemas", operator_schemas_sql(tree)),
+                                  fmt::arg("operators", used_operators_sql(tree)),
+                                  fmt::arg("extensions", extensions_sql("pg_class", "c.oid")));
     const auto rows = co_await conn.query(std::move(sql), table_oid);
     const auto column_rows = co_await conn.query(columns_sql, table_oid);
     std::vector<index> indexes;

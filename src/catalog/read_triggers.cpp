@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "pgeist/catalog/operators.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "readers.hpp"
 
@@ -11,7 +12,7 @@ constexpr const char* triggers_sql = R"(
     SELECT t.oid, t.tgname, pg_get_triggerdef(t.oid) AS definition, t.tgenabled,
            obj_description(t.oid, 'pg_trigger') AS comment,
            obj_description(nullif(t.tgconstraint, 0), 'pg_constraint') AS constraint_comment,
-           {operator_schemas} AS operator_schemas, {extensions} AS extensions,
+           {operator_schemas} AS operator_schemas, {operators} AS operators, {extensions} AS extensions,
            CASE WHEN t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+$' THEN n.nspname END AS job_schema
       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
      WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgparentid = 0 ORDER BY t.tgname COLLATE "C")";
@@ -27,6 +28,7 @@ constexpr const char* inherited_sql = R"(
 
 awaitable<void> read_triggers(pg::connection& conn, table& into) {
     std::string sql = fmt::format(triggers_sql, fmt::arg("operator_schemas", operator_schemas_sql("t.tgqual::text")),
+                                  fmt::arg("operators", used_operators_sql("t.tgqual::text")),
                                   fmt::arg("extensions", extensions_sql("pg_trigger", "t.oid")));
     const auto rows = co_await conn.query(std::move(sql), into.oid);
     for (int row = 0; row < rows.rows(); ++row) {
@@ -39,6 +41,7 @@ awaitable<void> read_triggers(pg::connection& conn, table& into) {
         each.name = rows.text(row, "tgname");
         each.definition = rows.text(row, "definition");
         each.operator_schemas = rows.array(row, "operator_schemas");
+        each.operators = rows.array(row, "operators");
         each.extensions = rows.array(row, "extensions");
         each.constraint_comment = rows.optional_text(row, "constraint_comment");
         each.enabled = read_char(rows, row, "tgenabled");

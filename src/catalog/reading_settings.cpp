@@ -14,9 +14,11 @@ std::string own_style(const pg::connection& conn) {
 }  // namespace
 
 std::string session_settings(const pg::connection& conn) {
-    return "SET LOCAL search_path TO pg_catalog; " + own_style(conn);
+    return "SET LOCAL search_path TO pg_catalog; SET LOCAL array_nulls TO on; " + own_style(conn);
 }
 
-std::string user_settings(const pg::connection& conn) { return "SET LOCAL search_path TO DEFAULT; " + own_style(conn); }
+std::string user_settings(const pg::connection& conn) {
+    return "SET LOCAL search_path TO DEFAULT; " + conn.profile().set_local("array_nulls") + "; " + own_style(conn);
+}
 
 }  // namespace pgeist::catalog

@@ -104,8 +104,26 @@ key to_key(const json::value& value) {
     return result;
 }
 
-json::value from_index(const index& value) {
+json::value from_meaning(const meaning& value) {
     return json::object{
+        {"uses", from(value.uses)},
+        {"search_path", value.search_path},
+        {"condition", value.condition},
+        {"draft_sql", value.draft_sql},
+    };
+}
+
+meaning to_meaning(const json::object& object) {
+    meaning result;
+    result.uses = json_fields::texts(object, "uses");
+    result.search_path = text(object, "search_path");
+    result.condition = text(object, "condition");
+    result.draft_sql = text(object, "draft_sql");
+    return result;
+}
+
+json::value from_index(const index& value) {
+    json::object object{
         {"name", value.name},
         {"create_sql", value.create_sql},
         {"tablespace", value.tablespace},
@@ -114,6 +132,10 @@ json::value from_index(const index& value) {
         {"source_bytes", value.source_bytes},
         {"build_cost", value.build_cost},
     };
+    if (!value.meaning.uses.empty()) {
+        object["meaning"] = from_meaning(value.meaning);
+    }
+    return object;
 }
 
 index to_index(const json::value& value) {
@@ -126,6 +148,9 @@ index to_index(const json::value& value) {
     result.exclusive = flag(object, "exclusive");
     result.source_bytes = number(object, "source_bytes");
     result.build_cost = object.contains("build_cost") ? number(object, "build_cost") : result.source_bytes;
+    if (const auto* meaning = object.if_contains("meaning")) {
+        result.meaning = to_meaning(meaning->as_object());
+    }
     return result;
 }
 
@@ -193,6 +218,11 @@ blueprint read_blueprint(const json::object& object) {
 }
 
 }  // namespace
+
+std::string probe_sql(const qualified_name& view, const qualified_name& table, const meaning& of) {
+    return fmt::format("CREATE VIEW {} AS SELECT 1 AS one FROM ONLY {} WHERE {}", view.sql(), table.sql(),
+                       of.condition);
+}
 
 std::string to_json(const blueprint& value) {
     json::object object{

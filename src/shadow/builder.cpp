@@ -104,6 +104,7 @@ std::vector<std::string> expected_definition(const site& at, catalog::table afte
 awaitable<prepared> build_shadow(pg::connection& conn, const catalog::table& source, const plan::change_request& change,
                                  std::int64_t job) {
     site at(conn, source, change, fmt::format("pgeist_{}", job));
+    co_await conn.execute(catalog::session_settings(conn));
     qualified_name named = change.table;
     auto alters = plan::parse_alters(change.alters, named);
     co_await hold_definition(at);

@@ -110,6 +110,42 @@ awaitable<column_value> new_value(site& at, catalog::column column) {
     co_return value;
 }
 
+/// Whether a column that gets another type is converted through the names of things, which depend on the search_path.
+bool is_converted_by_name(const std::string& from, const std::string& to) {
+    const auto is_number = [](const std::string& type) {
+        return type.rfind("oid", 0) == 0 || type.rfind("integer", 0) == 0 || type.rfind("bigint", 0) == 0;
+    };
+    return is_of_names(from) != is_of_names(to) && !is_number(from) && !is_number(to);
+}
+
+std::vector<known_column> columns_of_source(const site& at) {
+    std::vector<known_column> known;
+    for (const auto& column : at.source.columns) {
+        known_column each;
+        each.name = column.name;
+        each.sql = quote_identifier(column.name);
+        each.reads = {column.name};
+        known.push_back(std::move(each));
+    }
+    return known;
+}
+
+awaitable<void> convert_by_name(site& at, column_value& value, catalog::column into) {
+    std::string type = "text";
+    if (is_of_names(into.type)) {
+        type = into.type;
+    } else if (value.type.ends_with("[]")) {
+        type += "[]";
+    }
+    std::string what = fmt::format("the new type of column {}", display_identifier(into.name));
+    std::string text = fmt::format("{}::pg_catalog.{}", *value.expression, type);
+    const auto found = co_await resolve_expression(at, at.source.name, columns_of_source(at), std::move(text), what);
+    value.expression = found.sql;
+    value.type = type;
+    value.plain = false;
+    value.compared = found.repeatable;
+}
+
 awaitable<void> follow_columns(site& at, std::map<int, column_value> retyped) {
     const auto shadow = co_await catalog::read_shape(at.conn, at.shadow_oid);
     for (auto& [attnum, value] : retyped) {
@@ -126,6 +162,9 @@ awaitable<void> follow_columns(site& at, std::map<int, column_value> retyped) {
                 value.expression = co_await evaluate_literal(at, column, value.literal, std::move(what));
                 value.type = column.type;
                 value.literal.clear();
+            }
+            if (value.plain && is_converted_by_name(value.type, column.type)) {
+                co_await convert_by_name(at, value, column);
             }
         } else {
             kept[column.attnum] = co_await new_value(at, column);
@@ -182,14 +221,7 @@ awaitable<void> apply_clauses(site& at, std::vector<plan::alter_statement> alter
 }
 
 awaitable<void> apply_assignments(site& at) {
-    std::vector<known_column> known;
-    for (const auto& column : at.source.columns) {
-        known_column each;
-        each.name = column.name;
-        each.sql = quote_identifier(column.name);
-        each.reads = {column.name};
-        known.push_back(std::move(each));
-    }
+    const std::vector<known_column> known = columns_of_source(at);
     for (const auto& text : at.change.sets) {
         const auto set = plan::parse_assignment(text);
         const auto shadow = co_await catalog::read_shape(at.conn, at.shadow_oid);

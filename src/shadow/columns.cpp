@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <set>
+
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
@@ -80,13 +83,38 @@ plan::column map_column(const site& at, const catalog::table& after, const catal
     return mapped;
 }
 
+/// A bare NULL in an array is a value to sessions with array_nulls = off, as those of the run are then, because what
+/// the rows hold is converted as the user's sessions would. But the server prints none that is one.
+void require_no_bare_null(const site& at, const plan::column& column) {
+    const auto& settings = at.conn.profile().settings();
+    const bool off = std::any_of(settings.begin(), settings.end(),
+                                 [](const auto& each) { return each.first == "array_nulls" && each.second == "off"; });
+    const std::string text = column.expression.value_or("");
+    if (off && text.find("'{") != std::string::npos && text.find("NULL") != std::string::npos) {
+        throw error(
+            exit_code::refused,
+            fmt::format("the value of column {} has an array with a NULL in it, which sessions with array_nulls "
+                        "= off cannot read",
+                        display_identifier(column.name)),
+            "set array_nulls to on for the time of the run: PGOPTIONS='-c array_nulls=on'");
+    }
+}
+
 }  // namespace
+
+bool is_of_names(const std::string& type) {
+    static const std::set<std::string> names{"regproc",  "regprocedure", "regoper",     "regoperator",
+                                             "regclass", "regtype",      "regconfig",   "regdictionary",
+                                             "regrole",  "regnamespace", "regcollation"};
+    return names.count(type.substr(0, type.find('['))) != 0;
+}
 
 awaitable<std::vector<plan::column>> map_columns(site& at, const catalog::table& after) {
     const auto inputs = co_await at.conn.query(inputs_sql, at.shadow_oid);
     std::vector<plan::column> columns;
     for (const auto& column : after.columns) {
         columns.push_back(map_column(at, after, column, inputs));
+        require_no_bare_null(at, columns.back());
     }
     co_return columns;
 }

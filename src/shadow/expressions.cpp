@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/catalog/reading_settings.hpp"
@@ -21,8 +23,24 @@ constexpr const char* read_back_sql = R"(
                              JOIN pg_proc p ON p.oid = used[1]::oid
                             WHERE p.provolatile = 'v'
                                OR (p.provolatile = 's' AND (p.oid >= 16384 OR p.proname <> ALL ($2::text[]))))
-           AS repeatable
+           AS repeatable,
+           {open_functions} AS open_functions,
+           {follows_path} AS follows_path
       FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.conname = 'pgeist_expression')";
+
+// Values of the reg types are written, and read, as the search_path says, and names are quoted as quote_all_identifiers
+// says. A constant that is only handed to a function, as in nextval('numbers'::regclass), is neither.
+constexpr const char* follows_path_sql = R"(
+    ({tree} ~ ':(vartype|funcresulttype|resulttype|casetype|coalescetype|element_typeid) ({types}) '
+     OR {tree} ~ 'COERCEVIAIO :arg .CONST :consttype ({types}) '
+     OR EXISTS (SELECT FROM regexp_matches({tree}, ':funcid (\d+)', 'g') AS used JOIN pg_proc p ON p.oid = used[1]::oid
+                 WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN ('quote_ident', 'format')
+                   AND (SELECT reset_val FROM pg_settings WHERE name = 'quote_all_identifiers') = 'on')))";
+
+/// regproc, regprocedure, regoper, regoperator, regclass, regtype, regrole, regnamespace, regconfig, regdictionary,
+/// regcollation, and the arrays of those.
+constexpr const char* reg_types =
+    "24|2202|2203|2204|2205|2206|4096|4089|3734|3769|4191|1008|2207|2208|2209|2210|2211|4097|4090|3735|3770|4192";
 
 /// STABLE functions of the server whose value depends on their arguments and on settings alone.
 const std::vector<std::string>& repeatable_functions() {
@@ -48,6 +66,14 @@ const std::vector<std::string>& repeatable_functions() {
         // clang-format on
     };
     return names;
+}
+
+std::string read_back() {
+    const std::string tree = "c.conbin::text";
+    const std::string follows_path =
+        fmt::format(follows_path_sql, fmt::arg("tree", tree), fmt::arg("types", reg_types));
+    return fmt::format(read_back_sql, fmt::arg("open_functions", catalog::open_functions_sql(tree)),
+                       fmt::arg("follows_path", follows_path));
 }
 
 constexpr const char* suffix = " IS NOT NULL)";
@@ -169,15 +195,20 @@ awaitable<resolved> resolve_expression(site& at, qualified_name like, std::vecto
                                              quote_identifier(column_placeholder(place))));
     }
     const std::string functions = pg::array_literal(repeatable_functions());
-    const auto rows = co_await at.conn.query(read_back_sql, probe.sql(), functions);
+    const auto rows = co_await at.conn.query(read_back(), probe.sql(), functions);
     probed_expression read;
     read.text = inner(rows.text(0, "expression"));
     read.whole_row = rows.boolean(0, "whole_row");
     read.operators =
         co_await catalog::read_operators(at.conn, catalog::trees::of_constraint(probe, "pgeist_expression"));
     found.repeatable = rows.boolean(0, "repeatable");
+    const auto& own = at.source.columns;
+    read.follows_path = rows.boolean(0, "follows_path") ||
+                        (read.whole_row &&
+                         std::any_of(own.begin(), own.end(), [](const auto& each) { return is_of_names(each.type); }));
     bool by_text = false;
-    if (!read.whole_row) {
+    // The text is read in each session of the run: others could make functions meanwhile that fit it better.
+    if (!read.whole_row && !read.follows_path && !rows.boolean(0, "open_functions")) {
         by_text = co_await means_the_same(at, probe, read);
     }
     value_function function;

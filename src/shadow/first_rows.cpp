@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/definition.hpp"
 #include "pgeist/core/error.hpp"
 #include "sql.hpp"
 #include "steps.hpp"
 
-// What the server can only say of a row: a function of a CHECK, a domain, a generated column or a conversion that finds
-// tables by the caller's search_path does not find them in our sessions.
+// What the server can only say of a row: a function of a CHECK, an index, a domain, a generated column or a conversion
+// that finds tables by the caller's search_path does not find them in our sessions.
 namespace pgeist::shadow {
 
 namespace {
@@ -46,10 +47,47 @@ std::string insert_sql(const site& at, const plan::blueprint& plan, const qualif
                        join(expressions, ", "), at.source.name.sql());
 }
 
-/// Whether something is not found when the first rows are put into a table like the shadow, without the checks in
-/// `dropped`. What else is wrong with a row is the copy's business: the row may be gone by then.
+/// Something that calls functions for each row that is written.
+struct caller {
+    std::string label;      ///< `constraint c` or `index i`
+    std::string functions;  ///< of users
+    std::string sql;        ///< drops the constraint, or makes the index
+};
+
+/// Indexes are made on the copy to be tried, where checks are there and dropped not to be.
+struct callers {
+    std::vector<caller> checks;
+    std::vector<caller> indexes;
+};
+
+awaitable<callers> read_callers(site& at, const plan::blueprint& plan, qualified_name copy) {
+    callers found;
+    const auto checks = co_await at.conn.query(checks_sql, at.shadow.sql());
+    for (int row = 0; row < checks.rows(); ++row) {
+        caller each;
+        each.label = "constraint " + display_identifier(checks.text(row, "conname"));
+        each.functions = checks.optional_text(row, "functions").value_or("");
+        each.sql =
+            fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", copy.sql(), quote_identifier(checks.text(row, "conname")));
+        found.checks.push_back(std::move(each));
+    }
+    for (const auto& index : plan.indexes) {
+        if (index.calls.empty() || index.create_sql.empty()) {
+            continue;
+        }
+        caller each;
+        each.label = "index " + display_identifier(index.name);
+        each.functions = index.calls;
+        each.sql = catalog::retarget(index.create_sql, at.shadow.sql(), copy.sql());
+        found.indexes.push_back(std::move(each));
+    }
+    co_return found;
+}
+
+/// Whether something is not found when the first rows are put into a table like the shadow, changed by `changes`. What
+/// else is wrong with a row is the copy's business: the row may be gone by then.
 awaitable<std::optional<pg::sql_error>> try_rows(site& at, const plan::blueprint& plan,
-                                                 std::vector<std::string> dropped) {
+                                                 std::vector<std::string> changes) {
     const qualified_name copy{at.passage_schema, at.source.name.name};
     std::optional<pg::sql_error> failed;
     co_await begin_trial(at);
@@ -57,9 +95,8 @@ awaitable<std::optional<pg::sql_error>> try_rows(site& at, const plan::blueprint
         for (const auto& each : make_copy(at, plan, copy)) {
             co_await at.conn.execute(each.sql);
         }
-        for (const auto& each : dropped) {
-            co_await at.conn.execute(
-                fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", copy.sql(), quote_identifier(each)));
+        for (const auto& each : changes) {
+            co_await at.conn.execute(each);
         }
         co_await at.conn.execute("SET LOCAL statement_timeout TO '1s'");
         co_await at.conn.execute(insert_sql(at, plan, copy));
@@ -76,8 +113,47 @@ awaitable<std::optional<pg::sql_error>> try_rows(site& at, const plan::blueprint
     co_return failed;
 }
 
+std::vector<std::string> sql_of(const std::vector<caller>& all, const caller* but = nullptr) {
+    std::vector<std::string> sql;
+    for (const auto& each : all) {
+        if (&each != but) {
+            sql.push_back(each.sql);
+        }
+    }
+    return sql;
+}
+
 constexpr const char* hint =
     "give the function a search_path of its own (ALTER FUNCTION … SET search_path = …), or qualify the names in it";
+
+[[noreturn]] void refuse_caller(site& at, const caller& each, const pg::sql_error& failed) {
+    throw error(exit_code::refused,
+                fmt::format("{} of {} cannot be {} in other sessions than yours: {} ({})", each.label,
+                            at.source.name.display(), each.label.rfind("index", 0) == 0 ? "built" : "checked",
+                            in_user_words(at, failed.diag().message), each.functions),
+                hint);
+}
+
+/// Throws for the first of the checks and indexes that fails alone as all of them do.
+awaitable<void> refuse_the_one(site& at, const plan::blueprint& plan, const callers& all, const pg::sql_error& failed) {
+    for (const auto& each : all.checks) {
+        std::optional<pg::sql_error> alone;
+        if (!each.functions.empty()) {
+            alone = co_await try_rows(at, plan, sql_of(all.checks, &each));
+        }
+        if (alone && alone->diag().message == failed.diag().message) {
+            refuse_caller(at, each, failed);
+        }
+    }
+    for (const auto& each : all.indexes) {
+        auto changes = sql_of(all.checks);
+        changes.push_back(each.sql);
+        const auto alone = co_await try_rows(at, plan, std::move(changes));
+        if (alone && alone->diag().message == failed.diag().message) {
+            refuse_caller(at, each, failed);
+        }
+    }
+}
 
 }  // namespace
 
@@ -87,31 +163,13 @@ awaitable<void> try_first_rows(site& at, const plan::blueprint& plan) {
     if (!any) {
         co_return;
     }
-    std::vector<std::string> none;
-    const auto failed = co_await try_rows(at, plan, none);
+    const qualified_name copy{at.passage_schema, at.source.name.name};
+    const callers all = co_await read_callers(at, plan, copy);
+    const auto failed = co_await try_rows(at, plan, sql_of(all.indexes));
     if (!failed) {
         co_return;
     }
-    const auto checks = co_await at.conn.query(checks_sql, at.shadow.sql());
-    for (int row = 0; row < checks.rows(); ++row) {
-        std::vector<std::string> others;
-        for (int other = 0; other < checks.rows(); ++other) {
-            if (other != row) {
-                others.push_back(checks.text(other, "conname"));
-            }
-        }
-        std::optional<pg::sql_error> alone;
-        if (checks.optional_text(row, "functions")) {
-            alone = co_await try_rows(at, plan, std::move(others));
-        }
-        if (alone && alone->diag().message == failed->diag().message) {
-            throw error(exit_code::refused,
-                        fmt::format("constraint {} of {} cannot be checked in other sessions than yours: {} ({})",
-                                    display_identifier(checks.text(row, "conname")), at.source.name.display(),
-                                    in_user_words(at, failed->diag().message), checks.text(row, "functions")),
-                        hint);
-        }
-    }
+    co_await refuse_the_one(at, plan, all, *failed);
     throw error(exit_code::refused,
                 fmt::format("the rows of {} cannot be written: {} ({})", at.source.name.display(),
                             in_user_words(at, failed->diag().message), in_user_words(at, failed->diag().context)),

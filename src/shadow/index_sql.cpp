@@ -78,6 +78,10 @@ void add_constraint_steps(plan::index& into, const catalog::constraint& constrai
 
 }  // namespace
 
+std::string create_index(const catalog::table& of, const catalog::index& each, const qualified_name& target) {
+    return with_tablespace(catalog::retarget(each.definition, of.printed_name, target.sql()), each);
+}
+
 plan::index rebuild_index(const catalog::table& of, const catalog::index& each, const qualified_name& target) {
     plan::index into;
     const std::string name = quote_identifier(each.name);
@@ -86,9 +90,7 @@ plan::index rebuild_index(const catalog::table& of, const catalog::index& each, 
     into.name = each.name;
     into.tablespace = each.tablespace;
     into.source_bytes = each.bytes;
-    into.create_sql =
-        with_operators(each.operator_schemas,
-                       with_tablespace(catalog::retarget(each.definition, of.printed_name, target.sql()), each));
+    into.create_sql = with_operators(each.operator_schemas, create_index(of, each, target));
     if (const auto* constraint = constraint_of(of, each)) {
         add_constraint_steps(into, *constraint, each, target);
     }

@@ -245,6 +245,9 @@ awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan
     }
     plan_identity(at, after, found_by, into);
     plan_other_indexes(at, after, found_by, into);
+    for (plan::index& each : into.indexes) {
+        co_await note_meaning(at, after, each);
+    }
 }
 
 }  // namespace pgeist::shadow

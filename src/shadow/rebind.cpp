@@ -1,7 +1,6 @@
 #include "rebind.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 
 #include <fmt/format.h>
@@ -30,11 +29,6 @@ constexpr const char* relation_sql = R"(
 constexpr const char* another_type = "given another type";
 constexpr const char* renamed = "renamed";
 
-bool is_part_of_name(char before) {
-    const auto letter = static_cast<unsigned char>(before);
-    return std::isalnum(letter) != 0 || before == '_' || before == '$' || before == '"' || letter >= 0x80;
-}
-
 /// What became of the column, in words; empty when it is as it was.
 std::string fate_of(const rebinding& what, const catalog::column& column) {
     const catalog::column* kept = kept_column(what.at, what.after, column.attnum);
@@ -58,7 +52,10 @@ std::string shadow_path(const site& at) {
 awaitable<std::string> printed(site& at, std::string path, std::string deparser, std::int64_t oid) {
     co_await at.conn.execute(catalog::reading_settings);
     co_await at.conn.execute("SET LOCAL search_path TO " + path);
-    const auto rows = co_await at.conn.query(fmt::format("SELECT {}($1::pg_catalog.oid)", deparser), oid);
+    if (deparser.find("$1") == std::string::npos) {
+        deparser = fmt::format("SELECT {}($1::pg_catalog.oid)", deparser);
+    }
+    const auto rows = co_await at.conn.query(std::move(deparser), oid);
     std::string text = rows.text(0, 0);
     text.erase(text.find_last_not_of("; \n") + 1);
     co_await at.conn.execute(catalog::session_settings(at.conn));
@@ -113,22 +110,13 @@ awaitable<void> require_same_operators(rebinding& what, std::string name, catalo
 
 void expect_operators(rebinding& what, const std::string& name, const std::string& tree,
                       const catalog::used_operators& used) {
-    what.into.same_operators.push_back({name, catalog::same_operators_sql(tree, used)});
+    const auto functions = what.overloads.empty() ? catalog::made_anew::no : catalog::made_anew::some;
+    what.into.same_operators.push_back({name, catalog::same_operators_sql(tree, used, functions)});
 }
 
 std::string moved_home(const site& at, const std::string& text) {
-    const std::string from = at.job_schema + ".";  // a name that the server does not quote
-    const std::string to = home_path(at) + ".";
-    std::string out = text;
-    for (auto place = out.find(from); place != std::string::npos; place = out.find(from, place)) {
-        if (place > 0 && is_part_of_name(out[place - 1])) {
-            place += from.size();
-            continue;
-        }
-        out.replace(place, from.size(), to);
-        place += to.size();
-    }
-    return out;
+    // The job's schema has a name that the server does not quote.
+    return renamed_schema(text, at.job_schema + ".", home_path(at) + ".", names_in::text);
 }
 
 namespace {
@@ -149,6 +137,16 @@ awaitable<void> require_columns(rebinding& what, std::string catalog_name, catal
 }
 
 }  // namespace
+
+awaitable<bool> uses_changed_columns(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+    const auto rows = co_await what.at.conn.query(columns_used_sql, catalog_name, object.oid, what.at.source.oid);
+    bool changed = false;
+    for (int row = 0; row < rows.rows(); ++row) {
+        const auto* column = what.at.source.find_column(static_cast<int>(rows.integer(row, 0)));
+        changed = changed || (column != nullptr && !fate_of(what, *column).empty());
+    }
+    co_return changed;
+}
 
 awaitable<void> require_same_columns(rebinding& what, std::string catalog_name, catalog::bound_object object) {
     std::set<std::string> allowed;

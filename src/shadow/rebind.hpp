@@ -38,8 +38,8 @@ struct rebinding {
 /// The search_path under which the bare name means the shadow.
 [[nodiscard]] std::string shadow_path(const site& at);
 
-/// What a function of the server prints about `oid` with this search_path. `deparser` is its qualified name: nothing of
-/// ours but that one call runs under a search_path in which others can make objects.
+/// What a function of the server prints about `oid` with this search_path. `deparser` is its qualified name, or a query
+/// over `$1`, in which all is qualified: that alone runs under a search_path in which others can make objects.
 [[nodiscard]] awaitable<std::string> printed(site& at, std::string path, std::string deparser, std::int64_t oid);
 
 /// Reads definitions of one object; every name in them comes back qualified.
@@ -78,6 +78,10 @@ void expect_operators(rebinding& what, const std::string& name, const std::strin
                                                  catalog::bound_object object);
 /// The same for an object that follows new names as well.
 [[nodiscard]] awaitable<void> require_none_dropped(rebinding& what, std::string catalog_name,
+                                                   catalog::bound_object object);
+
+/// Whether the object reads a column that the change drops, renames or gives another type.
+[[nodiscard]] awaitable<bool> uses_changed_columns(rebinding& what, std::string catalog_name,
                                                    catalog::bound_object object);
 
 /// Adds another relation, of this relkind, to those that the swap locks. Refuses what the current role does not own.

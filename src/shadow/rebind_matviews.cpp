@@ -75,26 +75,27 @@ void add_columns(const rebinding& what, const matview& one) {
     }
 }
 
-/// Fails with the object's name where the statement before it has read other operators than it should: the query must
-/// not run with the owner's rights then.
-std::string require_operators(const matview& one) {
-    return fmt::format("SELECT CAST(CASE WHEN {} THEN '1' ELSE {} END AS pg_catalog.int4)",
-                       catalog::same_operators_sql(catalog::trees::of_view(one.made), one.view.operators),
-                       quote_literal(one.label + " would use other operators or functions than before"));
+/// Fails with the object's name where the statement before it has read other operators than it should: the query, and
+/// the expressions of its indexes, must not run with the owner's rights then.
+plan::statement require_operators(const std::string& label, const std::string& tree,
+                                  const catalog::used_operators& wanted) {
+    return {label, fmt::format("SELECT CAST(CASE WHEN {} THEN '1' ELSE {} END AS pg_catalog.int4)",
+                               catalog::same_operators_sql(tree, wanted),
+                               quote_literal(label + " would use other operators or functions than before"))};
 }
 
 /// The rows are read with the owner's rights, as REFRESH does, not with those of the role that runs pgeist.
-void fill(const rebinding& what, const matview& one) {
+void give_to_owner(const rebinding& what, const matview& one) {
     const std::string owner = quote_identifier(one.table.owner);
     auto& ahead = what.into.ahead;
     ahead.push_back({one.label, fmt::format("GRANT USAGE, CREATE ON SCHEMA {} TO {}",
                                             quote_identifier(what.at.job_schema), owner)});
     ahead.push_back({one.label, fmt::format("ALTER MATERIALIZED VIEW {} OWNER TO {}", one.made.sql(), owner)});
-    if (one.populated) {
-        ahead.push_back({one.label, fmt::format("SET LOCAL row_security TO on; REFRESH MATERIALIZED VIEW {}; SET LOCAL "
-                                                "row_security TO off",
-                                                one.made.sql())});
-    }
+}
+
+/// Before there are rows to evaluate them for: REFRESH builds what is there.
+void add_indexes(const rebinding& what, const matview& one) {
+    auto& ahead = what.into.ahead;
     for (const auto& index : one.table.indexes) {
         plan::index made = rebuild_index(one.table, index, one.made);
         ahead.push_back({one.label, made.create_sql});
@@ -102,15 +103,24 @@ void fill(const rebinding& what, const matview& one) {
     }
 }
 
+/// Once all of them are made and it is certain what they mean.
+void fill(const rebinding& what, const matview& one) {
+    if (one.populated) {
+        what.into.ahead.push_back(
+            {one.label, fmt::format("SET LOCAL row_security TO on; {}; REFRESH MATERIALIZED VIEW {}; SET LOCAL "
+                                    "row_security TO off; SET LOCAL array_nulls TO on",
+                                    what.at.conn.profile().set_local("array_nulls"), one.made.sql())});
+    }
+}
+
 void add_all(rebinding& what, const matview& one, const statements& create) {
     auto& ahead = what.into.ahead;
     const std::string made = one.made.sql();
     ahead.insert(ahead.end(), create.begin(), create.end());
-    if (!one.view.operators.schemas.empty()) {
-        ahead.push_back({one.label, require_operators(one)});
-    }
+    ahead.push_back(require_operators(one.label, catalog::trees::of_view(one.made), one.view.operators));
     add_columns(what, one);
-    fill(what, one);
+    give_to_owner(what, one);
+    add_indexes(what, one);
     if (one.view.comment) {
         ahead.push_back(comment_on("MATERIALIZED VIEW " + made, *one.view.comment));
     }
@@ -125,11 +135,33 @@ void add_all(rebinding& what, const matview& one, const statements& create) {
                                                            quote_identifier(one.view.name.schema))});
 }
 
+/// Adds a look at what each index means, of which nothing has been evaluated before it is filled.
+awaitable<void> watch_indexes(rebinding& what, const matview& one) {
+    for (const auto& index : one.table.indexes) {
+        const std::string label = fmt::format("index {} of {}", display_identifier(index.name), one.label);
+        const qualified_name own{one.view.name.schema, index.name};
+        const std::string tree = catalog::trees::of_index({one.made.schema, index.name});
+        auto before = co_await catalog::read_operators(what.at.conn, catalog::trees::of_index(own));
+        const auto made = co_await catalog::read_operators(what.at.conn, tree);
+        auto after = made;
+        if (what.retyped) {  // the server's own may be others then
+            const auto is_servers = [](const std::string& oid) { return !catalog::is_of_users(oid); };
+            std::erase_if(before.oids, is_servers);
+            std::erase_if(after.oids, is_servers);
+        }
+        co_await require_same_operators(what, label, std::move(before), std::move(after));
+        what.into.ahead.push_back(require_operators(label, tree, made));
+    }
+}
+
 /// Builds them empty on the empty shadow, and undoes that.
-awaitable<void> rehearse(rebinding& what) {
+awaitable<void> rehearse(rebinding& what, const std::vector<matview>& all) {
     const std::size_t before = what.at.made.size();
     co_await begin_trial(what.at);
     co_await run_statements(what.at, what.into.ahead);
+    for (const auto& one : all) {
+        co_await watch_indexes(what, one);
+    }
     co_await undo_trial(what.at);
     what.at.made.resize(before);
 }
@@ -230,7 +262,10 @@ awaitable<void> rebind_materialized_views(rebinding& what) {
         what.at.warnings.push_back(
             fmt::format("{} is built anew before the swap: its rows are then those of that moment", one.label));
     }
-    co_await rehearse(what);
+    co_await rehearse(what, all);
+    for (const auto& one : all) {
+        fill(what, one);
+    }
 }
 
 }  // namespace pgeist::shadow

@@ -1,5 +1,7 @@
 #include "steps.hpp"
 
+#include <cctype>
+
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
@@ -78,11 +80,55 @@ std::string moved_literals(const site& at, const std::string& text) {
         }
         ++end;
     }
-    std::string home = printed.substr(0, end + 1);
-    replace_all(home, "'", "''");
-    std::string moved = text;
-    replace_all(moved, "'" + at.job_schema + ".", "'" + home);
-    return moved;
+    return renamed_schema(text, at.job_schema + ".", printed.substr(0, end + 1), names_in::literals);
+}
+
+namespace {
+
+/// The place after what is quoted at `at`; a doubled quote belongs to it.
+std::size_t end_of_quoted(const std::string& text, std::size_t at) {
+    const char quote = text[at];
+    for (std::size_t end = text.find(quote, at + 1); end != std::string::npos; end = text.find(quote, end + 2)) {
+        if (end + 1 == text.size() || text[end + 1] != quote) {
+            return end + 1;
+        }
+    }
+    return text.size();
+}
+
+bool is_part_of_name(char c) {
+    const auto letter = static_cast<unsigned char>(c);
+    return std::isalnum(letter) != 0 || c == '_' || c == '$' || letter >= 0x80;
+}
+
+}  // namespace
+
+std::string renamed_schema(const std::string& text, const std::string& from, const std::string& to, names_in where) {
+    std::string in_literal = to;
+    replace_all(in_literal, "'", "''");
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+        std::size_t end = at + 1;
+        if (text[at] == '\'' || text[at] == '"') {
+            end = end_of_quoted(text, at);
+        } else if (is_part_of_name(text[at])) {
+            while (end < text.size() && is_part_of_name(text[end])) {
+                ++end;
+            }
+        }
+        const std::string token = text.substr(at, end - at);
+        // The server prints the name of an object as a literal only of these types; any other literal is a value.
+        if (text[at] == '\'' && token.compare(1, from.size(), from) == 0 && text.compare(end, 5, "::reg") == 0) {
+            out += "'" + in_literal + token.substr(1 + from.size());
+        } else if (where == names_in::text && token + "." == from && end < text.size() && text[end] == '.') {
+            out += to;
+            ++end;
+        } else {
+            out += token;
+        }
+        at = end;
+    }
+    return out;
 }
 
 std::string in_user_words(const site& at, const std::string& message) {

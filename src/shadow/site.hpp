@@ -89,6 +89,13 @@ struct site {
 /// Runs one query of ours and returns its only value as a number.
 [[nodiscard]] awaitable<std::int64_t> table_oid(pg::connection& conn, qualified_name name);
 
+/// Where names are led elsewhere: in literals that name an object alone, or in all of a text.
+enum class names_in { literals, text };
+/// `text`, printed by the server, with schema `from` (and its dot) called `to`. Values, and other names, stay what they
+/// are.
+[[nodiscard]] std::string renamed_schema(const std::string& text, const std::string& from, const std::string& to,
+                                         names_in where);
+
 /// A default of the shadow's as the server will print it when the table is in the source's place: `nextval('…')` of a
 /// sequence that moves with it.
 [[nodiscard]] std::string moved_literals(const site& at, const std::string& text);

@@ -25,6 +25,9 @@ using statements = std::vector<plan::statement>;
 [[nodiscard]] statements add_identity(const catalog::table& source, const catalog::sequence& from,
                                       const qualified_name& target);
 
+/// CREATE INDEX alone, to be read where its operators are found (see with_operators()).
+[[nodiscard]] std::string create_index(const catalog::table& of, const catalog::index& each,
+                                       const qualified_name& target);
 /// The index `each` of the table `of`, to be made on `target`: definition, constraint, comments, marks.
 [[nodiscard]] plan::index rebuild_index(const catalog::table& of, const catalog::index& each,
                                         const qualified_name& target);

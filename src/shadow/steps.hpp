@@ -75,6 +75,9 @@ struct known_column {
 [[nodiscard]] awaitable<std::optional<std::string>> already_applied(site& at, std::vector<plan::alter_statement> alters,
                                                                     catalog::table assembled);
 
+/// Whether values of this type are written as names, which depend on the search_path: `regclass`, `regtype[]` …
+[[nodiscard]] bool is_of_names(const std::string& type);
+
 /// Runs the user's clauses on the shadow and follows in `at.values` what becomes of each column.
 [[nodiscard]] awaitable<void> apply_clauses(site& at, std::vector<plan::alter_statement> alters);
 /// Puts the `--set` expressions into `at.values`.
@@ -95,6 +98,9 @@ struct known_column {
 [[nodiscard]] awaitable<std::vector<plan::column>> map_columns(site& at, const catalog::table& after);
 /// Chooses the walked key, the shadow's key index and the indexes built later: `key`, `key_index`, `indexes`.
 [[nodiscard]] awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan::blueprint& into);
+
+/// Fills in `made.meaning` for an index that the shadow has now.
+[[nodiscard]] awaitable<void> note_meaning(site& at, const catalog::table& after, plan::index& made);
 
 /// Whether rows are copied in the order of the table's file: as asked, or where it is large and the walked key's order
 /// has little to do with it.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
 #include "sql.hpp"
 #include "value_function.hpp"
@@ -26,6 +27,14 @@ awaitable<std::string> type_of(site& at, qualified_name probe, probed_expression
     std::string type = rows.text(0, "type");
     co_await at.conn.execute("DROP VIEW " + view.sql());
     co_return type;
+}
+
+/// What an expression finds by the search_path it finds by the one that ALTER TABLE would run with.
+std::string as_the_user_sets(const site& at, const std::string& signature) {
+    return fmt::format(
+        "{0}; SET LOCAL quote_all_identifiers TO DEFAULT; ALTER FUNCTION {1} SET search_path FROM CURRENT; ALTER "
+        "FUNCTION {1} SET quote_all_identifiers FROM CURRENT; {2}; SET LOCAL quote_all_identifiers TO off",
+        catalog::user_settings(at.conn), signature, catalog::session_settings(at.conn));
 }
 
 }  // namespace
@@ -73,6 +82,9 @@ awaitable<value_function> make_value_function(site& at, qualified_name probe, pr
         {what, with_operators(from.operators.schemas,
                               fmt::format("CREATE FUNCTION {}({} {}) RETURNS {} LANGUAGE sql RETURN {}", function.sql(),
                                           argument, row_type.sql(), type, from.text))});
+    if (from.follows_path) {
+        made.create.push_back({what, as_the_user_sets(at, made.signature)});
+    }
     made.create.push_back({what, fmt::format("GRANT EXECUTE ON FUNCTION {} TO PUBLIC", made.signature)});
     made.drop = {"the function of " + what,
                  fmt::format("DROP FUNCTION IF EXISTS {}; DROP TYPE IF EXISTS {}", function.sql(), row_type.sql())};

@@ -16,7 +16,8 @@ namespace pgeist::shadow {
 struct probed_expression {
     std::string text;
     catalog::used_operators operators;
-    bool whole_row = false;  ///< uses the row as a whole
+    bool whole_row = false;     ///< uses the row as a whole
+    bool follows_path = false;  ///< its value depends on the search_path
 };
 
 struct value_function {

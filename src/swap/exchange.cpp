@@ -35,7 +35,8 @@ std::string wall_sql(const plan::blueprint& plan) {
 }
 
 statements steps_of(const plan::blueprint& plan) {
-    statements steps = capture::drop_triggers(plan, plan.table);
+    statements steps{{"preparing the session", "SET LOCAL array_nulls TO on"}};  // as the server prints arrays
+    add(steps, capture::drop_triggers(plan, plan.table));
     if (plan.key_index_is_temporary) {
         steps.push_back({"dropping the key's index", fmt::format("DROP INDEX {}.{}", quote_identifier(plan.job_schema),
                                                                  quote_identifier(plan.key_index.name))});

@@ -39,6 +39,14 @@ blueprint sample() {
     plan.key_index.name = "orders_pkey";
     plan.key_index.create_sql = "CREATE UNIQUE INDEX orders_pkey ON x (id)";
     plan.key_index.after.push_back({"constraint orders_pkey", "ALTER TABLE x ADD PRIMARY KEY USING INDEX orders_pkey"});
+    index partial;
+    partial.name = "orders_open";
+    partial.create_sql = "CREATE INDEX orders_open ON x (id) WHERE state IS DISTINCT FROM 'done'";
+    partial.meaning.uses = {"o98", "c950"};
+    partial.meaning.search_path = "pg_catalog, ext";
+    partial.meaning.condition = "(state IS DISTINCT FROM 'done')";
+    partial.meaning.draft_sql = "CREATE INDEX CONCURRENTLY orders_open ON x (id)";
+    plan.indexes.push_back(partial);
     plan.swap_locks.push_back(qualified_name{"app", "items"});
     plan.expected = {"column a: \"quoted\"", "owner: o"};
     plan.ahead.push_back({"materialized view m", "CREATE MATERIALIZED VIEW m AS SELECT 1"});

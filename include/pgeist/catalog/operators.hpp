@@ -31,14 +31,25 @@ namespace trees {
 /// Body and defaults of the arguments. `signature` is as regprocedure prints it.
 [[nodiscard]] std::string of_function(const std::string& signature);
 [[nodiscard]] std::string of_constraint(const qualified_name& table, const std::string& constraint);
+/// Expressions and predicate.
+[[nodiscard]] std::string of_index(const qualified_name& index);
 }  // namespace trees
 
 /// SQL for used_operators::oids of the tree that `tree` is an expression for.
 [[nodiscard]] std::string used_operators_sql(const std::string& tree);
-/// SQL that is true while the operators of `tree` are those of `wanted`, and no more functions are the users' own: one
-/// that was made meanwhile under a built-in one's name may fit its arguments better. (Functions that are made anew have
-/// other OIDs.)
-[[nodiscard]] std::string same_operators_sql(const std::string& tree, const used_operators& wanted);
+/// Of functions that are made anew the OIDs say nothing.
+enum class made_anew { no, some };
+
+/// SQL that is true while the operators of `tree`, and those of its functions that are the users' own, are those of
+/// `wanted`: one that was made meanwhile under the name of another may fit its arguments better. Where functions are
+/// made anew, there must only be no more of them.
+[[nodiscard]] std::string same_operators_sql(const std::string& tree, const used_operators& wanted,
+                                             made_anew functions = made_anew::no);
+
+/// SQL that is true when the text of `tree`, read again with search_path = pg_catalog, may be taken to mean another
+/// function though it names schemas: one of that name that fits the arguments better can be made beside a function
+/// with polymorphic arguments, with VARIADIC ones or with defaults.
+[[nodiscard]] std::string open_functions_sql(const std::string& tree);
 
 [[nodiscard]] awaitable<used_operators> read_operators(pg::connection& conn, std::string tree);
 

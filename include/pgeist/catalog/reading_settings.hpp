@@ -12,9 +12,10 @@ namespace pgeist::catalog {
 /// For reading definitions: every name comes out qualified, every constant in a form that reads back the same anywhere.
 inline constexpr const char* reading_settings =
     "SET LOCAL search_path TO pg_catalog; SET LOCAL DateStyle TO 'ISO'; SET LOCAL IntervalStyle TO 'postgres'; "
-    "SET LOCAL extra_float_digits TO 1";
+    "SET LOCAL extra_float_digits TO 1; SET LOCAL array_nulls TO on";
 
-/// What pgeist's sessions have otherwise: pinned names, values as the session's profile has them.
+/// What pgeist's sessions have otherwise where they read such definitions: pinned names, values as the session's
+/// profile has them, except that a bare NULL in an array is what the server means by it when it prints one.
 [[nodiscard]] std::string session_settings(const pg::connection& conn);
 
 /// As the user's own sessions are: for SQL that the user wrote.

@@ -85,6 +85,7 @@ struct index {
     std::string definition;  ///< pg_get_indexdef
     std::optional<std::string> predicate;
     catalog::operator_schemas operator_schemas;
+    std::vector<std::string> operators;  ///< used_operators::oids
     std::string method;
     std::vector<std::string> options;     ///< storage parameters, `name=value`
     std::vector<std::string> extensions;  ///< it DEPENDS ON
@@ -111,6 +112,7 @@ struct constraint {
     std::string definition;  ///< pg_get_constraintdef
     bool validated = true;
     catalog::operator_schemas operator_schemas;
+    std::vector<std::string> operators;  ///< used_operators::oids
     bool enforced = true;
     bool deferrable = false;
     bool deferred = false;
@@ -159,6 +161,7 @@ struct trigger {
     std::string name;
     std::string definition;  ///< pg_get_triggerdef
     catalog::operator_schemas operator_schemas;
+    std::vector<std::string> operators;   ///< used_operators::oids
     char enabled = 'O';                   ///< O origin, D disabled, R replica, A always
     std::vector<std::string> extensions;  ///< it DEPENDS ON
     std::optional<std::string> comment;
@@ -227,6 +230,7 @@ struct statistics {
     std::string printed_name;  ///< as the server prints it in the definition
     std::string definition;    ///< pg_get_statisticsobjdef
     catalog::operator_schemas operator_schemas;
+    std::vector<std::string> operators;  ///< used_operators::oids
     std::string owner;
     std::optional<int> target;
     std::optional<std::string> comment;

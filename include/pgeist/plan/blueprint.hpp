@@ -55,6 +55,15 @@ struct key {
         true;  ///< every key column's type hashes consistently with the index's equality: replay can be split
 };
 
+/// What the text of an index means, where it could be taken to mean something else when it is read again: others can
+/// make functions and operators where its own are found. See build/meaning.hpp.
+struct meaning {
+    std::vector<std::string> uses;  ///< what its stored tree uses (catalog::used_operators); empty: nothing to mistake
+    std::string search_path;        ///< to read the text with
+    std::string condition;          ///< over the shadow, with all its expressions; empty: cannot be asked
+    std::string draft_sql;          ///< CREATE INDEX CONCURRENTLY; empty: a constraint makes the index
+};
+
 /// An index that is built on the shadow after the copy.
 struct index {
     std::string name;
@@ -67,6 +76,8 @@ struct index {
         false;  ///< must be built alone (ALTER TABLE … ADD CONSTRAINT takes a lock that excludes other builds)
     std::int64_t source_bytes = 0;  ///< size of the source's counterpart
     std::int64_t build_cost = 0;    ///< what takes longest is built first; only to be compared with that of others
+    plan::meaning meaning;
+    std::string calls;  ///< functions of users in its expressions, in words; not stored
 };
 
 /// Everything the phases after "prepare" need to know, and all of it: stored with the job, so that a run is resumed
@@ -131,6 +142,9 @@ struct blueprint {
     /// The shadow while it is being filled: `job_schema`.`table.name`.
     [[nodiscard]] qualified_name shadow() const { return {job_schema, table.name}; }
 };
+
+/// CREATE VIEW that has the server read an index's text without evaluating any of it.
+[[nodiscard]] std::string probe_sql(const qualified_name& view, const qualified_name& table, const meaning& of);
 
 [[nodiscard]] std::string to_json(const blueprint& value);
 /// @throws error when the text is no blueprint of a version this program knows.
