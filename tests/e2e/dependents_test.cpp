@@ -425,6 +425,27 @@ TEST_F(dependents, a_policy_that_reads_its_own_table_follows_renamed_columns) {
     expect_cleanup_leaves_nothing();
 }
 
+TEST_F(dependents, policies_and_rules_elsewhere_follow_their_columns) {
+    const std::string reader = db().create_role("reader");
+    sql().execute(
+        "CREATE TABLE public.other (id int, note text); INSERT INTO public.other VALUES (3, 'note 3'), (4, 'none'), "
+        "(1000, 'none'); CREATE POLICY seen ON public.other USING (EXISTS (SELECT FROM public.t WHERE t.id = other.id "
+        "AND t.note = other.note)) WITH CHECK (id IN (SELECT t.id + 1 FROM public.t)); ALTER TABLE public.other ENABLE "
+        "ROW LEVEL SECURITY; CREATE RULE also AS ON DELETE TO public.other WHERE old.id = ANY (SELECT id FROM "
+        "public.t) DO ALSO UPDATE public.t SET note = old.note || t.id WHERE t.id = old.id; GRANT SELECT ON "
+        "public.other, public.t TO " +
+        reader);
+    ASSERT_EQ(db().connect_as(reader).scalar("SELECT string_agg(id::text, ' ') FROM public.other"), "3");
+    EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN id TYPE bigint", "--alter", "RENAME COLUMN note TO remark"}), 0));
+    EXPECT_EQ(db().connect_as(reader).scalar("SELECT string_agg(id::text, ' ') FROM public.other"), "3");
+    EXPECT_EQ(sql().scalar("SELECT qual || with_check FROM pg_policies WHERE policyname = 'seen'"),
+              "(EXISTS ( SELECT\n   FROM t\n  WHERE ((t.id = other.id) AND (t.remark = other.note))))(id IN ( SELECT "
+              "(t.id + 1)\n   FROM t))");
+    sql().execute("DELETE FROM public.other WHERE id = 4");
+    EXPECT_EQ(sql().scalar("SELECT remark FROM public.t WHERE id = 4"), "none4");
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(dependents, functions_of_another_search_path_are_carried) {
     sql().execute(
         "CREATE SCHEMA app; CREATE TABLE app.cfg (x text); CREATE FUNCTION public.label(public.t) RETURNS text "
