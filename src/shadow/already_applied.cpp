@@ -228,6 +228,28 @@ awaitable<verdict> judge(site& at, plan::clause clause) {
     }
 }
 
+bool renames(const std::vector<plan::alter_statement>& alters) {
+    return std::any_of(alters.begin(), alters.end(), [](const plan::alter_statement& alter) {
+        return std::any_of(alter.clauses.begin(), alter.clauses.end(), [](const plan::clause& clause) {
+            return clause.kind == plan::clause_kind::rename_column ||
+                   clause.kind == plan::clause_kind::rename_constraint;
+        });
+    });
+}
+
+/// Whether all of it can be run as it is. Of renames that have been done one cannot, unless they exchange names: those
+/// leave no trace, and are done.
+awaitable<bool> can_run(site& at, std::vector<plan::alter_statement> alters) {
+    auto known = co_await set_mark(at);
+    bool ran = true;
+    for (auto alter = alters.begin(); ran && alter != alters.end(); ++alter) {
+        const auto failed = co_await try_alter(at, *alter);
+        ran = !failed;
+    }
+    co_await back_to_mark(at, std::move(known));
+    co_return ran;
+}
+
 awaitable<bool> try_all(site& at, std::vector<plan::alter_statement> alters) {
     for (auto alter = alters.rbegin(); alter != alters.rend(); ++alter) {
         for (const auto& clause : alter->clauses) {
@@ -266,6 +288,12 @@ awaitable<std::optional<std::string>> already_applied(site& at, std::vector<plan
     std::optional<std::string> reason;
     if (at.change.repack || alters.empty()) {
         co_return reason;
+    }
+    if (renames(alters)) {
+        const bool runs = co_await can_run(at, alters);
+        if (runs) {
+            co_return reason;
+        }
     }
     auto known = at.stand_ins;
     co_await begin_trial(at);
