@@ -111,5 +111,11 @@ private:
 
 TEST_F(random_dependents_test, mean_what_they_meant) { test(db()); }
 
+class random_dependents_in_latin1 : public random_dependents_test {
+    [[nodiscard]] std::string encoding() const override { return "LATIN1"; }
+};
+
+TEST_F(random_dependents_in_latin1, mean_what_they_meant) { test(db()); }
+
 }  // namespace
 }  // namespace pgeist::test

@@ -16,7 +16,10 @@ std::string unique_name() {
 }
 
 std::string with_limits(const conninfo& address) {
-    return address.with("options", "-c statement_timeout=90s").with("application_name", "test").uri();
+    return address.with("options", "-c statement_timeout=90s")
+        .with("application_name", "test")
+        .with("client_encoding", "UTF8")
+        .uri();
 }
 
 }  // namespace
@@ -34,12 +37,14 @@ bool server_is_required() {
     return required != nullptr && std::strcmp(required, "1") == 0;
 }
 
-test_database::test_database(conninfo server) : server_(std::move(server)), name_(unique_name()) {
+test_database::test_database(conninfo server, const std::string& encoding)
+    : server_(std::move(server)), name_(unique_name()) {
     sync_connection admin(with_limits(server_));
     // template0 accepts no connections, so two tests that start together cannot disturb each other. A database of this
     // name can only be left over from a killed test whose process id came round again.
     admin.execute("DROP DATABASE IF EXISTS " + name_ + " WITH (FORCE)");
-    admin.execute("CREATE DATABASE " + name_ + " TEMPLATE template0");
+    admin.execute("CREATE DATABASE " + name_ + " TEMPLATE template0" +
+                  (encoding.empty() ? "" : " LOCALE 'C' ENCODING '" + encoding + "'"));
 }
 
 test_database::~test_database() {
@@ -97,7 +102,7 @@ void database_test::SetUp() {
         }
         GTEST_SKIP() << "PGEIST_TEST_DSN names no server";
     }
-    database_ = std::make_unique<test_database>(*server);
+    database_ = std::make_unique<test_database>(*server, encoding());
     connection_ = std::make_unique<sync_connection>(database_->connect());
 }
 

@@ -22,7 +22,8 @@ bool server_is_required();
 /// Dropped, with whoever is still connected to it, on destruction.
 class test_database {
 public:
-    explicit test_database(conninfo server);
+    /// `encoding`: of a database with locale C; empty: as the server's databases are.
+    explicit test_database(conninfo server, const std::string& encoding = "");
     ~test_database();
     test_database(const test_database&) = delete;
     test_database& operator=(const test_database&) = delete;
@@ -36,8 +37,8 @@ public:
     /// The same for a role made by create_role().
     [[nodiscard]] std::string uri_as(const std::string& role) const;
 
-    /// A superuser's connection. Its statements end after a minute and a half at the latest: a test that hangs must say
-    /// where.
+    /// A superuser's connection, which speaks UTF-8. Its statements end after a minute and a half at the latest: a test
+    /// that hangs must say where.
     [[nodiscard]] sync_connection connect() const;
     [[nodiscard]] sync_connection connect_as(const std::string& role) const;
 
@@ -59,6 +60,9 @@ class database_test : public ::testing::Test {
 protected:
     void SetUp() override;
     void TearDown() override;
+
+    /// Of the database; empty: the server's own.
+    [[nodiscard]] virtual std::string encoding() const { return ""; }
 
     [[nodiscard]] test_database& db() { return *database_; }
 
