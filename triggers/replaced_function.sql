@@ -1,7 +1,8 @@
 -- The wall for late writers, made before the swap. Whoever still knows the replaced table by its OID must not write into it
 -- as if nothing had happened, because what he writes would be lost: the parsed body of an SQL function, say, that waited for
 -- the swap's lock. He gets an error that asks for another try, which then finds the new table.
--- @job@ the job's schema. Placeholders of the triggers: replaced_triggers.sql.
+-- @job@ the job's schema; @owner@ its owner, so that each role that may go on with the job can make it again. Placeholders
+-- of the triggers: replaced_triggers.sql.
 -- Nobody is let through. Where that changes (a way back that replays into the old table), it must depend on something that
 -- other roles cannot set, such as the advisory lock of the job held by the very session.
 CREATE OR REPLACE FUNCTION @job@.table_was_replaced() RETURNS trigger
@@ -13,3 +14,4 @@ BEGIN
 END $pgeist$;
 
 REVOKE ALL ON FUNCTION @job@.table_was_replaced() FROM PUBLIC;
+ALTER FUNCTION @job@.table_was_replaced() OWNER TO @owner@;

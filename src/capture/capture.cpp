@@ -47,6 +47,7 @@ std::string quote_tag(const std::vector<std::pair<std::string, std::string>>& va
 std::vector<std::pair<std::string, std::string>> placeholders(const plan::blueprint& plan) {
     std::vector<std::pair<std::string, std::string>> values;
     values.emplace_back("job", quote_identifier(plan.job_schema));
+    values.emplace_back("job_name", quote_literal(plan.job_schema));
     values.emplace_back("table", plan.table.sql());
     values.emplace_back("prefix", trigger_prefix(plan));
     values.emplace_back("key_columns", walk::log_column_definitions(plan.key));
@@ -60,6 +61,18 @@ std::vector<std::pair<std::string, std::string>> placeholders(const plan::bluepr
 }
 
 }  // namespace
+
+awaitable<std::string> owner_of_job(pg::connection& session, const plan::blueprint& plan) {
+    const pg::result row = co_await session.query(
+        "SELECT quote_ident(pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = $1", plan.job_schema);
+    if (row.empty()) {
+        throw error(
+            exit_code::failed,
+            fmt::format("schema {} of the job was dropped by someone else", display_identifier(plan.job_schema)),
+            "remove what is left of this job with: pgeist cleanup, and run again");
+    }
+    co_return row.text(0, 0);
+}
 
 std::string trigger_prefix(const plan::blueprint& plan) { return plan.job_schema; }
 

@@ -37,6 +37,26 @@ awaitable<std::int64_t> version(pg::connection& session) {
     co_return row.integer(0, 0);
 }
 
+/// Whoever adds something leaves it to the schema's owner: who has made the jobs must be able to use it, and to replace
+/// it. Tables that are there keep theirs.
+constexpr const char* hand_over_sql = R"sql(
+    DO $pgeist$
+    DECLARE
+        made text;
+    BEGIN
+        FOR made IN
+            SELECT format('ALTER VIEW pgeist.%I OWNER TO %I', c.relname, pg_get_userbyid(n.nspowner))
+              FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'v'
+             WHERE n.nspname = 'pgeist' AND c.relowner <> n.nspowner AND pg_get_userbyid(c.relowner) = current_user
+            UNION ALL
+            SELECT format('ALTER FUNCTION %s OWNER TO %I', p.oid::regprocedure, pg_get_userbyid(n.nspowner))
+              FROM pg_namespace n JOIN pg_proc p ON p.pronamespace = n.oid
+             WHERE n.nspname = 'pgeist' AND p.proowner <> n.nspowner AND pg_get_userbyid(p.proowner) = current_user
+        LOOP
+            EXECUTE made;
+        END LOOP;
+    END $pgeist$)sql";
+
 awaitable<void> upgrade(pg::connection& session, const addition& next) {
     co_await session.execute("SET LOCAL lock_timeout = '5s'");
     if (!next.before.empty()) {
@@ -45,6 +65,7 @@ awaitable<void> upgrade(pg::connection& session, const addition& next) {
     const std::int64_t reached = co_await version(session);
     if (reached < next.version) {
         co_await session.execute(next.sql);
+        co_await session.execute(hand_over_sql);
     }
 }
 

@@ -368,6 +368,11 @@ awaitable<void> replayer::vacuum() {
     bytes_after_vacuum_ = co_await capture::log_bytes(*session, work_->plan);
 }
 
+void replayer::log_was_changed() noexcept {
+    taken_since_vacuum_ = 0;
+    bytes_after_vacuum_ = 0;
+}
+
 awaitable<void> replayer::catch_up(std::chrono::milliseconds budget) {
     backlog_.begin_anew();
     work_->progress.log_pending = co_await pending();

@@ -53,7 +53,8 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
         sql += fmt::format("DROP TABLE IF EXISTS {}.{}; ", job, quote_identifier(plan.table.name));
     }
     sql += fmt::format(
-        "DROP TABLE IF EXISTS {0}.pgeist_log, {0}.pgeist_truncations, {0}.pgeist_recheck, {0}.pgeist_file_walk; "
+        "DROP TABLE IF EXISTS {0}.pgeist_log, {0}.pgeist_log_before, {0}.pgeist_truncations, {0}.pgeist_recheck, "
+        "{0}.pgeist_file_walk; "
         "DROP FUNCTION IF EXISTS {0}.capture_inserted(), {0}.capture_deleted(), {0}.capture_new_key(), "
         "{0}.capture_old_key(), {0}.capture_truncated(); DROP SCHEMA IF EXISTS {1}; ",
         job, quote_identifier(plan.passage_schema));

@@ -28,12 +28,6 @@ void change_places(statements& into, const plan::blueprint& plan) {
     move(passage, job, "old");
 }
 
-std::string wall_sql(const plan::blueprint& plan) {
-    return fill_template(templates::replaced_triggers, {{"job", quote_identifier(plan.job_schema)},
-                                                        {"old", plan.shadow().sql()},
-                                                        {"name", quote_literal(plan.table.display())}});
-}
-
 statements steps_of(const plan::blueprint& plan) {
     statements steps{{"preparing the session", "SET LOCAL array_nulls TO on"}};  // as the server prints arrays
     add(steps, capture::drop_triggers(plan, plan.table));
@@ -44,7 +38,7 @@ statements steps_of(const plan::blueprint& plan) {
     add(steps, plan.before_move);
     change_places(steps, plan);
     add(steps, plan.after_move);
-    steps.push_back({"turning late writers away from the old table", wall_sql(plan)});
+    steps.push_back({"turning late writers away from the old table", wall_sql(plan, plan.shadow())});
     return steps;
 }
 
@@ -58,8 +52,14 @@ pg::sql_error labelled(const pg::sql_error& failure, const statements& steps) {
 
 }  // namespace
 
-std::string wall_function_sql(const plan::blueprint& plan) {
-    return fill_template(templates::replaced_function, {{"job", quote_identifier(plan.job_schema)}});
+std::string wall_function_sql(const plan::blueprint& plan, const std::string& owner) {
+    return fill_template(templates::replaced_function, {{"job", quote_identifier(plan.job_schema)}, {"owner", owner}});
+}
+
+std::string wall_sql(const plan::blueprint& plan, const qualified_name& old) {
+    return fill_template(templates::replaced_triggers, {{"job", quote_identifier(plan.job_schema)},
+                                                        {"old", old.sql()},
+                                                        {"name", quote_literal(plan.table.display())}});
 }
 
 awaitable<void> exchange(pg::connection& session, const plan::blueprint& plan) {

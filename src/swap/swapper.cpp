@@ -129,7 +129,8 @@ std::int64_t swapper::affordable(std::chrono::milliseconds time) const {
 namespace {
 
 awaitable<void> make_wall_function(pg::connection& session, const plan::blueprint& plan) {
-    co_await session.execute(wall_function_sql(plan));
+    const std::string owner = co_await capture::owner_of_job(session, plan);
+    co_await session.execute(wall_function_sql(plan, owner));
 }
 
 }  // namespace
@@ -303,9 +304,12 @@ awaitable<bool> swapper::shorten_log(pg::connection& session, pg::connection& ob
     work_->progress.detail = "changing the change log for a short one";
     const bool changed = co_await replay::change_log(*work_, session, how);
     if (!changed) {
-        co_await report_obstacles(replay::log_target(work_->plan), session, observer_session, how);
+        lock::target wanted = replay::log_target(work_->plan);
+        wanted.tables.push_back(replay::log_before_target(work_->plan).tables.front());
+        co_await report_obstacles(std::move(wanted), session, observer_session, how);
         co_return false;
     }
+    changes_->log_was_changed();
     vacuumed_ = false;
     work_->observer.message(
         report::level::info,

@@ -33,8 +33,8 @@ std::string checkpoints_of(const plan::blueprint& plan) {
     return quote_identifier(plan.job_schema) + ".pgeist_file_walk";
 }
 
-std::string checkpoints_sql(const plan::blueprint& plan) {
-    return fill_template(templates::file_walk, {{"job", quote_identifier(plan.job_schema)}});
+std::string checkpoints_sql(const plan::blueprint& plan, const std::string& owner) {
+    return fill_template(templates::file_walk, {{"job", quote_identifier(plan.job_schema)}, {"owner", owner}});
 }
 
 awaitable<std::int64_t> file_of(pg::connection& session, const plan::blueprint& plan) {
@@ -80,7 +80,8 @@ awaitable<void> file_walk::forget(job::workspace& work) {
 
 /// Makes the table of checkpoints, if need be, and reads it.
 awaitable<walk::finished_ranges> file_walk::begin(pg::connection& session) {
-    const std::string create = checkpoints_sql(work_->plan);
+    const std::string owner = co_await capture::owner_of_job(session, work_->plan);
+    const std::string create = checkpoints_sql(work_->plan, owner);
     const auto make = [&]() -> awaitable<void> { co_await session.execute(create); };
     co_await job::in_tenure(session, work_->tenure(), pg::isolation::read_committed, make);
     const pg::result method = co_await session.query(

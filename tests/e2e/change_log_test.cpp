@@ -43,6 +43,10 @@ protected:
         running_.reset(new pgeist_process(
             start({"--alter", "ALTER COLUMN id TYPE bigint", "--postpone-swap", "--lock-timeout", "20s"})));
         wait_for_job_state(db().uri(), "waiting_for_swap");
+        fill_the_log();
+    }
+
+    void fill_the_log() {
         old_.emplace(db().connect());
         old_->execute("BEGIN; INSERT INTO public.other VALUES (1)");
         sql().execute(
@@ -121,6 +125,10 @@ protected:
         EXPECT_EQ(note_of(2), "no row");
         EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 499);
         expect_cleanup_leaves_nothing();
+    }
+
+    void running_as(const std::string& uri, const std::vector<std::string>& arguments) {
+        running_.reset(new pgeist_process(uri, arguments));
     }
 
     gate& changing() { return *changing_; }
@@ -202,6 +210,15 @@ TEST_F(change_log, killed_before_the_new_one_is_there) {
 }
 
 TEST_F(change_log, killed_when_it_is_in_two_parts) {
+    stop_with_a_change_in_the_log("COMMENT");
+    kill();
+    ASSERT_TRUE(is_in_two_parts());
+    sql().execute("UPDATE public.t SET note = 'between' WHERE id = 6");
+    resume_and_compare();
+    EXPECT_EQ(note_of(6), "between");
+}
+
+TEST_F(change_log, killed_when_the_old_one_is_still_to_be_dropped) {
     stop_with_a_change_in_the_log("DROP TABLE");
     kill();
     ASSERT_TRUE(is_in_two_parts());
@@ -210,8 +227,32 @@ TEST_F(change_log, killed_when_it_is_in_two_parts) {
     EXPECT_EQ(note_of(6), "between");
 }
 
+// A dump keeps its locks to its end. It is not waited for: the swap itself is what it may hold up.
+TEST_F(change_log, the_old_one_that_a_dump_reads_is_dropped_later) {
+    stop_with_a_change_in_the_log("COMMENT");
+    kill();
+    sync_connection dump = db().connect();
+    dump.execute("BEGIN; LOCK TABLE pgeist_1.pgeist_log_before IN ACCESS SHARE MODE");
+    pgeist_process resumed(db().uri(), {"resume", "1", "--output", "json", "--lock-timeout", "100ms"});
+    resumed.wait_for_event("who reads it", [&](const auto& event) {
+        return text_of(event, "text").find("pid " + std::to_string(dump.backend_pid())) != std::string::npos;
+    });
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sql().execute("UPDATE public.t SET note = 'between' WHERE id = 6");
+    dump.execute("COMMIT");
+    begin_the_swap();
+    const run_result ended = resumed.finish();
+    EXPECT_TRUE(exited(ended, 0));
+    EXPECT_TRUE(says(ended, {"pgeist_1.pgeist_log_before, is still read by", "dropped later"}));
+    EXPECT_EQ(note_of(1), "late");
+    EXPECT_EQ(note_of(2), "no row");
+    EXPECT_EQ(note_of(6), "between");
+    EXPECT_FALSE(is_in_two_parts());
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(change_log, cleanup_when_it_is_in_two_parts) {
-    stop_with_a_change_in_the_log("DROP TABLE");
+    stop_with_a_change_in_the_log("COMMENT");
     kill();
     ASSERT_TRUE(is_in_two_parts());
     expect_cleanup_leaves_nothing();
@@ -253,6 +294,101 @@ TEST_F(change_log, writers_that_never_stop_lose_nothing) {
         EXPECT_EQ(sql().number("SELECT code FROM public.t WHERE id = " + std::to_string(id + 1)),
                   10 * (id + 1) + made[at]);
     }
+    expect_cleanup_leaves_nothing();
+}
+
+/// The run was begun by the table's owner, and a superuser goes on with it.
+class change_log_of_another_role : public change_log {
+protected:
+    void SetUp() override {
+        change_log::SetUp();
+        if (IsSkipped()) {
+            return;
+        }
+        owner = db().create_role("owner");
+        writer = db().create_role("writer");
+        watcher = db().create_role("watcher");
+        sql().execute("GRANT CREATE ON DATABASE " + db().name() + " TO " + owner +
+                      "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner + "; GRANT USAGE ON SCHEMA public TO " +
+                      writer + "; ALTER TABLE public.t OWNER TO " + owner +
+                      "; GRANT SELECT, INSERT, UPDATE, DELETE ON public.t TO " + writer);
+    }
+
+    void resume_as_superuser_with_a_dead_log() {
+        running_as(db().uri_as(owner), {"run", "--output", "json", "--table", "t", "--alter",
+                                        "ALTER COLUMN id TYPE bigint", "--postpone-swap", "--lock-timeout", "100ms"});
+        wait_for_job_state(db().uri(), "waiting_for_swap");
+        running().kill_hard();
+        running_as(db().uri(), {"resume", "1", "--output", "json"});
+        wait_for_job_state(db().uri(), "waiting_for_swap");
+        fill_the_log();
+    }
+
+    void change_it() {
+        const std::string before = sql().scalar("SELECT 'pgeist_1.pgeist_log'::regclass::oid");
+        EXPECT_TRUE(exited(run_pgeist(db().uri_as(owner), {"swap", "1"}), 0));
+        wait_for("a new log",
+                 [&] { return sql().scalar("SELECT coalesce(to_regclass('pgeist_1.pgeist_log')::oid, 0)") != before; });
+    }
+
+    /// All that one log should have of the other.
+    std::string properties() {
+        return sql().scalar(
+            "SELECT concat_ws(' ', pg_get_userbyid(c.relowner), (SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM "
+            "aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS x(grantor, grantee, privilege, "
+            "grantable)), "
+            "(SELECT spcname FROM pg_tablespace WHERE oid = c.reltablespace), (SELECT string_agg(o, ' ' ORDER BY o) "
+            "FROM "
+            "unnest(c.reloptions) AS o), (SELECT string_agg(o, ' ' ORDER BY o) FROM pg_class t, unnest(t.reloptions) "
+            "AS "
+            "o WHERE t.oid = c.reltoastrelid), c.relpersistence, c.relreplident) FROM pg_class c WHERE c.oid = "
+            "'pgeist_1.pgeist_log'::regclass");
+    }
+
+    std::string owner;
+    std::string writer;
+    std::string watcher;
+};
+
+TEST_F(change_log_of_another_role, writers_write_into_the_new_one) {
+    resume_as_superuser_with_a_dead_log();
+    sync_connection holder = db().connect();
+    holder.execute("BEGIN; LOCK TABLE public.t IN ACCESS SHARE MODE");  // no swap yet
+    change_it();
+    db().connect_as(writer).execute(
+        "UPDATE public.t SET note = 'late' WHERE id = 1; DELETE FROM public.t WHERE id = 2; UPDATE public.t SET id = "
+        "-3 "
+        "WHERE id = 3; INSERT INTO public.t (id, note) VALUES (1000, 'new')");
+    holder.execute("COMMIT");
+    finish();
+    EXPECT_EQ(note_of(1), "late");
+    EXPECT_EQ(note_of(2), "no row");
+    EXPECT_EQ(note_of(3), "no row");
+    EXPECT_EQ(note_of(-3), "note 3");
+    EXPECT_EQ(note_of(1000), "new");
+    // A third one cleans up.
+    const std::string third = db().create_role("third");
+    sql().execute("GRANT " + owner + " TO " + third);
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(third), {"cleanup", "--all"}), 0));
+    expect_nothing_left();
+}
+
+TEST_F(change_log_of_another_role, the_new_one_has_what_the_old_one_had) {
+    resume_as_superuser_with_a_dead_log();
+    sql().execute("GRANT SELECT ON pgeist_1.pgeist_log TO " + watcher +
+                  " WITH GRANT OPTION; ALTER TABLE pgeist_1.pgeist_log SET (fillfactor = 90); ALTER TABLE "
+                  "pgeist_1.pgeist_log SET TABLESPACE " +
+                  db().create_tablespace("logs") + "; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO " + writer);
+    sql().execute(
+        "BEGIN; INSERT INTO pgeist_1.pgeist_log SELECT 0 FROM generate_series(1, 150000); DELETE FROM "
+        "pgeist_1.pgeist_log WHERE k1 = 0; COMMIT");
+    const std::string before = properties();
+    sync_connection holder = db().connect();
+    holder.execute("BEGIN; LOCK TABLE public.t IN ACCESS SHARE MODE");
+    change_it();
+    EXPECT_EQ(properties(), before);
+    holder.execute("COMMIT");
+    finish();
     expect_cleanup_leaves_nothing();
 }
 

@@ -99,6 +99,29 @@ TEST_F(roles, sessions_that_such_a_login_has_left_are_ended_by_who_resumes) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 1000);
 }
 
+// What the superuser has made for the job in the meantime (checkpoints, the wall's function) is still the job's.
+TEST_F(roles, a_job_that_a_superuser_went_on_with_is_gone_on_with_by_its_own_role) {
+    {
+        const auto running = held_run();
+        running->kill_hard();
+        copying->open();
+    }
+    sync_connection holder = db().connect();
+    holder.execute("BEGIN; LOCK TABLE public.t IN ACCESS SHARE MODE");
+    EXPECT_TRUE(exited(command("resume", {"1", "--swap-attempts", "2"}), 4));
+    EXPECT_EQ(sql().scalar("SELECT to_regclass('pgeist_1.pgeist_file_walk') IS NOT NULL AND "
+                           "to_regproc('pgeist_1.table_was_replaced') IS NOT NULL"),
+              "t");
+    holder.execute("COMMIT");
+    const run_result compared = run_pgeist(db().uri_as(login), {"verify", "1"});
+    EXPECT_TRUE(exited(compared, 0));
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(login), {"resume", "1"}), 0));
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 1000);
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(login), {"cleanup", "--all"}), 0));
+    expect_nothing_left();
+}
+
 TEST_F(roles, credentials_that_end_are_named_and_the_job_goes_on_with_new_ones) {
     const std::string lease = db().create_role("lease");
     sql().execute("ALTER TABLE public.t OWNER TO " + lease + "; GRANT USAGE, CREATE ON SCHEMA public TO " + lease +

@@ -9,15 +9,19 @@
 
 namespace pgeist::capture {
 
+/// Whose the job's schema is, quoted. What is made in it later in the run, perhaps by another role, is to be his too:
+/// otherwise the role that began the job could not go on with it any more.
+[[nodiscard]] awaitable<std::string> owner_of_job(pg::connection& session, const plan::blueprint& plan);
+
 /// Common name of the triggers of a job: `pgeist_7`.
 [[nodiscard]] std::string trigger_prefix(const plan::blueprint& plan);
 
 /// Creates log, helper tables and trigger functions in the job's schema. No lock on the source.
 [[nodiscard]] std::string log_sql(const plan::blueprint& plan);
 
-/// Puts a new, empty log in the place of the log. To be run under ACCESS EXCLUSIVE on it.
+/// Puts a new, empty log in the place of the log, with its owner and rights. To be run under ACCESS EXCLUSIVE on it.
 [[nodiscard]] std::string log_anew_sql(const plan::blueprint& plan);
-/// Moves what is in the log before into the new one, and drops it.
+/// Puts what is in the log before into the new one, and marks the one before as void.
 [[nodiscard]] std::string log_whole_sql(const plan::blueprint& plan);
 
 /// Creates the triggers and enables them always. To be run in the transaction that holds SHARE ROW EXCLUSIVE on the

@@ -25,11 +25,13 @@ constexpr std::int64_t longest_log_to_swap = 4 << 20;
 
 /// What change_log() locks.
 [[nodiscard]] lock::target log_target(const plan::blueprint& plan);
+/// A log of an earlier change, if one is left: it must go before the next change.
+[[nodiscard]] lock::target log_before_target(const plan::blueprint& plan);
 
 /// Changes the log for a new, empty one and moves what is left to replay into it, for one that VACUUM cannot shorten:
 /// replayed rows stay in the file for as long as an old transaction, prepared transaction, slot or standby might see
 /// them. Makes one attempt at ACCESS EXCLUSIVE on the log: writers of the source wait for that, readers do not.
-/// @returns false when the lock was not to be had
+/// @returns false when the lock was not to be had, or somebody reads what is left of an earlier change
 ///
 /// Nobody may replay, compare or build meanwhile. How it can cross with writers and with its own end (each is stepped
 /// through in tests/e2e/change_log_test.cpp):
@@ -39,9 +41,15 @@ constexpr std::int64_t longest_log_to_swap = 4 << 20;
 ///   looks for the log by its name again: its rows are in the new one.
 /// - *Killed between the two transactions*, the log is in two parts. finish_change_of_log() puts them together before
 ///   anything else is done with the job; look_at_log() refuses to count one part for the whole.
+/// - *A snapshot of before it* finds the new log by its name and none of its rows in it: replay would leave them, and a
+///   comparison take what they explain for differences. None of ours is in use: this process does nothing beside the
+///   swap, and one that has lost the job cannot be in a transaction any more, since each of them holds the job's row
+///   (require_tenure()), which begin_tenure() waits for. Those of the application write into the log and never read it.
+/// - *Somebody reads the old log* when it is to be dropped (a dump): it is left, as void, and dropped later.
 [[nodiscard]] awaitable<bool> change_log(job::workspace& work, pg::connection& session, lock::attempt how);
 
-/// Puts a log together that was left in two parts; else does nothing. To be called before the log is used.
+/// Puts a log together that was left in two parts, and drops what is left of the one before if nobody reads it; else
+/// does nothing. To be called before the log is used.
 [[nodiscard]] awaitable<void> finish_change_of_log(job::workspace& work);
 
 }  // namespace pgeist::replay

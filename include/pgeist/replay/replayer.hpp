@@ -69,6 +69,8 @@ public:
 
     /// Has replayed rows removed from the log as far as nobody could still see them.
     [[nodiscard]] awaitable<void> vacuum();
+    /// To be told after change_log(): what VACUUM left of the log before says nothing of the new one.
+    void log_was_changed() noexcept;
 
     /// How many log rows can be applied in `time` at the speed measured so far.
     [[nodiscard]] std::int64_t rows_within(std::chrono::milliseconds time) const noexcept;

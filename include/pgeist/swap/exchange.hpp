@@ -6,8 +6,12 @@
 namespace pgeist::swap {
 
 /// Makes the function that turns late writers away from the replaced table (triggers/replaced_function.sql), so that
-/// only its triggers are left for exchange(). May be repeated. No lock on the source.
-[[nodiscard]] std::string wall_function_sql(const plan::blueprint& plan);
+/// only its triggers are left for exchange(). May be repeated. No lock on the source. `owner` is
+/// capture::owner_of_job().
+[[nodiscard]] std::string wall_function_sql(const plan::blueprint& plan, const std::string& owner);
+
+/// Makes the triggers that call it, on `old`: exchange() does that for the replaced table, at its end.
+[[nodiscard]] std::string wall_sql(const plan::blueprint& plan, const qualified_name& old);
 
 /// Puts the shadow in the source's place, re-attaches everything, and lets nobody write into the old table any more. To
 /// be run in the transaction that holds ACCESS EXCLUSIVE on the source, when the shadow is complete.
