@@ -1,5 +1,7 @@
 #include "pgeist/lock/table_lock.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
@@ -57,19 +59,52 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
     return under_strong_lock_sql() + (sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql);
 }
 
+/// What is asked for in turn. Views come first: who reads one holds its lock and then wants the tables'.
+std::vector<std::string> stages(const target& wanted, bool waits) {
+    std::string views;
+    for (const plan::statement& each : wanted.views) {
+        views += each.sql + "; ";
+    }
+    std::string sequences;
+    for (const plan::statement& each : wanted.sequences) {
+        sequences += each.sql + "; ";
+    }
+    const std::string tables =
+        fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), waits ? "" : " NOWAIT");
+    if (sequences.empty()) {
+        return {views + tables};
+    }
+    return wanted.tables_first ? std::vector{views + tables, sequences} : std::vector{views + sequences, tables};
+}
+
 /// One statement, so that statement_timeout bounds all the waiting together: who waits for the first of the locks must
 /// not wait for as long as all the others take.
-std::string locks_sql(const target& wanted, bool waits) {
-    std::string sql;
-    for (const auto* others : {&wanted.views, &wanted.sequences}) {
-        for (const plan::statement& each : *others) {
-            sql += each.sql + "; ";
+std::string waiting_sql(const std::string& stage, milliseconds time) {
+    const bool several = stage.find(';') + 2 < stage.size();
+    return timeouts_sql(time) + (several ? fmt::format("DO {}; ", quote_literal("BEGIN " + stage + "END")) : stage);
+}
+
+/// Asks for everything in the transaction that is open; `obtained` counts the stages that are done.
+awaitable<void> lock_all(pg::connection& session, const target& wanted, attempt how, std::size_t& obtained) {
+    const bool waits = how.timeout.count() > 0;
+    const std::vector<std::string> all = stages(wanted, waits);
+    const auto until = deadline::clock::now() + how.timeout;
+    for (const std::string& stage : all) {
+        std::string sql = fmt::format("SET LOCAL lock_timeout = {}; ", no_wait.count()) + stage;
+        if (waits) {
+            const auto left = std::chrono::duration_cast<milliseconds>(until - deadline::clock::now());
+            // The table's lock is had: who holds a sequence then without it mostly waits for the table himself.
+            const bool behind_table = obtained > 0 && wanted.tables_first;
+            sql = waiting_sql(stage, behind_table ? no_wait : std::max(left, milliseconds(1)));
         }
+        if (obtained + 1 == all.size()) {
+            // Nothing that follows under the lock may wait long for another one either.
+            sql += fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = 0",
+                               how.timeout_afterwards.count());
+        }
+        co_await session.execute(std::move(sql));
+        ++obtained;
     }
-    const bool several = !sql.empty();
-    sql +=
-        fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), waits ? "" : " NOWAIT");
-    return waits && several ? fmt::format("DO {}; ", quote_literal("BEGIN " + sql + "END")) : sql;
 }
 
 }  // namespace
@@ -81,20 +116,14 @@ std::string under_strong_lock_sql() {
                        longest_silence.count());
 }
 
-awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {
-    const bool waits = how.timeout.count() > 0;
-    std::string lock_sql =
-        waits ? timeouts_sql(how.timeout) : fmt::format("SET LOCAL lock_timeout = {}; ", no_wait.count());
-    lock_sql += locks_sql(wanted, waits);
-    // Nothing that follows under the lock may wait long for another one either.
-    lock_sql +=
-        fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = 0", how.timeout_afterwards.count());
+awaitable<lock_result> try_locks(pg::connection& session, const target& wanted, attempt how) {
     std::exception_ptr failure;
     bool blocked = false;
+    std::size_t obtained = 0;
     try {
         co_await session.begin();
         co_await session.execute(harmless_locks_sql(wanted, how));
-        co_await session.execute(std::move(lock_sql));
+        co_await lock_all(session, wanted, how, obtained);
     } catch (const pg::sql_error& error) {
         blocked = error.passing();
         failure = std::current_exception();
@@ -106,8 +135,14 @@ awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt 
         if (!blocked) {
             std::rethrow_exception(failure);
         }
+        co_return obtained == 0 ? lock_result::blocked : lock_result::blocked_half_way;
     }
-    co_return !failure;
+    co_return lock_result::locked;
+}
+
+awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {
+    const lock_result got = co_await try_locks(session, wanted, how);
+    co_return got == lock_result::locked;
 }
 
 awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_session, const target& wanted,
@@ -174,6 +209,21 @@ awaitable<std::vector<plan::statement>> lock_owned_sequences(pg::connection& ses
         statements.push_back(std::move(each));
     }
     co_return statements;
+}
+
+awaitable<bool> is_drawn_ahead(pg::connection& observer_session, const target& wanted) {
+    std::vector<std::string> sequences;
+    for (const plan::statement& each : wanted.sequences) {
+        sequences.push_back(each.label);
+    }
+    const pg::result row = co_await observer_session.query(
+        "WITH held AS MATERIALIZED (SELECT l.relation, l.virtualtransaction FROM pg_locks l WHERE l.locktype = "
+        "'relation' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) "
+        "SELECT EXISTS (SELECT FROM held s WHERE s.relation IN (SELECT to_regclass(n)::oid FROM unnest($1::text[]) n) "
+        "AND NOT EXISTS (SELECT FROM held t WHERE t.relation = to_regclass($2)::oid AND t.virtualtransaction = "
+        "s.virtualtransaction))",
+        pg::array_literal(sequences), wanted.tables.front().sql());
+    co_return row.boolean(0, 0);
 }
 
 awaitable<void> blocker_removal::remove(pg::connection& observer_session, std::vector<report::blocker> blockers,

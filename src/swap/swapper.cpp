@@ -357,8 +357,9 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
 
 awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how, bool last) {
     under_way now(work_->brake);
-    const bool locked = co_await lock::try_lock(session, target_, how);
-    if (!locked) {
+    const lock::lock_result got = co_await lock::try_locks(session, target_, how);
+    sequences_first_failed_ = got == lock::lock_result::blocked_half_way && !target_.tables_first;
+    if (got != lock::lock_result::locked) {
         co_return attempt_result::blocked;
     }
     const auto locked_at = clock::now();
@@ -400,6 +401,16 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     now.committed();
     note_time();
     co_return attempt_result::swapped;
+}
+
+/// What the application does with the sequences decides which way round they and the table are to be had. It may do
+/// both, and where one way has failed half way the other one may do.
+awaitable<void> swapper::choose_order(pg::connection& observer_session) {
+    if (target_.sequences.empty()) {
+        co_return;
+    }
+    const bool ahead = co_await lock::is_drawn_ahead(observer_session, target_);
+    target_.tables_first = !ahead || sequences_first_failed_;
 }
 
 /// Each such attempt has cost the application some time, and nobody that could be seen was in the way.
@@ -472,6 +483,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
         work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
         attempt_result result = attempt_result::blocked;
         views_ = co_await temporary_views(*observer_session, work_->plan.source_oid);
+        co_await choose_order(*observer_session);
         if (views_.empty()) {
             result = co_await attempt(*session, how, attempts.exhausted());
         }

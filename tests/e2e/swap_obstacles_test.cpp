@@ -96,6 +96,37 @@ TEST_F(swap_obstacles, the_sequence_of_an_identity_column_is_asked_for_before_th
     expect_sequence_is_asked_for_first();
 }
 
+// An INSERT holds the table when it draws its number: asked for first, the sequence would be had, and the table never.
+TEST_F(swap_obstacles, inserts_that_draw_by_the_default_do_not_keep_the_table_from_the_swap) {
+    make("serial");
+    sql().execute("ALTER DATABASE " + db().name() + " SET deadlock_timeout = '60s'");
+    postpone({"--lock-timeout", "20s"});
+    sync_connection first = db().connect();
+    first.execute("BEGIN; INSERT INTO public.t (note) VALUES ('first')");
+    begin_the_swap();
+    wait_for("pgeist in a queue", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted AND "
+                   "relation IN ('public.t'::regclass, 'public.t_id_seq'::regclass)") == 1;
+    });
+    sync_connection second = db().connect();
+    second.send("INSERT INTO public.t (note) VALUES ('second')");
+    wait_for("the second in a queue", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND NOT granted AND relation "
+                   "IN ('public.t'::regclass, 'public.t_id_seq'::regclass)") == 1;
+    });
+    first.execute("COMMIT");
+    second.finish();
+    const run_result ended = running().finish();
+    EXPECT_TRUE(exited(ended, 0));
+    ASSERT_EQ(ended.events("swap").size(), 1U);
+    EXPECT_EQ(number_of(ended.events("swap").front(), "attempts").value_or(0), 11)
+        << "ten attempts without a wait, one";
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE note IN ('first', 'second')"), 2);
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(swap_obstacles, who_holds_the_sequence_is_ended_when_that_is_wanted) {
     make("serial");
     sync_connection holder = db().connect();

@@ -3,7 +3,9 @@
 #include "job_test.hpp"
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/copy/copier.hpp"
+#include "pgeist/job/in_snapshot.hpp"
 #include "pgeist/lock/table_lock.hpp"
+#include "pgeist/replay/change_log.hpp"
 #include "pgeist/replay/replay_sql.hpp"
 #include "pgeist/replay/replayer.hpp"
 
@@ -194,6 +196,90 @@ TEST_F(interleavings, CaptureWaitsForWritersThatAreOpen) {
     writer.execute("COMMIT");
     EXPECT_TRUE(await(lock::try_lock(session(), target, nowait)));
     await(session().rollback());
+}
+
+TEST_F(interleavings, OfSequenceAndTableTheFirstIsAskedForFirst) {
+    sql().execute("CREATE TABLE t (id serial PRIMARY KEY)");
+    lock::target target;
+    target.tables.push_back(qualified_name{"public", "t"});
+    target.sequences = await(lock::lock_owned_sequences(session(), sql().number("SELECT 't'::regclass::oid")));
+    ASSERT_EQ(target.sequences.size(), 1U);
+    lock::attempt shortly;
+    shortly.timeout = std::chrono::milliseconds(30);
+    const auto got = [&](bool tables_first, lock::attempt how) {
+        target.tables_first = tables_first;
+        const lock::lock_result result = await(lock::try_locks(session(), target, how));
+        await(session().rollback());
+        return result;
+    };
+    const lock::attempt nowait;
+    auto other = db().connect();
+    other.execute("BEGIN; SELECT nextval('t_id_seq')");
+    EXPECT_TRUE(await(lock::is_drawn_ahead(session(), target)));
+    for (const lock::attempt& how : {nowait, shortly}) {
+        EXPECT_EQ(got(false, how), lock::lock_result::blocked);
+        EXPECT_EQ(got(true, how), lock::lock_result::blocked_half_way);
+    }
+    other.execute("INSERT INTO t DEFAULT VALUES");  // as one that has drawn its number by the default
+    EXPECT_FALSE(await(lock::is_drawn_ahead(session(), target)));
+    other.execute("COMMIT; BEGIN; UPDATE t SET id = id");
+    EXPECT_FALSE(await(lock::is_drawn_ahead(session(), target)));
+    for (const lock::attempt& how : {nowait, shortly}) {
+        EXPECT_EQ(got(false, how), lock::lock_result::blocked_half_way);
+        EXPECT_EQ(got(true, how), lock::lock_result::blocked);
+    }
+    other.execute("COMMIT");
+    for (const bool tables_first : {false, true}) {
+        EXPECT_EQ(got(tables_first, nowait), lock::lock_result::locked);
+        EXPECT_EQ(got(tables_first, shortly), lock::lock_result::locked);
+    }
+}
+
+namespace {
+
+/// A process that has lost the job stands with its snapshot, before it reads the log.
+awaitable<void> take_over_meanwhile(sync_connection& other, pg::connection& mine, const std::string& log) {
+    other.execute("SET lock_timeout = '100ms'");
+    // What begin_tenure() of the process that takes the job on, and could change the log, has to do first.
+    EXPECT_EQ(other.sqlstate_of("UPDATE pgeist.jobs SET incarnation = incarnation + 1"), "55P03");
+    const pg::result seen = co_await mine.query("SELECT count(*) FROM " + log);
+    EXPECT_EQ(seen.integer(0, 0), 20);
+}
+
+}  // namespace
+
+TEST_F(interleavings, NobodyChangesTheLogUnderASnapshotOfTheJobs) {
+    start();
+    copy_all();
+    sql().execute("UPDATE t SET v = v");
+    auto other = db().connect();
+    const std::string log = plan().job_schema + ".pgeist_log";
+    const auto body = [&] { return take_over_meanwhile(other, session(), log); };
+    await(job::in_snapshot(session(), work(), body));
+    EXPECT_EQ(other.sqlstate_of("UPDATE pgeist.jobs SET incarnation = incarnation + 1"), "");
+    EXPECT_THROW(await(job::in_snapshot(session(), work(), body)), error) << "it has lost the job";
+}
+
+// The log that VACUUM left long says nothing of the one that took its place.
+TEST_F(interleavings, ANewLogIsVacuumedLikeAnyOther) {
+    start();
+    copy_all();
+    build();
+    const std::string log = plan().job_schema + ".pgeist_log";
+    sql().execute("CREATE TABLE other (n int)");
+    auto old = db().connect();
+    old.execute("BEGIN; INSERT INTO other VALUES (1)");  // keeps VACUUM from removing anything
+    sql().execute("BEGIN; INSERT INTO " + log + " SELECT 0 FROM generate_series(1, 1400000); DELETE FROM " + log +
+                  "; COMMIT");
+    replay::replayer changes(work());
+    await(changes.vacuum());
+    ASSERT_GT(sql().number("SELECT pg_table_size('" + log + "')"), 40 << 20);
+    EXPECT_TRUE(await(replay::change_log(work(), session(), lock::attempt())));
+    changes.log_was_changed();
+    old.execute("COMMIT");
+    sql().execute("INSERT INTO " + log + " SELECT 0 FROM generate_series(1, 230000)");
+    await(changes.pass());
+    EXPECT_LT(sql().number("SELECT pg_table_size('" + log + "')"), 4 << 20);
 }
 
 TEST_F(interleavings, ATruncateDuringTheCopyIsNoticed) {

@@ -28,6 +28,11 @@ struct target {
     std::vector<plan::statement> views;
     /// The same for sequences, which LOCK TABLE does not know: nextval() holds its lock until its transaction ends.
     std::vector<plan::statement> sequences;
+    /// Who draws a number first and writes the row later (an ORM) wants the sequence and then the table: then the
+    /// sequences are to be locked before the tables. An INSERT that draws it by a default holds the table when it wants
+    /// the sequence: then the tables. The wrong way round each waits for the other until our timeout is over. See
+    /// is_drawn_ahead().
+    bool tables_first = false;
     /// A table that only pgeist (and autovacuum) uses and that is locked first, so that nothing is waited for once the
     /// others are held.
     std::optional<qualified_name> own;
@@ -38,13 +43,24 @@ struct target {
     }
 };
 
+enum class lock_result {
+    locked,
+    blocked,
+    blocked_half_way,  ///< the first of sequences and tables were obtained, but not the others
+};
+
 /// Makes one attempt: begins a transaction on `session` and locks views, sequences and tables in it. All of it is
 /// bounded by the attempt's timeout, also when it waits for several of them in turn. An attempt that waits for less
 /// than an autovacuum in the way takes to be cancelled first takes SHARE UPDATE EXCLUSIVE for that long, which no
 /// reader or writer notices.
-/// @returns true with the transaction open and the locks held; false, with no transaction open, when somebody is in the
+/// @returns `locked` with the transaction open and the locks held; with no transaction open when somebody is in the
 /// way. Takes exactly the locks asked for.
+[[nodiscard]] awaitable<lock_result> try_locks(pg::connection& session, const target& wanted, attempt how);
+/// The same: whether everything is locked.
 [[nodiscard]] awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how);
+
+/// Whether somebody holds one of the sequences and nothing on the first of the tables, at this moment.
+[[nodiscard]] awaitable<bool> is_drawn_ahead(pg::connection& observer_session, const target& wanted);
 
 /// `SET LOCAL` for a transaction that is about to take a lock others wait for: when this program is stopped, or cut
 /// off, between two statements, the server ends the transaction after two seconds, and the lock with it. Its COMMIT

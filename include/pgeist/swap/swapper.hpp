@@ -40,6 +40,7 @@ private:
     [[nodiscard]] awaitable<void> report_obstacles(lock::target wanted, pg::connection& session,
                                                    pg::connection& observer_session, lock::attempt how);
     [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how, bool last);
+    [[nodiscard]] awaitable<void> choose_order(pg::connection& observer_session);
     [[nodiscard]] awaitable<void> warm_up(pg::connection& session);
     [[nodiscard]] awaitable<void> ask_ahead(pg::connection& session);
     [[nodiscard]] awaitable<void> catch_up();
@@ -71,13 +72,14 @@ private:
     std::vector<report::blocker> views_;     ///< of them, temporary views
     std::optional<standby_snapshots> standbys_;
     deadline::clock::time_point started_;
-    std::chrono::milliseconds drain_;  ///< how long the next drain under the lock may take
-    bool vacuumed_ = false;            ///< the log as it is now
-    double lock_held_ms_ = 0;          ///< in the last attempt that got it
-    std::string step_;                 ///< what is being done under the lock
-    std::string failed_;               ///< what failed under it in the last attempt
-    int failures_ = 0;                 ///< attempts that failed so
-    std::int64_t too_much_ = 0;        ///< changes that waited under the lock, when they were too many
+    std::chrono::milliseconds drain_;      ///< how long the next drain under the lock may take
+    bool vacuumed_ = false;                ///< the log as it is now
+    bool sequences_first_failed_ = false;  ///< in the last attempt, which had the sequences and not the table
+    double lock_held_ms_ = 0;              ///< in the last attempt that got it
+    std::string step_;                     ///< what is being done under the lock
+    std::string failed_;                   ///< what failed under it in the last attempt
+    int failures_ = 0;                     ///< attempts that failed so
+    std::int64_t too_much_ = 0;            ///< changes that waited under the lock, when they were too many
 };
 
 /// After the connection was lost at COMMIT of the swap, transaction `xid`: asks the server which side won, once the
