@@ -100,13 +100,6 @@ awaitable<bool> has_state_schema(pg::connection& session) {
     co_return found.present;
 }
 
-awaitable<void> require_own_state_schema(pg::connection& session) {
-    const standing found = co_await look(session);
-    if (found.stranger) {
-        refuse(*found.stranger);
-    }
-}
-
 awaitable<bool> has_readable_jobs(pg::connection& session) {
     const standing found = co_await look(session);
     if (!found.stranger || !found.present) {

@@ -7,6 +7,7 @@
 
 #include "pgeist/core/ascii.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/hold.hpp"
 #include "pgeist/job/process.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/walk/key_sql.hpp"
@@ -492,11 +493,59 @@ awaitable<bool> has_event(pg::connection& session, std::int64_t job, std::string
     co_return row.boolean(0, 0);
 }
 
+namespace {
+
+/// What is asked for goes to what was asked before, under the next number. The same as in pgeist.steer().
+std::string request_sql() {
+    const std::string next = "coalesce((j.control ->> 'number')::bigint, 0) + 1";
+    return fmt::format(
+        "UPDATE pgeist.jobs AS j SET control = j.control || $2::jsonb || jsonb_build_object('number', {0}, 'by', "
+        "session_user) || CASE $3::text "
+        "WHEN 'set' THEN jsonb_build_object('set', coalesce(j.control -> 'set', '[]') || jsonb_build_object("
+        "'number', {0}, 'by', session_user, 'name', $4::text, 'value', $5::text)) "
+        "WHEN 'verify' THEN jsonb_build_object('verify', {0}) ELSE '{{}}' END "
+        "WHERE j.id = $1 RETURNING (j.control ->> 'number')::bigint AS number, j.phase, {1} AS alive",
+        next, held_condition("j.id"));
+}
+
+std::string what_is_asked(const std::string& action) {
+    for (const auto& [name, asked] : {std::pair{"pause", R"({"paused": true})"},
+                                      {"continue", R"({"paused": false})"},
+                                      {"swap", R"({"swap": true})"},
+                                      {"cancel", R"({"cancel": true})"}}) {
+        if (action == name) {
+            return asked;
+        }
+    }
+    return "{}";
+}
+
+}  // namespace
+
 awaitable<std::int64_t> steer(pg::connection& session, std::int64_t job, std::string action,
                               std::optional<std::string> name, std::optional<std::string> value) {
-    const pg::result row =
-        co_await session.query("SELECT pgeist.steer($1::bigint, $2, $3, $4)", job, action, name, value);
-    co_return row.integer(0, 0);
+    const std::string asked = what_is_asked(action);
+    const pg::result row = co_await session.query(request_sql(), job, asked, action, name, value);
+    if (row.empty()) {
+        throw error(exit_code::refused, fmt::format("there is no job {}", job), "list the jobs with: pgeist status");
+    }
+    const std::string reached = row.text(0, "phase");
+    if ((action == "cancel" || action == "pause") && (reached == "finish" || reached == "done")) {
+        throw error(exit_code::refused,
+                    fmt::format("job {} has swapped the tables already: it cannot be {}", job,
+                                action == "pause" ? "paused" : "cancelled"),
+                    "it only finishes its work now");
+    }
+    if (!row.boolean(0, "alive")) {
+        throw error(exit_code::refused, fmt::format("nobody runs job {}", job),
+                    fmt::format("go on with it: pgeist resume {0}, or remove it: pgeist cleanup {0}", job));
+    }
+    co_await session.query(
+        "INSERT INTO pgeist.events (job, event, detail) VALUES ($1, $2, session_user || coalesce(': ' || $3 || ' = ' "
+        "|| $4, ''))",
+        job, action, name, value);
+    co_await session.query("SELECT pg_notify('pgeist', $1)", fmt::format("{} {}", job, action));
+    co_return row.integer(0, "number");
 }
 
 awaitable<std::optional<answers>> read_answers(pg::connection& session, std::int64_t job) {

@@ -170,8 +170,7 @@ awaitable<std::int64_t> hand_in(pg::connection& session, std::int64_t job, const
         const std::int64_t number = co_await pg::transaction(session, pg::isolation::read_committed, requests);
         co_return number;
     } catch (const pg::sql_error& problem) {
-        if (problem.is(pg::sqlstate::object_not_in_prerequisite_state) ||  // what pgeist.steer() itself refuses
-            problem.is(pg::sqlstate::untranslatable_character)) {
+        if (problem.is(pg::sqlstate::untranslatable_character)) {
             throw error(exit_code::refused, problem.diag().message, problem.diag().hint);
         }
         throw;
@@ -232,7 +231,6 @@ awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std:
         const error reason = co_await nobody_runs(*session, job);
         throw reason;
     }
-    co_await job::require_own_state_schema(*session);
     co_await job::bring_state_up_to_date(*session);
     const std::int64_t number = co_await hand_in(*session, job, action, values);
     const bool obeyed = co_await wait_until_obeyed(*session, job, number);

@@ -1,9 +1,10 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/job/state_trust.hpp"
+#include "pgeist/job/hold.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/run/absence.hpp"
 #include "requests.hpp"
 #include "verify_job.hpp"
@@ -40,9 +41,9 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
     if (now.swapped) {
         throw nothing_to_compare(now);
     }
-    co_await job::require_own_state_schema(session);
     observer.job_started(job, now.table.display(), "shadow");
-    const std::int64_t number = co_await job::steer(session, job, "verify", std::nullopt, std::nullopt);
+    const auto request = [&] { return job::steer(session, job, "verify", std::nullopt, std::nullopt); };
+    const std::int64_t number = co_await pg::transaction(session, pg::isolation::read_committed, request);
     if (now.reached < job::phase::verify) {
         observer.message(report::level::info,
                          fmt::format("job {} is in phase {}: waiting for it to come to its verification", job,
@@ -52,8 +53,7 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
     bool runs = true;
     while (!found && runs) {
         co_await pg::sleep_for(poll);
-        const pg::result alive =
-            co_await session.query("SELECT coalesce(bool_or(alive), false) FROM pgeist.status WHERE job = $1", job);
+        const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(job)));
         runs = alive.boolean(0, 0);
         if (!runs) {  // it may only have lost its connection
             const std::vector<absent_run> absent = co_await find_absent(session, job);

@@ -122,6 +122,36 @@ TEST_F(steering, a_cancel_after_the_swap_is_refused_by_the_database) {
     EXPECT_TRUE(exited(running.finish(), 0));
 }
 
+// The program and the function for people with psql ask in the same words.
+TEST_F(steering, by_psql_is_the_same_as_by_the_program) {
+    make_table(500);
+    pgeist_process running = start({"--repack", "--postpone-swap"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    const auto asked = [&] {
+        return sql().scalar(
+            "SELECT (control - '{number,obeyed,verify,compared}'::text[] || jsonb_build_object('set', (control #> "
+            "'{set,-1}') - 'number'::text, 'verify', (control ->> 'verify')::int = (control ->> 'number')::int))::text "
+            "|| "
+            "(SELECT concat_ws(' ', event, detail) FROM pgeist.events WHERE event IN ('pause', 'continue', 'set', "
+            "'verify') ORDER BY at DESC LIMIT 1) FROM pgeist.jobs");
+    };
+    for (const std::vector<std::string>& request :
+         std::vector<std::vector<std::string>>{{"pause"}, {"continue"}, {"set", "workers", "3"}, {"verify"}}) {
+        std::vector<std::string> arguments{"1"};
+        std::string call = "SELECT pgeist.steer(1, '" + request[0] + "'";
+        if (request.size() > 1) {
+            arguments.push_back(request[1] + "=" + request[2]);
+            call += ", '" + request[1] + "', '" + request[2] + "'";
+        }
+        EXPECT_TRUE(exited(command(request[0], arguments), 0)) << request[0];
+        const std::string by_program = asked();
+        sql().query(call + ")");
+        EXPECT_EQ(asked(), by_program) << request[0];
+    }
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    EXPECT_TRUE(exited(running.finish(), 0));
+}
+
 // The state as the first version made it.
 TEST_F(steering, a_job_of_an_earlier_version_is_shown_compared_and_resumed) {
     make_table(2000);

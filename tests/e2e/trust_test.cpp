@@ -223,6 +223,57 @@ TEST_F(state_of_a_stranger, is_looked_after_by_a_superuser_while_nothing_was_add
     expect_cleanup_leaves_nothing();
 }
 
+// One rule for all commands. What is there for people with psql is the stranger's, and is not executed.
+TEST_F(state_of_a_stranger, is_steered_by_a_superuser_while_nothing_was_added_to_its_tables) {
+    pgeist_process running(db().uri_as(stranger),
+                           {"run", "--output", "json", "--table", "own", "--repack", "--postpone-swap"});
+    running.wait_for_phase("swap");
+    as_stranger(
+        "DROP FUNCTION pgeist.steer; CREATE FUNCTION pgeist.steer(job bigint, action text, name text DEFAULT NULL, "
+        "value "
+        "text DEFAULT NULL) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN nextval(''evil.trap''); END'; DROP VIEW "
+        "pgeist.status; CREATE VIEW pgeist.status AS SELECT id AS job, evil.f('x') = 'x' AS alive FROM pgeist.jobs");
+    sql().execute("ALTER SEQUENCE evil.trap RESTART");
+    for (const auto& [name, arguments] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+             {"pause", {"1"}}, {"continue", {"1"}}, {"set", {"1", "workers=1"}}, {"verify", {"1"}}, {"status", {}}}) {
+        EXPECT_TRUE(exited(command(name, arguments), 0)) << name;
+        expect_untouched();
+    }
+    as_stranger("CREATE TRIGGER fire BEFORE INSERT OR UPDATE ON pgeist.events FOR EACH ROW WHEN (current_user <> '" +
+                stranger + "') EXECUTE FUNCTION evil.fire()");  // the stranger's own run writes there
+    for (const auto& [name, arguments] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+             {"pause", {"1"}}, {"set", {"1", "workers=1"}}, {"verify", {"1"}}, {"swap", {"1"}}, {"cancel", {"1"}}}) {
+        expect_refused(name, arguments);
+    }
+    expect_untouched();
+    as_stranger("DROP TRIGGER fire ON pgeist.events");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    EXPECT_TRUE(exited(running.finish(), 0));
+    expect_untouched();
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    expect_nothing_left();
+}
+
+TEST_F(state_of_a_stranger, stays_the_strangers_when_a_superuser_brings_it_up_to_date) {
+    for (int run = 0; run < 2; ++run) {
+        EXPECT_TRUE(exited(run_pgeist(db().uri_as(stranger), {"run", "--table", "own", "--repack"}), 0));
+    }
+    as_stranger(
+        "DROP FUNCTION pgeist.steer; DROP VIEW pgeist.status; COMMENT ON SCHEMA pgeist IS 'pgeist: state of online "
+        "table "
+        "changes'");
+    EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_proc WHERE oid = to_regproc('pgeist.steer')"), 1);
+    EXPECT_EQ(
+        sql().scalar("SELECT string_agg(DISTINCT pg_get_userbyid(owner), ',') FROM (SELECT relowner AS owner FROM "
+                     "pg_class WHERE relnamespace = 'pgeist'::regnamespace UNION ALL SELECT proowner FROM pg_proc "
+                     "WHERE pronamespace = 'pgeist'::regnamespace) AS o"),
+        stranger);
+    EXPECT_EQ(db().connect_as(stranger).number("SELECT count(*) FROM pgeist.status"), 1);
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(stranger), {"cleanup", "--all"}), 0));
+    expect_nothing_left();
+}
+
 TEST_F(state_of_a_stranger, may_be_an_empty_schema) {
     as_stranger("CREATE SCHEMA pgeist");
     expect_all_refused();

@@ -10,14 +10,12 @@ namespace pgeist::job {
 // the session's is a member of, to the database's owner or to a superuser. That a superuser has the rights of all roles
 // makes him a member of none. Tables of somebody else are believed, too, where they are as pgeist makes them and
 // nothing hangs on them: a superuser looks after the jobs of others. What their owner does meanwhile is not noticed.
+// The same rule holds for every command. So no command uses the view and the function that are in the schema for people
+// who have only psql: nobody looks at what is in those.
 
 /// Whether schema `pgeist` with its tables is there. Executes nothing of what is in it.
 /// @throws error (refused) naming what belongs to whom, when it is not to be believed
 [[nodiscard]] awaitable<bool> has_state_schema(pg::connection& session);
-
-/// For who uses more of the schema than its tables, whose owners are all that counts then.
-/// @throws error (refused) as above
-[[nodiscard]] awaitable<void> require_own_state_schema(pg::connection& session);
 
 /// The same for who only reads pgeist.jobs, in the transaction that is open: a table of somebody else's will do if it
 /// is one of plain columns on which nothing hangs that could be executed. Locks: a table of somebody else's SHARE

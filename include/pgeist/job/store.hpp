@@ -169,8 +169,9 @@ struct comparison {
                                                                std::string event);
 /// Whether an event of this name is noted for the job.
 [[nodiscard]] awaitable<bool> has_event(pg::connection& session, std::int64_t job, std::string event);
-/// Asks the run of a job for something, through pgeist.steer(), in the open transaction if there is one.
-/// @returns the request's number. @throws sql_error when there is no such job
+/// Asks the run of a job for something, as pgeist.steer() does for those who have only psql: that function may be
+/// somebody else's, and is not called. In the transaction that is open.
+/// @returns the request's number. @throws error (refused) when there is no such job, nobody runs it, or it is too late
 [[nodiscard]] awaitable<std::int64_t> steer(pg::connection& session, std::int64_t job, std::string action,
                                             std::optional<std::string> name, std::optional<std::string> value);
 /// How far requests were answered.
