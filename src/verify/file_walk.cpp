@@ -8,6 +8,7 @@
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/in_snapshot.hpp"
 #include "pgeist/templates.hpp"
+#include "used_indexes.hpp"
 
 namespace pgeist::verify {
 
@@ -48,15 +49,23 @@ walk::bound place(const pg::result& rows, int row, const char* column) {
     return text ? walk::bound(std::vector<std::string>{*text}) : walk::bound();
 }
 
-error damaged_index(const plan::blueprint& plan, const std::string& what) {
-    const qualified_name index{plan.table.schema, plan.key.index};
-    return error(
-        exit_code::verification_failed,
-        fmt::format("the index {} is damaged, or not in the order of its collation: {}", index.display(), what),
-        fmt::format("nothing was swapped, the source table is untouched; look at the index with amcheck's "
-                    "bt_index_check, mend it with: REINDEX INDEX CONCURRENTLY {}; then remove this job with: "
-                    "pgeist cleanup, and run again",
-                    index.sql()));
+/// `used`: the indexes by which the server has looked for the rows; where that is not known, the key's.
+error damaged_index(const plan::blueprint& plan, const std::vector<std::string>& used, const std::string& what) {
+    std::vector<std::string> names;
+    std::vector<std::string> mend;
+    for (const std::string& name : used.empty() ? std::vector{plan.key.index} : used) {
+        const qualified_name index{plan.table.schema, name};
+        names.push_back(index.display());
+        mend.push_back("REINDEX INDEX CONCURRENTLY " + index.sql());
+    }
+    const bool one = names.size() == 1;
+    return error(exit_code::verification_failed,
+                 fmt::format("{} {} is damaged, or not in the order of its collation: {}",
+                             one ? "the index" : "one of the indexes", join(names, ", "), what),
+                 fmt::format("nothing was swapped, the source table is untouched; look at {} with amcheck's "
+                             "bt_index_check, mend it with: {}; then remove this job with: pgeist cleanup, and run "
+                             "again",
+                             one ? "the index" : "them", join(mend, "; ")));
 }
 
 /// Replay finds rows by equality of the whole key, by the key's index. By a range of keys the server may find them by
@@ -230,10 +239,12 @@ awaitable<file_walk::found> file_walk::look_in_snapshot(pg::connection& session,
         out.told = failure.what();
     }
     if (is_ambiguous) {
-        throw damaged_index(work_->plan, "there are several rows of one key");
+        co_await session.rollback();  // the statement's error has ended the transaction
+        const std::vector<std::string> used = co_await indexes_used_in(session, sql.look(range, std::nullopt));
+        throw damaged_index(work_->plan, used, "there are several rows of one key");
     }
-    if (is_out_of_order) {
-        throw damaged_index(work_->plan, out.told);
+    if (is_out_of_order) {  // in the order of the only index that there is
+        throw damaged_index(work_->plan, {}, out.told);
     }
     out.same_file = co_await is_same_file(session);
     if (!out.same_file) {
@@ -262,13 +273,25 @@ awaitable<file_walk::found> file_walk::look_in_snapshot(pg::connection& session,
     co_return out;
 }
 
+awaitable<std::vector<std::string>> file_walk::indexes_used_in(pg::connection& session, walk::bound_sql sql) {
+    std::vector<std::string> used =
+        co_await used_indexes(session, std::move(sql.sql), std::move(sql.values), work_->plan.table);
+    co_return used;
+}
+
 awaitable<void> file_walk::throw_damaged(pg::connection& session, const walk::key_range& range, std::int64_t rows) {
     const file_walk_statements sql(work_->plan);
     walk::bound_sql find = sql.find_not_led_to(range);
+    // Any index that begins with the key's columns may be the one by which the server looks.
+    std::vector<std::string> used = co_await indexes_used_in(session, find);
     const pg::result key =
         co_await session.query_params(std::move(find.sql), std::move(find.values), deadline::never());
     const std::vector<std::string> keys = keys_of(key);
-    throw damaged_index(work_->plan,
+    if (keys.empty()) {  // found in another way than before
+        const std::vector<std::string> before = co_await indexes_used_in(session, sql.look(range, std::nullopt));
+        used.insert(used.end(), before.begin(), before.end());
+    }
+    throw damaged_index(work_->plan, used,
                         fmt::format("it does not lead to {} rows that the table's file has (so far), such as {}",
                                     format_count(rows), join(keys, "; ")));
 }

@@ -76,6 +76,22 @@ TEST_P(damaged_index, OfAnotherOrder) {
     expect_nothing_lost();
 }
 
+class another_damaged_index : public run_test {};
+
+// The server may look for the key by any index that begins with its columns: the smaller one here.
+TEST_F(another_damaged_index, IsNamedAndNotTheKeys) {
+    sql().execute(
+        "CREATE TABLE t (pad text NOT NULL, k int NOT NULL, n int, PRIMARY KEY (pad, k)); CREATE INDEX small ON t (k);"
+        "INSERT INTO t SELECT repeat(md5(g::text), 20), g, g FROM generate_series(1, 1980) g;"
+        "UPDATE pg_index SET indisready = false WHERE indexrelid = 'small'::regclass");
+    db().connect().execute("INSERT INTO t SELECT repeat(md5(g::text), 20), g, g FROM generate_series(-19, 0) g");
+    sql().execute("UPDATE pg_index SET indisready = true WHERE indexrelid = 'small'::regclass; ANALYZE t");
+    const run_result ended = run({"--repack", "--key", "t_pkey", "--keep-old"});
+    EXPECT_TRUE(exited(ended, 5));
+    EXPECT_TRUE(says(ended, {"the index public.small is damaged", "REINDEX INDEX CONCURRENTLY \"public\".\"small\""}));
+    EXPECT_FALSE(ended.mentions("t_pkey is damaged"));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     of_all_ways, damaged_index,
     ::testing::Values(way_to_run{"by_default", {}}, way_to_run{"in_small_chunks", {"--chunk-rows", "300"}},

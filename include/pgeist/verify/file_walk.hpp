@@ -100,6 +100,7 @@ private:
         pg::connection& session, const walk::key_range& range);
     [[nodiscard]] awaitable<counts> ask(pg::connection& session, walk::bound_sql look);
     [[nodiscard]] awaitable<found> look_in_snapshot(pg::connection& session, const walk::key_range& range);
+    [[nodiscard]] awaitable<std::vector<std::string>> indexes_used_in(pg::connection& session, walk::bound_sql sql);
     [[nodiscard]] awaitable<void> throw_damaged(pg::connection& session, const walk::key_range& range,
                                                 std::int64_t rows);
     [[nodiscard]] awaitable<bool> is_same_file(pg::connection& session);
