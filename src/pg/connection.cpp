@@ -68,6 +68,11 @@ awaitable<std::unique_ptr<connection>> connection::connect(connect_options optio
     const auto executor = co_await asio::this_coro::executor;
     auto shared = std::make_shared<state>(executor, std::move(options));
     co_await shared->connect(until);
+    // Also what came from PGOPTIONS or a service file: options() tells what the session was begun with.
+    const char* given = PQoptions(shared->pg);
+    if (given != nullptr && *given != '\0') {
+        shared->options.set("options", given);
+    }
     std::unique_ptr<connection> connected(new connection(std::move(shared)));
     co_return connected;
 }

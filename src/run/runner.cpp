@@ -78,7 +78,7 @@ runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, con
 awaitable<void> runner::beside_the_pulse(awaitable<void> work) {
     std::vector<awaitable<void>> background;
     background.push_back(pulse(work_, *hold_, switches_, told_, *known_, reached_));
-    background.push_back(switches_.gate().watch(options_));
+    background.push_back(switches_.gate().watch(options_, plan_.profile));
     std::exception_ptr failure;
     try {
         co_await pg::run_beside(std::move(work), std::move(background));

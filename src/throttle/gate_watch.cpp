@@ -24,6 +24,7 @@ awaitable<void> gate::connect(pg::connect_options options) {
     options.connect_timeout(sample_timeout);
     try {
         session_ = co_await pg::connection::open(std::move(options), "pgeist throttle");
+        co_await session_->adopt(profile_, deadline::in(sample_timeout));
     } catch (const pg::sql_error& problem) {
         failed(problem.what());
     }
@@ -54,7 +55,8 @@ awaitable<void> gate::sample_all(const pg::connect_options& options) {
     }
 }
 
-awaitable<void> gate::watch(pg::connect_options options) {
+awaitable<void> gate::watch(pg::connect_options options, pg::session_profile profile) {
+    profile_ = std::move(profile);
     try {
         while (true) {
             const auto begun = clock::now();

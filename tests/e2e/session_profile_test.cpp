@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "e2e/run_test.hpp"
+#include "support/gate.hpp"
 #include "support/json_lines.hpp"
 #include "support/private_server.hpp"
 #include "support/wait_for.hpp"
@@ -112,6 +113,69 @@ TEST_F(session_profile, is_the_jobs_also_when_resumed_by_another_role) {
     EXPECT_EQ(sql().scalar("SELECT string_agg(DISTINCT words, ',') FROM public.t"), "east");
     EXPECT_TRUE(exited(run_pgeist(db().uri_as(other), {"cleanup", "--all"}), 0));
     expect_nothing_left();
+}
+
+// Of settings with a dot no catalog has a list.
+TEST_F(session_profile, has_what_the_connections_options_set) {
+    sql().execute(
+        "CREATE FUNCTION public.region() RETURNS text STABLE LANGUAGE sql AS $$ SELECT concat_ws(' ', "
+        "current_setting('app.region', true), current_setting('app.long_name', true)) $$");
+    std::vector<std::string> arguments = conversion("run");
+    arguments.insert(arguments.end(), {"--set", "words = public.region()"});
+    pgeist_process first(db().uri(), arguments,
+                         {{"PGOPTIONS", "-c app.region=far\\ east --app.long-name=asia -c work_mem=8MB"}});
+    first.wait_for_phase("swap");
+    first.kill_hard();
+    touch(sql());
+    pgeist_process second(db().uri(), {"resume", "--output", "json", "1"}, {{"PGOPTIONS", "-c app.region=west"}});
+    second.wait_for_phase("swap");
+    expect_swaps_well(second);
+    EXPECT_EQ(sql().scalar("SELECT string_agg(DISTINCT words, ',') FROM public.t"), "far east asia");
+}
+
+TEST_F(session_profile, has_what_the_servers_files_set) {
+    private_server server(server_major(sql()));
+    sync_connection there_sql(server.address().uri());
+    there_sql.execute(all_alike +
+                      "; CREATE FUNCTION public.region() RETURNS text STABLE LANGUAGE sql AS $$ SELECT "
+                      "current_setting('app.region', true) $$");
+    const auto set = [&](const std::string& region) {
+        there_sql.execute("SET app.region = ''");  // known to the session, so that ALTER SYSTEM takes it
+        there_sql.execute("ALTER SYSTEM SET app.region = '" + region + "'");
+        there_sql.execute("SELECT pg_reload_conf()");
+        wait_for("the server to read its configuration", [&] {
+            return sync_connection(server.address().uri()).scalar("SELECT current_setting('app.region', true)") ==
+                   region;
+        });
+    };
+    set("east");
+    std::vector<std::string> arguments = conversion("run");
+    arguments.insert(arguments.end(), {"--set", "words = public.region()"});
+    pgeist_process running(server.address().uri(), arguments);
+    running.wait_for_phase("swap");
+    set("west");
+    touch(there_sql);
+    EXPECT_TRUE(exited(run_pgeist(server.address().uri(), {"swap", "1"}), 0));
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(there_sql.scalar("SELECT string_agg(DISTINCT words, ',') FROM public.t"), "east");
+}
+
+// What is asked there may depend on the time of day, or on a setting of the user's own.
+TEST_F(session_profile, is_that_of_the_throttle_query) {
+    gate copying(db(), 1);
+    copying.close();
+    std::vector<std::string> arguments = conversion("run");
+    arguments.insert(arguments.end(),
+                     {"--set", "words = " + copying.expression("id = 150", "words"), "--chunk-rows", "50",
+                      "--throttle-query", "SELECT (current_setting('TimeZone') <> 'Asia/Tokyo')::int"});
+    pgeist_process first(db().uri(), arguments, here);
+    copying.wait_until_reached();
+    first.kill_hard();
+    copying.open();
+    touch(sql());
+    pgeist_process second(db().uri(), {"resume", "--output", "json", "1"}, there);
+    second.wait_for_phase("swap");
+    expect_swaps_well(second);
 }
 
 TEST_F(session_profile, is_the_jobs_also_in_sessions_that_are_opened_again) {

@@ -9,6 +9,7 @@
 
 #include "pgeist/pg/awaitable.hpp"
 #include "pgeist/pg/connect_options.hpp"
+#include "pgeist/pg/session_profile.hpp"
 #include "pgeist/run/settings.hpp"
 #include "pgeist/throttle/pace.hpp"
 #include "pgeist/throttle/signal.hpp"
@@ -55,8 +56,9 @@ public:
     [[nodiscard]] std::optional<std::int64_t> chunk_limit() const noexcept { return bucket_.rate(); }
 
     /// Samples the signals every second on a connection of its own, which it opens when it is needed and again when it
-    /// breaks. Returns on terminal cancellation, without throwing; otherwise runs for ever.
-    [[nodiscard]] awaitable<void> watch(pg::connect_options options);
+    /// breaks, with the job's settings (a query that asks for the time of day must not depend on who resumes the job).
+    /// Returns on terminal cancellation, without throwing; otherwise runs for ever.
+    [[nodiscard]] awaitable<void> watch(pg::connect_options options, pg::session_profile profile = {});
 
     /// What people should be warned of, each text once.
     [[nodiscard]] std::vector<std::string> take_warnings();
@@ -74,6 +76,7 @@ private:
     token_bucket bucket_;
     double nice_ = 0;
     std::optional<std::string> paused_;
+    pg::session_profile profile_;
     std::unique_ptr<pg::connection> session_;
     std::vector<std::string> warned_;
     std::size_t warnings_taken_ = 0;
