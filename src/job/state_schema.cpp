@@ -71,10 +71,10 @@ awaitable<void> upgrade(pg::connection& session, const addition& next) {
 
 }  // namespace
 
-awaitable<void> ensure_state_schema(pg::connection& session) {
+awaitable<bool> ensure_state_schema(pg::connection& session) {
     const bool present = co_await has_state_schema(session);
     if (present) {
-        co_return;
+        co_return false;
     }
     const std::vector<addition> all = additions();
     bool raced = false;
@@ -94,6 +94,7 @@ awaitable<void> ensure_state_schema(pg::connection& session) {
         co_await session.execute("ROLLBACK TO SAVEPOINT pgeist_state");
         static_cast<void>(co_await has_state_schema(session));  // whoever was faster must be believed
     }
+    co_return !raced;
 }
 
 awaitable<void> bring_state_up_to_date(pg::connection& session) {

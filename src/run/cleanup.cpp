@@ -1,5 +1,8 @@
+#include <optional>
+
 #include <fmt/format.h>
 
+#include "own_objects.hpp"
 #include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/hold.hpp"
@@ -119,7 +122,19 @@ awaitable<void> drop_everything(pg::connection& session, const leftovers& left, 
     // The old table's foreign keys go with it, which needs locks on tables that the application uses.
     const lock::policy rules;
     const auto ours = [&mine](pg::connection& used) { return job::require_tenure(used, mine); };
-    const auto blocked = co_await lock::politely(session, std::move(script), rules, ours);
+    std::optional<pg::sql_error> blocked;
+    std::optional<pg::sql_error> refused;
+    try {
+        blocked = co_await lock::politely(session, std::move(script), rules, ours);
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }
+        refused = problem;
+    }
+    if (refused) {
+        co_await throw_not_dropped(session, *refused);
+    }
     if (blocked) {
         throw error(exit_code::lock_not_obtained,
                     fmt::format("the tables of job {} found no moment to be dropped: {}", left.job, blocked->what()),

@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/capture/capture.hpp"
+#include "own_objects.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/check/preflight.hpp"
 #include "pgeist/core/error.hpp"
-#include "pgeist/job/state_schema.hpp"
+#include "pgeist/job/state_trust.hpp"
 #include "pgeist/job/store.hpp"
-#include "pgeist/shadow/builder.hpp"
 
 namespace pgeist::run {
 
@@ -34,7 +33,7 @@ awaitable<void> take_table(job::hold& hold, const catalog::relation& found) {
 
 awaitable<job::tenure> record_job(pg::connection& session, job::hold& hold, const catalog::relation& found,
                                   const plan::change_request& change, const settings& chosen) {
-    co_await job::ensure_state_schema(session);
+    co_await make_state(session);
     const job::tenure first = co_await job::create(session, found.name, found.oid, change, chosen);
     const auto by = co_await hold.take_job(first.job);
     if (by) {
@@ -159,14 +158,17 @@ awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::c
         first = co_await record_job(session, *hold, *found, change, chosen);
         out.job = first.job;
     }
-    shadow::prepared made = co_await shadow::build_shadow(session, *source, change, out.job);
+    shadow::prepared made = co_await build_shadow(session, *source, change, out.job);
     out.nothing_to_do = std::move(made.nothing_to_do);
     out.warnings = std::move(made.warnings);
     out.statements = std::move(made.statements);
     out.blueprint = std::move(made.blueprint);
     out.blueprint->profile = session.profile();
+    if (!out.nothing_to_do) {
+        co_await try_own_objects(session, *out.blueprint);
+    }
     if (hold != nullptr && !out.nothing_to_do) {
-        co_await session.execute(capture::log_sql(*out.blueprint));
+        co_await make_log(session, *out.blueprint);
         co_await job::save_blueprint(session, out.job, *out.blueprint);
         co_await job::save_phase(session, first, job::phase::capture);
     }

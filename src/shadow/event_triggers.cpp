@@ -1,3 +1,5 @@
+#include "pgeist/catalog/event_triggers.hpp"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -10,53 +12,53 @@ namespace pgeist::shadow {
 
 namespace {
 
-// Login and table_rewrite are not fired by anything that pgeist does.
-constexpr const char* event_triggers_sql = R"(
-    SELECT e.evtname, e.evtevent, p.proname FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid
-     WHERE e.evtenabled <> 'D' AND e.evtevent IN ('ddl_command_start', 'ddl_command_end', 'sql_drop') ORDER BY e.evtname)";
-
 std::string how_to_go_on(const site& at, const std::string& name) {
     return fmt::format("ALTER EVENT TRIGGER {} DISABLE for the time of the run, or let it pass over schemas {} and {}",
                        name, at.job_schema, at.passage_schema);
 }
 
+std::vector<catalog::event_trigger> all_of(const site& at) {
+    std::vector<catalog::event_trigger> all;
+    for (const auto& each : at.event_triggers) {
+        catalog::event_trigger one;
+        one.name = each.name;
+        one.event = each.event;
+        one.function = each.function;
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
 }  // namespace
 
 awaitable<void> read_event_triggers(site& at) {
-    const auto rows = co_await at.conn.query(event_triggers_sql);
-    for (int row = 0; row < rows.rows(); ++row) {
-        event_trigger each;
-        each.name = quote_identifier(rows.text(row, "evtname"));
-        each.event = rows.text(row, "evtevent");
-        each.function = rows.text(row, "proname");
-        at.event_triggers.push_back(std::move(each));
+    const auto all = co_await catalog::read_event_triggers(at.conn);
+    for (const auto& each : all) {
+        event_trigger one;
+        one.name = each.name;
+        one.event = each.event;
+        one.function = each.function;
+        at.event_triggers.push_back(std::move(one));
     }
 }
 
 std::string hint_for(const site& at, const pg::sql_error& problem) {
-    for (const auto& each : at.event_triggers) {
-        // As in `PL/pgSQL function public.no_drop() line 6 at RAISE`.
-        const auto& context = problem.diag().context;
-        if (context.find("." + each.function + "()") != std::string::npos ||
-            context.find("." + quote_identifier(each.function) + "()") != std::string::npos) {
-            return fmt::format("event trigger {} refused it: {}", each.name, how_to_go_on(at, each.name));
-        }
+    const auto all = all_of(at);
+    const auto* who = catalog::raised_by(all, problem);
+    if (who == nullptr) {
+        return problem.diag().hint;
     }
-    return problem.diag().hint;
+    return fmt::format("event trigger {} (function {}) refused it: {}", who->name, who->function,
+                       how_to_go_on(at, who->name));
 }
 
 std::string suspects(const site& at) {
-    std::vector<std::string> names;
-    for (const auto& each : at.event_triggers) {
-        if (each.event == "ddl_command_end") {
-            names.push_back(each.name);
-        }
-    }
+    const std::string names = catalog::may_have_changed(all_of(at));
     if (names.empty()) {
         return {};
     }
-    return fmt::format("event trigger {} may have changed it: {}", join(names, " or "),
-                       how_to_go_on(at, names.front()));
+    const std::string first = names.substr(0, names.find(" ("));
+    return fmt::format("event trigger {} may have changed it: {}", names, how_to_go_on(at, first));
 }
 
 }  // namespace pgeist::shadow

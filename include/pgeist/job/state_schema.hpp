@@ -6,8 +6,8 @@
 namespace pgeist::job {
 
 /// Creates schema `pgeist` unless it is there, in an open transaction. Two first runs at once are told apart by the
-/// server's unique indexes.
-[[nodiscard]] awaitable<void> ensure_state_schema(pg::connection& session);
+/// server's unique indexes. @returns whether it was made now
+[[nodiscard]] awaitable<bool> ensure_state_schema(pg::connection& session);
 
 /// Adds what a schema of an earlier version lacks, if there is one, in transactions of its own: a job that an earlier
 /// version began can be gone on with, and steered, and a new one be recorded.
