@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ["plan", "run", "status", "resume", "pause", "continue", "swap", "cancel", "set", "verify", "revert", "cleanup",
-            "repack-candidates"]
+            "repack-candidates", "lint"]
 # Options of other programs that the documents mention.
 FOREIGN = {"--build", "--preset", "--install", "--test-dir", "--output-on-failure", "--fix", "--quick", "--changed"}
 
@@ -109,12 +109,13 @@ def self_test() -> int:
     return 1 if wrong else 0
 
 
-def outdated_reference(program: Path) -> list[str]:
-    printed = subprocess.run([program, "--print", "markdown"], capture_output=True, text=True, check=True).stdout
-    page = ROOT / "docs/options.md"
-    if not page.exists() or page.read_text(encoding="utf-8") != printed:
-        return [f"docs/options.md is not what the program prints: {program} --print markdown > docs/options.md"]
-    return []
+def outdated_references(program: Path) -> list[str]:
+    problems = []
+    for what, page in (("markdown", "docs/options.md"), ("lint", "docs/lint.md")):
+        printed = subprocess.run([program, "--print", what], capture_output=True, text=True, check=True).stdout
+        if not (ROOT / page).exists() or (ROOT / page).read_text(encoding="utf-8") != printed:
+            problems.append(f"{page} is not what the program prints: {program} --print {what} > {page}")
+    return problems
 
 
 def main() -> int:
@@ -127,7 +128,7 @@ def main() -> int:
     program = options.pgeist
     problems = [problem for page in documents() for problem in broken_links(page)] + exit_codes()
     if os.access(program, os.X_OK):
-        problems += unknown_names(program) + undocumented(program) + outdated_reference(program)
+        problems += unknown_names(program) + undocumented(program) + outdated_references(program)
     else:
         print(f"check_docs: there is no {program}: options and commands not checked", file=sys.stderr)
     print(*problems, sep="\n", end="\n" if problems else "")

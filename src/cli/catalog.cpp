@@ -13,6 +13,7 @@ const groups all_of_run{connection, change, copy,  throttle, group::verify, grou
                         after,      output, files, safety,   general};
 const groups the_usual{connection, output, general};
 const groups of_resume{connection, output, files, general};
+const groups of_lint{general};
 constexpr bool not_yet = false;
 
 const std::vector<command_info> commands{
@@ -30,6 +31,17 @@ const std::vector<command_info> commands{
      the_usual,
      {"watch"},
      job_argument::optional},
+    {command::lint,
+     "lint",
+     "FILE…|DIRECTORY|-",
+     "tell what migration files would lock, rewrite, scan and break, and what to write instead",
+     of_lint,
+     {"server", "transaction", "max-block", "fail-on", "foreign-ignores", "rules", "explain", "output", "quiet",
+      "verbose"},
+     job_argument::none,
+     true,
+     false,
+     true},
     {command::resume,
      "resume",
      "JOB",

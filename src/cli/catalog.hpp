@@ -24,6 +24,7 @@ enum class command {
     revert,
     cleanup,
     candidates,
+    lint,
     print,
     help,
     version,
@@ -60,6 +61,7 @@ struct command_info {
     job_argument job = job_argument::none;
     bool available = true;
     bool takes_steerable = false;  ///< besides its groups, every option that may change in the course of a job
+    bool takes_files = false;      ///< its words are files, and it needs no connection
 
     [[nodiscard]] bool takes(const option_info& option) const;
 };

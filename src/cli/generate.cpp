@@ -8,6 +8,7 @@
 #include "cli/catalog.hpp"
 #include "cli/help.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/lint/lint.hpp"
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/run/options.hpp"
@@ -73,9 +74,9 @@ std::string man_page() {
         ".TH PGEIST 1 \"\" \"pgeist\" \"User Commands\"\n.SH NAME\n"
         "pgeist \\- changes a live PostgreSQL table online\n.SH SYNOPSIS\n";
     for (const command_info& info : command_catalog()) {
-        text += info.available
-                    ? fmt::format(".B pgeist {}\n.I CONNECTION {}\n.br\n", roff(info.name), roff(info.arguments))
-                    : "";
+        text += info.available ? fmt::format(".B pgeist {}\n.I {}{}\n.br\n", roff(info.name),
+                                             info.takes_files ? "" : "CONNECTION ", roff(info.arguments))
+                               : "";
     }
     text +=
         ".SH DESCRIPTION\npgeist changes the schema of a PostgreSQL table, or rebuilds it without bloat, while the "
@@ -137,22 +138,33 @@ std::string markdown() {
     return text;
 }
 
+/// The words of `a|b|c`.
+std::vector<std::string> split_words(std::string_view all) {
+    std::vector<std::string> words;
+    for (std::size_t from = 0; from <= all.size();) {
+        const std::size_t bar = std::min(all.find('|', from), all.size());
+        words.emplace_back(all.substr(from, bar - from));
+        from = bar + 1;
+    }
+    return words;
+}
+
 /// What a value of the option can be, for completion: `file`, `folder`, or the words of `a|b|c`.
 std::vector<std::string> choices(const option_info& option) {
     std::vector<std::string> words;
     if (option.name == "progress" || option.name == "output" || option.name == "log-format") {
-        const std::string all(option.value);
-        for (std::size_t from = 0; from <= all.size();) {
-            const std::size_t bar = std::min(all.find('|', from), all.size());
-            words.push_back(all.substr(from, bar - from));
-            from = bar + 1;
+        words = split_words(option.value);
+        if (option.name == "output") {
+            words.insert(words.end(), {"text", "sarif", "github", "gitlab", "markdown"});
         }
     } else if (option.name == "on-blocked") {
         words = {"wait", "cancel", "terminate"};
     } else if (option.name == "verify") {
         words = {"full", "sample:", "off"};
     } else if (option.name == "print") {
-        words = {"man", "markdown", "bash", "zsh"};
+        words = {"man", "markdown", "lint", "bash", "zsh"};
+    } else if (option.name == "transaction" || option.name == "fail-on") {
+        words = split_words(option.value);
     }
     return words;
 }
@@ -212,6 +224,10 @@ _pgeist() {{
     case $command in
         '') words='{} --help --version --print' ;;
 {}    esac
+    if [[ $command == lint && $current != -* ]]; then
+        COMPREPLY=($(compgen -f -- "$current"))
+        return
+    fi
     if [[ $command == set && $current != -* ]]; then
         COMPREPLY=($(compgen -W '{}' -- "$current"))
         compopt -o nospace
@@ -263,6 +279,7 @@ std::string zsh_completion() {
                                                           : "";
         }
         cases += info.id == command::set ? fmt::format("                '*:setting:({})' ;;\n", steerable())
+                 : info.takes_files      ? "                '*:file:_files' ;;\n"
                                          : "                '*: :' ;;\n";
     }
     return fmt::format(R"zsh(#compdef pgeist
@@ -301,7 +318,10 @@ std::string generated(std::string_view what) {
     if (what == "markdown") {
         return markdown();
     }
-    throw usage_error(fmt::format("\"{}\" cannot be printed", what), "use man, markdown, bash or zsh");
+    if (what == "lint") {
+        return lint::rules_markdown();
+    }
+    throw usage_error(fmt::format("\"{}\" cannot be printed", what), "use man, markdown, lint, bash or zsh");
 }
 
 }  // namespace pgeist::cli

@@ -88,6 +88,25 @@ group place_in(const command_info& info, const option_info& option) {
     return by_itself ? group::command : option.place;
 }
 
+/// Lint gives some of the common options another meaning.
+option_info as_taken(const command_info& info, option_info option) {
+    if (info.takes_files && option.name == "output") {
+        option.value = "FORMAT";
+        option.fallback = "text";
+        option.help = "text, json (one object a line), sarif, github, gitlab or markdown";
+    } else if (info.takes_files && option.name == "verbose") {
+        option.help = "findings of level info and ignored ones, too";
+    } else if (info.takes_files && option.name == "quiet") {
+        option.help = "no summary where nothing is wrong";
+    }
+    return option;
+}
+
+std::string exit_codes_of_lint() {
+    return "\nExit codes:\n" + entry("  0", "no finding at or above --fail-on", 6) + entry("  1", "findings", 6) +
+           entry("  2", "wrong usage, or a file that cannot be read or parsed; the others are told all the same", 6);
+}
+
 std::string exit_codes() {
     std::string text = "\nExit codes:\n";
     for (int code = 0; code <= static_cast<int>(exit_code::connection_lost); ++code) {
@@ -127,7 +146,7 @@ std::string help_of(const command_info& info) {
     std::string summary(info.summary);
     summary[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(summary[0])));
     summary += info.available ? "" : " (not available in this version)";
-    std::string text = fmt::format("Usage: pgeist {} CONNECTION{}{}\n\n{}\n", info.name,
+    std::string text = fmt::format("Usage: pgeist {}{}{}{}\n\n{}\n", info.name, info.takes_files ? "" : " CONNECTION",
                                    info.arguments.empty() ? "" : " ", info.arguments, wrapped(summary, 0));
     if (info.id == command::set) {
         text += "\n" +
@@ -139,11 +158,12 @@ std::string help_of(const command_info& info) {
     for (const auto& [place, heading] : headings) {
         std::string entries;
         for (const option_info& option : option_catalog()) {
-            entries += info.takes(option) && place_in(info, option) == place ? entry_of(option) : "";
+            const bool here = info.takes(option) && place_in(info, option) == place;
+            entries += here ? entry_of(as_taken(info, option)) : "";
         }
         text += entries.empty() ? "" : fmt::format("\n{}:\n{}", heading, entries);
     }
-    return text + "\n" + wrapped(more, 0) + "\n" + exit_codes();
+    return text + "\n" + wrapped(more, 0) + "\n" + (info.takes_files ? exit_codes_of_lint() : exit_codes());
 }
 
 }  // namespace pgeist::cli

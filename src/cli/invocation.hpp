@@ -7,6 +7,7 @@
 
 #include "cli/catalog.hpp"
 #include "cli/given.hpp"
+#include "cli/lint_command.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/report/make_observer.hpp"
@@ -31,6 +32,8 @@ struct invocation {
     run::named_values values;  ///< of `pgeist set` and `pgeist resume`
 
     run::bloat_thresholds thresholds;  ///< of `pgeist repack-candidates`
+
+    lint_request lint;  ///< of `pgeist lint`
 
     report::output_format format = report::output_format::human;
     report::progress_mode progress = report::progress_mode::automatic;

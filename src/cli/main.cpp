@@ -62,6 +62,9 @@ int start(const std::vector<std::string>& arguments, cli::console& io) {
         io.out.write(shown(asked.text, io));
         return static_cast<int>(exit_code::done);
     }
+    if (asked.what == cli::command::lint) {
+        return cli::lint(asked, io);
+    }
     if (asked.format == report::output_format::human) {  // JSON is for programs, which take it as it is
         if (cli::leads_to_journal(STDOUT_FILENO, environment_variable)) {
             io.out.for_journal(false);

@@ -52,7 +52,8 @@ const option_info own[] = {
 
     {"revertible", 0, "", "", "keep the old table in sync after the swap", group::after, once, not_yet},
 
-    {"output", 0, "human|json", "human", "for people, or one JSON object a line", group::output},
+    {"output", 0, "human|json", "human",
+     "for people, or one JSON object a line; lint: text, json, sarif, github, gitlab or markdown", group::output},
     {"progress", 0, "auto|tty|plain|off", "auto", "a live line, plain lines, or none", group::output},
     {"quiet", 0, "", "", "warnings and errors only", group::output},
     {"verbose", 0, "", "", "locks, details, the SQL of a plan", group::output},
@@ -72,6 +73,18 @@ const option_info own[] = {
 
     {"all", 0, "", "", "clean up after every job that is not running", group::command},
     {"watch", 0, "", "", "follow it live", group::command},
+    {"server", 0, "VERSION", "15", "the server's version for which to answer, 14 to 19; a minor may follow (14.2)",
+     group::command},
+    {"transaction", 0, "auto|file|statement|none", "auto",
+     "what runs in one transaction: by the marks in the file, a whole file, or each statement by itself",
+     group::command},
+    {"max-block", 0, "TIME", "500ms", "the longest that others may be kept waiting, where a size is known",
+     group::command},
+    {"fail-on", 0, "error|warning|never", "error", "exit with 1 when there is a finding of this level or worse",
+     group::command},
+    {"foreign-ignores", 0, "", "", "obey squawk's ignore comments, too", group::command},
+    {"rules", 0, "", "", "list the rules", group::command},
+    {"explain", 0, "RULE", "", "what a rule is about, and what to do instead", group::command},
     {"min-bloat", 0, "PERCENT", "30", "only tables of which at least this part is bloat", group::command},
     {"min-size", 0, "SIZE", "8MB", "only tables that are at least as large", group::command},
 
@@ -79,7 +92,8 @@ const option_info own[] = {
     {"help", 0, "", "", "this text", group::general},
     {"version", 0, "", "", "the version", group::general},
     {"print", 0, "WHAT", "",
-     "print the manual page (man), the reference of the options (markdown) or a shell's completion (bash, zsh)",
+     "print the manual page (man), the reference of the options (markdown), of lint's rules (lint) or a shell's "
+     "completion (bash, zsh)",
      group::general},
 };
 

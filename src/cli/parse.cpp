@@ -287,6 +287,10 @@ usage_error not_available(const std::string& what) {
 /// The command line's options must be this command's own. (Those of the environment and of files are left aside.)
 void check_taken(const command_info& info, const split_arguments& split) {
     for (const auto& [name, option] : split.options) {
+        if (info.takes_files && find_option(name)->place == group::connection) {
+            throw usage_error(fmt::format("{}: {} asks no server in this version", option.origin, info.name),
+                              "leave the connection out, and name the server's version with --server");
+        }
         if (!info.takes(*find_option(name))) {
             throw usage_error(fmt::format("{} has no option {}", info.name, option.origin),
                               fmt::format("`pgeist {} --help` lists its options", info.name));
@@ -361,6 +365,13 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
     const given options = gather(info, std::move(split), lookup);
 
     made.what = info.id;
+    if (info.takes_files) {
+        made.lint = read_lint(options, words);
+        made.how_much.quiet = options.is_on("quiet");
+        made.how_much.verbose = options.is_on("verbose");
+        made.format = made.lint.format == lint_format::json ? report::output_format::json : made.format;
+        return made;
+    }
     read_output(options, made);
     read_files(options, made);
     read_connection(options, lookup, made.connection);

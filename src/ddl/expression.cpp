@@ -147,8 +147,16 @@ expression read_expression(const json::value& value) {
 }  // namespace tree
 
 std::string type_name::display() const {
+    static const std::pair<std::string_view, std::string_view> words[] = {
+        {"int2", "smallint"}, {"int4", "integer"}, {"int8", "bigint"},
+        {"bool", "boolean"},  {"float4", "real"},  {"float8", "double precision"},
+        {"bpchar", "char"}};
+    const auto* const word =
+        std::find_if(std::begin(words), std::end(words), [&](const auto& each) { return each.first == name; });
     std::string out = schema.empty() ? "" : display_identifier(schema) + ".";
-    out += name.find(' ') == std::string::npos ? display_identifier(name) : name;
+    out += schema.empty() && word != std::end(words) ? std::string(word->second)
+           : name.find(' ') == std::string::npos     ? display_identifier(name)
+                                                     : name;
     for (std::size_t at = 0; at < modifiers.size(); ++at) {
         out += (at == 0 ? "(" : ",") + std::to_string(modifiers[at]);
     }

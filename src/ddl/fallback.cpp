@@ -239,7 +239,7 @@ bool read_table_not_null(statement& into, const std::string& text) {
 }  // namespace
 
 bool by_words(statement& into, const std::string& text) {
-    return read_rewritten(into, text) || read_alter(into, text) || read_repack(into, text) ||
+    return read_alter(into, text) || read_rewritten(into, text) || read_repack(into, text) ||
            read_table_not_null(into, text);
 }
 

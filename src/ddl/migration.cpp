@@ -87,7 +87,7 @@ private:
         made.down = down_;
         made.section = section_;
         if (made.what.kind == statement_kind::begin) {
-            ++transaction_;
+            transaction_ += in_block_ ? 0 : 1;  // a second BEGIN begins nothing
             in_block_ = true;
             has_blocks_ = true;
         }
@@ -122,6 +122,8 @@ private:
             number += follows ? 0 : 1;
             now.transaction = number;
             now.certain = told || into_.steps.size() == 1;
+            now.wrapped =
+                mode_ == transaction_mode::automatic && modes_[at].value_or(file_wide_.value_or(true)) && wraps(at);
             now.inside = now.explicit_transaction || (joined && (mode_ == transaction_mode::file || wraps(at)));
         }
     }

@@ -113,7 +113,7 @@ void read_contents(statement& into, const tree::json::object& node) {
     }
     into.functions = std::move(found.functions);
     into.literals = std::move(found.literals);
-    into.value = found.locks_rows ? "FOR UPDATE" : "";
+    into.value = found.locks_rows || !tree::list(node, "lockingClause").empty() ? "FOR UPDATE" : "";
     if (found.writes && into.kind == statement_kind::select) {
         into.why = "what its WITH writes is not looked into";
     }
@@ -159,7 +159,7 @@ bool names_rows(const tree::json::value& condition) {
     const bool equals = (form == "AEXPR_OP" || form == "AEXPR_IN") && name == std::vector<std::string>{"="};
     const auto [left, column] = node_of(*node, "lexpr");
     const auto parts = left == "ColumnRef" ? tree::strings(tree::list(*column, "fields")) : std::vector<std::string>();
-    static constexpr std::array keys{"id", "uuid", "key", "code", "slug", "name", "email", "version"};
+    static constexpr std::array keys{"id", "uuid", "key", "code", "slug", "name", "email", "version", "version_num"};
     const bool keyed = !parts.empty() && std::find(keys.begin(), keys.end(), parts.back()) != keys.end();
     if (!equals || !keyed) {
         return false;

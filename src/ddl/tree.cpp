@@ -165,6 +165,11 @@ constraint read_constraint(const json::object& node) {
     if (made.kind == constraint_kind::foreign_key) {
         read_foreign_key(made, node);
     }
+    for (const json::value& each : list(node, "exclusions")) {
+        const auto& pair = list(*node_of(each).node, "items");
+        const std::string name = pair.empty() ? "" : text(*node_of(pair[0]).node, "name");
+        made.columns.push_back(name.empty() ? "expr" : name);
+    }
     made.index = text(node, "indexname");
     made.not_valid = flag(node, "skip_validation");
     made.deferrable = flag(node, "deferrable");

@@ -27,6 +27,7 @@ struct step {
     std::size_t section = 0;            ///< which of the file's sections
     std::size_t transaction = 0;        ///< steps with the same number are in one transaction; counted through the file
     bool explicit_transaction = false;  ///< between BEGIN and COMMIT
+    bool wrapped = false;               ///< the tool that runs the file puts a transaction around it, whatever is in it
     bool inside = false;                ///< certainly in a transaction block, even where it is alone in it
     bool certain = true;  ///< false: whether it is in one transaction with its neighbours depends on who runs the file
 };

@@ -54,9 +54,11 @@ std::string lock_list(const probe::effect& does) {
 
 std::string one_line(std::string_view text) {
     std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        out += byte < 0x20 || byte == 0x7F ? ' ' : c;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        const bool c1 = byte == 0xC2 && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xA0;
+        out += byte < 0x20 || byte == 0x7F || c1 ? ' ' : text[at];
+        at += c1 ? 1 : 0;  // terminals act on U+0080 to U+009F as well
     }
     return out;
 }

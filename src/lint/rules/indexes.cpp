@@ -26,8 +26,7 @@ void deletion(const subject& on, reporter& to) {
         return;
     }
     to.add("require-concurrent-index-deletion", level::warning,
-           fmt::format("DROP INDEX waits for everybody who uses the table, and everybody else waits behind it{}",
-                       on.waiting(on.does)),
+           "DROP INDEX waits for everybody who uses the table, and everybody else waits behind it",
            {with_concurrently(on.what.text, "index") + "; -- outside of a transaction"});
 }
 

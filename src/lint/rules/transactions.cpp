@@ -81,7 +81,7 @@ void concurrently_inside(const subject& on, reporter& to) {
 }
 
 void nesting(const subject& on, reporter& to) {
-    if (on.what.kind == statement_kind::begin && on.past.block_open) {
+    if (on.what.kind == statement_kind::begin && (on.past.block_open || on.step.wrapped)) {
         to.add("transaction-nesting", level::warning,
                "there is a transaction already: BEGIN does nothing here, and the first COMMIT ends both");
     }

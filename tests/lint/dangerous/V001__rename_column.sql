@@ -1,0 +1,2 @@
+-- finds: renaming-column warning
+ALTER TABLE accounts RENAME COLUMN mail TO email;

@@ -1,0 +1,2 @@
+-- finds: renaming-table warning
+ALTER TABLE accounts RENAME TO members;

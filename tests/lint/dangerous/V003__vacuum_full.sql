@@ -1,0 +1,2 @@
+-- finds: vacuum-full-or-cluster error
+VACUUM FULL accounts;

@@ -1,0 +1,2 @@
+-- finds: vacuum-full-or-cluster error
+CLUSTER accounts USING accounts_pkey;

@@ -1,0 +1,2 @@
+-- finds: refresh-without-concurrently error
+REFRESH MATERIALIZED VIEW account_totals;

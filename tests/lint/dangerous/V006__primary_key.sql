@@ -1,0 +1,2 @@
+-- finds: disallowed-unique-constraint error
+ALTER TABLE accounts ADD PRIMARY KEY (id);

@@ -1,0 +1,11 @@
+-- finds: not-null-proof error
+BEGIN;
+-- Running upgrade a3d4 -> a4e5
+ALTER TABLE parcels ADD CONSTRAINT w CHECK (weight_g IS NOT NULL) NOT VALID;
+COMMIT;
+BEGIN;
+ALTER TABLE parcels VALIDATE CONSTRAINT w;
+COMMIT;
+BEGIN;
+ALTER TABLE parcels ALTER COLUMN weight_g SET NOT NULL, DROP CONSTRAINT w;
+COMMIT;

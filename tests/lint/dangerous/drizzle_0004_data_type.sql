@@ -1,0 +1,2 @@
+-- finds: changing-column-type error
+ALTER TABLE "posts" ALTER COLUMN "body" SET DATA TYPE jsonb USING "body"::jsonb;

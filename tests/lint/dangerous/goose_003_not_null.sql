@@ -1,0 +1,3 @@
+-- finds: adding-not-nullable-field error
+-- +goose Up
+ALTER TABLE invoices ALTER COLUMN due_on SET NOT NULL;

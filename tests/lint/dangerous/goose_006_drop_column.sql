@@ -1,0 +1,3 @@
+-- finds: ban-drop-column warning
+-- +goose Up
+ALTER TABLE invoices DROP COLUMN legacy_code;

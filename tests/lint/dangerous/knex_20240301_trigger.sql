@@ -1,0 +1,2 @@
+-- finds: disabling-trigger warning
+alter table "orders" disable trigger all;

@@ -1,0 +1,2 @@
+-- finds: unbatched-write warning
+update "orders" set "state" = 'new' where "state" is null;

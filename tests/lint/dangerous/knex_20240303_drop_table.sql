@@ -1,0 +1,2 @@
+-- finds: ban-drop-table warning
+drop table "old_orders";

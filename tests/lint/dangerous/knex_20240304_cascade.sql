@@ -1,0 +1,2 @@
+-- finds: dropping-cascade warning
+drop view "order_totals" cascade;

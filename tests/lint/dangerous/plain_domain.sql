@@ -1,0 +1,2 @@
+-- finds: ban-alter-domain-with-add-constraint error
+ALTER DOMAIN postcode ADD CONSTRAINT short CHECK (length(value) < 10);

@@ -1,0 +1,2 @@
+-- finds: require-concurrent-reindex error
+REINDEX TABLE messages;

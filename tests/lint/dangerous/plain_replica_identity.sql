@@ -1,0 +1,2 @@
+-- finds: removing-replica-identity warning
+ALTER TABLE messages REPLICA IDENTITY NOTHING;

@@ -1,0 +1,2 @@
+-- finds: table-rewrite error
+ALTER TABLE messages SET UNLOGGED;

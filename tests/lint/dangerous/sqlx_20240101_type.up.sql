@@ -1,0 +1,2 @@
+-- finds: changing-column-type error
+ALTER TABLE events ALTER COLUMN id TYPE bigint;

@@ -1,0 +1,3 @@
+-- finds: adding-foreign-key-constraint error
+ALTER TABLE events
+    ADD CONSTRAINT events_owner_fk FOREIGN KEY (owner_id) REFERENCES owners (id);

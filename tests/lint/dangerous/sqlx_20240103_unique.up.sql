@@ -1,0 +1,2 @@
+-- finds: disallowed-unique-constraint error
+ALTER TABLE events ADD CONSTRAINT events_ref_key UNIQUE (ref);

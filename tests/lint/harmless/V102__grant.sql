@@ -1,0 +1,2 @@
+GRANT SELECT ON accounts TO reporting;
+REVOKE INSERT ON accounts FROM reporting;

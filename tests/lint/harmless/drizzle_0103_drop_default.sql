@@ -1,0 +1,3 @@
+ALTER TABLE "posts" ALTER COLUMN "kind" DROP DEFAULT;
+--> statement-breakpoint
+ALTER TABLE "posts" ALTER COLUMN "kind" DROP NOT NULL;

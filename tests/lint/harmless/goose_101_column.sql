@@ -1,0 +1,5 @@
+-- +goose Up
+ALTER TABLE invoices ADD COLUMN note text;
+
+-- +goose Down
+ALTER TABLE invoices DROP COLUMN note;

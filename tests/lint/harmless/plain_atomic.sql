@@ -1,0 +1,4 @@
+CREATE FUNCTION tidy() RETURNS void LANGUAGE sql BEGIN ATOMIC
+    DELETE FROM sessions WHERE ended; SELECT CASE WHEN true THEN 1 END;
+END;
+ALTER TABLE sessions ADD COLUMN ended_at timestamptz;

@@ -1,0 +1,3 @@
+CREATE TEMP TABLE t (id int);
+CREATE INDEX ON t (id);
+ALTER TABLE t ADD CHECK (id > 0);

@@ -1,0 +1,1 @@
+ALTER TABLE events ADD CONSTRAINT kind_known CHECK (kind <> '') NOT VALID;

@@ -1,0 +1,1 @@
+ALTER TYPE event_kind ADD VALUE IF NOT EXISTS 'archived' AFTER 'closed';
