@@ -1,6 +1,7 @@
 #include "pgeist/catalog/fingerprint.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -12,8 +13,8 @@ namespace {
 // the lock. What a DEFAULT partition may hold is what no other partition takes: their bounds count as its own.
 // Statistics, sizes, transaction ids and relfilenodes are left out because writes and maintenance change them, OIDs of
 // indexes because REINDEX CONCURRENTLY does, and the invalid indexes that it makes, and leaves behind when it fails,
-// are nobody's definition. The mark that CLUSTER leaves on an index is left out too (`false` stands where it was): the
-// swap carries it as it is then. Of attoptions only what ALTER can set counts: some servers stamp others.
+// are nobody's definition. The mark that CLUSTER leaves on an index is left out too: the swap carries it as it is then.
+// Of attoptions only what ALTER can set counts: some servers stamp others.
 constexpr const char* lines_sql = R"(
     WITH RECURSIVE c AS (SELECT * FROM pg_class WHERE oid = $1),
     bound(classid, objid) AS (
@@ -25,28 +26,29 @@ constexpr const char* lines_sql = R"(
         SELECT w.ev_class FROM bound b JOIN pg_rewrite w ON b.classid = 'pg_rewrite'::regclass AND w.oid = b.objid
          WHERE w.ev_class <> $1 AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = w.ev_class AND t.relpersistence = 't')
         UNION
-        SELECT w.ev_class FROM standing_on s JOIN pg_class v ON v.oid = s.oid AND v.relkind IN ('v', 'm')
+        SELECT w.ev_class FROM standing_on s JOIN pg_class v ON v.oid = s.oid AND {from_views}
           JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
           JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid),
     lines(line) AS (
         SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,
                    (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), relrowsecurity, relforcerowsecurity,
-                   relreplident, reloftype, relispartition, pg_get_expr(relpartbound, oid))::text FROM c
+                   relreplident, reloftype, relispartition, pg_get_expr(relpartbound, oid){rights_of_table})::text FROM c
         UNION ALL
         SELECT ROW('rights', relacl, (SELECT y.typacl FROM pg_type y WHERE y.oid = c.reltype))::text FROM c
+         WHERE {rights_apart}
         UNION ALL
         SELECT ROW('column rights', attnum, attname, attacl)::text
-          FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND attacl IS NOT NULL
+          FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND attacl IS NOT NULL AND {rights_apart}
         UNION ALL
         SELECT ROW('column', attnum, attname, atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated,
                    attstorage, attcompression, attstattarget, attisdropped, attislocal, attinhcount,
-                   ARRAY(SELECT o FROM unnest(attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o))::text
+                   ARRAY(SELECT o FROM unnest(attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o){rights_of_column})::text
           FROM pg_attribute WHERE attrelid = $1 AND attnum > 0
         UNION ALL
         SELECT ROW('default', adnum, adbin)::text FROM pg_attrdef WHERE adrelid = $1
         UNION ALL
         SELECT ROW('index', x.relname, x.relam, x.reltablespace, x.reloptions, i.indisunique, i.indisprimary,
-                   i.indisexclusion, i.indimmediate, false, i.indisvalid, i.indisreplident, i.indkey, i.indclass,
+                   i.indisexclusion, i.indimmediate, {clustered}, i.indisvalid, i.indisreplident, i.indkey, i.indclass,
                    i.indcollation, i.indoption, i.indexprs, i.indpred, {nulls_not_distinct},
                    (SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = i.indexrelid),
                    ARRAY(SELECT a.attstattarget::text FROM pg_attribute a WHERE a.attrelid = x.oid ORDER BY a.attnum))::text
@@ -166,7 +168,8 @@ constexpr const char* lines_sql = R"(
         SELECT ROW('security label', objsubid, provider, label)::text
           FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1))";
 
-// Servers that keep to FIPS 140 have no MD5, by which earlier versions have told definitions apart.
+// Servers that keep to FIPS 140 have no MD5, by which earlier versions have told definitions apart. Their lines were
+// others, too: see `earlier`.
 constexpr const char* digest_sql = R"(
     SELECT encode(sha256(convert_to(text, getdatabaseencoding())), 'hex')
       FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
@@ -188,13 +191,27 @@ const char* publication_columns(int server_major) {
     return server_major >= 15 ? "prqual, prattrs" : "NULL";
 }
 
-std::string sql_for(int server_major, const char* wanted) {
+/// What a digest is made of, where that is not the same in all versions.
+struct layout {
+    const char* from_views;
+    const char* rights_of_table;
+    const char* rights_of_column;
+    const char* rights_apart;
+    const char* clustered;
+};
+constexpr layout present{"v.relkind IN ('v', 'm')", "", "", "true", "false"};
+constexpr layout earlier{"true", ", relacl, (SELECT y.typacl FROM pg_type y WHERE y.oid = c.reltype)", ", attacl",
+                         "false", "i.indisclustered"};
+
+std::string sql_for(int server_major, const char* wanted, const layout& lines = present) {
     const std::string sql = std::string(lines_sql) + wanted;
-    return fmt::format(fmt::runtime(sql),
-                       fmt::arg("nulls_not_distinct", server_major >= 15 ? "i.indnullsnotdistinct" : "false"),
-                       fmt::arg("enforced", server_major >= 18 ? "conenforced" : "true"),
-                       fmt::arg("set_columns", server_major >= 15 ? "confdelsetcols" : "NULL"),
-                       fmt::arg("publication", publication_columns(server_major)));
+    return fmt::format(
+        fmt::runtime(sql), fmt::arg("nulls_not_distinct", server_major >= 15 ? "i.indnullsnotdistinct" : "false"),
+        fmt::arg("enforced", server_major >= 18 ? "conenforced" : "true"),
+        fmt::arg("set_columns", server_major >= 15 ? "confdelsetcols" : "NULL"),
+        fmt::arg("publication", publication_columns(server_major)), fmt::arg("from_views", lines.from_views),
+        fmt::arg("rights_of_table", lines.rights_of_table), fmt::arg("rights_of_column", lines.rights_of_column),
+        fmt::arg("rights_apart", lines.rights_apart), fmt::arg("clustered", lines.clustered));
 }
 
 }  // namespace
@@ -205,8 +222,11 @@ awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid) {
 }
 
 awaitable<bool> still_has_fingerprint(pg::connection& conn, std::int64_t oid, std::string then) {
-    const char* as = then.size() == earlier_length ? earlier_digest_sql : digest_sql;
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), as), oid);
+    std::string sql = sql_for(conn.server_major(), digest_sql);
+    if (then.size() == earlier_length) {
+        sql = sql_for(conn.server_major(), earlier_digest_sql, earlier);
+    }
+    const auto rows = co_await conn.query(std::move(sql), oid);
     co_return rows.text(0, 0) == then;
 }
 

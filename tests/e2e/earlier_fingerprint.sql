@@ -1,0 +1,146 @@
+-- How version 0.1.0 and those soon after it told definitions apart: by jobs that they began a later one must know theirs.
+-- $1 is the table's OID; what stands in braces differs between versions of the server.
+WITH RECURSIVE c AS (SELECT * FROM pg_class WHERE oid = $1),
+bound(classid, objid) AS (
+    SELECT DISTINCT d.classid, d.objid FROM pg_depend d
+     WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
+        OR (d.refclassid = 'pg_type'::regclass
+            AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype))),
+standing_on(oid) AS (
+    SELECT w.ev_class FROM bound b JOIN pg_rewrite w ON b.classid = 'pg_rewrite'::regclass AND w.oid = b.objid
+     WHERE w.ev_class <> $1 AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = w.ev_class AND t.relpersistence = 't')
+    UNION
+    SELECT w.ev_class FROM standing_on s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
+      JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid),
+lines(line) AS (
+    SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,
+               (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), relrowsecurity, relforcerowsecurity,
+               relreplident, reloftype, relispartition, pg_get_expr(relpartbound, oid), relacl,
+               (SELECT y.typacl FROM pg_type y WHERE y.oid = c.reltype))::text FROM c
+    UNION ALL
+    SELECT ROW('column', attnum, attname, atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated,
+               attstorage, attcompression, attstattarget, attisdropped, attislocal, attinhcount,
+               ARRAY(SELECT o FROM unnest(attoptions) AS o WHERE o LIKE 'n\_distinct%' ORDER BY o), attacl)::text
+      FROM pg_attribute WHERE attrelid = $1 AND attnum > 0
+    UNION ALL
+    SELECT ROW('default', adnum, adbin)::text FROM pg_attrdef WHERE adrelid = $1
+    UNION ALL
+    SELECT ROW('index', x.relname, x.relam, x.reltablespace, x.reloptions, i.indisunique, i.indisprimary,
+               i.indisexclusion, i.indimmediate, i.indisclustered, i.indisvalid, i.indisreplident, i.indkey, i.indclass,
+               i.indcollation, i.indoption, i.indexprs, i.indpred, {nulls_not_distinct},
+               (SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = i.indexrelid),
+               ARRAY(SELECT a.attstattarget::text FROM pg_attribute a WHERE a.attrelid = x.oid ORDER BY a.attnum))::text
+      FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+     WHERE i.indrelid = $1 AND (i.indisvalid OR x.relname !~ '_cc(new|old)[0-9]*$')
+    UNION ALL
+    SELECT ROW('constraint', conname, contype, condeferrable, condeferred, convalidated, conrelid, confrelid, conkey,
+               confkey, confupdtype, confdeltype, confmatchtype, conislocal, coninhcount, connoinherit, conpfeqop,
+               conexclop, conbin, {enforced}, {set_columns})::text
+      FROM pg_constraint WHERE conrelid = $1 OR confrelid = $1
+    UNION ALL
+    SELECT ROW('trigger', t.tgname, t.tgfoid, t.tgtype, t.tgenabled, t.tgconstrrelid, t.tgdeferrable, t.tginitdeferred,
+               t.tgattr, t.tgargs, t.tgqual, t.tgoldtable, t.tgnewtable)::text
+      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+     WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND NOT (t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+$')
+    UNION ALL
+    SELECT ROW('internal trigger', tgconstraint, tgtype, tgenabled)::text
+      FROM pg_trigger WHERE tgrelid = $1 AND tgisinternal AND tgenabled <> 'O'
+    UNION ALL
+    SELECT ROW('rule', rulename, ev_type, ev_enabled, is_instead, ev_qual, ev_action)::text
+      FROM pg_rewrite WHERE ev_class = $1
+    UNION ALL
+    SELECT ROW('policy', polname, polcmd, polpermissive, polroles, polqual, polwithcheck)::text
+      FROM pg_policy WHERE polrelid = $1
+    UNION ALL
+    SELECT ROW('inheritance', inhrelid, inhparent, inhseqno)::text
+      FROM pg_inherits WHERE inhrelid = $1 OR inhparent = $1
+    UNION ALL
+    SELECT ROW('ancestor', p.oid, p.relpartbound)::text
+      FROM pg_partition_ancestors($1) a JOIN pg_class p ON p.oid = a.relid
+    UNION ALL
+    SELECT ROW('default partition', k.partdefid <> 0, k.partdefid = i.inhrelid)::text
+      FROM pg_inherits i JOIN pg_partitioned_table k ON k.partrelid = i.inhparent WHERE i.inhrelid = $1
+    UNION ALL
+    SELECT ROW('beside the default partition', s.relpartbound)::text
+      FROM pg_partition_ancestors($1) a JOIN pg_inherits i ON i.inhrelid = a.relid
+      JOIN pg_partitioned_table k ON k.partrelid = i.inhparent AND k.partdefid = i.inhrelid
+      JOIN pg_inherits o ON o.inhparent = i.inhparent JOIN pg_class s ON s.oid = o.inhrelid
+    UNION ALL
+    SELECT ROW('statistics', stxname, stxnamespace, stxowner, stxkeys, stxkind, stxexprs, stxstattarget)::text
+      FROM pg_statistic_ext WHERE stxrelid = $1
+    UNION ALL
+    SELECT ROW('publication', prpubid, {publication})::text FROM pg_publication_rel WHERE prrelid = $1
+    UNION ALL
+    SELECT ROW('subscription', srsubid)::text FROM pg_subscription_rel WHERE srrelid = $1
+    UNION ALL
+    SELECT ROW('sequence', x.relname, x.relnamespace, x.relacl, d.refobjsubid, d.deptype, s.*)::text
+      FROM pg_depend d JOIN pg_class x ON x.oid = d.objid AND x.relkind = 'S' JOIN pg_sequence s ON s.seqrelid = x.oid
+     WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+    UNION ALL
+    SELECT ROW('dependent', d.classid, d.objid, d.objsubid, d.refobjsubid, d.deptype)::text
+      FROM pg_depend d LEFT JOIN pg_class x ON d.classid = 'pg_class'::regclass AND x.oid = d.objid
+     WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
+            OR (d.refclassid = 'pg_type'::regclass
+                AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype)))
+       AND d.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
+       AND coalesce(x.relkind, ' ') NOT IN ('i', 't')
+       AND NOT EXISTS (SELECT FROM pg_rewrite w JOIN pg_class t ON t.oid = w.ev_class
+                        WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND t.relpersistence = 't')
+    UNION ALL
+    SELECT ROW('view', v.relname, v.relnamespace, v.relowner, v.reloptions, v.relacl, w.rulename, w.ev_action,
+               w.ev_enabled)::text
+      FROM standing_on s JOIN pg_class v ON v.oid = s.oid JOIN pg_rewrite w ON w.ev_class = v.oid
+    UNION ALL
+    SELECT ROW('view column', a.attrelid, a.attname, a.attacl, a.attstattarget, a.attstorage, d.adbin)::text
+      FROM standing_on s JOIN pg_attribute a ON a.attrelid = s.oid AND a.attnum > 0
+      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    UNION ALL
+    SELECT ROW('view index', x.relname, i.indkey, i.indexprs, i.indpred, i.indisunique, i.indoption, i.indclass)::text
+      FROM standing_on s JOIN pg_index i ON i.indrelid = s.oid JOIN pg_class x ON x.oid = i.indexrelid
+    UNION ALL
+    SELECT ROW('trigger elsewhere', t.tgrelid, t.tgname, t.tgfoid, t.tgtype, t.tgenabled, t.tgdeferrable,
+               t.tginitdeferred, t.tgattr, t.tgargs, t.tgqual)::text
+      FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgrelid <> $1
+       AND (t.tgrelid IN (SELECT oid FROM standing_on)
+            OR t.oid IN (SELECT objid FROM bound WHERE classid = 'pg_trigger'::regclass))
+    UNION ALL
+    SELECT ROW('comment elsewhere', e.classoid, e.objoid, e.objsubid, e.description)::text
+      FROM pg_description e WHERE (e.classoid, e.objoid) IN (
+           SELECT b.classid, b.objid FROM bound b WHERE b.classid <> 'pg_class'::regclass
+           UNION SELECT 'pg_class'::regclass, oid FROM standing_on
+           UNION SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = $1
+           UNION SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class = $1
+           UNION SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = $1)
+       AND e.classoid NOT IN ('pg_constraint'::regclass)
+    UNION ALL
+    SELECT ROW('function', p.*)::text FROM bound b JOIN pg_proc p ON b.classid = 'pg_proc'::regclass AND p.oid = b.objid
+    UNION ALL
+    SELECT ROW('policy elsewhere', p.*)::text
+      FROM bound b JOIN pg_policy p ON b.classid = 'pg_policy'::regclass AND p.oid = b.objid AND p.polrelid <> $1
+    UNION ALL
+    SELECT ROW('default elsewhere', d.*)::text
+      FROM bound b JOIN pg_attrdef d ON b.classid = 'pg_attrdef'::regclass AND d.oid = b.objid AND d.adrelid <> $1
+    UNION ALL
+    SELECT ROW('comment', e.classoid, e.objsubid, o.name, e.description)::text
+      FROM (SELECT 'pg_class'::regclass::oid AS classid, oid, relname AS name FROM c
+            UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, x.relname
+                        FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = $1
+            UNION ALL SELECT 'pg_constraint'::regclass, oid, conname FROM pg_constraint WHERE conrelid = $1
+            UNION ALL SELECT 'pg_trigger'::regclass, oid, tgname FROM pg_trigger WHERE tgrelid = $1
+            UNION ALL SELECT 'pg_policy'::regclass, oid, polname FROM pg_policy WHERE polrelid = $1
+            UNION ALL SELECT 'pg_statistic_ext'::regclass, oid, stxname FROM pg_statistic_ext WHERE stxrelid = $1
+            UNION ALL SELECT 'pg_type'::regclass, reltype, relname FROM c
+            UNION ALL SELECT 'pg_class'::regclass, x.oid, x.relname
+                        FROM pg_depend d JOIN pg_class x ON x.oid = d.objid AND x.relkind = 'S'
+                       WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+                         AND d.refobjid = $1) AS o
+      JOIN pg_description e ON e.classoid = o.classid AND e.objoid = o.oid
+    UNION ALL
+    SELECT ROW('extension', classid, objid, refobjid)::text FROM pg_depend
+     WHERE deptype = 'x' AND refclassid = 'pg_extension'::regclass
+       AND ((classid = 'pg_trigger'::regclass AND objid IN (SELECT oid FROM pg_trigger WHERE tgrelid = $1))
+            OR (classid = 'pg_class'::regclass AND objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = $1)))
+    UNION ALL
+    SELECT ROW('security label', objsubid, provider, label)::text
+      FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1)
+SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C")) FROM lines WHERE EXISTS (SELECT FROM c)
