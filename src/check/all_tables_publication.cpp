@@ -13,7 +13,7 @@ constexpr const char* publications_sql = R"(
     SELECT (SELECT string_agg(quote_ident(pubname), ', ' ORDER BY pubname) FROM pg_publication WHERE puballtables) AS tables,
            (SELECT string_agg(quote_ident(pubname), ', ' ORDER BY pubname) FROM pg_publication WHERE {}) AS sequences,
            EXISTS (SELECT FROM pg_replication_slots WHERE database = current_database() AND slot_type = 'logical'
-                      AND NOT (temporary AND slot_name ~ '^pg_repack_[0-9]+$')) AS live)";
+                      AND NOT (temporary AND plugin = 'pgrepack')) AS live)";
 
 /// The shadow would be published too: each row a second time, for a table that the subscribers do not have.
 void judge_tables(const std::string& publications, bool live, findings& into) {

@@ -6,11 +6,13 @@ namespace pgeist::check {
 
 namespace {
 
-// pgoutput sends what publications say; those of pglogical and its kind what their replication sets say.
+// pgoutput sends what publications say; those of pglogical and its kind what their replication sets say; that of REPACK
+// (CONCURRENTLY) one table's changes, to the session itself.
 constexpr const char* slots_sql = R"(
     SELECT string_agg(format('%I (%s)', slot_name, plugin), ', ' ORDER BY slot_name) FROM pg_replication_slots
      WHERE database = current_database() AND slot_type = 'logical'
-       AND plugin NOT IN ('pgoutput', 'pglogical_output', 'spock_output', 'bdr', 'pgactive'))";
+       AND plugin NOT IN ('pgoutput', 'pglogical_output', 'spock_output', 'bdr', 'pgactive',
+                          'pgrepack'))";
 
 }  // namespace
 

@@ -5,11 +5,13 @@ namespace pgeist::throttle {
 
 namespace {
 
-// A slot that is lost keeps nothing any more.
+// A slot that is lost keeps nothing any more. That of REPACK (CONCURRENTLY) keeps what is written while another table
+// is copied: it goes with its session, and waiting for it helps nobody.
 constexpr const char* slots_sql = R"(
 SELECT s.slot_name, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn)::pg_catalog.int8 AS bytes
 FROM pg_catalog.pg_replication_slots s
 WHERE s.restart_lsn IS NOT NULL AND s.wal_status IS DISTINCT FROM 'lost'
+  AND NOT (s.temporary AND s.plugin IS NOT DISTINCT FROM 'pgrepack')
 ORDER BY bytes DESC
 )";
 

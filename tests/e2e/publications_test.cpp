@@ -123,10 +123,21 @@ TEST_F(publications, of_all_tables_are_refused_while_they_have_a_subscriber_but_
         return;
     }
     sql().execute(most);
-    // What REPACK (CONCURRENTLY) of any table holds while it runs.
+    // REPACK (CONCURRENTLY) of any table has a slot while it runs.
+    auto reader = db().connect();
+    reader.execute("BEGIN; SELECT count(*) FROM public.beside");
     auto repack = db().connect();
-    repack.execute("SELECT pg_create_logical_replication_slot('pg_repack_' || pg_backend_pid(), 'pgoutput', true)");
-    EXPECT_TRUE(exited(command("plan", {"--table", "t", "--alter", "ALTER COLUMN id TYPE bigint"}), 0));
+    repack.send("REPACK (CONCURRENTLY) public.beside");
+    wait_for("REPACK to ask for its last lock", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_locks WHERE relation = 'public.beside'::regclass AND mode = "
+                   "'AccessExclusiveLock' AND NOT granted") == 1;
+    });
+    const run_result planned = command("plan", {"--table", "t", "--alter", "ALTER COLUMN id TYPE bigint"});
+    EXPECT_TRUE(exited(planned, 0));
+    EXPECT_FALSE(planned.mentions("who reads slot"));
+    reader.execute("COMMIT");
+    repack.finish();
     subscribe("most", "");
     const run_result refused = run({"--alter", "ALTER COLUMN id TYPE bigint"});
     EXPECT_TRUE(exited(refused, 3));

@@ -16,6 +16,7 @@
 #include "pgeist/run/options.hpp"
 #include "pgeist/throttle/gate.hpp"
 #include "support/test_database.hpp"
+#include "support/wait_for.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -193,6 +194,34 @@ TEST_F(throttled, again_after_its_connection_was_lost) {
         "AND application_name = 'pgeist throttle'");
     EXPECT_NE(reason_with("failed").find("throttle query failed"), std::string::npos);
     EXPECT_EQ(reason_with("none"), "none");
+}
+
+// REPACK (CONCURRENTLY) of some other table keeps WAL by a slot of its own, for as long as it takes.
+TEST_F(throttled, not_by_the_slot_of_a_repack) {
+    if (sql().server_major() < 19) {
+        return;
+    }
+    sql().execute("CREATE TABLE public.moved (id int PRIMARY KEY)");
+    sync_connection reader = db().connect();
+    reader.execute("BEGIN; SELECT count(*) FROM public.moved");
+    sync_connection repack = db().connect();
+    repack.send("REPACK (CONCURRENTLY) public.moved");
+    wait_for("REPACK to ask for its last lock", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_locks WHERE relation = 'public.moved'::regclass AND mode = "
+                   "'AccessExclusiveLock' AND NOT granted") == 1;
+    });
+    sql().execute("CREATE TABLE public.filler (x text)");
+    wait_for("its slot to keep WAL", [&] {
+        sql().execute("INSERT INTO public.filler SELECT repeat('x', 1000) FROM generate_series(1, 500)");
+        return sql().number(
+                   "SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND "
+                   "pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) > 500000") == 1;
+    });
+    watch_with("max-slot-lag", "200kB");
+    EXPECT_EQ(reason_with("none"), "none");
+    reader.execute("COMMIT");
+    repack.finish();
 }
 
 }  // namespace
