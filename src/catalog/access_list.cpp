@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "pgeist/core/json_text.hpp"
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -16,7 +17,7 @@ std::string access_list_sql(const std::string& acl, const std::string& implied) 
 }
 
 access_list parse_access_list(const std::string& text) {
-    const auto parsed = boost::json::parse(text);
+    const auto parsed = json_from(text);
     access_list list;
     list.is_default = parsed.at("default").as_bool();
     for (const auto& item : parsed.at("grants").as_array()) {

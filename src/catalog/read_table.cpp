@@ -5,6 +5,7 @@
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/json_text.hpp"
 #include "readers.hpp"
 
 namespace pgeist::catalog {
@@ -69,7 +70,7 @@ table read_table_row(const pg::result& rows) {
 /// analysed.
 awaitable<std::int64_t> estimate_rows(pg::connection& conn, qualified_name name) {
     const auto rows = co_await conn.query("EXPLAIN (FORMAT JSON) SELECT FROM ONLY " + name.sql());
-    const auto plan = boost::json::parse(rows.view(0, 0));
+    const auto plan = json_from(rows.view(0, 0));
     const auto& estimate = plan.at(0).at("Plan").at("Plan Rows");
     co_return estimate.to_number<std::int64_t>();
 }

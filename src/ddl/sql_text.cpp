@@ -77,6 +77,7 @@ tree parse(const std::string& text) {
     // Expressions nest deeper than the JSON library allows by itself; how deep is limited by the parser's own stack.
     boost::json::parse_options deep;
     deep.max_depth = 10'000;
+    deep.allow_invalid_utf8 = true;  // names in a database in SQL_ASCII
     const PgQueryParseResult result = pg_query_parse(text.c_str());
     tree parsed;
     if (result.error != nullptr) {
@@ -86,7 +87,7 @@ tree parse(const std::string& text) {
         boost::system::error_code problem;
         parsed.root = boost::json::parse(result.parse_tree, problem, {}, deep);
         if (problem) {
-            parsed.message = "the statement is nested too deeply, or is not UTF-8";
+            parsed.message = "the statement is nested too deeply";
         }
     }
     pg_query_free_parse_result(result);

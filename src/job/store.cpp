@@ -7,6 +7,7 @@
 
 #include "pgeist/core/ascii.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/json_text.hpp"
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/process.hpp"
 #include "pgeist/job/state_schema.hpp"
@@ -25,7 +26,7 @@ std::optional<std::string> array_of(const walk::bound& bound) {
 
 control_request parse_control(const std::string& text) {
     control_request request;
-    const boost::json::value parsed = boost::json::parse(text);
+    const boost::json::value parsed = json_from(text);
     const boost::json::object& object = parsed.as_object();
     const auto flag = [&](const char* name) {
         const auto* value = object.if_contains(name);

@@ -280,7 +280,12 @@ awaitable<void> connection::state::connect(deadline until) {
         diag.message = why == interruption::timed_out ? "connection to the server timed out"
                                                       : harmless_message(last_error(), options);
         diag.hint = "check the connection options, that the server runs, and the password file or service";
-        throw sql_error(exit_code::connection_lost, diag, true, false);
+        exit_code code = exit_code::connection_lost;
+        if (diag.message.find("MULE_INTERNAL") != std::string::npos) {  // in whatever language the server says so
+            code = exit_code::refused;
+            diag.hint = "the database has an encoding that cannot be converted to UTF-8, which pgeist speaks";
+        }
+        throw sql_error(code, diag, true, false);
     }
     socket.assign(PQsocket(pg));
     PQsetnonblocking(pg, 1);

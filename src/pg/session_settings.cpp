@@ -59,7 +59,10 @@ std::string session_settings_sql(int server_version, std::string_view applicatio
     // The statement of a program that was killed ends soon. Not every system under a server can look for that.
     return sql +
            ", CASE WHEN pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0 THEN "
-           "pg_catalog.set_config('client_connection_check_interval', '5s', false) END";
+           "pg_catalog.set_config('client_connection_check_interval', '5s', false) END, "
+           // Nobody has looked at what is in there: as UTF-8 it might not come through, so it is passed on as it is.
+           "CASE WHEN pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN "
+           "pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) END";
 }
 
 }  // namespace pgeist::pg

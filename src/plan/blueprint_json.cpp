@@ -4,6 +4,7 @@
 
 #include "json_fields.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/json_text.hpp"
 #include "pgeist/plan/blueprint.hpp"
 
 namespace pgeist::plan {
@@ -267,7 +268,7 @@ std::string to_json(const blueprint& value) {
 blueprint blueprint_from_json(const std::string& text) {
     blueprint value;
     try {
-        const auto parsed = json::parse(text);
+        const auto parsed = json_from(text);
         const auto version = number(parsed.as_object(), "version");
         if (version == blueprint::current_version) {
             return read_blueprint(parsed.as_object());

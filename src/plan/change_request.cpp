@@ -5,6 +5,7 @@
 
 #include "json_fields.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/json_text.hpp"
 #include "pgeist/plan/blueprint.hpp"
 
 namespace pgeist::plan {
@@ -62,7 +63,7 @@ std::string to_json(const change_request& value) {
 
 change_request change_request_from_json(const std::string& text) {
     try {
-        const auto parsed = boost::json::parse(text);
+        const auto parsed = json_from(text);
         const auto& object = parsed.as_object();
         change_request value;
         value.table = json_fields::name(object.at("table"));

@@ -4,6 +4,7 @@
 
 #include "estimate.hpp"
 #include "json_fields.hpp"
+#include "pgeist/core/json_text.hpp"
 #include "pgeist/plan/describe.hpp"
 #include "phases.hpp"
 
@@ -89,7 +90,7 @@ std::string describe_json(const description& what) {
         add_blueprint(object, *what.blueprint);
     }
     if (what.server != nullptr) {
-        object["server_repack"] = json::parse(describe_json(*what.server));
+        object["server_repack"] = json_from(describe_json(*what.server));
     }
     object["remarks"] = json_fields::array(what.remarks, from_remark);
     return json::serialize(object);

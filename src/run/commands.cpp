@@ -13,6 +13,7 @@
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/describe.hpp"
+#include "pgeist/report/text.hpp"
 #include "pgeist/run/absence.hpp"
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/preparation.hpp"
@@ -292,7 +293,7 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
     }
     what.server = server ? &*server : nullptr;
     std::string text = plan::describe(what);
-    std::string json = plan::describe_json(what);
+    std::string json = report::harmless(plan::describe_json(what));  // names need not be UTF-8
     std::string sql;
     if (made.blueprint) {
         sql = sql_of(made);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/json_text.hpp"
 #include "pgeist/run/settings.hpp"
 
 namespace pgeist::run {
@@ -119,7 +120,7 @@ std::string to_json(const settings& value) {
 settings settings_from_json(const std::string& text) {
     settings value;
     try {
-        const json::object object = json::parse(text).as_object();
+        const json::object object = json_from(text).as_object();
         // A member that is not there was not yet known to the version that stored the job: the default holds.
         visit_all(value, [&](const char* name, auto& member) {
             if (const json::value* found = object.if_contains(name)) {

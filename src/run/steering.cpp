@@ -3,6 +3,7 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/identifier.hpp"
+#include "pgeist/core/json_text.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/hold.hpp"
 #include "pgeist/job/state_schema.hpp"
@@ -42,7 +43,7 @@ std::string status_query(bool one) {
 /// What the run noted besides its counters; it says nothing when nobody runs the job any more.
 void read_figures(const std::string& text, job::status& into) {
     boost::json::error_code problem;
-    const boost::json::value parsed = boost::json::parse(text, problem);
+    const boost::json::value parsed = json_from(text, problem);
     if (problem || !parsed.is_object() || !into.pid_alive) {
         return;
     }

@@ -4,6 +4,8 @@
 
 #include <boost/json.hpp>
 
+#include "pgeist/core/json_text.hpp"
+
 namespace pgeist::verify {
 
 namespace {
@@ -40,7 +42,7 @@ void collect(const json::object& node, const qualified_name& table, bool of_tabl
 std::vector<std::string> indexes_in_plan(const std::string& explained, const qualified_name& table) {
     std::vector<std::string> found;
     json::error_code problem;
-    const json::value parsed = json::parse(explained, problem);
+    const json::value parsed = json_from(explained, problem);
     if (problem || !parsed.is_array()) {
         return found;
     }
