@@ -49,6 +49,7 @@ awaitable<std::vector<std::string>> with_other_operators(pg::connection& session
 awaitable<void> warm_up(pg::connection& session, const plan::blueprint& plan) {
     const pg::connection::kept_plans keep(session);
     co_await catalog::read_definition(session, plan.source_oid);
+    co_await catalog::read_definition(session, plan.shadow_oid);
     co_await catalog::names_of_dependents(session, plan.source_oid);
 }
 
