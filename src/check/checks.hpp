@@ -53,6 +53,7 @@ void warn(findings& into, const char* check, std::string message, std::string hi
 [[nodiscard]] awaitable<void> check_deferred_checks(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_operator_schemas(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_publications(const subject& what, findings& into);
+[[nodiscard]] awaitable<void> check_replication_sets(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_parents(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_kept_oids(const subject& what, findings& into);
 [[nodiscard]] awaitable<void> check_dependents(const subject& what, findings& into);

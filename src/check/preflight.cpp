@@ -18,7 +18,7 @@ constexpr check_function always[] = {
 constexpr check_function about_the_table[] = {
     check_usable_key, check_table_rights,     check_given_rights, check_statistics_rights, check_row_security,
     check_other_job,  check_tied_jobs,        check_foreign_keys, check_deferred_checks,   check_publications,
-    check_parents,    check_operator_schemas, check_dependents,   check_kept_oids,
+    check_parents,    check_operator_schemas, check_dependents,   check_replication_sets,  check_kept_oids,
 };
 
 }  // namespace
