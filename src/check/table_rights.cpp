@@ -21,35 +21,50 @@ constexpr const char* other_sql = R"(
            (SELECT bool_and(has_column_privilege(c.oid, k, 'REFERENCES')) FROM unnest($2::text[]) AS k) AS may_reference
       FROM pg_class c WHERE oid = $1)";
 
+void refuse_unseen(const subject& what, const catalog::foreign_key& key, const std::string& schema, findings& into) {
+    refuse(into, name,
+           fmt::format("foreign key {} needs the right USAGE on schema {}", display_identifier(key.name),
+                       display_identifier(schema)),
+           fmt::format("GRANT USAGE ON SCHEMA {} TO {}", quote_identifier(schema), quote_identifier(what.conn.user())));
+}
+
+awaitable<void> check_led_key(const subject& what, const catalog::foreign_key& key, findings& into) {
+    const auto rows = co_await what.conn.query(other_sql, key.table_oid, pg::array_literal(key.columns));
+    if (!rows.empty() && !rows.boolean(0, "owns")) {
+        refuse(into, name,
+               fmt::format("foreign key {} of {} must be led to the new table, and only its owner may do that",
+                           display_identifier(key.name), key.table.display()),
+               "connect as a role that is a member of the owners of both tables");
+    }
+    if (!rows.empty() && !rows.boolean(0, "may_see")) {
+        refuse_unseen(what, key, key.table.schema, into);
+    }
+}
+
+awaitable<void> check_own_key(const subject& what, const catalog::foreign_key& key, findings& into) {
+    const auto rows =
+        co_await what.conn.query(other_sql, key.referenced_oid, pg::array_literal(key.referenced_columns));
+    if (!rows.empty() && !rows.boolean(0, "may_see")) {
+        refuse_unseen(what, key, key.referenced.schema, into);
+    }
+    if (!rows.empty() && !rows.boolean(0, "may_reference")) {
+        refuse(
+            into, name,
+            fmt::format("foreign key {} needs the right REFERENCES on {}", display_identifier(key.name),
+                        key.referenced.display()),
+            fmt::format("GRANT REFERENCES ON {} TO {}", key.referenced.display(), quote_identifier(what.conn.user())));
+    }
+}
+
 awaitable<void> check_foreign_key_rights(const subject& what, findings& into) {
-    auto incoming = what.source->referenced_by;
-    incoming.insert(incoming.end(), what.source->ancestors_referenced_by.begin(),
-                    what.source->ancestors_referenced_by.end());
-    for (const auto& key : incoming) {
-        const auto rows = co_await what.conn.query(other_sql, key.table_oid, pg::array_literal(key.columns));
-        if (!rows.empty() && !rows.boolean(0, "owns")) {
-            refuse(into, name,
-                   fmt::format("foreign key {} of {} must be led to the new table, and only its owner may do that",
-                               display_identifier(key.name), key.table.display()),
-                   "connect as a role that is a member of the owners of both tables");
+    for (const auto* keys : {&what.source->referenced_by, &what.source->ancestors_referenced_by}) {
+        for (const auto& key : *keys) {
+            co_await check_led_key(what, key, into);
         }
     }
-    for (const auto& key : what.source->foreign_keys) {
-        const auto rows =
-            co_await what.conn.query(other_sql, key.referenced_oid, pg::array_literal(key.referenced_columns));
-        if (!rows.empty() && !rows.boolean(0, "may_see")) {
-            refuse(into, name,
-                   fmt::format("foreign key {} needs the right USAGE on schema {}", display_identifier(key.name),
-                               display_identifier(key.referenced.schema)),
-                   fmt::format("GRANT USAGE ON SCHEMA {} TO {}", quote_identifier(key.referenced.schema),
-                               quote_identifier(what.conn.user())));
-        }
-        if (!rows.empty() && !rows.boolean(0, "may_reference")) {
-            refuse(into, name,
-                   fmt::format("foreign key {} needs the right REFERENCES on {}", display_identifier(key.name),
-                               key.referenced.display()),
-                   fmt::format("GRANT REFERENCES ON {} TO {}", key.referenced.display(),
-                               quote_identifier(what.conn.user())));
+    for (const auto* keys : {&what.source->foreign_keys, &what.source->inherited_foreign_keys}) {
+        for (const auto& key : *keys) {
+            co_await check_own_key(what, key, into);
         }
     }
 }
