@@ -101,6 +101,23 @@ TEST_F(carried_exactly, rights_that_somebody_else_gave_need_a_member_of_that_rol
     EXPECT_EQ(description_difference(before.description, state_of().description), std::vector<std::string>{});
 }
 
+// From PostgreSQL 19 on who gives rights need not be who they are given by.
+TEST_F(carried_exactly, rights_given_in_the_name_of_others) {
+    if (sql().server_major() < 19) {
+        return;
+    }
+    const std::string giver = db().create_role("giver");
+    const std::string reader = db().create_role("reader");
+    expect_carried("GRANT SELECT, UPDATE (note) ON public.t TO " + giver +
+                   " WITH GRANT OPTION; GRANT SELECT ON public.t TO " + reader + " WITH GRANT OPTION GRANTED BY " +
+                   giver + "; GRANT UPDATE (note) ON public.t TO " + reader + " GRANTED BY " + giver +
+                   "; GRANT SELECT ON public.t TO PUBLIC GRANTED BY " + reader);
+    EXPECT_EQ(
+        sql().scalar("SELECT string_agg(DISTINCT pg_get_userbyid(x.grantor), ',') FROM pg_class c CROSS JOIN LATERAL "
+                     "aclexplode(c.relacl) x WHERE c.oid = 'public.t'::regclass AND x.grantee = 0"),
+        reader);
+}
+
 TEST_F(carried_exactly, rights_that_were_given_and_taken_back) {
     const std::string reader = db().create_role("reader");
     expect_carried("GRANT SELECT ON public.t TO " + reader + "; REVOKE SELECT ON public.t FROM " + reader);

@@ -47,8 +47,10 @@ void workload_transaction::any_operation() {
 void workload_transaction::insert() { insert_row(shape_.make_key(random_), random_values()); }
 
 void workload_transaction::upsert() {
-    const bool replace = chance(random_, 70);
-    const std::string action = replace ? "UPDATE SET " + take_values() : "NOTHING";
+    std::string action = chance(random_, 70) ? "UPDATE SET " + take_values() : "NOTHING";
+    if (connection_.server_major() >= 19 && chance(random_, 30)) {
+        action = "SELECT FOR UPDATE";  // gives back the row that is there, and locks it: the twin's is to be the same
+    }
     put_in_twin(run(insert_into(shape_.table) + " ON CONFLICT (" + joined(shape_.keys) + ") DO " + action + returning(),
                     chained(shape_.make_key(random_), random_values())));
 }
