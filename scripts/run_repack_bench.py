@@ -277,7 +277,8 @@ def markdown(report: dict) -> str:
         f"{about['rows']:,} rows and three indexes, a third of it dead space ({about['before_mb']:,.0f} MB in all), "
         f"{about['rate']:,.0f} writes/s; PostgreSQL {about['server']}, {about['pgeist']}; {about['cores']} cores ({about['cpu']}), "
         f"{about['memory_gb']} GB, {'with' if about['huge_pages'] else 'without'} huge pages; medians (least – greatest) of "
-        f"{rounds}, {about['date']}. Times of writes are from when they were due.",
+        f"{rounds}, {about['date']}. Times of writes are from when they were due, "
+        "over the time that each takes: one stall is more of a short one, and weighs more in its p99.",
         "",
         *figures_table(report["results"]),
         "",
