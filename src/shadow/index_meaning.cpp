@@ -17,10 +17,13 @@ constexpr const char* parts_sql = R"(
     SELECT pg_get_expr(i.indexprs, i.indrelid) AS expressions, pg_get_expr(i.indpred, i.indrelid) AS predicate
       FROM pg_index i WHERE i.indexrelid = $1)";
 
+// Those that may read by the caller's search_path.
 constexpr const char* calls_sql = R"(
     SELECT coalesce(string_agg(DISTINCT p.oid::regprocedure::text, ', '), '')
       FROM regexp_matches({}, ':(?:funcid|opfuncid) (\d+)', 'g') AS used JOIN pg_proc p ON p.oid = used[1]::oid
-     WHERE p.oid >= 16384)";
+      JOIN pg_language l ON l.oid = p.prolang
+     WHERE p.oid >= 16384 AND l.lanname NOT IN ('internal', 'c')
+       AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS one WHERE one LIKE 'search\_path=%'))";
 
 /// All expressions of the index in one condition over its table, in the order of its tree.
 std::string condition_of(const pg::result& parts) {

@@ -248,7 +248,7 @@ TEST_P(interleaving, writes_during_the_index_build) {
 TEST_P(interleaving, writes_while_replay_is_at_work) {
     gate building(db(), 2);
     gate replaying(db(), 3);
-    sql().execute("CREATE INDEX t_gated ON public.t ((" + building.expression("id = 1", "code") + "))");
+    sql().execute("CREATE INDEX t_gated ON public.t ((" + building.expression("id = 700", "code") + "))");
     building.close();
     pgeist_process process = start(
         {"--alter", "ADD COLUMN extra int", "--set", "note = " + replaying.expression("note = 'stop here'", "note")});
