@@ -268,7 +268,8 @@ TEST_F(operations, pause_stops_attempts_at_the_swap) {
 TEST_F(operations, held_back_between_index_builds_it_goes_on_replaying) {
     make_table(3000);
     gate building(db(), 1);
-    sql().execute("CREATE INDEX t_gated ON public.t ((" + building.expression("id = 2500", "code") + "), note, amount)");
+    sql().execute("CREATE INDEX t_gated ON public.t ((" + building.expression("id = 2500", "code") +
+                  "), note, amount)");
     sql().execute("CREATE UNIQUE INDEX t_later ON public.t (code)");
     building.close();
     pgeist_process running = start({"--repack", "--index-jobs", "1", "--pause-file", path("pause")});
