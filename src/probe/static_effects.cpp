@@ -16,6 +16,23 @@ void nested(const ddl::statement& what, schema before, server_version version, e
         into.merge(static_effect(each, before, version).whole);
         before.apply(each);
     }
+    if (what.kind == kind::perform && into.transaction != transaction_need::any) {
+        rules::fail(into, "25001", "a statement in the block cannot be run from a block of code",
+                    "put it outside of the block");
+    }
+}
+
+/// What a query calls, nobody has looked into, unless PostgreSQL brings it.
+void called(const ddl::statement& what, effect& into) {
+    if (what.kind != kind::select) {
+        return;
+    }
+    for (const std::string& each : what.functions) {
+        if (!is_own_function(each)) {
+            into.not_understood = fmt::format("it calls {}(), which is not looked into", each);
+            return;
+        }
+    }
 }
 
 void judge(const rules::question& asked, static_answer& into) {
@@ -73,6 +90,7 @@ static_answer static_effect(const ddl::statement& what, const schema& before, se
     if (what.kind == kind::not_understood || !what.why.empty()) {
         made.whole.not_understood = what.why.empty() ? "it is not understood" : what.why;
     }
+    called(what, made.whole);
     if (what.since > version.major) {
         made.whole.fails =
             failure{fmt::format("PostgreSQL {} does not have this yet: it came with {}", version.major, what.since),

@@ -135,6 +135,53 @@ volatility volatility_of(const ddl::expression& value) {
     return worst;
 }
 
+bool is_own_function(const std::string& name) {
+    static constexpr std::array others{"array_agg",
+                                       "avg",
+                                       "bool_and",
+                                       "bool_or",
+                                       "count",
+                                       "cume_dist",
+                                       "dense_rank",
+                                       "every",
+                                       "first_value",
+                                       "generate_series",
+                                       "json_agg",
+                                       "json_object_agg",
+                                       "jsonb_agg",
+                                       "jsonb_object_agg",
+                                       "lag",
+                                       "last_value",
+                                       "lead",
+                                       "max",
+                                       "min",
+                                       "ntile",
+                                       "obj_description",
+                                       "percentile_cont",
+                                       "percentile_disc",
+                                       "quote_ident",
+                                       "quote_literal",
+                                       "rank",
+                                       "regexp_matches",
+                                       "regexp_replace",
+                                       "row_number",
+                                       "row_to_json",
+                                       "set_config",
+                                       "string_agg",
+                                       "sum",
+                                       "to_regclass",
+                                       "to_regtype",
+                                       "unnest",
+                                       "version",
+                                       "has_table_privilege",
+                                       "has_schema_privilege",
+                                       "col_description",
+                                       "json_array_elements",
+                                       "jsonb_array_elements",
+                                       "jsonb_set"};
+    return has(volatile_functions, name) || has(steady_functions, name) || has(others, name) || name.starts_with("pg_");
+}
+
 std::vector<std::string> doubtful_functions(const ddl::expression& value) {
     std::vector<std::string> names;
     for (const std::string& each : value.functions) {

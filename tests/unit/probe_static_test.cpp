@@ -269,6 +269,15 @@ TEST(static_rule, needs_of_transactions) {
     EXPECT_EQ(last_of("", "ANALYZE t").whole.transaction, transaction_need::any);
 }
 
+TEST(static_rule, what_is_called_is_not_known) {
+    EXPECT_EQ(last_of("", "SELECT count(*), max(a), now() FROM t").whole.not_understood, "");
+    EXPECT_NE(last_of("", "SELECT create_hypertable('t', 'at')").whole.not_understood, "");
+    EXPECT_NE(last_of("", "SELECT app.migrate()").whole.not_understood, "");
+    EXPECT_EQ(last_of("", "SELECT pg_catalog.set_config('search_path', '', false)").whole.not_understood, "");
+    EXPECT_NE(last_of("", "DO $$ BEGIN PERFORM app.migrate(); END $$").whole.not_understood, "");
+    EXPECT_EQ(last_of("", "DO $$ BEGIN CREATE INDEX CONCURRENTLY i ON t (a); END $$").whole.fails->sqlstate, "25001");
+}
+
 TEST(static_rule, what_is_assumed_is_said) {
     EXPECT_FALSE(last_of("", "ALTER TABLE t ALTER a TYPE text").whole.assumptions.empty());
     EXPECT_FALSE(last_of("", "ALTER TABLE t ADD COLUMN a int DEFAULT f()").whole.assumptions.empty());

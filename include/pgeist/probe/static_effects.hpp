@@ -37,6 +37,9 @@ enum class volatility { constant, stable, unsure, changing };
 /// The functions in it that are volatile, or not known.
 [[nodiscard]] std::vector<std::string> doubtful_functions(const ddl::expression& value);
 
+/// Whether PostgreSQL brings the function, and calling it changes no table.
+[[nodiscard]] bool is_own_function(const std::string& name);
+
 /// What `ALTER COLUMN … TYPE` means for the rows.
 struct type_change {
     bool rewrite = true;

@@ -34,7 +34,7 @@ A lock is kept to the end of its transaction, so it matters what is in one. `--t
 in the file and by the marks of the tools: goose (`-- +goose NO TRANSACTION`), sqlx (`-- no-transaction`), dbmate
 (`-- migrate:up transaction:false`), Atlas (`-- atlas:txmode none`), Flyway (`executeInTransaction=false`, in a comment or
 in the `.sql.conf` beside the file), sql-migrate, Liquibase, drizzle, node-pg-migrate, postgres-migrations, yoyo, and
-Alembic's `--sql`. A file without any of these is taken for one transaction, because most tools send it as one string;
+Alembic's SQL output. A file without any of these is taken for one transaction, because most tools send it as one string;
 where it has a statement that cannot be in one, for psql. `--transaction file|statement|none` says it.
 
 ## Ignoring
