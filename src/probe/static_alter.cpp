@@ -222,7 +222,8 @@ void hidden_work(const target& on, const clause& each, const type_change& change
         return;
     }
     for (const known_constraint& one : known->constraints) {
-        if (one.what.kind == ddl::constraint_kind::check && one.what.value && has(one.what.value->columns, each.name)) {
+        if (one.what.kind == ddl::constraint_kind::check && one.valid && one.what.value &&
+            has(one.what.value->columns, each.name)) {
             on.scan(into);
             into.dependents.push_back({"check", one.what.name + " on " + on.relation, false});
         }

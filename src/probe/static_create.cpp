@@ -134,6 +134,10 @@ void drop_table(const question& asked, effect& into) {
         const known_relation* known = asked.before.find(name);
         if (known != nullptr && !known->parent.empty()) {
             into.lock(known->parent, access_exclusive, relation_kind::partitioned_table);
+            const known_relation* parent = asked.before.find(known->parent);
+            if (parent != nullptr && !parent->default_partition.empty()) {
+                into.lock(parent->default_partition, access_exclusive);  // its bounds are others now
+            }
         }
         drop_references(asked, name, into);
         if (known == nullptr || !known->columns_known) {
