@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "e2e/run_test.hpp"
-#include "support/gate.hpp"
+#include "e2e/gated_run.hpp"
 #include "support/json_lines.hpp"
 #include "support/table_rows.hpp"
 
@@ -16,39 +15,8 @@ namespace pgeist::test {
 namespace {
 
 /// Rows 1 … 1000 in chunks of 100, one worker, which stands at row 550 while the gate is closed.
-class another_table : public run_test {
+class another_table : public gated_run {
 protected:
-    void SetUp() override {
-        run_test::SetUp();
-        if (IsSkipped()) {
-            return;
-        }
-        make_table(1000);
-        at_row = std::make_unique<gate>(db(), 1);
-    }
-
-    void TearDown() override {
-        process.reset();
-        at_row.reset();
-        run_test::TearDown();
-    }
-
-    void start_run(const std::vector<std::string>& more) {
-        std::vector<std::string> arguments{"run",
-                                           "--table",
-                                           "t",
-                                           "--alter",
-                                           "ALTER COLUMN id TYPE bigint",
-                                           "--set",
-                                           "note = " + at_row->expression("id = 550", "note"),
-                                           "--chunk-rows",
-                                           "100",
-                                           "--workers",
-                                           "1"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        process = std::make_unique<pgeist_process>(db().uri(), arguments);
-    }
-
     /// `first` and the replacement are committed at once.
     void replace(const std::string& first = "") {
         sql().execute("BEGIN; " + first +
@@ -73,8 +41,6 @@ protected:
         expect_cleanup_leaves_nothing();
     }
 
-    std::unique_ptr<pgeist_process> process;
-    std::unique_ptr<gate> at_row;
     std::string digest;
 };
 

@@ -31,7 +31,7 @@ protected:
         at_note = std::make_unique<gate>(db(), 3);
         sql().execute(
             "ALTER TABLE public.t ADD CONSTRAINT code_once UNIQUE (code); CREATE INDEX t_gated ON public.t ((" +
-            building->expression("id = 1", "amount") + "))");
+            building->expression("id = 700", "amount") + "))");
     }
 
     void TearDown() override {

@@ -37,7 +37,7 @@ protected:
         building = std::make_unique<gate>(db(), 2);
         sql().execute(
             "ALTER TABLE public.t ADD CONSTRAINT code_once UNIQUE (code); CREATE INDEX t_gated ON public.t ((" +
-            building->expression("id = 1", "amount") + "))");
+            building->expression("id = 700", "amount") + "))");
         sql().execute("CREATE TABLE public.expected AS TABLE public.t");
     }
 

@@ -9,8 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "e2e/run_test.hpp"
-#include "support/gate.hpp"
+#include "e2e/gated_run.hpp"
 #include "support/json_lines.hpp"
 #include "support/private_server.hpp"
 #include "support/table_rows.hpp"
@@ -53,41 +52,8 @@ private:
 };
 
 /// Rows 1 … 1000 in chunks of 100, one worker, which stands at row 550 while the gate is closed.
-class repacked : public run_test {
+class repacked : public gated_run {
 protected:
-    void SetUp() override {
-        run_test::SetUp();
-        if (IsSkipped()) {
-            return;
-        }
-        make_table(1000);
-        at_row = std::make_unique<gate>(db(), 1);
-    }
-
-    void TearDown() override {
-        process.reset();
-        at_row.reset();
-        run_test::TearDown();
-    }
-
-    void start_run(const std::vector<std::string>& more) {
-        std::vector<std::string> arguments{"run",
-                                           "--output",
-                                           "json",
-                                           "--table",
-                                           "t",
-                                           "--alter",
-                                           "ALTER COLUMN id TYPE bigint",
-                                           "--set",
-                                           "note = " + at_row->expression("id = 550", "note"),
-                                           "--chunk-rows",
-                                           "100",
-                                           "--workers",
-                                           "1"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        process = std::make_unique<pgeist_process>(db().uri(), arguments);
-    }
-
     std::string job() { return text_of(only_job(db().uri()), "job"); }
 
     /// Has `statement` run where the copy has stood at row 550 and is paused; the run goes on, to stand there again or
@@ -122,9 +88,6 @@ protected:
         EXPECT_FALSE(says(result, {"rewritten"}));
         EXPECT_EQ(result.events("verify").size(), 0U);
     }
-
-    std::unique_ptr<pgeist_process> process;
-    std::unique_ptr<gate> at_row;
 };
 
 TEST_F(repacked, vacuum_full_before_the_swap_passes) {

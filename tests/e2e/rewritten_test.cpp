@@ -8,8 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "e2e/run_test.hpp"
-#include "support/gate.hpp"
+#include "e2e/gated_run.hpp"
 #include "support/json_lines.hpp"
 #include "support/table_rows.hpp"
 
@@ -18,42 +17,21 @@ namespace {
 
 /// Rows 1 … 1000 in chunks of 100, one worker, which stands at row 550 while that gate is closed: in the copy, and in
 /// the comparison, when the first five chunks are done. The other gate holds the index build, between the two.
-class rewritten : public run_test {
+class rewritten : public gated_run {
 protected:
     void SetUp() override {
-        run_test::SetUp();
+        gated_run::SetUp();
         if (IsSkipped()) {
             return;
         }
-        make_table(1000);
-        at_row = std::make_unique<gate>(db(), 1);
         building = std::make_unique<gate>(db(), 2);
         sql().execute("CREATE INDEX t_gated ON public.t ((" + building->expression("id = 700", "amount") + "))");
     }
 
     void TearDown() override {
         process.reset();
-        at_row.reset();
         building.reset();
-        run_test::TearDown();
-    }
-
-    void start_run(const std::vector<std::string>& more = {}) {
-        std::vector<std::string> arguments{"run",
-                                           "--output",
-                                           "json",
-                                           "--table",
-                                           "t",
-                                           "--alter",
-                                           "ALTER COLUMN id TYPE bigint",
-                                           "--set",
-                                           "note = " + at_row->expression("id = 550", "note"),
-                                           "--chunk-rows",
-                                           "100",
-                                           "--workers",
-                                           "1"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        process = std::make_unique<pgeist_process>(db().uri(), arguments);
+        gated_run::TearDown();
     }
 
     void kill_in_the_comparison() {
@@ -112,8 +90,6 @@ protected:
         EXPECT_EQ(table_digest(sql(), "public.t"), digest);
     }
 
-    std::unique_ptr<pgeist_process> process;
-    std::unique_ptr<gate> at_row;
     std::unique_ptr<gate> building;
     std::string digest;
 };
