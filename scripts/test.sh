@@ -234,7 +234,8 @@ fi
 if $quick; then
     $have_release || test_preset=
 elif wants unit || wants integration; then
-    step "build $test_preset" build "$test_preset" pgeist_unit_tests pgeist_integration_tests || test_preset=
+    step "build $test_preset" build "$test_preset" pgeist_unit_tests pgeist_integration_tests \
+        pgeist_probe_tests || test_preset=
 fi
 
 if wants unit && [[ -n $test_preset ]]; then
