@@ -3,9 +3,9 @@
 
 #include <benchmark/benchmark.h>
 
-#include "pgeist/copy/copier.hpp"
-#include "pgeist/replay/replay_sql.hpp"
-#include "pgeist/verify/verify_sql.hpp"
+#include "pgeist/transfer/copy/copier.hpp"
+#include "pgeist/transfer/replay/replay_sql.hpp"
+#include "pgeist/transfer/verify/verify_sql.hpp"
 #include "sample_plan.hpp"
 
 namespace pgeist::bench {
@@ -14,16 +14,16 @@ namespace {
 const walk::key_range range{std::vector<std::string>{"1000"}, std::vector<std::string>{"2000"}};
 
 void chunk_sql(benchmark::State& state) {
-    const plan::blueprint plan = sample_plan(static_cast<int>(state.range(0)));
+    const transfer::spec transfer = sample_plan(static_cast<int>(state.range(0))).transfer();
     for (auto _ : state) {
-        benchmark::DoNotOptimize(copy::chunk_sql(plan, range));
+        benchmark::DoNotOptimize(copy::chunk_sql(transfer, range));
     }
 }
 BENCHMARK(chunk_sql)->Arg(8)->Arg(200);
 
 void verify_sql(benchmark::State& state) {
-    const plan::blueprint plan = sample_plan(static_cast<int>(state.range(0)));
-    const verify::statements statements(plan);
+    const transfer::spec transfer = sample_plan(static_cast<int>(state.range(0))).transfer();
+    const verify::statements statements(transfer);
     for (auto _ : state) {
         benchmark::DoNotOptimize(statements.compare(range));
     }
@@ -31,10 +31,10 @@ void verify_sql(benchmark::State& state) {
 BENCHMARK(verify_sql)->Arg(8)->Arg(200);
 
 void replay_sql(benchmark::State& state) {
-    const plan::blueprint plan = sample_plan(static_cast<int>(state.range(0)));
+    const transfer::spec transfer = sample_plan(static_cast<int>(state.range(0))).transfer();
     const replay::selection all;
     for (auto _ : state) {
-        benchmark::DoNotOptimize(replay::insert_sql(plan, all));
+        benchmark::DoNotOptimize(replay::insert_sql(transfer, all));
     }
 }
 BENCHMARK(replay_sql)->Arg(8)->Arg(200);

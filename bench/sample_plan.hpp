@@ -12,7 +12,7 @@ inline plan::blueprint sample_plan(int columns) {
     plan.table = qualified_name{"public", "orders"};
     plan.job_schema = "pgeist_1";
     plan::key_column key;
-    key.source_name = key.shadow_name = "id";
+    key.read_name = key.write_name = "id";
     key.type = "integer";
     key.less = "OPERATOR(pg_catalog.<)";
     key.less_equal = "OPERATOR(pg_catalog.<=)";
@@ -24,7 +24,7 @@ inline plan::blueprint sample_plan(int columns) {
         plan::column column;
         column.name = "column_" + std::to_string(number);
         column.type = "bigint";
-        column.source_name = column.name;
+        column.read_name = column.name;
         column.expression = quote_identifier(column.name);
         column.conversion = "unchanged";
         plan.columns.push_back(column);

@@ -7,7 +7,7 @@ namespace pgeist::build {
 
 namespace {
 
-awaitable<void> run_statements(job::workspace& work, pg::connection& session) {
+awaitable<void> run_statements(workspace& work, pg::connection& session) {
     co_await session.execute("SET LOCAL array_nulls TO on");  // as the server prints arrays
     for (const plan::statement& each : work.plan.ahead) {
         work.progress.detail = "building " + each.label;
@@ -17,7 +17,7 @@ awaitable<void> run_statements(job::workspace& work, pg::connection& session) {
 
 }  // namespace
 
-awaitable<void> build_ahead(job::workspace& work) {
+awaitable<void> build_ahead(workspace& work) {
     if (work.plan.ahead.empty()) {
         co_return;
     }

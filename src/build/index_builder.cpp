@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 
 #include "meaning.hpp"
-#include "pgeist/capture/capture.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
 
 namespace pgeist::build {
 
@@ -33,7 +33,7 @@ std::string shadow_name(const plan::blueprint& plan, const std::string& name) {
 /// Memory for one build, SQL. A sort of many small runs takes less processor time than one of few large ones, because
 /// a run then fits the processor's cache: 5 million rows took 23 s of it with 512 MB, 18 s with 16 MB. So no more than
 /// what leaves one pass to merge them; other methods use what they are given.
-std::string memory_sql(const job::workspace& work, const plan::index& index) {
+std::string memory_sql(const workspace& work, const plan::index& index) {
     constexpr std::int64_t for_one_process = 32 << 20;  // with less the server takes no parallel worker
     constexpr std::int64_t runs = 50;
     if (work.settings.maintenance_work_mem) {
@@ -51,18 +51,18 @@ std::string memory_sql(const job::workspace& work, const plan::index& index) {
 
 /// Beside an application a build takes one process: parallel workers make it faster for as many processors, and more
 /// expensive altogether.
-bool one_process(const job::workspace& work) { return !work.settings.index_jobs_chosen && work.brake.in_company(); }
+bool one_process(const workspace& work) { return !work.settings.index_jobs_chosen && work.brake.others_at_work(); }
 
 /// Who builds at the same time, and for how many processors.
 struct site {
-    job::workspace& work;
+    workspace& work;
     std::optional<int> processors;  ///< nullopt: not known
     int builders = 1;               ///< that are at work, or will be as long as indexes are left
 };
 
 /// The server's processors, where it runs on this machine: no server tells how many it has. Its own end of the
 /// connection tells a tunnel or a pooler.
-awaitable<std::optional<int>> processors_of_server(job::workspace& work) {
+awaitable<std::optional<int>> processors_of_server(workspace& work) {
     const auto session = co_await work.pool.acquire();
     const pg::result row = co_await session->query(
         "SELECT inet_client_port() IS NOT DISTINCT FROM $1::int AND inet_client_addr() IS NOT DISTINCT FROM "
@@ -100,7 +100,7 @@ struct todo {
 /// What is left to do for one index: its creation, unless it is there, and what belongs to it. A constraint that has
 /// taken it over is not added a second time; all else may be repeated.
 awaitable<todo> steps_for(site at, pg::connection& session, const plan::index& index, bool bare) {
-    job::workspace& work = at.work;
+    workspace& work = at.work;
     todo left;
     const index_state state = co_await state_of(session, work.plan, index);
     if (state != index_state::built) {
@@ -155,7 +155,7 @@ awaitable<void> run_steps(pg::connection& session, const plan::blueprint& plan, 
 /// would wait for each other.
 /// @returns whether it, or its constraint, was missing
 awaitable<bool> build_one(site at, pg::connection& session, const plan::index& index, bool bare) {
-    job::workspace& work = at.work;
+    workspace& work = at.work;
     const todo left = co_await steps_for(at, session, index, bare);
     if (left.steps.empty()) {
         co_return false;
@@ -177,9 +177,9 @@ awaitable<bool> build_one(site at, pg::connection& session, const plan::index& i
         }
     }
     if (violation) {
-        const std::int64_t truncated = co_await capture::truncations(session, work.plan);
+        const std::int64_t truncated = co_await capture::truncations(session, work.transfer);
         if (truncated > 0) {
-            throw job::source_truncated();
+            throw transfer::source_truncated();
         }
         throw_violation(index, *violation);
     }
@@ -200,7 +200,7 @@ struct queue {
 /// run is held back.
 /// Reaching the consistent point is itself a load, which may be why it is held back: whoever built nothing then would
 /// never come to the end.
-awaitable<void> builder(job::workspace& work, std::optional<int> processors, int number, queue& from, bool bare) {
+awaitable<void> builder(workspace& work, std::optional<int> processors, int number, queue& from, bool bare) {
     const auto session = co_await work.pool.acquire();
     bool has_built = !bare && from.built > 0;
     const auto is_surplus = [&] { return number > 0 && one_process(work); };
@@ -224,7 +224,7 @@ void put_longest_first(std::vector<const plan::index*>& indexes) {
 }
 
 /// Several at a time, without what belongs to them.
-awaitable<void> build_beside_each_other(job::workspace& work, std::optional<int> processors, queue& indexes) {
+awaitable<void> build_beside_each_other(workspace& work, std::optional<int> processors, queue& indexes) {
     std::vector<awaitable<void>> builders;
     for (int number = 0; number < work.settings.index_jobs; ++number) {
         builders.push_back(builder(work, processors, number, indexes, true));
@@ -234,7 +234,7 @@ awaitable<void> build_beside_each_other(job::workspace& work, std::optional<int>
 
 }  // namespace
 
-awaitable<void> build_key_index(job::workspace& work, bool consistent) {
+awaitable<void> build_key_index(workspace& work, bool consistent) {
     const std::optional<int> processors = co_await processors_of_server(work);
     const std::vector<plan::index>& others = work.plan.indexes;
     const bool in_any_order =
@@ -256,7 +256,7 @@ awaitable<void> build_key_index(job::workspace& work, bool consistent) {
     static_cast<void>(co_await build_one(alone, *session, work.plan.key_index, false));
 }
 
-awaitable<bool> build_indexes(job::workspace& work) {
+awaitable<bool> build_indexes(workspace& work) {
     const std::optional<int> processors = co_await processors_of_server(work);
     queue first;
     std::vector<const plan::index*> alone;
@@ -277,7 +277,7 @@ awaitable<bool> build_indexes(job::workspace& work) {
     co_return all.empty();
 }
 
-awaitable<void> vacuum_shadow(job::workspace& work) {
+awaitable<void> vacuum_shadow(workspace& work) {
     const auto session = co_await work.pool.acquire();
     work.progress.detail = "vacuum and analyze";
     const char* parallel = one_process(work) ? ", PARALLEL 0" : "";

@@ -13,7 +13,7 @@ namespace {
 /// is to wait for in vain is in its way. An autovacuum of the shadow, which keeps it from beginning, is ended by the
 /// server after deadlock_timeout, a second mostly.
 constexpr auto first_wait = std::chrono::milliseconds(50);
-constexpr int most_tries = 8;
+constexpr int most_drafts = 8;
 
 qualified_name name_of(const plan::blueprint& plan, const plan::index& index) { return {plan.job_schema, index.name}; }
 
@@ -39,8 +39,8 @@ awaitable<void> require_uses(pg::connection& session, const plan::index& index, 
 }
 
 /// Whether the server has the index now, not built.
-awaitable<bool> draft_once(job::workspace& work, pg::connection& writer, pg::connection& maker,
-                           const plan::index& index, std::chrono::milliseconds wait) {
+awaitable<bool> draft_once(workspace& work, pg::connection& writer, pg::connection& maker, const plan::index& index,
+                           std::chrono::milliseconds wait) {
     co_await writer.execute(fmt::format("LOCK TABLE {} IN ROW EXCLUSIVE MODE", work.plan.shadow().sql()));
     co_await require_text(writer, work.plan, index);
     co_await maker.execute(fmt::format("SET array_nulls TO on; SET lock_timeout TO {}; SET search_path TO {}",
@@ -59,8 +59,8 @@ awaitable<bool> draft_once(job::workspace& work, pg::connection& writer, pg::con
     co_return now != index_state::absent;
 }
 
-awaitable<void> keep_answer(job::workspace& work, pg::connection& writer, pg::connection& maker,
-                            const plan::index& index, std::chrono::milliseconds wait, bool& made) {
+awaitable<void> keep_answer(workspace& work, pg::connection& writer, pg::connection& maker, const plan::index& index,
+                            std::chrono::milliseconds wait, bool& made) {
     made = co_await draft_once(work, writer, maker, index, wait);
 }
 
@@ -80,12 +80,12 @@ awaitable<void> require_draft(pg::connection& session, const plan::blueprint& pl
     }
 }
 
-awaitable<void> make_draft(job::workspace& work, const plan::index& index) {
+awaitable<void> make_draft(workspace& work, const plan::index& index) {
     const auto writer = co_await work.pool.acquire();
     const auto maker = co_await work.pool.acquire();
     bool made = false;
     auto wait = first_wait;
-    for (int tries = 0; tries < most_tries && !made; ++tries) {
+    for (int tries = 0; tries < most_drafts && !made; ++tries) {
         const auto once = [&] { return keep_answer(work, *writer, *maker, index, wait, made); };
         co_await pg::rolled_back(*writer, once);
         wait *= 2;
@@ -100,7 +100,7 @@ awaitable<void> make_draft(job::workspace& work, const plan::index& index) {
 }
 
 /// What there is of the index; a draft of an earlier run's may have been left before it was looked at.
-awaitable<index_state> left_behind(job::workspace& work, const plan::index& index) {
+awaitable<index_state> left_behind(workspace& work, const plan::index& index) {
     const auto session = co_await work.pool.acquire();
     const index_state state = co_await state_of(*session, work.plan, index);
     if (state == index_state::draft) {
@@ -158,7 +158,7 @@ awaitable<void> require_tree(pg::connection& session, const plan::blueprint& pla
     co_await require_uses(session, index, catalog::trees::of_index(name_of(plan, index)));
 }
 
-awaitable<void> make_drafts(job::workspace& work, std::vector<const plan::index*> indexes) {
+awaitable<void> make_drafts(workspace& work, std::vector<const plan::index*> indexes) {
     for (const plan::index* each : indexes) {
         if (!is_open(*each) || each->exclusive || each->meaning.draft_sql.empty()) {
             continue;

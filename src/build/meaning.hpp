@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "pgeist/job/workspace.hpp"
+#include "pgeist/build/workspace.hpp"
 
 // CREATE INDEX reads its text and evaluates what it has read in one go, so that nobody can look in between. Where
 // others can make functions that the text could be taken to mean, the index is made unbuilt first: CREATE INDEX
@@ -29,6 +29,6 @@ enum class index_state { absent, draft, built };
 /// Makes drafts of those of `indexes` that are open and not there, except what has to be built alone. Takes two
 /// sessions of the pool. Nobody may build indexes of the shadow meanwhile. @throws error as above; the draft is dropped
 /// then
-[[nodiscard]] awaitable<void> make_drafts(job::workspace& work, std::vector<const plan::index*> indexes);
+[[nodiscard]] awaitable<void> make_drafts(workspace& work, std::vector<const plan::index*> indexes);
 
 }  // namespace pgeist::build

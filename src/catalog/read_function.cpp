@@ -32,11 +32,11 @@ constexpr const char* function_sql = R"(
                         AND v.oid IS NULL), '') AS users
       FROM pg_proc p WHERE p.oid = $1)";
 
-constexpr const char* labels_sql =
+constexpr const char* function_labels_sql =
     "SELECT provider, label FROM pg_seclabel WHERE classoid = 'pg_proc'::regclass AND objoid = $1";
 
 awaitable<std::vector<security_label>> labels_of(pg::connection& conn, std::int64_t oid) {
-    const auto rows = co_await conn.query(labels_sql, oid);
+    const auto rows = co_await conn.query(function_labels_sql, oid);
     std::vector<security_label> labels;
     for (int row = 0; row < rows.rows(); ++row) {
         security_label each;

@@ -21,7 +21,7 @@ constexpr const char* indexes_sql = R"(
      WHERE i.indrelid = $1 ORDER BY c.relname COLLATE "C")";
 
 // The arrays of pg_index count from 0; indclass, indcollation and indoption stop before the INCLUDE columns.
-constexpr const char* columns_sql = R"(
+constexpr const char* index_columns_sql = R"(
     SELECT i.indexrelid, i.indkey[k] AS attnum, k >= i.indnkeyatts AS included,
            k < i.indnkeyatts AND (i.indoption[k] & 1) = 1 AS descending,
            CASE WHEN k < i.indnkeyatts AND i.indcollation[k] <> 0
@@ -82,7 +82,7 @@ awaitable<std::vector<index>> read_indexes(pg::connection& conn, std::int64_t ta
                                   fmt::arg("operators", used_operators_sql(tree)),
                                   fmt::arg("extensions", extensions_sql("pg_class", "c.oid")));
     const auto rows = co_await conn.query(std::move(sql), table_oid);
-    const auto column_rows = co_await conn.query(columns_sql, table_oid);
+    const auto column_rows = co_await conn.query(index_columns_sql, table_oid);
     std::vector<index> indexes;
     for (int row = 0; row < rows.rows(); ++row) {
         index each = read_index(rows, row);

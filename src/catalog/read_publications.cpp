@@ -15,7 +15,7 @@ constexpr const char* publications_sql = R"(
       FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
      WHERE r.prrelid = $1 ORDER BY p.pubname COLLATE "C")";
 
-constexpr const char* columns_sql = R"(
+constexpr const char* published_columns_sql = R"(
     ARRAY(SELECT a.attname FROM pg_attribute a
            WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[]) ORDER BY a.attnum))";
 
@@ -29,7 +29,7 @@ constexpr const char* exclusion_sql = R"(
 
 awaitable<std::vector<publication>> read_publications(pg::connection& conn, std::int64_t table_oid) {
     const bool has_lists = conn.server_major() >= 15;
-    const char* columns = has_lists ? columns_sql : "'{}'::text[]";
+    const char* columns = has_lists ? published_columns_sql : "'{}'::text[]";
     const char* filter = has_lists ? "pg_get_expr(r.prqual, r.prrelid)" : "NULL";
     const bool has_exclusions = conn.server_major() >= 19;
     std::string sql = fmt::format(publications_sql, fmt::arg("columns", columns), fmt::arg("filter", filter),

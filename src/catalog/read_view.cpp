@@ -19,7 +19,7 @@ constexpr const char* view_sql = R"(
            {extension} AS extension
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1)";
 
-constexpr const char* columns_sql = R"(
+constexpr const char* view_columns_sql = R"(
     SELECT a.attname, {acl} AS acl, pg_get_expr(d.adbin, d.adrelid) AS default_expression,
            {operator_schemas} AS operator_schemas, col_description(a.attrelid, a.attnum) AS comment
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -28,7 +28,7 @@ constexpr const char* columns_sql = R"(
 awaitable<std::vector<view_column>> columns_of(pg::connection& conn, std::int64_t oid) {
     const std::string acl = access_list_sql("a.attacl", "acldefault('c', c.relowner)");
     const auto rows =
-        co_await conn.query(fmt::format(columns_sql, fmt::arg("acl", acl),
+        co_await conn.query(fmt::format(view_columns_sql, fmt::arg("acl", acl),
                                         fmt::arg("operator_schemas", operator_schemas_sql("d.adbin::text"))),
                             oid);
     std::vector<view_column> columns;

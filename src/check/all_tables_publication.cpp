@@ -6,7 +6,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "all_tables_publication";
+constexpr const char* all_tables_publication_check = "all_tables_publication";
 
 // The slot that REPACK (CONCURRENTLY) reads a table's changes by is no subscriber's.
 constexpr const char* publications_sql = R"(
@@ -18,14 +18,14 @@ constexpr const char* publications_sql = R"(
 /// The shadow would be published too: each row a second time, for a table that the subscribers do not have.
 void judge_tables(const std::string& publications, bool live, findings& into) {
     if (live) {
-        refuse(into, name,
+        refuse(into, all_tables_publication_check,
                fmt::format(
                    "publication {} is FOR ALL TABLES and has subscribers: they would get every row of the copy, for a "
                    "table that they do not have",
                    publications),
                "publish the tables by name, or drop the subscription for the time of the run");
     } else {
-        warn(into, name,
+        warn(into, all_tables_publication_check,
              fmt::format(
                  "publication {} is FOR ALL TABLES: a subscriber that connects during the run would get every row of "
                  "the copy",
@@ -37,13 +37,13 @@ void judge_tables(const std::string& publications, bool live, findings& into) {
 /// told that schema "pgeist" does not exist.
 void judge_sequences(const std::string& publications, bool live, findings& into) {
     if (live) {
-        refuse(into, name,
+        refuse(into, all_tables_publication_check,
                fmt::format("publication {} is FOR ALL SEQUENCES and has subscribers: they could not refresh their "
                            "subscription while sequences of pgeist's are in it",
                            publications),
                "publish the tables alone, or drop the subscription for the time of the run");
     } else {
-        warn(into, name,
+        warn(into, all_tables_publication_check,
              fmt::format("publication {} is FOR ALL SEQUENCES: nobody can subscribe to it before the run is over and "
                          "cleaned up after",
                          publications),
@@ -59,7 +59,7 @@ void judge_types(const subject& what, const std::string& publications, findings&
         return;
     }
     for (const auto& each : what.source->sequences) {
-        warn(into, name,
+        warn(into, all_tables_publication_check,
              fmt::format("publication {} publishes {}: if its type changes, the subscriber's must be changed too",
                          publications, each.name.display()),
              fmt::format("there: ALTER SEQUENCE {} AS bigint", each.name.display()));

@@ -4,9 +4,8 @@
 
 namespace pgeist::check {
 
-bool refuses(const std::vector<finding>& findings) {
-    return std::any_of(findings.begin(), findings.end(),
-                       [](const finding& each) { return each.severity == severity::refuse; });
+bool refuses(const std::vector<finding>& all) {
+    return std::any_of(all.begin(), all.end(), [](const finding& each) { return each.severity == severity::refuse; });
 }
 
 }  // namespace pgeist::check

@@ -8,7 +8,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "given_rights";
+constexpr const char* given_rights_check = "given_rights";
 
 /// Rights stay in the name of who gave them, and only that role can give them again.
 std::set<std::string> grantors(const catalog::table& of) {
@@ -42,7 +42,7 @@ awaitable<void> check_given_rights(const subject& what, findings& into) {
             co_await what.conn.query("SELECT pg_has_role(oid, $2) FROM pg_roles WHERE rolname = $1", grantor, become);
         if (!rows.empty() && !rows.boolean(0, 0)) {
             const std::string role = quote_identifier(grantor);
-            refuse(into, name,
+            refuse(into, given_rights_check,
                    fmt::format("{} gave rights on {} to others, and only a member of that role can give them again",
                                role, what.source->name.display()),
                    fmt::format("connect as a superuser, or GRANT {} TO {}", role, quote_identifier(what.conn.user())));

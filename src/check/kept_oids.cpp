@@ -6,7 +6,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "kept_oids";
+constexpr const char* kept_oids_check = "kept_oids";
 
 // Small tables, of which a look costs nothing: whoever keeps OIDs of tables has no millions of them.
 constexpr const char* columns_sql = R"(
@@ -50,7 +50,7 @@ awaitable<void> check_kept_oids(const subject& what, findings& into) {
         const std::string column = rows.text(row, "attname");
         const bool kept = co_await holds(what, table, column);
         if (kept) {
-            warn(into, name,
+            warn(into, kept_oids_check,
                  fmt::format("column {} of {} holds the OID of {}, which will be that of the old table",
                              display_identifier(column), table.display(), what.source->name.display()),
                  "change it after the run");

@@ -9,7 +9,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "long_transactions";
+constexpr const char* long_transactions_check = "long_transactions";
 
 // Five minutes: longer than what an application does on purpose, and about what one is willing to wait.
 constexpr const char* sessions_sql = R"(
@@ -32,7 +32,8 @@ awaitable<void> check_long_transactions(const subject& what, findings& into) {
     const auto rows = co_await what.conn.query(sessions_sql);
     for (int row = 0; row < rows.rows(); ++row) {
         const auto age = std::chrono::milliseconds(rows.integer(row, "age_ms"));
-        warn(into, name, fmt::format("{} has a transaction open for {}", rows.text(row, "who"), format_duration(age)),
+        warn(into, long_transactions_check,
+             fmt::format("{} has a transaction open for {}", rows.text(row, "who"), format_duration(age)),
              "capture waits for it if it uses the table, and the swap waits for its end");
     }
 }

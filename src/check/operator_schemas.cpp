@@ -10,7 +10,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "operator_schemas";
+constexpr const char* operator_schemas_check = "operator_schemas";
 
 }  // namespace
 
@@ -32,7 +32,7 @@ awaitable<void> check_operator_schemas(const subject& what, findings& into) {
     for (const auto& schema : schemas) {
         const auto strangers = co_await catalog::strangers_in(what.conn, schema, what.source->owner);
         for (const auto& stranger : strangers) {
-            refuse(into, name,
+            refuse(into, operator_schemas_check,
                    fmt::format("expressions of the table use operators of schema {}, in which {} has made functions or "
                                "operators that could be taken for those of PostgreSQL",
                                schema, stranger),

@@ -6,7 +6,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "replication_sets";
+constexpr const char* replication_sets_check = "replication_sets";
 
 // As has_table_privilege(), for what may not be there.
 constexpr const char* extensions_sql = R"(
@@ -33,7 +33,7 @@ awaitable<void> check_replication_sets(const subject& what, findings& into) {
         const std::string schema = quote_identifier(extensions.text(row, "nspname"));
         if (!extensions.boolean(row, "may_read")) {
             warn(
-                into, name,
+                into, replication_sets_check,
                 fmt::format("role {} may not see whether {} is in a replication set of {}, which would send nothing of "
                             "the new table",
                             quote_identifier(what.conn.user()), table, extension));
@@ -43,7 +43,7 @@ awaitable<void> check_replication_sets(const subject& what, findings& into) {
         const auto sets = co_await what.conn.query(std::move(sql), what.source->oid);
         if (!sets.is_null(0, 0)) {
             refuse(
-                into, name,
+                into, replication_sets_check,
                 fmt::format("{} is in replication set {} of {}, which would send nothing of the new table", table,
                             sets.text(0, 0), extension),
                 fmt::format("take it out for the time of the run ({0}.replication_set_remove_table) and add it again "

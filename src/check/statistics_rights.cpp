@@ -6,9 +6,9 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "statistics_rights";
+constexpr const char* statistics_rights_check = "statistics_rights";
 
-constexpr const char* rights_sql = R"(
+constexpr const char* statistics_rights_sql = R"(
     SELECT pg_has_role(s.stxowner, 'USAGE') AS owned, has_schema_privilege(s.stxnamespace, 'CREATE') AS may_move
       FROM pg_statistic_ext s WHERE s.oid = $1)";
 
@@ -16,9 +16,9 @@ constexpr const char* rights_sql = R"(
 
 awaitable<void> check_statistics_rights(const subject& what, findings& into) {
     for (const auto& each : what.source->extended_statistics) {
-        const auto rows = co_await what.conn.query(rights_sql, each.oid);
+        const auto rows = co_await what.conn.query(statistics_rights_sql, each.oid);
         if (!rows.empty() && !(rows.boolean(0, "owned") && rows.boolean(0, "may_move"))) {
-            refuse(into, name,
+            refuse(into, statistics_rights_check,
                    fmt::format("statistics {} must be made anew, and role {} may not do that", each.name.display(),
                                quote_identifier(what.conn.user())),
                    fmt::format("connect as a member of {} that may create objects in schema {}",

@@ -8,7 +8,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "table_kind";
+constexpr const char* table_kind_check = "table_kind";
 
 std::string kind_name(char kind) {
     static const std::map<char, std::string> names{
@@ -35,28 +35,28 @@ bool is_system_schema(const std::string& schema) {
 void judge_relation(const catalog::relation& found, findings& into) {
     const std::string shown = found.name.display();
     if (found.kind != 'r') {
-        refuse(into, name, fmt::format("{} is {}, not an ordinary table", shown, kind_name(found.kind)),
+        refuse(into, table_kind_check, fmt::format("{} is {}, not an ordinary table", shown, kind_name(found.kind)),
                kind_hint(found.kind));
     } else if (found.persistence == 't') {
-        refuse(into, name, fmt::format("{} is a temporary table", shown),
+        refuse(into, table_kind_check, fmt::format("{} is a temporary table", shown),
                "only its own session sees it: alter it there");
     }
     if (is_system_schema(found.name.schema)) {
-        refuse(into, name, fmt::format("{} belongs to the system or to pgeist", shown));
+        refuse(into, table_kind_check, fmt::format("{} belongs to the system or to pgeist", shown));
     }
 }
 
 void judge_table(const catalog::table& source, findings& into) {
     const std::string shown = source.name.display();
     if (source.has_children && source.kind != 'p') {
-        refuse(into, name, fmt::format("other tables inherit from {}", shown),
+        refuse(into, table_kind_check, fmt::format("other tables inherit from {}", shown),
                "a table with inheritance children is not done yet");
     }
     if (source.of_type != 0) {
-        refuse(into, name, fmt::format("{} is a typed table (CREATE TABLE … OF)", shown));
+        refuse(into, table_kind_check, fmt::format("{} is a typed table (CREATE TABLE … OF)", shown));
     }
     if (!source.extension.empty()) {
-        refuse(into, name, fmt::format("{} belongs to extension {}", shown, source.extension),
+        refuse(into, table_kind_check, fmt::format("{} belongs to extension {}", shown, source.extension),
                "the extension's own scripts change it");
     }
 }
@@ -65,7 +65,7 @@ void judge_table(const catalog::table& source, findings& into) {
 
 awaitable<void> check_table_kind(const subject& what, findings& into) {
     if (!what.found) {
-        refuse(into, name, fmt::format("there is no table {}", what.change.table.display()),
+        refuse(into, table_kind_check, fmt::format("there is no table {}", what.change.table.display()),
                what.change.table.schema.empty() ? "give its schema too, if it is not in your search_path" : "");
     } else {
         judge_relation(*what.found, into);

@@ -7,7 +7,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "rights";
+constexpr const char* table_rights_check = "rights";
 
 // Giving a table to a role needs the right to become that role; servers before 16 do not tell it from membership.
 constexpr const char* table_sql = R"(
@@ -22,7 +22,7 @@ constexpr const char* other_sql = R"(
       FROM pg_class c WHERE oid = $1)";
 
 void refuse_unseen(const subject& what, const catalog::foreign_key& key, const std::string& schema, findings& into) {
-    refuse(into, name,
+    refuse(into, table_rights_check,
            fmt::format("foreign key {} needs the right USAGE on schema {}", display_identifier(key.name),
                        display_identifier(schema)),
            fmt::format("GRANT USAGE ON SCHEMA {} TO {}", quote_identifier(schema), quote_identifier(what.conn.user())));
@@ -31,7 +31,7 @@ void refuse_unseen(const subject& what, const catalog::foreign_key& key, const s
 awaitable<void> check_led_key(const subject& what, const catalog::foreign_key& key, findings& into) {
     const auto rows = co_await what.conn.query(other_sql, key.table_oid, pg::array_literal(key.columns));
     if (!rows.empty() && !rows.boolean(0, "owns")) {
-        refuse(into, name,
+        refuse(into, table_rights_check,
                fmt::format("foreign key {} of {} must be led to the new table, and only its owner may do that",
                            display_identifier(key.name), key.table.display()),
                "connect as a role that is a member of the owners of both tables");
@@ -49,7 +49,7 @@ awaitable<void> check_own_key(const subject& what, const catalog::foreign_key& k
     }
     if (!rows.empty() && !rows.boolean(0, "may_reference")) {
         refuse(
-            into, name,
+            into, table_rights_check,
             fmt::format("foreign key {} needs the right REFERENCES on {}", display_identifier(key.name),
                         key.referenced.display()),
             fmt::format("GRANT REFERENCES ON {} TO {}", key.referenced.display(), quote_identifier(what.conn.user())));
@@ -78,15 +78,16 @@ awaitable<void> check_table_rights(const subject& what, findings& into) {
     const std::string role = quote_identifier(rows.text(0, "role"));
     const std::string owner = quote_identifier(what.source->owner);
     if (!rows.boolean(0, "owns") || !rows.boolean(0, "may_give")) {
-        refuse(into, name, fmt::format("{} belongs to {}, and role {} is no member of it", shown, owner, role),
+        refuse(into, table_rights_check,
+               fmt::format("{} belongs to {}, and role {} is no member of it", shown, owner, role),
                fmt::format("connect as the owner, or GRANT {} TO {}", owner, role));
     } else if (!rows.boolean(0, "may_read")) {
-        refuse(into, name, fmt::format("role {} may not read {}", role, shown),
+        refuse(into, table_rights_check, fmt::format("role {} may not read {}", role, shown),
                fmt::format("GRANT SELECT ON {} TO {}", shown, role));
     }
     if (!rows.boolean(0, "may_see") || !rows.boolean(0, "may_move")) {
         const std::string schema = display_identifier(what.source->name.schema);
-        refuse(into, name,
+        refuse(into, table_rights_check,
                fmt::format("role {} may not create tables in schema {}, where the new table goes", role, schema),
                fmt::format("GRANT CREATE ON SCHEMA {} TO {}", schema, role));
     }

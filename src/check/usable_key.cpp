@@ -7,7 +7,7 @@ namespace pgeist::check {
 
 namespace {
 
-constexpr const char* name = "usable_key";
+constexpr const char* usable_key_check = "usable_key";
 
 }  // namespace
 
@@ -30,12 +30,14 @@ awaitable<void> check_usable_key(const subject& what, findings& into) {
         reasons.push_back(fmt::format("{}: {}", display_identifier(each.name), reason));
     }
     if (wanted && reasons.empty()) {
-        refuse(into, name, fmt::format("{} has no index {}", source.name.display(), display_identifier(*wanted)));
+        refuse(into, usable_key_check,
+               fmt::format("{} has no index {}", source.name.display(), display_identifier(*wanted)));
         co_return;
     }
     const std::string why = reasons.empty() ? "it has no index" : join(reasons, "; ");
     refuse(
-        into, name, fmt::format("{} has no key by which its rows can be walked ({})", source.name.display(), why),
+        into, usable_key_check,
+        fmt::format("{} has no key by which its rows can be walked ({})", source.name.display(), why),
         "pgeist needs a primary key, or a unique btree index over NOT NULL columns; CREATE UNIQUE INDEX CONCURRENTLY "
         "makes one without blocking writers");
 }

@@ -6,7 +6,7 @@
 
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/report/json_line.hpp"
+#include "pgeist/report/json/json_line.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/run/commands.hpp"
 

@@ -16,7 +16,7 @@ const groups of_resume{connection, output, files, general};
 const groups of_lint{general};
 constexpr bool not_yet = false;
 
-const std::vector<command_info> commands{
+const std::vector<command_info> all_commands{
     {command::plan,
      "plan",
      "CHANGE",
@@ -111,12 +111,12 @@ bool command_info::takes(const option_info& option) const {
            std::find(extras.begin(), extras.end(), option.name) != extras.end();
 }
 
-std::span<const command_info> command_catalog() { return commands; }
+std::span<const command_info> command_catalog() { return all_commands; }
 
 const command_info* find_command(std::string_view name) {
-    const auto found =
-        std::find_if(commands.begin(), commands.end(), [&](const command_info& each) { return each.name == name; });
-    return found == commands.end() ? nullptr : &*found;
+    const auto found = std::find_if(all_commands.begin(), all_commands.end(),
+                                    [&](const command_info& each) { return each.name == name; });
+    return found == all_commands.end() ? nullptr : &*found;
 }
 
 std::string nearest(std::string_view name, const std::vector<std::string>& names) {

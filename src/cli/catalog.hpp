@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 
 namespace pgeist::cli {
 

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "cli/given.hpp"
-#include "pgeist/report/make_observer.hpp"
+#include "cli/make_observer.hpp"
 #include "pgeist/report/sink.hpp"
-#include "pgeist/report/terminal.hpp"
+#include "pgeist/report/terminal/terminal.hpp"
 
 namespace pgeist::cli {
 

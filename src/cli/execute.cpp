@@ -86,7 +86,7 @@ awaitable<bool> agreed(session& now) {
     }
     const auto jobs = co_await run::list_jobs(now.asked.connection, now.asked.job);
     std::string tables;
-    for (const job::status& each : jobs) {
+    for (const report::job_status& each : jobs) {
         if (!each.old_table.empty() && !each.pid_alive) {
             tables += (tables.empty() ? "" : ", ") + each.old_table;
         }

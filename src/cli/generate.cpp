@@ -11,7 +11,7 @@
 #include "pgeist/lint/lint.hpp"
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/text.hpp"
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 
 namespace pgeist::cli {
 

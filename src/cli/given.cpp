@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 
 namespace pgeist::cli {
 

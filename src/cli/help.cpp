@@ -9,7 +9,7 @@
 
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/text.hpp"
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 
 namespace pgeist::cli {
 

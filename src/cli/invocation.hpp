@@ -8,11 +8,11 @@
 #include "cli/catalog.hpp"
 #include "cli/given.hpp"
 #include "cli/lint_command.hpp"
+#include "cli/make_observer.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
-#include "pgeist/report/make_observer.hpp"
 #include "pgeist/run/commands.hpp"
-#include "pgeist/run/settings.hpp"
+#include "pgeist/settings/settings.hpp"
 
 namespace pgeist::cli {
 

@@ -8,15 +8,15 @@
 
 #include <fmt/format.h>
 
+#include "cli/make_observer.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/report/fan_out.hpp"
-#include "pgeist/report/hook_observer.hpp"
-#include "pgeist/report/human_observer.hpp"
-#include "pgeist/report/json_observer.hpp"
-#include "pgeist/report/log_observer.hpp"
-#include "pgeist/report/make_observer.hpp"
-#include "pgeist/report/metrics_observer.hpp"
-#include "pgeist/report/report_observer.hpp"
+#include "pgeist/report/hooks/hook_observer.hpp"
+#include "pgeist/report/html/report_observer.hpp"
+#include "pgeist/report/json/json_observer.hpp"
+#include "pgeist/report/metrics/metrics_observer.hpp"
+#include "pgeist/report/terminal/human_observer.hpp"
+#include "pgeist/report/terminal/log_observer.hpp"
 
 namespace pgeist::cli {
 

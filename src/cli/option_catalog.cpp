@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "cli/catalog.hpp"
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 
 namespace pgeist::cli {
 
@@ -28,7 +28,7 @@ group group_of(run::option_group place) {
 
 constexpr bool repeatable = true;
 constexpr bool once = false;
-constexpr bool not_yet = false;
+constexpr bool not_built_yet = false;
 
 /// The options that have no place in run::settings.
 const option_info own[] = {
@@ -50,7 +50,7 @@ const option_info own[] = {
      "rows in the order of the key, or of the table's file, which is faster where the key's order is another one",
      group::copy},
 
-    {"revertible", 0, "", "", "keep the old table in sync after the swap", group::after, once, not_yet},
+    {"revertible", 0, "", "", "keep the old table in sync after the swap", group::after, once, not_built_yet},
 
     {"output", 0, "human|json", "human",
      "for people, or one JSON object a line; lint: text, json, sarif, github, gitlab or markdown", group::output},

@@ -15,8 +15,8 @@
 #include "cli/sql_statements.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/report/hook_runner.hpp"
-#include "pgeist/run/options.hpp"
+#include "pgeist/report/hooks/hook_runner.hpp"
+#include "pgeist/settings/options.hpp"
 
 namespace pgeist::cli {
 

@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "pgeist/pg/parallel.hpp"
-#include "pgeist/report/status_view.hpp"
+#include "pgeist/report/json/status_json.hpp"
+#include "pgeist/report/terminal/status_view.hpp"
 #include "pgeist/run/commands.hpp"
 
 namespace pgeist::cli {
@@ -14,15 +15,16 @@ namespace {
 
 constexpr std::chrono::milliseconds watch_interval{1000};
 
-std::string as_json(const std::vector<job::status>& jobs) {
+std::string as_json(const std::vector<report::job_status>& jobs) {
     std::string text;
-    for (const job::status& each : jobs) {
+    for (const report::job_status& each : jobs) {
         text += report::status_json(each) + "\n";
     }
     return text;
 }
 
-std::string as_text(const std::vector<job::status>& jobs, const invocation& asked, const report::terminal& screen) {
+std::string as_text(const std::vector<report::job_status>& jobs, const invocation& asked,
+                    const report::terminal& screen) {
     const bool in_detail = asked.job.has_value() && jobs.size() == 1;
     return in_detail ? report::status_detail(jobs.front(), screen) : report::status_table(jobs, screen);
 }

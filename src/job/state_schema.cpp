@@ -6,7 +6,7 @@
 
 #include <boost/algorithm/string/replace.hpp>
 
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/templates.hpp"
 

@@ -8,7 +8,7 @@
 #include "pgeist/core/ascii.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/json_text.hpp"
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/process.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/walk/key_sql.hpp"
@@ -369,8 +369,8 @@ awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char
     co_await session.query(
         "INSERT INTO pgeist.chunks (job, kind, lower, upper, rows, shadow_rows, checksum, shadow_checksum) "
         "VALUES ($1, $2, $3::text[], $4::text[], $5, $6, $7::numeric, $8::numeric)",
-        job, kind, array_of(range.lower), array_of(range.upper), counts.rows, counts.shadow_rows, counts.checksum,
-        counts.shadow_checksum);
+        job, kind, array_of(range.lower), array_of(range.upper), counts.rows, counts.write_rows, counts.checksum,
+        counts.write_checksum);
 }
 
 awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job, const char* kind,

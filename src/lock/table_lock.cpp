@@ -62,11 +62,11 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
 /// What is asked for in turn. Views come first: who reads one holds its lock and then wants the tables'.
 std::vector<std::string> stages(const target& wanted, bool waits) {
     std::string views;
-    for (const plan::statement& each : wanted.views) {
+    for (const pg::statement& each : wanted.views) {
         views += each.sql + "; ";
     }
     std::string sequences;
-    for (const plan::statement& each : wanted.sequences) {
+    for (const pg::statement& each : wanted.sequences) {
         sequences += each.sql + "; ";
     }
     const std::string tables =
@@ -154,7 +154,7 @@ awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_s
         }
     }
     for (const auto* others : {&wanted.views, &wanted.sequences}) {
-        for (const plan::statement& each : *others) {
+        for (const pg::statement& each : *others) {
             names.push_back(each.label);
         }
     }
@@ -193,7 +193,7 @@ awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_s
     co_return blockers;
 }
 
-awaitable<std::vector<plan::statement>> lock_owned_sequences(pg::connection& session, std::int64_t table_oid) {
+awaitable<std::vector<pg::statement>> lock_owned_sequences(pg::connection& session, std::int64_t table_oid) {
     // The owner that it has already: the lock is taken, and nothing is done.
     const pg::result found = co_await session.query(
         "SELECT format('%I.%I', n.nspname, s.relname) AS name, pg_get_userbyid(s.relowner) AS owner FROM pg_depend d "
@@ -201,9 +201,9 @@ awaitable<std::vector<plan::statement>> lock_owned_sequences(pg::connection& ses
         "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = "
         "$1::bigint::oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') ORDER BY n.nspname, s.relname",
         table_oid);
-    std::vector<plan::statement> statements;
+    std::vector<pg::statement> statements;
     for (int row = 0; row < found.rows(); ++row) {
-        plan::statement each;
+        pg::statement each;
         each.label = found.text(row, "name");
         each.sql = fmt::format("ALTER SEQUENCE {} OWNER TO {}", each.label, quote_identifier(found.text(row, "owner")));
         statements.push_back(std::move(each));
@@ -213,7 +213,7 @@ awaitable<std::vector<plan::statement>> lock_owned_sequences(pg::connection& ses
 
 awaitable<bool> is_drawn_ahead(pg::connection& observer_session, const target& wanted) {
     std::vector<std::string> sequences;
-    for (const plan::statement& each : wanted.sequences) {
+    for (const pg::statement& each : wanted.sequences) {
         sequences.push_back(each.label);
     }
     const pg::result row = co_await observer_session.query(

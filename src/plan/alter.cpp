@@ -10,9 +10,9 @@ namespace pgeist::plan {
 
 namespace {
 
-using tokens = std::vector<sql_text::token>;
+using token_list = std::vector<sql_text::token>;
 
-bool is_word(const tokens& all, std::size_t at, const char* word) {
+bool is_word(const token_list& all, std::size_t at, const char* word) {
     return at < all.size() && !all[at].quoted && all[at].word == word;
 }
 
@@ -23,7 +23,7 @@ struct head {
 };
 
 /// Reads `ALTER TABLE [IF EXISTS] [ONLY] name [*]`; nullopt when the text is clauses only.
-std::optional<head> read_head(const tokens& all) {
+std::optional<head> read_head(const token_list& all) {
     if (!is_word(all, 0, "alter") || !is_word(all, 1, "table")) {
         return std::nullopt;
     }
@@ -61,7 +61,7 @@ void check_table(const qualified_name& named, qualified_name& table) {
 }
 
 /// The texts between commas outside parentheses, from token `from` on.
-std::vector<std::string> split_clauses(const std::string& text, const tokens& all, std::size_t from) {
+std::vector<std::string> split_clauses(const std::string& text, const token_list& all, std::size_t from) {
     std::vector<std::string> clauses;
     int depth = 0;
     std::size_t begin = from;
@@ -97,7 +97,7 @@ bool is_rename(const clause& each) {
 }
 
 void add_statements(const std::string& text, qualified_name& table, std::vector<alter_statement>& into) {
-    const tokens all = sql_text::scan(text);
+    const token_list all = sql_text::scan(text);
     const auto whole = read_head(all);
     if (whole) {
         check_table(whole->table, table);

@@ -1,12 +1,6 @@
 #include "pgeist/plan/change_request.hpp"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
-
-#include "json_fields.hpp"
-#include "pgeist/core/error.hpp"
-#include "pgeist/core/json_text.hpp"
-#include "pgeist/plan/blueprint.hpp"
 
 namespace pgeist::plan {
 
@@ -49,35 +43,6 @@ std::string change_request::describe() const {
         parts.emplace_back("REPACK");
     }
     return fmt::format("{}: {}", table.display(), join(parts, "; "));
-}
-
-std::string to_json(const change_request& value) {
-    using json_fields::from;
-    const boost::json::object object{
-        {"table", from(value.table)},         {"alters", from(value.alters)},
-        {"sets", from(value.sets)},           {"repack", value.repack},
-        {"key_index", from(value.key_index)}, {"copy_order", static_cast<int>(value.order)},
-    };
-    return boost::json::serialize(object);
-}
-
-change_request change_request_from_json(const std::string& text) {
-    try {
-        const auto parsed = json_from(text);
-        const auto& object = parsed.as_object();
-        change_request value;
-        value.table = json_fields::name(object.at("table"));
-        value.alters = json_fields::texts(object, "alters");
-        value.sets = json_fields::texts(object, "sets");
-        value.repack = json_fields::flag(object, "repack");
-        value.key_index = json_fields::optional_text(object, "key_index");
-        if (object.contains("copy_order")) {
-            value.order = static_cast<copy_order>(object.at("copy_order").to_number<int>());
-        }
-        return value;
-    } catch (const std::exception& broken) {
-        throw error(exit_code::failed, fmt::format("the stored change cannot be read: {}", broken.what()));
-    }
 }
 
 }  // namespace pgeist::plan

@@ -35,7 +35,7 @@ std::string as_table(const std::vector<std::vector<std::string>>& rows) {
 std::string key_text(const blueprint& plan) {
     std::vector<std::string> columns;
     for (const auto& column : plan.key.columns) {
-        columns.push_back(display_identifier(column.source_name) + (column.descending ? " DESC" : ""));
+        columns.push_back(display_identifier(column.read_name) + (column.descending ? " DESC" : ""));
     }
     return fmt::format("{} ({})", display_identifier(plan.key.index), join(columns, ", "));
 }
@@ -58,8 +58,8 @@ std::string column_lines(const blueprint& plan) {
     std::vector<std::vector<std::string>> rows;
     for (const auto& column : plan.columns) {
         std::string from = "(new)";
-        if (column.source_name) {
-            from = *column.source_name == column.name ? "" : "was " + display_identifier(*column.source_name);
+        if (column.read_name) {
+            from = *column.read_name == column.name ? "" : "was " + display_identifier(*column.read_name);
         }
         rows.push_back({display_identifier(column.name), column.type, from,
                         column.conversion + (column.compared ? "" : " (not verified)")});

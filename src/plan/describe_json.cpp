@@ -23,7 +23,7 @@ json::value from_column(const column& each) {
     return json::object{
         {"name", each.name},
         {"type", each.type},
-        {"source_name", from(each.source_name)},
+        {"source_name", from(each.read_name)},
         {"conversion", each.conversion},
         {"verified", each.compared},
     };

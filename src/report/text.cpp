@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/ascii.hpp"
+#include "pgeist/core/units.hpp"
 
 namespace pgeist::report {
 
@@ -99,6 +100,10 @@ std::string padded_left(std::string_view text, std::size_t columns) {
     std::string out(has < columns ? columns - has : 0, ' ');
     out += text;
     return out;
+}
+
+std::string seconds_text(double seconds) {
+    return format_duration(std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000)));
 }
 
 std::string timestamp(std::chrono::system_clock::time_point time) {

@@ -11,7 +11,7 @@
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/run/cleanup.hpp"
-#include "pgeist/run/perseverance.hpp"
+#include "pgeist/run/reconnect_policy.hpp"
 #include "pgeist/run/runner.hpp"
 #include "takeover.hpp"
 
@@ -250,7 +250,7 @@ awaitable<std::optional<job::record>> try_again(session_set& sessions, const job
 
 /// Waits until the job can go on. @throws error (connection_lost) when it cannot
 awaitable<job::record> reconnect(session_set& sessions, job::record before, const job::identity& known,
-                                 const perseverance& patience, std::string problem, report::observer& observer) {
+                                 const reconnect_policy& patience, std::string problem, report::observer& observer) {
     sessions.pool.name_sessions("pgeist");
     sessions.pool.admit_only("");
     const auto began = clock::now();
@@ -268,7 +268,7 @@ awaitable<job::record> reconnect(session_set& sessions, job::record before, cons
             next_report = clock::now() + between_reports;
         }
         sessions.pool.close_idle();
-        co_await pg::sleep_for(perseverance::pause(attempt));
+        co_await pg::sleep_for(reconnect_policy::pause(attempt));
         auto again = co_await try_again(sessions, before, known, problem);
         if (again) {
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - began);
@@ -296,7 +296,7 @@ awaitable<void> undo(session_set& sessions, const job::record& record, std::stri
 }  // namespace
 
 awaitable<void> carry_out(session_set& sessions, job::record record, report::observer& observer) {
-    perseverance patience(record.settings.reconnect_max);
+    reconnect_policy patience(record.settings.reconnect_max);
     job::identity known;
     known.token = record.token;
     known.incarnation = record.incarnation;

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include "own_objects.hpp"
-#include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
@@ -13,6 +12,7 @@
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/run/cleanup.hpp"
 #include "pgeist/run/commands.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
 #include "unfinished.hpp"
 
 namespace pgeist::run {
@@ -72,8 +72,8 @@ awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_
     lock::policy rules;
     co_await lock::fit_to_server(session, rules, target);
     co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
-    plan::blueprint names;
-    names.job_schema = left.job_schema;
+    transfer::spec names;
+    names.schema = left.job_schema;
     co_await conclude_script(session, mine, capture::drop_triggers_sql(names, left.table));
 }
 
@@ -162,7 +162,7 @@ awaitable<void> drop_state_if_unused(pg::connection& session) {
 
 }  // namespace
 
-awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, report::observer& observer) {
+awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, std::int64_t job, report::observer& observer) {
     pool.close_idle();  // ours may have the name of the orphans
     pool.name_sessions("pgeist");
     co_await job::bring_state_up_to_date(hold.session());

@@ -1,22 +1,22 @@
 #include "pgeist/run/commands.hpp"
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 
 #include <fmt/format.h>
 
 #include "carry_out.hpp"
-#include "pgeist/capture/capture.hpp"
 #include "pgeist/check/server_repack.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/describe.hpp"
 #include "pgeist/report/text.hpp"
-#include "pgeist/run/absence.hpp"
 #include "pgeist/run/cleanup.hpp"
+#include "pgeist/run/disconnected_runs.hpp"
 #include "pgeist/run/preparation.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
 #include "session_set.hpp"
 #include "takeover.hpp"
 #include "verify_job.hpp"
@@ -169,13 +169,13 @@ namespace {
 awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, report::observer& observer) {
     std::vector<std::int64_t> jobs;
     // First those that may come back: one that does so in between is held when the others are looked for.
-    const std::vector<absent_run> absent = co_await find_absent(session, std::nullopt);
+    const std::vector<disconnected_run> absent = co_await find_disconnected(session, std::nullopt);
     const pg::result rows = co_await session.query("SELECT id FROM pgeist.jobs j WHERE NOT " +
                                                    job::held_condition("j.id") + " ORDER BY id");
     for (int row = 0; row < rows.rows(); ++row) {
         jobs.push_back(rows.integer(row, 0));
     }
-    for (const absent_run& each : absent) {
+    for (const disconnected_run& each : absent) {
         const auto left = std::erase(jobs, each.job);
         if (left > 0) {
             observer.message(
@@ -233,8 +233,8 @@ std::string sql_of(const preparation& made) {
     for (const plan::statement& each : made.statements) {
         text += "  " + each.sql + ";\n";
     }
-    text += indented(capture::log_sql(*made.blueprint)) + "  -- capture\n" +
-            indented(capture::triggers_sql(*made.blueprint));
+    const transfer::spec rows = made.blueprint->transfer();
+    text += indented(capture::log_sql(rows)) + "  -- capture\n" + indented(capture::triggers_sql(rows));
     return text + plan::describe_sql(*made.blueprint);
 }
 

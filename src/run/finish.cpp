@@ -12,7 +12,7 @@ namespace pgeist::run {
 namespace {
 
 /// Runs one statement as soon as the lock it needs can be had.
-awaitable<void> finish_step(job::workspace& work, pg::connection& session, const plan::statement& each) {
+awaitable<void> finish_step(build::workspace& work, pg::connection& session, const plan::statement& each) {
     std::optional<pg::sql_error> failed;
     std::optional<pg::sql_error> blocked;
     try {
@@ -38,7 +38,7 @@ awaitable<void> finish_step(job::workspace& work, pg::connection& session, const
 }
 
 /// What the table is now: a second run of the same change finds it and does nothing.
-awaitable<void> note_result(job::workspace& work, pg::connection& session) {
+awaitable<void> note_result(build::workspace& work, pg::connection& session) {
     const pg::result row =
         co_await session.query("SELECT coalesce(to_regclass($1)::oid::bigint, 0)", work.plan.table.sql());
     const std::int64_t oid = row.integer(0, 0);
@@ -67,7 +67,7 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
 
 }  // namespace
 
-awaitable<void> finish(job::workspace& work) {
+awaitable<void> finish(build::workspace& work) {
     const auto session = co_await work.pool.acquire();
     for (const plan::statement& each : work.plan.finish) {
         co_await finish_step(work, *session, each);

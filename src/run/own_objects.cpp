@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/capture/capture.hpp"
 #include "pgeist/catalog/event_triggers.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/swap/exchange.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
 
 namespace pgeist::run {
 
@@ -124,7 +124,7 @@ awaitable<void> throw_not_dropped(pg::connection& session, pg::sql_error problem
 }
 
 awaitable<void> make_log(pg::connection& session, const plan::blueprint& plan) {
-    const std::string script = capture::log_sql(plan);
+    const std::string script = capture::log_sql(plan.transfer());
     const auto making = [&] { return run_script(session, script); };
     co_await past_event_triggers(session, making);
     const pg::result strange = co_await session.query(strange_log_sql, plan.job_schema);
@@ -142,9 +142,10 @@ std::string own_script(const plan::blueprint& plan, const std::string& owner) {
     plan::blueprint tried = plan;
     tried.table = {plan.job_schema, "pgeist_trial"};
     std::string sql = fmt::format("CREATE TABLE {} (LIKE {}); ", tried.table.sql(), plan.table.sql());
-    sql += capture::triggers_sql(tried) + capture::log_anew_sql(plan) + capture::log_whole_sql(plan);
+    sql += capture::triggers_sql(tried.transfer()) + capture::log_anew_sql(plan.transfer()) +
+           capture::log_whole_sql(plan.transfer());
     sql += fmt::format("DROP TABLE {}.pgeist_log_before; ", quote_identifier(plan.job_schema));
-    sql += capture::drop_triggers_sql(tried, tried.table) + swap::wall_function_sql(plan, owner);
+    sql += capture::drop_triggers_sql(tried.transfer(), tried.table) + swap::wall_function_sql(plan, owner);
     sql += swap::wall_sql(plan, tried.table) + fmt::format("; DROP TABLE {}; ", tried.table.sql());
     return sql + fmt::format("DROP TABLE {}.pgeist_log", quote_identifier(plan.job_schema));
 }
@@ -159,7 +160,7 @@ awaitable<void> try_own_objects(pg::connection& session, const plan::blueprint& 
     co_await session.execute("SAVEPOINT pgeist_trial_of_own");
     co_await make_state(session);
     co_await make_log(session, plan);
-    const std::string owner = co_await capture::owner_of_job(session, plan);
+    const std::string owner = co_await capture::owner_of_job(session, plan.transfer());
     const std::string script = own_script(plan, owner);
     const auto making = [&] { return run_script(session, script); };
     co_await past_event_triggers(session, making);

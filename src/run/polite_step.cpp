@@ -5,7 +5,7 @@
 
 namespace pgeist::run {
 
-awaitable<std::optional<pg::sql_error>> run_politely(job::workspace& work, pg::connection& session,
+awaitable<std::optional<pg::sql_error>> run_politely(build::workspace& work, pg::connection& session,
                                                      plan::statement step, int most_attempts) {
     lock::policy rules;
     rules.lock_timeout = work.settings.lock_timeout;

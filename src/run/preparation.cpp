@@ -8,6 +8,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/state_trust.hpp"
 #include "pgeist/job/store.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
 
 namespace pgeist::run {
 
@@ -24,14 +25,14 @@ awaitable<std::int64_t> next_job(pg::connection& session) {
     co_return row.integer(0, 0);
 }
 
-awaitable<void> take_table(job::hold& hold, const catalog::relation& found) {
+awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& found) {
     const auto by = co_await hold.take_table(found.oid);
     if (by) {
         job::throw_held(fmt::format("table {}", found.name.display()), *by);
     }
 }
 
-awaitable<job::tenure> record_job(pg::connection& session, job::hold& hold, const catalog::relation& found,
+awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& hold, const catalog::relation& found,
                                   const plan::change_request& change, const settings& chosen) {
     co_await make_state(session);
     const job::tenure first = co_await job::create(session, found.name, found.oid, change, chosen);
@@ -122,7 +123,8 @@ awaitable<void> throw_not_readable(pg::connection& session, qualified_name table
                 "end that transaction, or try again later; nothing was done");
 }
 
-awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::change_request change, settings chosen) {
+awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold, plan::change_request change,
+                               settings chosen) {
     preparation out;
     if (hold != nullptr) {
         co_await wait_for_turn(session);

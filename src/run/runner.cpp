@@ -4,18 +4,19 @@
 #include <fmt/format.h>
 
 #include "pgeist/build/index_builder.hpp"
-#include "pgeist/capture/capture.hpp"
-#include "pgeist/copy/copier.hpp"
+#include "pgeist/build/violations.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/pg/parallel.hpp"
-#include "pgeist/replay/moved_rows.hpp"
 #include "pgeist/run/finish.hpp"
-#include "pgeist/run/siblings.hpp"
+#include "pgeist/run/other_tables.hpp"
 #include "pgeist/swap/swapper.hpp"
-#include "pgeist/verify/file_walk.hpp"
-#include "pgeist/verify/verifier.hpp"
-#include "pgeist/verify/violations.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/copy/copier.hpp"
+#include "pgeist/transfer/read_side.hpp"
+#include "pgeist/transfer/replay/moved_rows.hpp"
+#include "pgeist/transfer/verify/file_walk.hpp"
+#include "pgeist/transfer/verify/verifier.hpp"
 
 namespace pgeist::run {
 
@@ -59,25 +60,27 @@ job::phase after(job::phase value) { return static_cast<job::phase>(static_cast<
 
 }  // namespace
 
-runner::runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job,
+runner::runner(pg::pool& pool, pg::connect_options options, job::advisory_locks& hold, const job::record& job,
                job::identity& known, report::observer& observer)
     : options_(std::move(options)),
       hold_(&hold),
       known_(&known),
       reached_(job.reached),
       plan_(*job.blueprint),
+      transfer_(plan_.transfer()),
       settings_(job.settings),
       switches_(settings_, job),
       told_(observer, progress_),
-      work_{pool,  job.id, plan_, settings_, told_, progress_, switches_, job.incarnation, hold.session().backend_pid(),
-            &known},
+      work_{{pool, job.id, transfer_, settings_, told_, progress_, switches_, job.incarnation,
+             hold.session().backend_pid(), &known},
+            plan_},
       changes_(work_) {
     progress_.rows_total = job.blueprint->estimated_rows;
 }
 
-awaitable<void> runner::beside_the_pulse(awaitable<void> work) {
+awaitable<void> runner::beside_the_heartbeat(awaitable<void> work) {
     std::vector<awaitable<void>> background;
-    background.push_back(pulse(work_, *hold_, switches_, told_, *known_, reached_));
+    background.push_back(heartbeat(work_, *hold_, switches_, told_, *known_, reached_));
     background.push_back(switches_.gate().watch(options_, plan_.profile));
     std::exception_ptr failure;
     try {
@@ -101,10 +104,10 @@ awaitable<void> runner::beside_the_pulse(awaitable<void> work) {
 
 awaitable<void> runner::run() {
     co_await count_done_before(reached_);  // what is told first
-    co_await beside_the_pulse(phases());
+    co_await beside_the_heartbeat(phases());
 }
 
-awaitable<void> runner::compare() { return beside_the_pulse(compare_again()); }
+awaitable<void> runner::compare() { return beside_the_heartbeat(compare_again()); }
 
 awaitable<void> runner::count_done_before(job::phase now) {
     progress_.rows_done = 0;
@@ -132,9 +135,9 @@ awaitable<void> runner::phases() {
         try {
             co_await do_phase(reached_);
             work_.observer.progressed(progress_);
-        } catch (const job::source_truncated&) {
+        } catch (const transfer::source_truncated&) {
             truncated = true;
-        } catch (const job::source_rewritten&) {
+        } catch (const transfer::source_rewritten&) {
             rewritten = true;
         } catch (const error&) {
             failure = std::current_exception();
@@ -183,7 +186,7 @@ awaitable<void> runner::after_rewriting() {
 
 awaitable<void> runner::require_unchanged() {
     const auto session = co_await work_.pool.acquire();
-    co_await capture::require_unchanged(*session, work_.plan);
+    co_await transfer::require_unchanged(*session, work_.transfer);
 }
 
 awaitable<void> runner::do_phase(job::phase now) {
@@ -235,9 +238,9 @@ awaitable<void> runner::save_phase(job::phase next) {
 namespace {
 
 /// Under the lock that keeps writers out.
-awaitable<void> install_capture(job::workspace& work, pg::connection& session) {
-    co_await capture::require_unchanged(session, work.plan);
-    co_await session.execute(capture::triggers_sql(work.plan));
+awaitable<void> install_capture(build::workspace& work, pg::connection& session) {
+    co_await transfer::require_unchanged(session, work.transfer);
+    co_await session.execute(capture::triggers_sql(work.transfer));
     co_await job::save_source_file(session, work.tenure(), work.plan.source_oid);
     co_await job::save_phase(session, work.tenure(), job::phase::copy);
 }
@@ -247,7 +250,7 @@ awaitable<void> install_capture(job::workspace& work, pg::connection& session) {
 awaitable<void> runner::capture() {
     const auto session = co_await work_.pool.acquire();
     const auto observer_session = co_await work_.pool.acquire();
-    const bool present = co_await capture::in_place(*session, work_.plan);
+    const bool present = co_await capture::in_place(*session, work_.transfer);
     if (present) {
         co_return;
     }
@@ -345,7 +348,7 @@ awaitable<void> runner::verify(verify_mode how) {
 }
 
 awaitable<void> runner::compare_rows(verify_mode how) {
-    co_await verify::check_violations(work_, changes_);
+    co_await build::check_violations(work_, changes_);
     // Known before, believed after: only a comparison of every row, none of which was made earlier, makes up for it
     // that somebody has rewritten them since they were copied.
     std::optional<std::int64_t> file;
@@ -488,19 +491,19 @@ awaitable<void> runner::tell_swap(report::swap_outcome done) {
 
 /// Nothing when the user wants something else first: then nothing is left that others could run into.
 awaitable<std::optional<report::swap_outcome>> runner::try_to_swap() {
-    swap::swapper exchange(work_, changes_);
+    swap::swapper exchange(work_, changes_, switches_);
     std::optional<report::swap_outcome> done;
     std::exception_ptr failure;
     try {
         co_await build::build_ahead(work_);
-        co_await prepare_siblings(work_);
+        co_await prepare_other_tables(work_);
         done = co_await exchange.swap();
     } catch (...) {
         failure = std::current_exception();
     }
     if (failure || !done) {
         co_await asio::this_coro::throw_if_cancelled(false);
-        co_await pg::shielded(release_siblings(work_));
+        co_await pg::shielded(release_other_tables(work_));
         co_await asio::this_coro::throw_if_cancelled(true);
     }
     if (failure) {
@@ -511,7 +514,7 @@ awaitable<std::optional<report::swap_outcome>> runner::try_to_swap() {
 
 namespace {
 
-awaitable<void> forget_copy(job::workspace& work, const plan::blueprint& next, pg::connection& session) {
+awaitable<void> forget_copy(build::workspace& work, const plan::blueprint& next, pg::connection& session) {
     const std::string job = quote_identifier(work.plan.job_schema);
     co_await session.execute("TRUNCATE " + work.plan.shadow().sql());
     co_await build::drop_indexes(session, work.plan);
@@ -535,6 +538,7 @@ awaitable<void> runner::start_copy_again() {
     const auto emptying = [&] { return forget_copy(work_, next, *session); };
     co_await job::in_tenure(*session, work_.tenure(), pg::isolation::read_committed, emptying);
     plan_.heap_order = next.heap_order;
+    transfer_.heap_order = next.heap_order;
     progress_.rows_total = work_.plan.estimated_rows;
 }
 

@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/pg/pool.hpp"
 
 namespace pgeist::run {
@@ -14,7 +14,7 @@ struct session_set {
     explicit session_set(pg::connect_options how) : options(how), pool(std::move(how), "pgeist") {}
     pg::connect_options options;
     pg::pool pool;
-    std::unique_ptr<job::hold> hold;
+    std::unique_ptr<job::advisory_locks> hold;
     /// Every session that this process has held locks with: the server may not have noticed yet that one is lost.
     std::set<job::backend> own;
 };

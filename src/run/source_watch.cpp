@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-#include "pgeist/capture/capture.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/store.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/read_side.hpp"
 
 namespace pgeist::run {
 
@@ -22,7 +23,7 @@ bool is_captured(job::phase reached) { return reached > job::phase::capture && r
 
 }  // namespace
 
-source_watch::source_watch(job::workspace& work, job::identity& known, const job::phase& reached)
+source_watch::source_watch(build::workspace& work, job::identity& known, const job::phase& reached)
     : work_(&work),
       known_(&known),
       reached_(&reached),
@@ -50,8 +51,8 @@ awaitable<void> source_watch::check_source(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
     std::exception_ptr failure;
     try {
-        co_await capture::require_unchanged(session, work_->plan);
-        co_await capture::require_in_place(session, work_->plan);
+        co_await transfer::require_unchanged(session, work_->transfer);
+        co_await capture::require_in_place(session, work_->transfer);
     } catch (const pg::sql_error& problem) {
         // Others' DDL in the middle of our look (XX000), a lock, a cancelled statement: the next look will tell.
         if (problem.poisons_connection()) {

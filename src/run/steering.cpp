@@ -5,14 +5,14 @@
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/blueprint.hpp"
-#include "pgeist/run/absence.hpp"
 #include "pgeist/run/commands.hpp"
+#include "pgeist/run/disconnected_runs.hpp"
 #include "requests.hpp"
 
 namespace pgeist::run {
@@ -41,7 +41,7 @@ std::string status_query(bool one) {
 }
 
 /// What the run noted besides its counters; it says nothing when nobody runs the job any more.
-void read_figures(const std::string& text, job::status& into) {
+void read_figures(const std::string& text, report::job_status& into) {
     boost::json::error_code problem;
     const boost::json::value parsed = json_from(text, problem);
     if (problem || !parsed.is_object() || !into.pid_alive) {
@@ -74,8 +74,8 @@ void read_figures(const std::string& text, job::status& into) {
     into.blocked_by = words("blocked_by");
 }
 
-job::status status_from(const pg::result& rows, int row) {
-    job::status out;
+report::job_status status_from(const pg::result& rows, int row) {
+    report::job_status out;
     out.job = rows.integer(row, "id");
     const qualified_name table{rows.text(row, "table_schema"), rows.text(row, "table_name")};
     out.table = table.display();
@@ -121,7 +121,7 @@ constexpr auto poll = std::chrono::milliseconds(50);
 
 /// Why nobody answers.
 awaitable<error> nobody_runs(pg::connection& session, std::int64_t job) {
-    const std::vector<absent_run> absent = co_await find_absent(session, job);
+    const std::vector<disconnected_run> absent = co_await find_disconnected(session, job);
     std::string what = fmt::format("nobody runs job {}", job);
     std::string next = fmt::format("go on with it: pgeist resume {0}, or remove it: pgeist cleanup {0}", job);
     if (!absent.empty()) {
@@ -200,9 +200,9 @@ awaitable<void> read_jobs(pg::connection& session, std::optional<std::int64_t> j
 
 }  // namespace
 
-awaitable<std::vector<job::status>> list_jobs(pg::connect_options options, std::optional<std::int64_t> job) {
+awaitable<std::vector<report::job_status>> list_jobs(pg::connect_options options, std::optional<std::int64_t> job) {
     const auto session = co_await pg::connection::open(std::move(options), "pgeist status");
-    std::vector<job::status> jobs;
+    std::vector<report::job_status> jobs;
     pg::result rows;
     const auto read = [&] { return read_jobs(*session, job, rows); };
     co_await pg::rolled_back(*session, read);

@@ -5,7 +5,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/pg/parallel.hpp"
-#include "pgeist/run/perseverance.hpp"
+#include "pgeist/run/reconnect_policy.hpp"
 
 namespace pgeist::run {
 
@@ -61,7 +61,7 @@ awaitable<void> take_locks(session_set& sessions, const job::record& what) {
 awaitable<void> open_hold(session_set& sessions) {
     auto session = co_await sessions.pool.open_own("pgeist");
     session->answer_within(longest_silence);
-    sessions.hold = std::make_unique<job::hold>(std::move(session));
+    sessions.hold = std::make_unique<job::advisory_locks>(std::move(session));
     sessions.own.insert(sessions.hold->which());
     sessions.pool.close_idle();
     sessions.pool.admit_only(job::exists_condition(sessions.hold->which()));
@@ -133,7 +133,7 @@ awaitable<job::record> find_born(session_set& sessions, birth when, std::chrono:
     std::string problem;
     sessions.pool.admit_only("");
     for (int attempt = 1;; ++attempt) {
-        co_await pg::sleep_for(perseverance::pause(attempt));
+        co_await pg::sleep_for(reconnect_policy::pause(attempt));
         sessions.pool.close_idle();  // a new one may lead to the right server
         try {
             const auto born = co_await ask_for_birth(sessions, when, problem);

@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
-#include "pgeist/run/absence.hpp"
+#include "pgeist/run/disconnected_runs.hpp"
 #include "requests.hpp"
 #include "verify_job.hpp"
 
@@ -13,7 +13,7 @@ namespace pgeist::run {
 
 namespace {
 
-constexpr auto poll = std::chrono::milliseconds(200);
+constexpr auto answer_poll = std::chrono::milliseconds(200);
 
 error nothing_to_compare(const job::record& job) {
     if (job.swapped) {
@@ -52,11 +52,11 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
     std::optional<job::comparison> found;
     bool runs = true;
     while (!found && runs) {
-        co_await pg::sleep_for(poll);
+        co_await pg::sleep_for(answer_poll);
         const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(job)));
         runs = alive.boolean(0, 0);
         if (!runs) {  // it may only have lost its connection
-            const std::vector<absent_run> absent = co_await find_absent(session, job);
+            const std::vector<disconnected_run> absent = co_await find_disconnected(session, job);
             runs = !absent.empty();
         }
         found = co_await job::last_comparison(session, job);

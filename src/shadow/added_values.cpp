@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/pg/result.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/table.hpp"
 #include "steps.hpp"
 
 namespace pgeist::shadow {

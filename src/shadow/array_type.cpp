@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "sql.hpp"
+#include "pgeist/sql/statements.hpp"
 #include "steps.hpp"
 
 // The server names the type of a table's arrays itself, after the table, and otherwise where that name is taken in the

@@ -7,7 +7,14 @@
 #include "pgeist/catalog/definition.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/index.hpp"
+#include "pgeist/sql/inheriting_table.hpp"
+#include "pgeist/sql/policy.hpp"
+#include "pgeist/sql/rights.hpp"
+#include "pgeist/sql/rule.hpp"
+#include "pgeist/sql/statistics.hpp"
+#include "pgeist/sql/table.hpp"
+#include "pgeist/sql/trigger.hpp"
 #include "steps.hpp"
 
 namespace pgeist::shadow {

@@ -71,7 +71,7 @@ namespace {
 /// Logical replication sends what is written to the table from the swap on; the copy is written elsewhere before it.
 awaitable<void> warn_of_subscribers(site& at, std::vector<plan::column> columns) {
     const bool differs = std::any_of(columns.begin(), columns.end(), [](const plan::column& each) {
-        return !each.source_name || (each.expression && *each.expression != quote_identifier(*each.source_name));
+        return !each.read_name || (each.expression && *each.expression != quote_identifier(*each.read_name));
     });
     const auto rows = co_await at.conn.query(
         "SELECT string_agg(DISTINCT quote_ident(pubname), ', ') FROM pg_publication_tables WHERE schemaname = $1 AND "

@@ -66,7 +66,7 @@ plan::column map_column(const site& at, const catalog::table& after, const catal
     const auto from = at.source_attnums.find(column.attnum);
     const auto* source = from == at.source_attnums.end() ? nullptr : at.source.find_column(from->second);
     if (source != nullptr) {
-        mapped.source_name = source->name;
+        mapped.read_name = source->name;
     }
     const auto& value = at.values.at(column.attnum);
     mapped.conversion = describe_conversion(at, column, value, source);

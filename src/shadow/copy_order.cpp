@@ -26,7 +26,7 @@ awaitable<bool> copies_in_heap_order(site& at, const plan::key& walked) {
     if (at.change.order == plan::copy_order::key) {
         co_return false;
     }
-    const auto facts = co_await at.conn.query(facts_sql, at.source.oid, walked.columns.at(0).source_name);
+    const auto facts = co_await at.conn.query(facts_sql, at.source.oid, walked.columns.at(0).read_name);
     const bool is_heap = facts.boolean(0, "is_heap");
     if (at.change.order == plan::copy_order::automatic) {
         co_return is_heap&& facts.boolean(0, "is_large") && facts.boolean(0, "is_scattered") &&

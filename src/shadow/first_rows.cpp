@@ -4,7 +4,7 @@
 
 #include "pgeist/catalog/definition.hpp"
 #include "pgeist/core/error.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/statements.hpp"
 #include "steps.hpp"
 
 // What the server can only say of a row: a function of a CHECK, an index, a domain, a generated column or a conversion

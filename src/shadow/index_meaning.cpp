@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include "pgeist/catalog/operators.hpp"
+#include "pgeist/sql/index.hpp"
+#include "pgeist/sql/table.hpp"
 #include "rebind.hpp"
-#include "sql.hpp"
 #include "steps.hpp"
 
 // An index is made from its text once more after the copy, and the server evaluates its expressions at once. Somebody

@@ -6,7 +6,7 @@
 #include "key_choice.hpp"
 #include "pgeist/catalog/walkable.hpp"
 #include "pgeist/core/error.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/index.hpp"
 #include "steps.hpp"
 
 namespace pgeist::shadow {
@@ -51,14 +51,14 @@ awaitable<operators> read_operators(site& at, std::int64_t family, std::int64_t 
     co_return found;
 }
 
-/// One column of the key, `shadow_name` being the shadow's column that compares with it.
-awaitable<plan::key_column> plan_key_column(site& at, const catalog::index_column& walked, std::string shadow_name,
+/// One column of the key, `write_name` being the shadow's column that compares with it.
+awaitable<plan::key_column> plan_key_column(site& at, const catalog::index_column& walked, std::string write_name,
                                             plan::key& into) {
     const auto* source = at.source.find_column(walked.attnum);
     const operators found = co_await read_operators(at, walked.operator_family, walked.input_type);
     plan::key_column column;
-    column.source_name = source->name;
-    column.shadow_name = std::move(shadow_name);
+    column.read_name = source->name;
+    column.write_name = std::move(write_name);
     column.type = source->type;
     column.collation = walked.collation;
     column.less = found.by_strategy[less];
@@ -79,7 +79,7 @@ awaitable<void> carry_key(site& at, std::vector<catalog::index_column> walked, p
         plan::column column;
         column.name = fmt::format("pgeist_key_{}", place + 1);
         column.type = source->type;
-        column.source_name = source->name;
+        column.read_name = source->name;
         column.expression = quote_identifier(source->name);
         column.conversion = "the old key, kept until the swap";
         const std::string& collation = walked[place].collation;
@@ -103,7 +103,7 @@ awaitable<void> carry_key(site& at, std::vector<catalog::index_column> walked, p
 plan::index temporary_index(const site& at, const plan::key& key) {
     std::vector<std::string> parts;
     for (const auto& column : key.columns) {
-        parts.push_back(quote_identifier(column.shadow_name) +
+        parts.push_back(quote_identifier(column.write_name) +
                         (column.collation.empty() ? "" : " COLLATE " + column.collation));
     }
     plan::index made;
@@ -176,7 +176,7 @@ void plan_other_indexes(const site& at, const catalog::table& after, const catal
 /// Whether the server lets the key's index be the shadow's identity.
 bool can_identify(const catalog::table& after, const catalog::index* found_by, const plan::key& key) {
     const auto is_never_null = [&](const plan::key_column& column) {
-        const auto* found = after.find_column(column.shadow_name);
+        const auto* found = after.find_column(column.write_name);
         return found != nullptr && catalog::is_never_null(after, found->attnum);
     };
     return key.carried || ((found_by == nullptr || found_by->immediate) &&
@@ -221,11 +221,11 @@ awaitable<void> plan_key_and_indexes(site& at, const catalog::table& after, plan
         co_await carry_key(at, walked_columns, into);
     }
     for (std::size_t place = 0; place < walked_columns.size(); ++place) {
-        std::string shadow_name = fmt::format("pgeist_key_{}", place + 1);
+        std::string write_name = fmt::format("pgeist_key_{}", place + 1);
         if (!into.key.carried) {
-            shadow_name = after.find_column(mapped[place])->name;
+            write_name = after.find_column(mapped[place])->name;
         }
-        auto column = co_await plan_key_column(at, walked_columns[place], std::move(shadow_name), into.key);
+        auto column = co_await plan_key_column(at, walked_columns[place], std::move(write_name), into.key);
         into.key.columns.push_back(std::move(column));
     }
     const catalog::index* found_by = nullptr;

@@ -2,7 +2,8 @@
 
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/foreign_key.hpp"
+#include "pgeist/sql/parent.hpp"
 #include "steps.hpp"
 
 // The shadow is made a child of stand-ins for the source's parents, so that a clause of the user's meets what a child

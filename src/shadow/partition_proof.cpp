@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/statements.hpp"
 #include "steps.hpp"
 
 // ATTACH PARTITION reads the whole table under its lock unless a CHECK constraint is, word for word, the partition's

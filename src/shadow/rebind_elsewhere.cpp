@@ -7,8 +7,9 @@
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/sql/table.hpp"
+#include "pgeist/sql/trigger.hpp"
 #include "rebind.hpp"
-#include "sql.hpp"
 
 // Parts of other tables that refer to this one: policies, defaults, triggers, rules. Each is replaced in place, which
 // keeps its identity, state and comment where PostgreSQL has a command for that.

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
 #include "pgeist/catalog/function.hpp"
+#include "pgeist/sql/rights.hpp"
+#include "pgeist/sql/table.hpp"
 #include "rebind.hpp"
-#include "sql.hpp"
 
 // Functions whose body was parsed when they were made (BEGIN ATOMIC), and functions that take or give the table's row
 // type. The former are replaced in place; the latter are other functions for PostgreSQL and have to be made anew.

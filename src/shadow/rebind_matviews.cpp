@@ -4,8 +4,10 @@
 
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/sql/index.hpp"
+#include "pgeist/sql/rights.hpp"
+#include "pgeist/sql/table.hpp"
 #include "rebind.hpp"
-#include "sql.hpp"
 
 // A materialized view cannot be replaced. It is built on the filled shadow shortly before the swap, with its indexes,
 // and takes the old one's place in the swap.

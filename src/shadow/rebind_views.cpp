@@ -5,8 +5,10 @@
 
 #include "pgeist/catalog/view.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/sql/rights.hpp"
+#include "pgeist/sql/table.hpp"
+#include "pgeist/sql/trigger.hpp"
 #include "rebind.hpp"
-#include "sql.hpp"
 
 // A view whose columns stay what they are is replaced in place: same object, same rights, and whatever hangs on it
 // notices nothing. Where the change gives it another column type, PostgreSQL allows only to drop it and make it again,
@@ -106,7 +108,7 @@ void require_columns_kept(const rebinding& what, const std::string& name, const 
     }
 }
 
-constexpr const char* columns_used_sql = R"(
+constexpr const char* view_columns_used_sql = R"(
     SELECT DISTINCT d.refobjsubid FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
      WHERE w.ev_class = $1 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $2 AND d.refobjsubid > 0)";
 
@@ -240,7 +242,7 @@ awaitable<void> tell_other_types(rebinding& what, std::string name, std::int64_t
 }
 
 awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, std::string name) {
-    const auto used = co_await what.at.conn.query(columns_used_sql, oid, what.at.source.oid);
+    const auto used = co_await what.at.conn.query(view_columns_used_sql, oid, what.at.source.oid);
     require_columns_kept(what, name, used);
     catalog::view view = co_await catalog::read_view(what.at.conn, oid);
     view.definition = co_await printed(what.at, with_schemas(home_path(what.at), view.operators.schemas), viewdef, oid);

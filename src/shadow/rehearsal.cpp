@@ -6,7 +6,7 @@
 #include "pgeist/catalog/definition.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/statements.hpp"
 #include "steps.hpp"
 
 // The swap's statements are planned once more, by the same functions, for a world in which nothing is anybody's: an

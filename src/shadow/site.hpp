@@ -11,8 +11,11 @@
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/sql/statements.hpp"
 
 namespace pgeist::shadow {
+
+using namespace sql;  // its builders are this room's words
 
 /// Where the rows of a shadow column get their value from.
 struct column_value {

@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include "pgeist/catalog/reader.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/foreign_key.hpp"
+#include "pgeist/sql/index.hpp"
 #include "steps.hpp"
 
 namespace pgeist::shadow {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
-#include "sql.hpp"
+#include "pgeist/sql/index.hpp"
+#include "pgeist/sql/parent.hpp"
 #include "steps.hpp"
 
 namespace pgeist::shadow {

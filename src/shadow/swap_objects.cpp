@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/foreign_key.hpp"
+#include "pgeist/sql/policy.hpp"
+#include "pgeist/sql/rule.hpp"
 #include "steps.hpp"
 
 // What hangs on the table without being part of it: policies, extended statistics, publications.

@@ -5,7 +5,10 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/pg/result.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/foreign_key.hpp"
+#include "pgeist/sql/rights.hpp"
+#include "pgeist/sql/table.hpp"
+#include "pgeist/sql/trigger.hpp"
 #include "steps.hpp"
 
 namespace pgeist::shadow {
@@ -64,7 +67,7 @@ void plan_violation_query(const site& at, const catalog::foreign_key& key, const
     }
     std::vector<std::string> shown;
     for (const auto& column : walked.columns) {
-        shown.push_back(fmt::format("format('%s', t.{})", quote_identifier(column.shadow_name)));
+        shown.push_back(fmt::format("format('%s', t.{})", quote_identifier(column.write_name)));
     }
     const qualified_name& referenced = key.self_reference() ? at.shadow : key.referenced;
     into.violations.push_back(

@@ -4,7 +4,7 @@
 
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
-#include "sql.hpp"
+#include "pgeist/sql/table.hpp"
 #include "value_function.hpp"
 
 namespace pgeist::shadow {

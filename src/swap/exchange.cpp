@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/capture/capture.hpp"
 #include "pgeist/core/template.hpp"
 #include "pgeist/templates.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
 
 namespace pgeist::swap {
 
@@ -30,7 +30,7 @@ void change_places(statements& into, const plan::blueprint& plan) {
 
 statements steps_of(const plan::blueprint& plan) {
     statements steps{{"preparing the session", "SET LOCAL array_nulls TO on"}};  // as the server prints arrays
-    add(steps, capture::drop_triggers(plan, plan.table));
+    add(steps, capture::drop_triggers(plan.transfer(), plan.table));
     if (plan.key_index_is_temporary) {
         steps.push_back({"dropping the key's index", fmt::format("DROP INDEX {}.{}", quote_identifier(plan.job_schema),
                                                                  quote_identifier(plan.key_index.name))});

@@ -14,7 +14,7 @@ constexpr auto answer_timeout = std::chrono::seconds(10);
 constexpr auto between_questions = std::chrono::milliseconds(500);
 
 /// Whether this is the server to ask: not a standby, not another cluster, not a copy from earlier.
-awaitable<bool> is_the_one(job::workspace& work, pg::connection& session, deadline until) {
+awaitable<bool> is_the_one(build::workspace& work, pg::connection& session, deadline until) {
     if (work.known == nullptr) {
         co_return true;
     }
@@ -23,7 +23,7 @@ awaitable<bool> is_the_one(job::workspace& work, pg::connection& session, deadli
 }
 
 /// Whether the swap is committed; nothing while that is not certain.
-awaitable<std::optional<bool>> ask(job::workspace& work, const std::string& xid) {
+awaitable<std::optional<bool>> ask(build::workspace& work, const std::string& xid) {
     std::optional<bool> committed;
     const auto session = co_await work.pool.open_own("pgeist");
     const auto soon = deadline::in(answer_timeout);
@@ -49,7 +49,7 @@ awaitable<std::optional<bool>> ask(job::workspace& work, const std::string& xid)
 
 }  // namespace
 
-awaitable<bool> find_outcome(job::workspace& work, std::string xid, deadline until) {
+awaitable<bool> find_outcome(build::workspace& work, std::string xid, deadline until) {
     while (true) {
         std::optional<bool> committed;
         try {

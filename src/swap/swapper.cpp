@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/capture/capture.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
@@ -12,6 +11,8 @@
 #include "pgeist/swap/fidelity.hpp"
 #include "pgeist/swap/old_snapshots.hpp"
 #include "pgeist/swap/temporary_views.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/read_side.hpp"
 
 namespace pgeist::swap {
 
@@ -41,8 +42,13 @@ constexpr auto outcome_deadline = std::chrono::seconds(10);
 
 }  // namespace
 
-swapper::swapper(job::workspace& work, replay::replayer& changes)
-    : work_(&work), changes_(&changes), removal_(work.observer), started_(clock::now()), drain_(first_drain) {
+swapper::swapper(build::workspace& work, replay::replayer& changes, gate& user)
+    : work_(&work),
+      gate_(&user),
+      changes_(&changes),
+      removal_(work.observer),
+      started_(clock::now()),
+      drain_(first_drain) {
     target_.own = work.plan.shadow();
     target_.parents = work.plan.swap_parents;
     target_.tables.push_back(work.plan.table);
@@ -85,7 +91,7 @@ awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session
             if (held.empty()) {
                 co_return true;
             }
-            if (work_->brake.holds_swap()) {
+            if (gate_->holds_swap()) {
                 co_return false;
             }
             if (round.passed() || waited_long_enough()) {
@@ -129,7 +135,7 @@ std::int64_t swapper::affordable(std::chrono::milliseconds time) const {
 namespace {
 
 awaitable<void> make_wall_function(pg::connection& session, const plan::blueprint& plan) {
-    const std::string owner = co_await capture::owner_of_job(session, plan);
+    const std::string owner = co_await capture::owner_of_job(session, plan.transfer());
     co_await session.execute(wall_function_sql(plan, owner));
 }
 
@@ -154,11 +160,11 @@ awaitable<void> swapper::ask_ahead(pg::connection& session) {
 
 awaitable<replay::log_look> swapper::pending(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
-    const std::int64_t truncated = co_await capture::truncations(session, work_->plan);
+    const std::int64_t truncated = co_await capture::truncations(session, work_->transfer);
     if (truncated > 0) {
-        throw job::source_truncated();
+        throw transfer::source_truncated();
     }
-    const replay::log_look now = co_await replay::look_at_log(session, work_->plan);
+    const replay::log_look now = co_await replay::look_at_log(session, work_->transfer);
     co_return now;
 }
 
@@ -177,7 +183,7 @@ awaitable<bool> swapper::drain(pg::connection& session, std::chrono::millisecond
         rest.within->last = waiting.blocks;
         // As in replay: a table that seems small may have grown since it was analyzed.
         co_await session.execute("SET LOCAL enable_seqscan = off");
-        co_await replay::apply(session, work_->plan, rest);
+        co_await replay::apply(session, work_->transfer, rest);
         co_await session.execute("SET LOCAL enable_seqscan = on");
     }
     co_return true;
@@ -185,11 +191,11 @@ awaitable<bool> swapper::drain(pg::connection& session, std::chrono::millisecond
 
 awaitable<void> swapper::check_unchanged(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
-    co_await capture::require_unchanged(session, work_->plan);
-    co_await capture::require_in_place(session, work_->plan);
+    co_await transfer::require_unchanged(session, work_->transfer);
+    co_await capture::require_in_place(session, work_->transfer);
     const job::source_rows rows = co_await job::source_rows_since(session, work_->job, work_->plan.source_oid);
     if (rows == job::source_rows::rewritten) {
-        throw job::source_rewritten();
+        throw transfer::source_rewritten();
     }
 }
 
@@ -267,24 +273,24 @@ awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
 
 namespace {
 
-/// Tells the brake of an attempt for as long as it lasts.
+/// Tells the gate of an attempt for as long as it lasts.
 class under_way {
 public:
-    explicit under_way(job::brake& brake) : brake_(&brake) { brake_->swap_is(job::swap_state::under_way); }
+    explicit under_way(gate& tell) : gate_(&tell) { gate_->swap_is(state::under_way); }
     ~under_way() {
         if (!committed_) {
-            brake_->swap_is(job::swap_state::none);
+            gate_->swap_is(state::none);
         }
     }
     under_way(const under_way&) = delete;
     under_way& operator=(const under_way&) = delete;
     void committed() {
         committed_ = true;
-        brake_->swap_is(job::swap_state::committed);
+        gate_->swap_is(state::committed);
     }
 
 private:
-    job::brake* brake_;
+    gate* gate_;
     bool committed_ = false;
 };
 
@@ -293,19 +299,19 @@ private:
 /// Sees to it that the log's file can be read in a few milliseconds, whoever keeps VACUUM from shortening it.
 /// @returns false when that takes a lock that is not to be had now: somebody is in the way
 awaitable<bool> swapper::shorten_log(pg::connection& session, pg::connection& observer_session, lock::attempt how) {
-    std::int64_t bytes = co_await replay::log_file_bytes(observer_session, work_->plan);
-    if (bytes > replay::longest_log_to_swap && !std::exchange(vacuumed_, true)) {
+    std::int64_t bytes = co_await replay::log_file_bytes(observer_session, work_->transfer);
+    if (bytes > replay::longest_log_under_lock && !std::exchange(vacuumed_, true)) {
         co_await changes_->vacuum();
-        bytes = co_await replay::log_file_bytes(observer_session, work_->plan);
+        bytes = co_await replay::log_file_bytes(observer_session, work_->transfer);
     }
-    if (bytes <= replay::longest_log_to_swap) {
+    if (bytes <= replay::longest_log_under_lock) {
         co_return true;
     }
     work_->progress.detail = "changing the change log for a short one";
     const bool changed = co_await replay::change_log(*work_, session, how);
     if (!changed) {
-        lock::target wanted = replay::log_target(work_->plan);
-        wanted.tables.push_back(replay::log_before_target(work_->plan).tables.front());
+        lock::target wanted = replay::log_target(work_->transfer);
+        wanted.tables.push_back(replay::log_before_target(work_->transfer).tables.front());
         co_await report_obstacles(std::move(wanted), session, observer_session, how);
         co_return false;
     }
@@ -356,7 +362,7 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
 }
 
 awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how, bool last) {
-    under_way now(work_->brake);
+    under_way now(*gate_);
     const lock::lock_result got = co_await lock::try_locks(session, target_, how);
     sequences_first_failed_ = got == lock::lock_result::blocked_half_way && !target_.tables_first;
     if (got != lock::lock_result::locked) {
@@ -473,7 +479,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
         const bool ready = co_await wait_for_old_snapshots(*observer_session);
         // Whatever took long before this: the user's last word counts. One that comes later is answered when the
         // attempt is over.
-        if (!ready || work_->brake.holds_swap()) {
+        if (!ready || gate_->holds_swap()) {
             co_return done;
         }
         const bool readable = co_await shorten_log(*session, *observer_session, how);

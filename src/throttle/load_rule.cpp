@@ -10,7 +10,7 @@ namespace pgeist::throttle {
 
 namespace {
 
-std::string age_of(clock::time_point at, clock::time_point now) {
+std::string sample_age(clock::time_point at, clock::time_point now) {
     return format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(now - at));
 }
 
@@ -33,7 +33,7 @@ std::optional<std::string> judge_load(std::optional<int> limit, const std::optio
     }
     std::string reason = fmt::format("{} active sessions (limit {})", last->active, *limit);
     if (now - last->at > stale_after) {
-        reason += fmt::format(", as of {} ago", age_of(last->at, now));
+        reason += fmt::format(", as of {} ago", sample_age(last->at, now));
     }
     return reason;
 }
@@ -46,7 +46,7 @@ std::optional<std::string> judge_query(const std::optional<query_sample>& last, 
         return "throttle query failed: " + last->failure;
     }
     if (now - last->at > stale_after) {
-        return fmt::format("throttle query not answered for {}", age_of(last->at, now));
+        return fmt::format("throttle query not answered for {}", sample_age(last->at, now));
     }
     if (!last->value) {
         return "throttle query returned nothing";

@@ -19,15 +19,15 @@ constexpr const char* bound_settings = R"sql(
 
 /// Whether the walk gets on is asked of the server, by the index's own operators: one whose rows are not in that order
 /// could keep it going round for ever.
-bound_sql bound_query_with_values(const qualified_name& table, const plan::key& key, const key_range& within,
+bound_sql bound_query_with_values(const qualified_name& table, const key& key, const key_range& within,
                                   std::int64_t rows) {
     std::vector<std::string> columns;
-    for (const plan::key_column& column : key.columns) {
+    for (const key_column& column : key.columns) {
         const std::size_t number = columns.size() + 1;
-        columns.push_back(fmt::format("s.{} AS k{}", quote_identifier(column.source_name), number));
+        columns.push_back(fmt::format("s.{} AS k{}", quote_identifier(column.read_name), number));
     }
     const std::string gets_on = within.lower ? is_after_bound(key, "b") : "true";
-    bound_sql query = range_predicate(key, within, side::source, "s");
+    bound_sql query = range_predicate(key, within, side::read, "s");
     query.sql =
         fmt::format("SELECT {} AS gets_on, {} FROM (SELECT {} FROM ONLY {} AS s{} ORDER BY {} OFFSET {} LIMIT 1) AS b",
                     gets_on, readable_log_columns(key, "b"), join(columns, ", "), table.sql(), query.sql,
@@ -39,11 +39,11 @@ bound_sql bound_query_with_values(const qualified_name& table, const plan::key& 
 
 awaitable<void> prepare_for_bounds(pg::connection& session) { co_await session.query(bound_settings); }
 
-std::string bound_query(const qualified_name& table, const plan::key& key, const key_range& within, std::int64_t rows) {
+std::string bound_query(const qualified_name& table, const key& key, const key_range& within, std::int64_t rows) {
     return bound_query_with_values(table, key, within, rows).sql;
 }
 
-boundary_finder::boundary_finder(pg::connection& session, const qualified_name& table, const plan::key& key,
+boundary_finder::boundary_finder(pg::connection& session, const qualified_name& table, const key& key,
                                  std::vector<key_range> within)
     : session_(&session), table_(&table), key_(&key), within_(std::move(within)) {
     std::reverse(within_.begin(), within_.end());

@@ -14,16 +14,16 @@ constexpr double weight_of_statistics = 1000;  // blocks
 constexpr std::int64_t most_blocks = 1 << 12;  // 32 MB: where nearly all rows are dead, reading takes the time
 constexpr double remembered_blocks = 4 * most_blocks;
 
-plan::key make_key_of_places() {
-    plan::key_column place;
-    place.source_name = "ctid";
+key make_key_of_places() {
+    key_column place;
+    place.read_name = "ctid";
     place.type = "pg_catalog.tid";
     place.less = "OPERATOR(pg_catalog.<)";
     place.less_equal = "OPERATOR(pg_catalog.<=)";
     place.equal = "OPERATOR(pg_catalog.=)";
     place.greater_equal = "OPERATOR(pg_catalog.>=)";
     place.greater = "OPERATOR(pg_catalog.>)";
-    plan::key key;
+    key key;
     key.columns.push_back(std::move(place));
     return key;
 }
@@ -40,12 +40,10 @@ std::int64_t block_of(const std::vector<std::string>& place) {
 
 }  // namespace
 
-const plan::key& key_of_places() {
-    static const plan::key places = make_key_of_places();
+const key& key_of_places() {
+    static const key places = make_key_of_places();
     return places;
 }
-
-const plan::key& copy_key(const plan::blueprint& plan) { return plan.heap_order ? key_of_places() : plan.key; }
 
 std::int64_t first_block(const key_range& range) { return range.lower ? block_of(*range.lower) + 1 : 0; }
 
@@ -76,9 +74,9 @@ std::int64_t row_density::blocks_for(std::int64_t rows) const noexcept {
     return static_cast<std::int64_t>(std::clamp(blocks, 1.0, static_cast<double>(most_blocks)));
 }
 
-block_cutter::block_cutter(pg::connection& session, const plan::blueprint& plan, row_density& density,
+block_cutter::block_cutter(pg::connection& session, const qualified_name& table, std::int64_t oid, row_density& density,
                            std::vector<key_range> within)
-    : session_(&session), plan_(&plan), density_(&density), within_(std::move(within)) {
+    : session_(&session), table_(&table), oid_(oid), density_(&density), within_(std::move(within)) {
     std::reverse(within_.begin(), within_.end());
 }
 
@@ -86,9 +84,9 @@ awaitable<void> block_cutter::look_at_size() {
     const pg::result row = co_await session_->query(
         "SELECT pg_relation_size(oid) / current_setting('block_size')::bigint AS blocks, "
         "greatest(reltuples::bigint, 0) AS rows, relpages::bigint AS pages FROM pg_class WHERE oid = $1::bigint::oid",
-        plan_->source_oid);
+        oid_);
     if (row.empty()) {
-        throw error(exit_code::failed, fmt::format("{} does not exist any more", plan_->table.display()));
+        throw error(exit_code::failed, fmt::format("{} does not exist any more", table_->display()));
     }
     density_->estimated(row.integer(0, "rows"), row.integer(0, "pages"));
     blocks_ = row.integer(0, "blocks");

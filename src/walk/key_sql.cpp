@@ -10,11 +10,8 @@ namespace pgeist::walk {
 
 namespace {
 
-using plan::key;
-using plan::key_column;
-
 std::string column_name(const key_column& column, side of) {
-    return quote_identifier(of == side::source ? column.source_name : column.shadow_name);
+    return quote_identifier(of == side::read ? column.read_name : column.write_name);
 }
 
 std::string collate(const key_column& column) { return column.collation.empty() ? "" : " COLLATE " + column.collation; }
@@ -126,7 +123,7 @@ std::string readable_log_columns(const key& key, const std::string& alias) {
 }
 
 std::string is_after_bound(const key& key, const std::string& alias) {
-    return comparison(as_logged(key), edge::after, side::source, alias, 1);
+    return comparison(as_logged(key), edge::after, side::read, alias, 1);
 }
 
 std::string within(const key& key, side of, const std::string& alias, std::size_t number) {
@@ -134,16 +131,16 @@ std::string within(const key& key, side of, const std::string& alias, std::size_
            comparison(key, edge::up_to, of, alias, number + key.columns.size());
 }
 
-plan::key as_logged(const key& key) {
-    plan::key logged = key;
+key as_logged(const key& key) {
+    walk::key logged = key;
     for (std::size_t at = 0; at < logged.columns.size(); ++at) {
-        logged.columns[at].source_name = fmt::format("k{}", at + 1);
+        logged.columns[at].read_name = fmt::format("k{}", at + 1);
     }
     return logged;
 }
 
-plan::key reversed(const key& key) {
-    plan::key other_way = key;
+key reversed(const key& key) {
+    walk::key other_way = key;
     for (key_column& column : other_way.columns) {
         column.descending = !column.descending;
     }
@@ -167,14 +164,14 @@ bound_sql range_predicate(const key& key, const key_range& range, side of, const
 
 std::string order_by(const key& key, const std::string& alias) {
     return listed(key, ", ", [&](const key_column& column, std::size_t) {
-        return fmt::format("{} USING {}", collated(column, side::source, alias),
+        return fmt::format("{} USING {}", collated(column, side::read, alias),
                            column.descending ? column.greater : column.less);
     });
 }
 
-std::string source_columns(const key& key, const std::string& alias) {
+std::string read_columns(const key& key, const std::string& alias) {
     return listed(key, ", ", [&](const key_column& column, std::size_t) {
-        return alias + "." + quote_identifier(column.source_name);
+        return alias + "." + quote_identifier(column.read_name);
     });
 }
 
@@ -199,8 +196,8 @@ std::string equals_log(const key& key, side of, const std::string& alias, const 
 
 }  // namespace
 
-std::string source_equals_log(const key& key, const std::string& source_alias, const std::string& log_alias) {
-    return equals_log(key, side::source, source_alias, log_alias);
+std::string read_equals_log(const key& key, const std::string& read_alias, const std::string& log_alias) {
+    return equals_log(key, side::read, read_alias, log_alias);
 }
 
 std::string log_equals_log(const key& key, const std::string& left, const std::string& right) {
@@ -209,8 +206,8 @@ std::string log_equals_log(const key& key, const std::string& left, const std::s
     });
 }
 
-std::string shadow_equals_log(const key& key, const std::string& shadow_alias, const std::string& log_alias) {
-    return equals_log(key, side::shadow, shadow_alias, log_alias);
+std::string write_equals_log(const key& key, const std::string& write_alias, const std::string& log_alias) {
+    return equals_log(key, side::write, write_alias, log_alias);
 }
 
 std::string order_by_stored(const key& key, const std::string& array) {

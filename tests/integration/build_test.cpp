@@ -2,7 +2,7 @@
 
 #include "job_test.hpp"
 #include "pgeist/build/index_builder.hpp"
-#include "pgeist/replay/replayer.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -16,7 +16,7 @@ public:
 /// Others are at work on the server.
 class among_others : public open_road {
 public:
-    [[nodiscard]] bool in_company() const override { return true; }
+    [[nodiscard]] bool others_at_work() const override { return true; }
 };
 
 class build : public job_test {
@@ -40,8 +40,9 @@ TEST_F(build, comes_to_its_end_however_often_it_is_held_back) {
     copy_all();
     await(pgeist::build::build_key_index(work()));
     never_now brake;
-    job::workspace held{work().pool, work().job,         work().plan, work().settings, work().observer, work().progress,
-                        brake,       work().incarnation, 0,           nullptr};
+    pgeist::build::workspace held{{work().pool, work().job, transfer(), work().settings, work().observer,
+                                   work().progress, brake, work().incarnation, 0, nullptr},
+                                  work().plan};
     replay::replayer changes(held);
     bool complete = false;
     int rounds = 0;
@@ -78,8 +79,9 @@ TEST_F(build, takes_one_process_among_others_unless_the_user_has_chosen) {
     run::settings chosen = work().settings;
     chosen.index_jobs_chosen = true;
     const auto build_with = [&](const run::settings& settings) {
-        job::workspace beside{work().pool,     work().job, work().plan,        settings, work().observer,
-                              work().progress, brake,      work().incarnation, 0,        nullptr};
+        pgeist::build::workspace beside{{work().pool, work().job, transfer(), settings, work().observer,
+                                         work().progress, brake, work().incarnation, 0, nullptr},
+                                        work().plan};
         replay::replayer changes(beside);
         await(changes.reach_consistent_point());
         await(pgeist::build::build_indexes(beside));

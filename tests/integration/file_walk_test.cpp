@@ -1,18 +1,18 @@
 // The look at every row of the source's file: what moves while it goes on, and what it must find.
 
-#include "pgeist/verify/file_walk.hpp"
+#include "pgeist/transfer/verify/file_walk.hpp"
 
 #include <functional>
 
 #include "job_test.hpp"
-#include "pgeist/replay/replayer.hpp"
-#include "pgeist/verify/verifier.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
+#include "pgeist/transfer/verify/verifier.hpp"
 
 namespace pgeist::test {
 namespace {
 
 /// Does something before the walk's chunk of a given number (from 1).
-class turn : public job::brake {
+class turn : public transfer::brake {
 public:
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t, std::chrono::nanoseconds) override {
         if (++chunk_ == at && action) {
@@ -54,9 +54,9 @@ protected:
         turn when;
         when.at = at;
         when.action = std::move(action);
-        job::workspace with{
-            work().pool, work().job,         work().plan, work().settings, work().observer, work().progress,
-            when,        work().incarnation, 0,           nullptr};
+        pgeist::transfer::workspace with{
+            work().pool, work().job,         transfer(), work().settings, work().observer, work().progress,
+            when,        work().incarnation, 0,          nullptr};
         verify::file_walk walking(with);
         work().progress.rows_done = 0;
         await(walking.run());
@@ -105,7 +105,7 @@ TEST_F(file_walk, OfAFaithfulCopyFindsNothingAndReadsEachRowOnce) {
 
 TEST_F(file_walk, GoesByPlacesAndIndexesOnly) {
     start();
-    const verify::file_walk_statements statements(plan());
+    const verify::file_walk_statements statements(transfer());
     const walk::bound_sql look = statements.look({at("(1,65535)"), at("(3,65535)")});
     sql().execute("SET enable_seqscan = off; SET enable_bitmapscan = off");
     std::string text;
@@ -170,14 +170,14 @@ TEST_F(file_walk, RowsThatAreReplayedWhileItGoesOn) {
 TEST_F(file_walk, SeesTheLogAndBothTablesAsOfOneMoment) {
     start();
     sql().execute("INSERT INTO t VALUES (60, 0, 'new'); DELETE FROM t WHERE id = 3");
-    const verify::file_walk_statements statements(plan());
+    const verify::file_walk_statements statements(transfer());
     auto reader = db().connect();
     reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
     EXPECT_EQ(reader.number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log"), 2);
     replay();
     const auto look = statements.look(walk::key_range{});
     const auto queue = statements.queue_missing(walk::key_range{});
-    EXPECT_EQ(reader.number("SELECT not_in_shadow FROM (" + look.sql + ") AS f"), 1);
+    EXPECT_EQ(reader.number("SELECT not_written FROM (" + look.sql + ") AS f"), 1);
     EXPECT_EQ(reader.query(queue.sql).rows.size(), 0U) << "the log tells why, though it is replayed meanwhile";
     reader.execute("ROLLBACK");
     EXPECT_EQ(walk(), 0);
@@ -224,13 +224,13 @@ TEST_F(file_walk, BeginsAgainInAnotherFile) {
 
 TEST_F(file_walk, NoticesThatTheTableIsRewritten) {
     start();
-    EXPECT_THROW(walk(3, [this] { sql().execute("VACUUM FULL t"); }), job::source_rewritten);
+    EXPECT_THROW(walk(3, [this] { sql().execute("VACUUM FULL t"); }), transfer::source_rewritten);
     EXPECT_EQ(walk(), 0);
 }
 
 TEST_F(file_walk, NoticesThatTheTableIsTruncated) {
     start();
-    EXPECT_THROW(walk(3, [this] { sql().execute("TRUNCATE t"); }), job::source_truncated);
+    EXPECT_THROW(walk(3, [this] { sql().execute("TRUNCATE t"); }), transfer::source_truncated);
 }
 
 /// A larger table, most rows of which have neighbours of neighbouring keys: those are looked up in the order of the
@@ -247,12 +247,12 @@ protected:
 
     /// What both ways of looking find, of all rows: rows, not led to, not in the shadow.
     void expect_found_in_both_ways(const std::string& wanted) {
-        const verify::file_walk_statements statements(plan());
+        const verify::file_walk_statements statements(transfer());
         const walk::key_range all;
         auto reader = db().connect();
         reader.execute("SET enable_seqscan = off; SET enable_bitmapscan = off");
         const auto ask = [&](const walk::bound_sql& query) {
-            return reader.query("SELECT rows, not_led_to, not_in_shadow FROM (" + query.sql + ") AS f",
+            return reader.query("SELECT rows, not_led_to, not_written FROM (" + query.sql + ") AS f",
                                 {query.values.begin(), query.values.end()});
         };
         const auto number = [](const result_set& found, std::size_t column) {

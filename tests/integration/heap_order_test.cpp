@@ -3,9 +3,9 @@
 #include "pgeist/walk/heap_order.hpp"
 #include "job_test.hpp"
 #include "pgeist/build/index_builder.hpp"
-#include "pgeist/copy/copier.hpp"
-#include "pgeist/replay/moved_rows.hpp"
-#include "pgeist/replay/replay_sql.hpp"
+#include "pgeist/transfer/copy/copier.hpp"
+#include "pgeist/transfer/replay/moved_rows.hpp"
+#include "pgeist/transfer/replay/replay_sql.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -123,7 +123,7 @@ TEST_F(heap_order, AChunkOfARewrittenTableIsNotCopied) {
     start("DELETE FROM t WHERE id < 20");
     copy(from_start_to(6));
     sql().execute("VACUUM FULL t");  // rows of later blocks move to those already copied
-    EXPECT_THROW(copy(after(6)), job::source_rewritten);
+    EXPECT_THROW(copy(after(6)), transfer::source_rewritten);
     EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.chunks WHERE kind = 'copy'"), 1);
 }
 
@@ -131,7 +131,7 @@ TEST_F(heap_order, ACopyWhoseMissingBlocksWereRewrittenIntoCopiedOnesHasNotEnded
     start("DELETE FROM t WHERE id < 20");
     copy(from_start_to(6));
     sql().execute("VACUUM FULL t");  // all 31 rows lie in blocks 0 to 6 now
-    EXPECT_THROW(await(pgeist::copy::copy_all(work())), job::source_rewritten);
+    EXPECT_THROW(await(pgeist::copy::copy_all(work())), transfer::source_rewritten);
 }
 
 TEST_F(heap_order, AResumedCopyCopiesOnlyBlocksThatAreMissing) {
@@ -148,7 +148,7 @@ TEST_F(heap_order, AResumedCopyCopiesOnlyBlocksThatAreMissing) {
 
 TEST_F(heap_order, ChunksAreReadByTheirBlocks) {
     start();
-    const walk::bound_sql chunk = copy::chunk_sql(plan(), {end_of(2), end_of(5)});
+    const walk::bound_sql chunk = copy::chunk_sql(transfer(), {end_of(2), end_of(5)});
     const std::string plan_text = explained(chunk.sql, {"(2,65535)", "(5,65535)"});
     EXPECT_NE(plan_text.find("Tid Range Scan on t"), std::string::npos) << plan_text;
 }
@@ -160,11 +160,11 @@ TEST_F(heap_order, ReplayFindsRowsByTheirKeyAlsoWhereTheShadowSeemsEmpty) {
     await(pgeist::replay::delete_moved_rows(work()));
     await(build::build_key_index(work()));  // of an empty table: so the planner believes from now on
     sql().execute("INSERT INTO t SELECT i, i, 'new' FROM generate_series(2000, 9000) i");
-    const std::string deletes = explained(replay::delete_sql(plan(), replay::selection()));
+    const std::string deletes = explained(replay::delete_sql(transfer(), replay::selection()));
     EXPECT_NE(deletes.find("Tid Scan on t"), std::string::npos) << deletes;
     EXPECT_NE(deletes.find("Index Cond: (id ="), std::string::npos) << deletes;
     EXPECT_EQ(deletes.find("Join Filter"), std::string::npos) << deletes;
-    const std::string inserts = explained(replay::insert_sql(plan(), replay::selection()));
+    const std::string inserts = explained(replay::insert_sql(transfer(), replay::selection()));
     EXPECT_NE(inserts.find("Index Cond: (id ="), std::string::npos) << inserts;
     EXPECT_EQ(inserts.find("Join Filter"), std::string::npos) << inserts;
     build();
@@ -187,7 +187,8 @@ TEST_F(heap_order, MovedRowsAreDeletedAlsoWhereAllTablesArePublished) {
 TEST_F(heap_order, RangesCoverEveryBlockOnceAndNoneThatIsAppended) {
     start();
     walk::row_density density;
-    walk::block_cutter cutter(session(), plan(), density, {{std::nullopt, end_of(1)}, {end_of(3), std::nullopt}});
+    walk::block_cutter cutter(session(), plan().table, plan().source_oid, density,
+                              {{std::nullopt, end_of(1)}, {end_of(3), std::nullopt}});
     std::int64_t next = 0;
     int ranges = 0;
     while (auto range = await(cutter.next(5))) {
@@ -201,7 +202,7 @@ TEST_F(heap_order, RangesCoverEveryBlockOnceAndNoneThatIsAppended) {
         }
     }
     EXPECT_EQ(next, 10);
-    walk::block_cutter later(session(), plan(), density, {{end_of(9), std::nullopt}});
+    walk::block_cutter later(session(), plan().table, plan().source_oid, density, {{end_of(9), std::nullopt}});
     const auto appended = await(later.next(1000));
     ASSERT_TRUE(appended);
     EXPECT_EQ(walk::first_block(*appended), 10);

@@ -2,12 +2,12 @@
 
 #include "job_test.hpp"
 #include "pgeist/build/index_builder.hpp"
-#include "pgeist/copy/copier.hpp"
-#include "pgeist/job/in_snapshot.hpp"
 #include "pgeist/lock/table_lock.hpp"
-#include "pgeist/replay/change_log.hpp"
-#include "pgeist/replay/replay_sql.hpp"
-#include "pgeist/replay/replayer.hpp"
+#include "pgeist/transfer/copy/copier.hpp"
+#include "pgeist/transfer/replay/change_log.hpp"
+#include "pgeist/transfer/replay/replay_sql.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
+#include "pgeist/transfer/shared/in_snapshot.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -108,7 +108,7 @@ TEST_F(interleavings, UniqueValuesSwappedBetweenRowsAreReplayedThoughABatchCutsT
     half.part.number = static_cast<int>(share(1));
     await(session().begin(pg::isolation::repeatable_read));
     try {
-        await(replay::apply(session(), plan(), half));
+        await(replay::apply(session(), transfer(), half));
         ADD_FAILURE() << "half of a swap must violate the unique index";
     } catch (const pg::sql_error& failure) {
         EXPECT_EQ(failure.sqlstate(), pg::sqlstate::unique_violation);
@@ -125,11 +125,11 @@ TEST_F(interleavings, AWriteBetweenTheStatementsOfABatchIsLeftForTheNext) {
     sql().execute("UPDATE t SET v = 'first' WHERE id = 4");
     const replay::selection all;
     await(session().begin(pg::isolation::repeatable_read));
-    await(session().query(replay::delete_sql(plan(), all)));
+    await(session().query(replay::delete_sql(transfer(), all)));
     sql().execute(
         "UPDATE t SET v = 'second' WHERE id = 4; DELETE FROM t WHERE id = 5; INSERT INTO t VALUES (21, 21, 'new')");
-    await(session().query(replay::insert_sql(plan(), all)));
-    await(session().query(replay::forget_sql(plan(), all)));
+    await(session().query(replay::insert_sql(transfer(), all)));
+    await(session().query(replay::forget_sql(transfer(), all)));
     await(session().commit());
     EXPECT_EQ(sql().scalar("SELECT v FROM " + plan().shadow().sql() + " WHERE id = 4"), "first");
     EXPECT_EQ(sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log"), 3);
@@ -172,7 +172,7 @@ TEST_F(interleavings, SharesOfTheKeysAreDisjointAndComplete) {
         share.part.number = number;
         share.part.count = 3;
         rows += sql().number("SELECT count(*) FROM " + plan().job_schema + ".pgeist_log AS l" +
-                             replay::condition(plan(), share));
+                             replay::condition(transfer(), share));
     }
     EXPECT_EQ(rows, 20);
 }
@@ -255,9 +255,9 @@ TEST_F(interleavings, NobodyChangesTheLogUnderASnapshotOfTheJobs) {
     auto other = db().connect();
     const std::string log = plan().job_schema + ".pgeist_log";
     const auto body = [&] { return take_over_meanwhile(other, session(), log); };
-    await(job::in_snapshot(session(), work(), body));
+    await(transfer::in_snapshot(session(), work(), body));
     EXPECT_EQ(other.sqlstate_of("UPDATE pgeist.jobs SET incarnation = incarnation + 1"), "");
-    EXPECT_THROW(await(job::in_snapshot(session(), work(), body)), error) << "it has lost the job";
+    EXPECT_THROW(await(transfer::in_snapshot(session(), work(), body)), error) << "it has lost the job";
 }
 
 // The log that VACUUM left long says nothing of the one that took its place.
@@ -287,8 +287,8 @@ TEST_F(interleavings, ATruncateDuringTheCopyIsNoticed) {
     copy(walk::key_range{std::nullopt, at("10")});
     sql().execute("TRUNCATE t; INSERT INTO t VALUES (1, 1, 'after')");
     replay::replayer changes(work());
-    EXPECT_THROW(await(changes.pass()), job::source_truncated);
-    EXPECT_THROW(await(changes.reach_consistent_point()), job::source_truncated);
+    EXPECT_THROW(await(changes.pass()), transfer::source_truncated);
+    EXPECT_THROW(await(changes.reach_consistent_point()), transfer::source_truncated);
 }
 
 TEST_F(interleavings, WritesUnderReplicaRoleAndByOtherRolesAreCaptured) {

@@ -1,8 +1,8 @@
 // What is stored with a job, and who may work on it.
 
 #include "job_test.hpp"
-#include "pgeist/copy/copier.hpp"
 #include "pgeist/job/state_schema.hpp"
+#include "pgeist/transfer/copy/copier.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -55,7 +55,7 @@ TEST_F(job_store, AChunkAndItsCheckpointAreOneTransaction) {
 }
 
 TEST_F(job_store, OnlyOneSessionHoldsAJob) {
-    job::hold other(await(work().pool.open_own("the other")));
+    job::advisory_locks other(await(work().pool.open_own("the other")));
     const auto by = await(other.take_job(work().job));
     ASSERT_TRUE(by);
     EXPECT_EQ(by->application, "pgeist test hold");

@@ -1,10 +1,10 @@
 #include "job_test.hpp"
 
 #include "pgeist/build/index_builder.hpp"
-#include "pgeist/capture/capture.hpp"
-#include "pgeist/copy/copier.hpp"
-#include "pgeist/replay/replayer.hpp"
 #include "pgeist/run/preparation.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/copy/copier.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
 #include "support/table_rows.hpp"
 
 namespace pgeist::test {
@@ -18,7 +18,7 @@ void job_test::SetUp() {
     options.set("dbname", db().uri());
     pool_ = std::make_unique<pg::pool>(options, "pgeist test");
     session_ = await(pool_->open_own("pgeist test"));
-    hold_ = std::make_unique<job::hold>(await(pool_->open_own("pgeist test hold")));
+    hold_ = std::make_unique<job::advisory_locks>(await(pool_->open_own("pgeist test hold")));
 }
 
 void job_test::TearDown() {
@@ -69,14 +69,15 @@ void job_test::prepare(const std::string& table, const std::vector<std::string>&
     run::throw_if_refused(made.findings);
     await(session_->commit());
     record_ = await(job::load(*session_, made.job));
-    work_ =
-        std::make_unique<job::workspace>(job::workspace{*pool_, record_.id, *record_.blueprint, record_.settings,
-                                                        observer_, progress_, road_, record_.incarnation, 0, nullptr});
+    transfer_ = record_.blueprint->transfer();
+    work_ = std::make_unique<pgeist::build::workspace>(pgeist::build::workspace{
+        {*pool_, record_.id, transfer_, record_.settings, observer_, progress_, road_, record_.incarnation, 0, nullptr},
+        *record_.blueprint});
 }
 
 void job_test::capture() {
     await(session_->begin());
-    await(session_->execute(pgeist::capture::triggers_sql(plan())));
+    await(session_->execute(pgeist::capture::triggers_sql(transfer())));
     await(job::save_source_file(*session_, work_->tenure(), plan().source_oid));
     await(session_->commit());
 }

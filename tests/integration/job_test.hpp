@@ -9,9 +9,9 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-#include "pgeist/job/hold.hpp"
+#include "pgeist/build/workspace.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/store.hpp"
-#include "pgeist/job/workspace.hpp"
 #include "support/test_database.hpp"
 #include "support/wait_for.hpp"
 
@@ -38,7 +38,7 @@ public:
 };
 
 /// A brake that never brakes.
-class open_road : public job::brake {
+class open_road : public transfer::brake {
 public:
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t, std::chrono::nanoseconds) override { co_return; }
     [[nodiscard]] awaitable<void> before_batch(std::int64_t, std::chrono::nanoseconds) override { co_return; }
@@ -84,23 +84,26 @@ protected:
     /// Key index, consistent point, all other indexes.
     void build();
 
-    [[nodiscard]] job::workspace& work() { return *work_; }
+    [[nodiscard]] pgeist::build::workspace& work() { return *work_; }
+    [[nodiscard]] const pgeist::transfer::spec& transfer() { return transfer_; }
     [[nodiscard]] const plan::blueprint& plan() { return *record_.blueprint; }
     [[nodiscard]] recording_observer& observer() { return observer_; }
     [[nodiscard]] pg::connection& session() { return *session_; }
+    [[nodiscard]] pg::pool& pool() { return *pool_; }
     /// Expects the shadow, columns cast as the source has them, to be the source row by row.
     void expect_equal(const std::string& columns = "*");
 
 private:
     asio::io_context io_{1};
     std::unique_ptr<pg::pool> pool_;
-    std::unique_ptr<job::hold> hold_;
+    std::unique_ptr<job::advisory_locks> hold_;
     std::unique_ptr<pg::connection> session_;
     job::record record_;
+    pgeist::transfer::spec transfer_;
     recording_observer observer_;
     report::progress progress_;
     open_road road_;
-    std::unique_ptr<job::workspace> work_;
+    std::unique_ptr<pgeist::build::workspace> work_;
 };
 
 /// A key bound of one column.

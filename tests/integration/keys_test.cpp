@@ -1,7 +1,7 @@
 // Keys of all kinds: walked by their index, coalesced by its equality.
 
 #include "job_test.hpp"
-#include "pgeist/copy/copier.hpp"
+#include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
 
 namespace pgeist::test {
@@ -37,7 +37,7 @@ protected:
 
     /// The boundary query and the chunk query must go along the index, without a sort.
     void expect_index_walk(const walk::key_range& range) {
-        const walk::bound_sql chunk = copy::chunk_sql(plan(), range);
+        const walk::bound_sql chunk = copy::chunk_sql(transfer(), range);
         const std::string bounds_plan = plan_of(walk::bound_query(plan().table, plan().key, range, 100), chunk.values);
         EXPECT_NE(bounds_plan.find("Index"), std::string::npos) << bounds_plan;
         EXPECT_EQ(bounds_plan.find("Sort"), std::string::npos) << bounds_plan;

@@ -5,8 +5,8 @@
 
 #include "job_test.hpp"
 #include "pgeist/pg/parallel.hpp"
-#include "pgeist/replay/replay_sql.hpp"
-#include "pgeist/replay/replayer.hpp"
+#include "pgeist/transfer/replay/replay_sql.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
 #include "support/table_rows.hpp"
 #include "support/workload.hpp"
 
@@ -53,7 +53,7 @@ protected:
 
     void replay_half(pg::connection& session, int number) {
         await(session.begin(pg::isolation::repeatable_read));
-        await(replay::apply(session, plan(), half(number)));
+        await(replay::apply(session, transfer(), half(number)));
         await(session.commit());
     }
 
@@ -90,7 +90,7 @@ protected:
     }
 
     awaitable<void> apply_and_commit(pg::connection& session, replay::selection rows) {
-        co_await replay::apply(session, plan(), rows);
+        co_await replay::apply(session, transfer(), rows);
         co_await session.commit();
     }
 };
@@ -128,7 +128,7 @@ TEST_F(shared_replay, AUniqueValueThatIsHandedOverWaitsForTheShareThatGivesItUp)
     const auto gives = another();
     const auto takes = another();
     await(gives->begin(pg::isolation::repeatable_read));
-    await(replay::apply(*gives, plan(), half(0)));  // not yet committed
+    await(replay::apply(*gives, transfer(), half(0)));  // not yet committed
     await(takes->begin(pg::isolation::repeatable_read));
     std::vector<awaitable<void>> both;
     both.push_back(apply_and_commit(*takes, half(1)));
@@ -146,7 +146,7 @@ TEST_F(shared_replay, AUniqueValueThatIsTakenBeforeItIsGivenUpMakesOneSessionTak
                   ", 'took it'); COMMIT");
     await(session().begin(pg::isolation::repeatable_read));
     try {
-        await(replay::apply(session(), plan(), half(1)));
+        await(replay::apply(session(), transfer(), half(1)));
         ADD_FAILURE() << "the value still stands in the other share's row";
     } catch (const pg::sql_error& failure) {
         EXPECT_EQ(failure.sqlstate(), pg::sqlstate::unique_violation);
@@ -196,7 +196,7 @@ TEST_F(shared_replay, AShareWithAnOldSnapshotLeavesWhatCameLaterInTheLog) {
     await(slow->query("SELECT 1 FROM public.t LIMIT 1"));  // its snapshot is taken
     sql().execute("UPDATE t SET v = 'second' WHERE id IN (" + both + "); DELETE FROM t WHERE id = 40");
     replay_half(session(), 1);
-    await(replay::apply(*slow, plan(), half(0)));
+    await(replay::apply(*slow, transfer(), half(0)));
     await(slow->commit());
     EXPECT_EQ(sql().scalar("SELECT v FROM " + plan().shadow().sql() + " WHERE id = " + std::to_string(behind)),
               "first");
@@ -270,8 +270,8 @@ protected:
             " SELECT 1 + i % 40 FROM generate_series(1, 9000) AS i; END IF; RETURN NULL; END'");
     }
 
-    job::workspace with(const run::settings& chosen) {
-        return {work().pool,     work().job,   work().plan,        chosen,          work().observer,
+    pgeist::transfer::workspace with(const run::settings& chosen) {
+        return {work().pool,     work().job,   transfer(),         chosen,          work().observer,
                 work().progress, work().brake, work().incarnation, work().hold_pid, work().known};
     }
 };
@@ -282,7 +282,7 @@ TEST_F(back_pressure, WritersThatOutrunReplayBringSessionsThenAWarningAndThenThe
     let_writers_outrun_replay();
     run::settings chosen;
     chosen.swap_max_wait = std::chrono::milliseconds(6000);
-    job::workspace mine = with(chosen);
+    pgeist::transfer::workspace mine = with(chosen);
     replay::replayer changes(mine);
     try {
         await(changes.catch_up(std::chrono::milliseconds(1)));
@@ -312,8 +312,9 @@ TEST_F(back_pressure, SessionsThatAreNotToBeHadAreDoneWithout) {
     pg::connect_options options;
     options.set("dbname", db().uri_as(role));
     pg::pool limited(options, "pgeist test");
-    job::workspace mine{limited,         work().job,   work().plan,        work().settings, work().observer,
-                        work().progress, work().brake, work().incarnation, work().hold_pid, work().known};
+    pgeist::transfer::workspace mine{limited,         work().job,      transfer(),   work().settings,
+                                     work().observer, work().progress, work().brake, work().incarnation,
+                                     work().hold_pid, work().known};
     replay::replayer changes(mine, 4);
     EXPECT_EQ(await(changes.pass()), 44);
     EXPECT_EQ(sql().number("SELECT count(*) FROM " + log()), 0);

@@ -13,7 +13,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 #include "pgeist/throttle/gate.hpp"
 #include "support/test_database.hpp"
 #include "support/wait_for.hpp"

@@ -1,7 +1,7 @@
 // Verification: finds every byte that differs, raises no false alarm, repairs once.
 
 #include "job_test.hpp"
-#include "pgeist/verify/verifier.hpp"
+#include "pgeist/transfer/verify/verifier.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -120,7 +120,7 @@ TEST_F(verification, IsNotMadeOfATruncatedSource) {
     corrupt("v = 'wrong'", 8);
     sql().execute("TRUNCATE t");
     verify::verifier checker(work());
-    EXPECT_THROW(await(checker.compare_all()), job::source_truncated);
+    EXPECT_THROW(await(checker.compare_all()), transfer::source_truncated);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ blueprint sample() {
     plan.fingerprint = "abc";
     plan.key.index = "orders_pkey";
     key_column key;
-    key.source_name = "id";
-    key.shadow_name = "number";
+    key.read_name = "id";
+    key.write_name = "number";
     key.type = "integer";
     key.less = "OPERATOR(pg_catalog.<)";
     key.descending = true;
@@ -27,7 +27,7 @@ blueprint sample() {
     column moved;
     moved.name = "number";
     moved.type = "bigint";
-    moved.source_name = "id";
+    moved.read_name = "id";
     moved.expression = "\"id\"";
     moved.conversion = "integer → bigint";
     column added;

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "pgeist/replay/backlog.hpp"
+#include "pgeist/transfer/replay/backlog.hpp"
 
 namespace pgeist::replay {
 namespace {

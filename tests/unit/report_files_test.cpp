@@ -13,13 +13,13 @@
 #include <unistd.h>
 
 #include "pgeist/report/fan_out.hpp"
-#include "pgeist/report/hook_observer.hpp"
-#include "pgeist/report/log_observer.hpp"
-#include "pgeist/report/metrics_observer.hpp"
+#include "pgeist/report/hooks/hook_observer.hpp"
+#include "pgeist/report/html/report_observer.hpp"
+#include "pgeist/report/metrics/metrics_observer.hpp"
 #include "pgeist/report/replace_file.hpp"
-#include "pgeist/report/report_observer.hpp"
 #include "pgeist/report/run_record.hpp"
 #include "pgeist/report/sink.hpp"
+#include "pgeist/report/terminal/log_observer.hpp"
 #include "pgeist/report/wait_filter.hpp"
 
 namespace pgeist::report {

@@ -1,9 +1,9 @@
 #include <boost/json.hpp>
 
-#include "pgeist/report/json_observer.hpp"
-#include "pgeist/report/make_observer.hpp"
-#include "pgeist/report/plain_observer.hpp"
-#include "pgeist/report/tty_observer.hpp"
+#include "cli/make_observer.hpp"
+#include "pgeist/report/json/json_observer.hpp"
+#include "pgeist/report/terminal/plain_observer.hpp"
+#include "pgeist/report/terminal/tty_observer.hpp"
 #include "report_test.hpp"
 
 namespace pgeist::report {

@@ -7,15 +7,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "pgeist/report/bar.hpp"
-#include "pgeist/report/json_line.hpp"
-#include "pgeist/report/live_line.hpp"
+#include "pgeist/report/json/json_line.hpp"
 #include "pgeist/report/lock_wait_view.hpp"
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/phase_times.hpp"
 #include "pgeist/report/rate_meter.hpp"
 #include "pgeist/report/sink.hpp"
-#include "pgeist/report/summary.hpp"
+#include "pgeist/report/terminal/bar.hpp"
+#include "pgeist/report/terminal/live_line.hpp"
+#include "pgeist/report/terminal/summary.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::report {

@@ -1,13 +1,14 @@
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
 
-#include "pgeist/report/status_view.hpp"
+#include "pgeist/report/json/status_json.hpp"
+#include "pgeist/report/terminal/status_view.hpp"
 
 namespace pgeist::report {
 namespace {
 
-job::status copying() {
-    job::status one;
+report::job_status copying() {
+    report::job_status one;
     one.job = 3;
     one.table = "public.orders";
     one.phase = "copy";
@@ -36,7 +37,7 @@ TEST(status_view, as_json_has_all_fields) {
     EXPECT_EQ(object.at("state").as_string(), "throttled");
     EXPECT_EQ(object.at("percent").as_double(), 50);
     EXPECT_TRUE(object.at("pid_alive").as_bool());
-    job::status unknown;
+    report::job_status unknown;
     unknown.log_pending = -1;
     const auto other = boost::json::parse(status_json(unknown)).as_object();
     for (const char* name :
@@ -46,7 +47,7 @@ TEST(status_view, as_json_has_all_fields) {
 }
 
 TEST(status_view, as_a_table_is_aligned) {
-    job::status done;
+    report::job_status done;
     done.job = 12;
     done.table = "public.a_rather_long_name";
     done.state = "done";
@@ -64,14 +65,14 @@ TEST(status_view, in_detail_names_what_it_waits_for) {
                              "1,235 rows/s", "1m15s", "953 MB", "alive"}) {
         EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
     }
-    job::status broken = copying();
+    report::job_status broken = copying();
     broken.state = "interrupted";
     broken.resumable = true;
     EXPECT_NE(status_detail(broken, terminal()).find("yes: pgeist resume 3"), std::string::npos);
 }
 
 TEST(status_view, knows_who_is_at_rest) {
-    job::status one;
+    report::job_status one;
     for (const char* state : {"done", "failed", "cancelled", "reverted", "interrupted"}) {
         one.state = state;
         EXPECT_TRUE(at_rest(one)) << state;

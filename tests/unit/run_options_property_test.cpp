@@ -2,7 +2,7 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 #include "property.hpp"
 
 namespace pgeist::run {

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/run/options.hpp"
+#include "pgeist/settings/options.hpp"
 
 namespace pgeist::run {
 namespace {

@@ -3,20 +3,20 @@
 #include <gtest/gtest.h>
 
 #include "pgeist/job/identity.hpp"
-#include "pgeist/run/perseverance.hpp"
+#include "pgeist/run/reconnect_policy.hpp"
 
 namespace pgeist {
 namespace {
 
-using run::perseverance;
+using run::reconnect_policy;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const perseverance::clock::time_point start = perseverance::clock::time_point() + std::chrono::hours(1);
+const reconnect_policy::clock::time_point start = reconnect_policy::clock::time_point() + std::chrono::hours(1);
 
 TEST(Perseverance, GivesUpWhenOneOutageLastsTooLong) {
-    perseverance patience(minutes(10));
+    reconnect_policy patience(minutes(10));
     patience.lost(start, start + minutes(5), job::phase::copy);
     EXPECT_EQ(patience.until(), start + minutes(15));
     // Connected, and lost again at once: still the same outage.
@@ -29,7 +29,7 @@ TEST(Perseverance, GivesUpWhenOneOutageLastsTooLong) {
 }
 
 TEST(Perseverance, GivesUpWhenTheSameLongStatementLosesItsServerAgainAndAgain) {
-    perseverance patience(minutes(10));
+    reconnect_policy patience(minutes(10));
     auto now = start;
     for (int time = 1; time <= 5; ++time) {
         EXPECT_FALSE(patience.hopeless());
@@ -42,11 +42,11 @@ TEST(Perseverance, GivesUpWhenTheSameLongStatementLosesItsServerAgainAndAgain) {
 }
 
 TEST(Perseverance, PausesLongerEachTimeUpToSomeSeconds) {
-    EXPECT_EQ(perseverance::pause(1), milliseconds(100));
-    EXPECT_EQ(perseverance::pause(2), milliseconds(200));
-    EXPECT_EQ(perseverance::pause(6), milliseconds(3200));
-    EXPECT_EQ(perseverance::pause(7), seconds(5));
-    EXPECT_EQ(perseverance::pause(1'000'000), seconds(5));
+    EXPECT_EQ(reconnect_policy::pause(1), milliseconds(100));
+    EXPECT_EQ(reconnect_policy::pause(2), milliseconds(200));
+    EXPECT_EQ(reconnect_policy::pause(6), milliseconds(3200));
+    EXPECT_EQ(reconnect_policy::pause(7), seconds(5));
+    EXPECT_EQ(reconnect_policy::pause(1'000'000), seconds(5));
 }
 
 job::identity known() {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "pgeist/throttle/company.hpp"
+#include "pgeist/throttle/other_sessions.hpp"
 #include "pgeist/throttle/pressure.hpp"
 #include "pgeist/throttle/worker_governor.hpp"
 
@@ -82,8 +82,8 @@ TEST(critical, load_must_last) {
     EXPECT_TRUE(strict.seen(10, 0s, 11, start).has_value());
 }
 
-TEST(company, is_whoever_works_more_than_half_of_the_time) {
-    company application;
+TEST(other_sessions, is_whoever_works_more_than_half_of_the_time) {
+    other_sessions application;
     EXPECT_FALSE(application.present()) << "not known yet";
     application.seen(start, 0);
     EXPECT_FALSE(application.present());

@@ -1,4 +1,4 @@
-#include "../../src/verify/used_indexes.hpp"
+#include "../../src/transfer/verify/used_indexes.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

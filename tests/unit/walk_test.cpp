@@ -62,9 +62,9 @@ TEST(ChunkSizer, KeepsAFixedSize) {
     EXPECT_EQ(sizer.next(), 7);
 }
 
-plan::key_column column(const std::string& name, bool descending = false, const std::string& schema = "pg_catalog") {
-    plan::key_column out;
-    out.source_name = out.shadow_name = name;
+key_column column(const std::string& name, bool descending = false, const std::string& schema = "pg_catalog") {
+    key_column out;
+    out.read_name = out.write_name = name;
     out.type = "integer";
     const auto op = [&](const char* symbol) { return "OPERATOR(" + schema + "." + symbol + ")"; };
     out.less = op("<");
@@ -77,36 +77,36 @@ plan::key_column column(const std::string& name, bool descending = false, const 
 }
 
 TEST(RangePredicate, OfOneColumn) {
-    plan::key key;
+    key key;
     key.columns = {column("id")};
-    const bound_sql both = range_predicate(key, {at("1"), at("9")}, side::source, "s");
+    const bound_sql both = range_predicate(key, {at("1"), at("9")}, side::read, "s");
     EXPECT_EQ(both.sql,
               " WHERE s.\"id\" OPERATOR(pg_catalog.>) CAST($1 AS integer) AND s.\"id\" OPERATOR(pg_catalog.<=) CAST($2 "
               "AS integer)");
     EXPECT_EQ(both.values, (pg::parameters{"1", "9"}));
-    EXPECT_EQ(range_predicate(key, {std::nullopt, std::nullopt}, side::source, "s").sql, "");
+    EXPECT_EQ(range_predicate(key, {std::nullopt, std::nullopt}, side::read, "s").sql, "");
 }
 
 TEST(RangePredicate, OfADescendingKeyGoesDownwards) {
-    plan::key key;
+    key key;
     key.columns = {column("id", true)};
-    EXPECT_EQ(range_predicate(key, {at("9"), std::nullopt}, side::source, "s").sql,
+    EXPECT_EQ(range_predicate(key, {at("9"), std::nullopt}, side::read, "s").sql,
               " WHERE s.\"id\" OPERATOR(pg_catalog.<) CAST($1 AS integer)");
 }
 
 TEST(RangePredicate, OfSeveralColumnsIsARowComparison) {
-    plan::key key;
+    key key;
     key.columns = {column("a"), column("b")};
     const key_range range{std::vector<std::string>{"1", "2"}, std::nullopt};
-    EXPECT_EQ(range_predicate(key, range, side::source, "s").sql,
+    EXPECT_EQ(range_predicate(key, range, side::read, "s").sql,
               " WHERE ROW(s.\"a\", s.\"b\") OPERATOR(pg_catalog.>) ROW(CAST($1 AS integer), CAST($2 AS integer))");
 }
 
 TEST(RangePredicate, OfMixedDirectionsIsSpelledOutWithAnIndexableStart) {
-    plan::key key;
+    key key;
     key.columns = {column("a"), column("b", true)};
     const key_range range{std::vector<std::string>{"1", "2"}, std::nullopt};
-    EXPECT_EQ(range_predicate(key, range, side::source, "s").sql,
+    EXPECT_EQ(range_predicate(key, range, side::read, "s").sql,
               " WHERE s.\"a\" OPERATOR(pg_catalog.>=) CAST($1 AS integer) AND (s.\"a\" OPERATOR(pg_catalog.>) CAST($1 "
               "AS integer) OR "
               "(s.\"a\" OPERATOR(pg_catalog.=) CAST($1 AS integer) AND (s.\"b\" OPERATOR(pg_catalog.<) CAST($2 AS "
@@ -114,16 +114,16 @@ TEST(RangePredicate, OfMixedDirectionsIsSpelledOutWithAnIndexableStart) {
 }
 
 TEST(RangePredicate, KeepsOperatorsOfOtherSchemasApart) {
-    plan::key key;
+    key key;
     key.columns = {column("a"), column("b", false, "public")};
     const key_range range{std::nullopt, std::vector<std::string>{"1", "2"}};
-    const std::string sql = range_predicate(key, range, side::source, "s").sql;
+    const std::string sql = range_predicate(key, range, side::read, "s").sql;
     EXPECT_EQ(sql.find("ROW("), std::string::npos);
     EXPECT_NE(sql.find("OPERATOR(public.<=)"), std::string::npos);
 }
 
 TEST(OrderBy, NamesTheOperatorsOfTheIndex) {
-    plan::key key;
+    key key;
     key.columns = {column("a"), column("b", true)};
     key.columns[0].collation = "pg_catalog.\"C\"";
     EXPECT_EQ(order_by(key, "s"),

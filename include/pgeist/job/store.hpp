@@ -10,7 +10,7 @@
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/report/observer.hpp"
-#include "pgeist/run/settings.hpp"
+#include "pgeist/settings/settings.hpp"
 #include "pgeist/walk/key_range.hpp"
 #include "pgeist/walk/key_sql.hpp"
 
@@ -119,9 +119,9 @@ enum class source_rows {
 /// Records a finished chunk; to be called in the chunk's own transaction.
 struct chunk_counts {
     std::int64_t rows = 0;
-    std::optional<std::int64_t> shadow_rows;
+    std::optional<std::int64_t> write_rows;
     std::optional<std::string> checksum;
-    std::optional<std::string> shadow_checksum;
+    std::optional<std::string> write_checksum;
 };
 [[nodiscard]] awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind,
                                          walk::key_range range, chunk_counts counts);

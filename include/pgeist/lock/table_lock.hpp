@@ -8,9 +8,9 @@
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/lock/schedule.hpp"
 #include "pgeist/pg/connection.hpp"
-#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/pg/statement.hpp"
 #include "pgeist/report/observer.hpp"
-#include "pgeist/run/settings.hpp"
+#include "pgeist/settings/settings.hpp"
 
 namespace pgeist::lock {
 
@@ -25,9 +25,9 @@ struct target {
     lock::mode mode = lock::mode::access_exclusive;
     /// Statements that lock one view each and change nothing, run first: who reads a view holds its lock and then wants
     /// the tables'. The label is the view's name.
-    std::vector<plan::statement> views;
+    std::vector<pg::statement> views;
     /// The same for sequences, which LOCK TABLE does not know: nextval() holds its lock until its transaction ends.
-    std::vector<plan::statement> sequences;
+    std::vector<pg::statement> sequences;
     /// Who draws a number first and writes the row later (an ORM) wants the sequence and then the table: then the
     /// sequences are to be locked before the tables. An INSERT that draws it by a default holds the table when it wants
     /// the sequence: then the tables. The wrong way round each waits for the other until our timeout is over. See
@@ -69,8 +69,8 @@ enum class lock_result {
 
 /// Statements for target::sequences that lock the sequences that columns of the table own (serial, identity) in ACCESS
 /// EXCLUSIVE mode and change nothing, in name order.
-[[nodiscard]] awaitable<std::vector<plan::statement>> lock_owned_sequences(pg::connection& session,
-                                                                           std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<pg::statement>> lock_owned_sequences(pg::connection& session,
+                                                                         std::int64_t table_oid);
 
 /// Who holds a lock on one of them that conflicts, longest transaction first; our own `session` pid left out. Prepared
 /// transactions too.

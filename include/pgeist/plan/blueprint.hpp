@@ -7,78 +7,19 @@
 
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/pg/session_profile.hpp"
+#include "pgeist/pg/statement.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/sql/index.hpp"
+#include "pgeist/transfer/spec.hpp"
 
 namespace pgeist::plan {
 
-/// One SQL statement of the plan with a short label for messages and events ("create index orders_pkey").
-struct statement {
-    std::string label;
-    std::string sql;
-};
-
-/// A column of the shadow and where its value comes from.
-struct column {
-    std::string name;                        ///< in the shadow
-    std::string type;                        ///< in the shadow, as format_type prints it with search_path = pg_catalog
-    std::optional<std::string> source_name;  ///< the source column with the same identity
-    /// SQL over the source's columns (bare quoted names, functions and operators schema-qualified) that is INSERTed
-    /// into the column with assignment coercion, as ALTER TABLE does. nullopt: the column is left to its default or is
-    /// generated.
-    std::optional<std::string> expression;
-    bool compared = true;    ///< verified byte for byte; false where the value cannot be derived (a volatile default)
-    std::string conversion;  ///< for humans: "unchanged", "integer → bigint", "USING …", "default …", "generated"
-};
-
-/// A column of the walked key. Everything that orders or equates keys uses the operators of the walked index.
-struct key_column {
-    std::string source_name;
-    std::string shadow_name;  ///< the column of the shadow that holds the same key (see key::carried)
-    std::string type;         ///< the source column's type, for casts of boundaries and for the log's column
-    std::string collation;    ///< the index's collation, qualified and quoted; empty when the type has none
-    std::string less;  ///< e.g. `OPERATOR(pg_catalog.<)`, on the source's type in the walked index's operator family
-    std::string less_equal;
-    std::string equal;
-    std::string greater_equal;
-    std::string greater;
-    bool descending = false;
-};
-
-struct key {
-    std::string index;  ///< name of the walked index on the source
-    std::vector<key_column> columns;
-    /// The change converts the key in a way that does not keep its order or its equality, or drops it: the shadow
-    /// carries the source's key in extra columns until the swap. Otherwise the shadow's own key columns compare with
-    /// the source's.
-    bool carried = false;
-    bool hashable =
-        true;  ///< every key column's type hashes consistently with the index's equality: replay can be split
-};
-
-/// What the text of an index means, where it could be taken to mean something else when it is read again: others can
-/// make functions and operators where its own are found. See build/meaning.hpp.
-struct meaning {
-    std::vector<std::string> uses;  ///< what its stored tree uses (catalog::used_operators); empty: nothing to mistake
-    std::string search_path;        ///< to read the text with
-    std::string condition;          ///< over the shadow, with all its expressions; empty: cannot be asked
-    std::string draft_sql;          ///< CREATE INDEX CONCURRENTLY; empty: a constraint makes the index
-};
-
-/// An index that is built on the shadow after the copy.
-struct index {
-    std::string name;
-    std::string
-        create_sql;  ///< CREATE INDEX on the shadow, in the job's schema; empty when the constraint makes its own index
-    std::string tablespace;  ///< empty: the database's default
-    std::vector<statement>
-        after;  ///< constraint USING INDEX (or EXCLUDE …), comments, statistics targets, CLUSTER mark …
-    bool exclusive =
-        false;  ///< must be built alone (ALTER TABLE … ADD CONSTRAINT takes a lock that excludes other builds)
-    std::int64_t source_bytes = 0;  ///< size of the source's counterpart
-    std::int64_t build_cost = 0;    ///< what takes longest is built first; only to be compared with that of others
-    plan::meaning meaning;
-    std::string calls;  ///< functions of users in its expressions, in words; not stored
-};
+using pg::statement;
+using sql::index;
+using sql::meaning;
+using transfer::column;
+using walk::key;
+using walk::key_column;
 
 /// Everything the phases after "prepare" need to know, and all of it: stored with the job, so that a run is resumed
 /// from any host. The shadow module writes it once, inside the transaction that creates the shadow.
@@ -141,6 +82,9 @@ struct blueprint {
 
     /// The shadow while it is being filled: `job_schema`.`table.name`.
     [[nodiscard]] qualified_name shadow() const { return {job_schema, table.name}; }
+
+    /// The rows' way from the source to the shadow.
+    [[nodiscard]] transfer::spec transfer() const;
 };
 
 /// CREATE VIEW that has the server read an index's text without evaluating any of it.

@@ -28,6 +28,9 @@ namespace pgeist::report {
 /// `text` filled up with spaces on the left.
 [[nodiscard]] std::string padded_left(std::string_view text, std::size_t columns);
 
+/// `1.5s`, `2min`: a duration given in seconds.
+[[nodiscard]] std::string seconds_text(double seconds);
+
 /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.123Z`.
 [[nodiscard]] std::string timestamp(std::chrono::system_clock::time_point time);
 

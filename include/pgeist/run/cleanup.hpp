@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/pg/pool.hpp"
 #include "pgeist/report/observer.hpp"
 
@@ -13,7 +13,8 @@ namespace pgeist::run {
 /// triggers.
 /// @throws error (already_running) when somebody works on the job, or takes it on after the hold was lost: then nothing
 /// more is removed
-[[nodiscard]] awaitable<void> clean_job(pg::pool& pool, job::hold& hold, std::int64_t job, report::observer& observer);
+[[nodiscard]] awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, std::int64_t job,
+                                        report::observer& observer);
 
 /// Drops schema pgeist when no job is left in it.
 [[nodiscard]] awaitable<void> clean_state(pg::pool& pool);

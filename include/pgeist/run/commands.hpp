@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "pgeist/core/exit_code.hpp"
-#include "pgeist/job/status.hpp"
 #include "pgeist/pg/awaitable.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/plan/server_repack.hpp"
 #include "pgeist/report/observer.hpp"
-#include "pgeist/run/settings.hpp"
+#include "pgeist/report/status.hpp"
+#include "pgeist/settings/settings.hpp"
 
 namespace pgeist::run {
 
@@ -42,8 +42,8 @@ using named_values = std::vector<std::pair<std::string, std::string>>;
 
 /// `pgeist status`: all jobs, oldest first, or the one asked for.
 /// @throws error when `job` is given and unknown
-[[nodiscard]] awaitable<std::vector<job::status>> list_jobs(pg::connect_options options,
-                                                            std::optional<std::int64_t> job);
+[[nodiscard]] awaitable<std::vector<report::job_status>> list_jobs(pg::connect_options options,
+                                                                   std::optional<std::int64_t> job);
 
 /// `pgeist verify`: compares both tables again, all rows of them. A running job does it before its swap, and this waits
 /// for what it finds; for a job that nobody runs it is done here.

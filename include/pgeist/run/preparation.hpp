@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "pgeist/check/finding.hpp"
-#include "pgeist/job/hold.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
-#include "pgeist/run/settings.hpp"
+#include "pgeist/settings/settings.hpp"
 
 namespace pgeist::run {
 
@@ -27,8 +27,8 @@ struct preparation {
 /// that only plans, or that is refused, rolls back and has changed nothing. With `hold` the table's lock is taken first
 /// and the job is recorded; without (plan) neither. Locks: ACCESS SHARE on the source.
 /// @throws error (already_running) when another run holds the table; error (refused) when the change is not valid
-[[nodiscard]] awaitable<preparation> prepare(pg::connection& session, job::hold* hold, plan::change_request change,
-                                             settings chosen);
+[[nodiscard]] awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold,
+                                             plan::change_request change, settings chosen);
 
 /// For what the user has written and is stored with the job. @throws error (refused) when the database's encoding lacks
 /// a character of it; a transaction that is open has failed then

@@ -3,13 +3,13 @@
 #include <memory>
 #include <optional>
 
-#include "pgeist/job/hold.hpp"
+#include "pgeist/build/workspace.hpp"
+#include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/identity.hpp"
 #include "pgeist/job/store.hpp"
-#include "pgeist/job/workspace.hpp"
-#include "pgeist/replay/replayer.hpp"
-#include "pgeist/run/pulse.hpp"
-#include "pgeist/run/witness.hpp"
+#include "pgeist/run/event_recorder.hpp"
+#include "pgeist/run/heartbeat.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
 
 namespace pgeist::run {
 
@@ -19,8 +19,8 @@ class runner {
 public:
     /// All references outlive the runner. `job` must have a blueprint.
     /// `known` is kept up to date with how far the server's WAL has come.
-    runner(pg::pool& pool, pg::connect_options options, job::hold& hold, const job::record& job, job::identity& known,
-           report::observer& observer);
+    runner(pg::pool& pool, pg::connect_options options, job::advisory_locks& hold, const job::record& job,
+           job::identity& known, report::observer& observer);
 
     /// @throws error; the job is then resumable unless the message says otherwise
     [[nodiscard]] awaitable<void> run();
@@ -44,7 +44,7 @@ public:
     [[nodiscard]] job::phase reached() const noexcept { return reached_; }
 
 private:
-    [[nodiscard]] awaitable<void> beside_the_pulse(awaitable<void> work);
+    [[nodiscard]] awaitable<void> beside_the_heartbeat(awaitable<void> work);
     [[nodiscard]] awaitable<void> phases();
     [[nodiscard]] awaitable<void> compare_again();
     [[nodiscard]] awaitable<void> wait_to_build();
@@ -68,15 +68,16 @@ private:
     [[nodiscard]] awaitable<void> start_copy_again();
 
     pg::connect_options options_;
-    job::hold* hold_;
+    job::advisory_locks* hold_;
     job::identity* known_;
     job::phase reached_;
     plan::blueprint plan_;
+    transfer::spec transfer_;
     settings settings_;  ///< the job's own, changed by `pgeist set`
     switchboard switches_;
     report::progress progress_;
-    witness told_;
-    job::workspace work_;
+    event_recorder told_;
+    build::workspace work_;
     replay::replayer changes_;
     bool indexes_are_new_ = false;  ///< the source was rewritten since this process has begun to verify
     int rewritten_in_copy_ = 0;

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "pgeist/build/workspace.hpp"
 #include "pgeist/core/deadline.hpp"
 #include "pgeist/job/identity.hpp"
 #include "pgeist/job/phase.hpp"
-#include "pgeist/job/workspace.hpp"
 #include "pgeist/pg/connection.hpp"
 
 namespace pgeist::run {
@@ -13,7 +13,7 @@ namespace pgeist::run {
 class source_watch {
 public:
     /// `reached` is the phase the run is in; both outlive this object.
-    source_watch(job::workspace& work, job::identity& known, const job::phase& reached);
+    source_watch(build::workspace& work, job::identity& known, const job::phase& reached);
 
     /// Does what is due.
     /// @throws error naming what was changed; pg::sql_error, timed_out when the session is lost
@@ -23,7 +23,7 @@ private:
     [[nodiscard]] awaitable<void> check_source(pg::connection& session);
     [[nodiscard]] awaitable<void> note_progress_of_wal(pg::connection& session);
 
-    job::workspace* work_;
+    build::workspace* work_;
     job::identity* known_;
     const job::phase* reached_;
     deadline::clock::time_point next_check_;

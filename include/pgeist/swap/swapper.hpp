@@ -3,10 +3,11 @@
 #include <optional>
 #include <vector>
 
-#include "pgeist/job/workspace.hpp"
+#include "pgeist/build/workspace.hpp"
 #include "pgeist/lock/table_lock.hpp"
-#include "pgeist/replay/replayer.hpp"
+#include "pgeist/swap/gate.hpp"
 #include "pgeist/swap/standby_snapshots.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
 
 namespace pgeist::swap {
 
@@ -18,11 +19,11 @@ namespace pgeist::swap {
 /// both tables between their schemas, re-attach everything, commit.
 class swapper {
 public:
-    swapper(job::workspace& work, replay::replayer& changes);
+    swapper(build::workspace& work, replay::replayer& changes, gate& user);
 
     /// @returns nothing when the user wants no attempt now, or something else first: nothing is swapped, no lock held.
     /// @throws error: lock_not_obtained (nothing swapped, resumable), outcome_unknown, or failed when the source's
-    /// definition has been changed by someone else. @throws job::source_truncated
+    /// definition has been changed by someone else. @throws transfer::source_truncated
     [[nodiscard]] awaitable<std::optional<report::swap_outcome>> swap();
 
 private:
@@ -46,7 +47,7 @@ private:
     [[nodiscard]] awaitable<void> catch_up();
     /// How many changes may wait for a drain of `time`.
     [[nodiscard]] std::int64_t affordable(std::chrono::milliseconds time) const;
-    /// What waits in the log. @throws job::source_truncated
+    /// What waits in the log. @throws transfer::source_truncated
     [[nodiscard]] awaitable<replay::log_look> pending(pg::connection& session);
     /// @returns false when more of them wait than `time` is enough for: nothing was done
     [[nodiscard]] awaitable<bool> drain(pg::connection& session, std::chrono::milliseconds time);
@@ -64,7 +65,8 @@ private:
     void report_backlog(int number);
     void report_blocked(int number, const std::vector<report::blocker>& blockers);
 
-    job::workspace* work_;
+    build::workspace* work_;
+    gate* gate_;
     replay::replayer* changes_;
     lock::target target_;
     lock::blocker_removal removal_;
@@ -85,6 +87,6 @@ private:
 /// After the connection was lost at COMMIT of the swap, transaction `xid`: asks the server which side won, once the
 /// transaction has ended. Only the server that the job was on is believed (see job::difference).
 /// @returns whether the swap is committed. @throws error (outcome_unknown) when nobody tells within `until`
-[[nodiscard]] awaitable<bool> find_outcome(job::workspace& work, std::string xid, deadline until);
+[[nodiscard]] awaitable<bool> find_outcome(build::workspace& work, std::string xid, deadline until);
 
 }  // namespace pgeist::swap

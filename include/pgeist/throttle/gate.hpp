@@ -10,7 +10,7 @@
 #include "pgeist/pg/awaitable.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/pg/session_profile.hpp"
-#include "pgeist/run/settings.hpp"
+#include "pgeist/settings/settings.hpp"
 #include "pgeist/throttle/pace.hpp"
 #include "pgeist/throttle/signal.hpp"
 #include "pgeist/throttle/token_bucket.hpp"

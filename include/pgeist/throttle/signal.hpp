@@ -6,7 +6,7 @@
 #include <string>
 
 #include "pgeist/pg/connection.hpp"
-#include "pgeist/run/settings.hpp"
+#include "pgeist/settings/settings.hpp"
 
 namespace pgeist::throttle {
 

@@ -4,8 +4,9 @@
 #include <vector>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/core/identifier.hpp"
 #include "pgeist/pg/connection.hpp"
-#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/walk/key.hpp"
 #include "pgeist/walk/key_range.hpp"
 
 namespace pgeist::walk {
@@ -16,7 +17,7 @@ namespace pgeist::walk {
 [[nodiscard]] awaitable<void> prepare_for_bounds(pg::connection& session);
 
 /// The query of next_bound(), for tests of its plan.
-[[nodiscard]] std::string bound_query(const qualified_name& table, const plan::key& key, const key_range& within,
+[[nodiscard]] std::string bound_query(const qualified_name& table, const key& key, const key_range& within,
                                       std::int64_t rows);
 
 /// Cuts a table's key space into ranges, in the key's order. Locks taken: ACCESS SHARE, one statement
@@ -25,7 +26,7 @@ class boundary_finder {
 public:
     /// Cuts `within` (several ranges in key order); `session` must be prepared by prepare_for_bounds() and outlive
     /// this, as must `table` and `key`.
-    boundary_finder(pg::connection& session, const qualified_name& table, const plan::key& key,
+    boundary_finder(pg::connection& session, const qualified_name& table, const key& key,
                     std::vector<key_range> within);
 
     /// The next range of about `rows` rows, or nullopt when all is cut. The last one of each gap ends where the gap
@@ -38,7 +39,7 @@ private:
 
     pg::connection* session_;
     const qualified_name* table_;
-    const plan::key* key_;
+    const key* key_;
     std::vector<key_range> within_;  ///< what is left, last first
 };
 

@@ -4,32 +4,30 @@
 #include <optional>
 #include <vector>
 
+#include "pgeist/core/identifier.hpp"
 #include "pgeist/pg/connection.hpp"
-#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/walk/key.hpp"
 #include "pgeist/walk/key_range.hpp"
 
-/// The order of the rows in the source's file. Ranges of blocks are ranges of ctid, so that what works with ranges of
-/// keys works with them: a chunk goes from the end of one block to the end of another.
+/// The order of the rows in the read side's file. Ranges of blocks are ranges of ctid, so that what works with ranges
+/// of keys works with them: a chunk goes from the end of one block to the end of another.
 ///
 /// A row is in no fixed place: an UPDATE makes its next version anywhere. So a chunk of blocks may copy a row that
 /// another has copied before, or miss one that has moved into blocks already copied. Both only happen to rows that were
 /// changed after capture began, whose keys are in the log. All others have one place from then on, which is in exactly
 /// one chunk; what is appended later was changed later. Therefore the log must be whole until all chunks are copied,
-/// and the rows of its keys must go from the shadow before a unique index is built there.
+/// and the rows of its keys must go from the write side before a unique index is built there.
 namespace pgeist::walk {
 
 /// A place as a key: the ctid.
-[[nodiscard]] const plan::key& key_of_places();
-
-/// The key by which the source is copied: the walked one, or its ctid when the plan says so.
-[[nodiscard]] const plan::key& copy_key(const plan::blueprint& plan);
+[[nodiscard]] const key& key_of_places();
 
 /// The first block of a range of ctids.
 [[nodiscard]] std::int64_t first_block(const key_range& range);
 /// Its last one; nullopt: open end.
 [[nodiscard]] std::optional<std::int64_t> last_block(const key_range& range);
 
-/// How densely rows lie in the source's blocks, as far as is known.
+/// How densely rows lie in the read side's blocks, as far as is known.
 class row_density {
 public:
     /// What the statistics say, which may be old: counts like some measured blocks. 0 or less: unknown.
@@ -44,11 +42,11 @@ private:
     double blocks_ = 0;
 };
 
-/// Cuts the source's blocks into ranges, first to last. Locks taken: none.
+/// Cuts the read side's blocks into ranges, first to last. Locks taken: none.
 class block_cutter {
 public:
     /// Cuts `within`; all others must outlive this.
-    block_cutter(pg::connection& session, const plan::blueprint& plan, row_density& density,
+    block_cutter(pg::connection& session, const qualified_name& table, std::int64_t oid, row_density& density,
                  std::vector<key_range> within);
 
     /// The next range of about `rows` rows, or nullopt when all is cut: up to the end that the file has when the first
@@ -59,10 +57,11 @@ private:
     [[nodiscard]] awaitable<void> look_at_size();
 
     pg::connection* session_;
-    const plan::blueprint* plan_;
+    const qualified_name* table_;
+    std::int64_t oid_;
     row_density* density_;
     std::vector<key_range> within_;  ///< what is left, last first
-    std::int64_t blocks_ = -1;       ///< in the source's file; -1: not asked yet
+    std::int64_t blocks_ = -1;       ///< in the read side's file; -1: not asked yet
 };
 
 }  // namespace pgeist::walk

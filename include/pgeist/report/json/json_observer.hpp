@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "pgeist/report/json/json_line.hpp"
+#include "pgeist/report/observer.hpp"
+#include "pgeist/report/rate_meter.hpp"
+#include "pgeist/report/sink.hpp"
+#include "pgeist/report/time_source.hpp"
+
+namespace pgeist::report {
+
+/// `--output json`: one object a line. `progress` comes at most once a second, and at the end of each phase.
+class json_observer : public observer {
+public:
+    /// `out` must outlive the observer.
+    json_observer(sink& out, time_source time);
+
+    void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
+    void phase_started(const std::string& name, const std::string& lock) override;
+    void progressed(const progress& now) override;
+    void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
+    void verified(const verification& found) override;
+    void swapped(const swap_outcome& done) override;
+    void message(level severity, const std::string& text) override;
+    void finished(const outcome& result) override;
+
+private:
+    [[nodiscard]] json_line event(std::string_view name) const;
+    void write(const json_line& line, importance weight = importance::needed);
+    void write_progress(importance weight);
+    /// The last figures of the phase that ends, if they were held back.
+    void end_phase();
+    [[nodiscard]] std::string default_message(exit_code code) const;
+
+    sink* out_;
+    time_source time_;
+    steady::time_point begun_;
+    std::optional<std::int64_t> job_;
+    std::string phase_;
+    rate_meter rate_;
+    progress last_;
+    bool held_back_ = false;
+    bool swapped_ = false;
+    std::string last_info_;
+
+    std::optional<steady::time_point> written_;
+};
+
+}  // namespace pgeist::report

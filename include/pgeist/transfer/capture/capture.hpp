@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/pg/statement.hpp"
+#include "pgeist/transfer/spec.hpp"
+
+namespace pgeist::capture {
+
+/// Whose the transfer's schema is, quoted. What is made in it later, perhaps by another role, is to be his too:
+/// otherwise the role that began could not go on with it any more.
+[[nodiscard]] awaitable<std::string> owner_of_job(pg::connection& session, const transfer::spec& transfer);
+
+/// Common name of the triggers of a job: `pgeist_7`.
+[[nodiscard]] std::string trigger_prefix(const transfer::spec& transfer);
+
+/// Creates log, helper tables and trigger functions in the job's schema. No lock on the read side.
+[[nodiscard]] std::string log_sql(const transfer::spec& transfer);
+
+/// Puts a new, empty log in the place of the log, with its owner and rights. To be run under ACCESS EXCLUSIVE on it.
+[[nodiscard]] std::string log_anew_sql(const transfer::spec& transfer);
+/// Puts what is in the log before into the new one, and marks the one before as void.
+[[nodiscard]] std::string log_whole_sql(const transfer::spec& transfer);
+
+/// Creates the triggers and enables them always. To be run in the transaction that holds SHARE ROW EXCLUSIVE on the
+/// source.
+[[nodiscard]] std::string triggers_sql(const transfer::spec& transfer);
+
+/// Drops the triggers that are there. To be run in a transaction that holds ACCESS EXCLUSIVE on `table`.
+[[nodiscard]] std::vector<pg::statement> drop_triggers(const transfer::spec& transfer, const qualified_name& table);
+/// The same as one script.
+[[nodiscard]] std::string drop_triggers_sql(const transfer::spec& transfer, const qualified_name& table);
+
+/// Whether all triggers of the job are on the read side, enabled always. No lock.
+[[nodiscard]] awaitable<bool> in_place(pg::connection& session, const transfer::spec& transfer);
+
+/// @throws error when not all triggers of the job are on the read side, enabled always. No lock.
+[[nodiscard]] awaitable<void> require_in_place(pg::connection& session, const transfer::spec& transfer);
+
+/// How many TRUNCATEs of the read side have been committed and not yet been dealt with.
+[[nodiscard]] awaitable<std::int64_t> truncations(pg::connection& session, const transfer::spec& transfer);
+
+/// Bytes of the change log.
+[[nodiscard]] awaitable<std::int64_t> log_bytes(pg::connection& session, const transfer::spec& transfer);
+
+}  // namespace pgeist::capture

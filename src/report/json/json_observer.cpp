@@ -1,0 +1,155 @@
+#include "pgeist/report/json/json_observer.hpp"
+
+#include <string>
+#include <utility>
+
+#include "pgeist/report/outcome_text.hpp"
+#include "pgeist/report/phase_unit.hpp"
+#include "pgeist/report/text.hpp"
+
+namespace pgeist::report {
+
+namespace {
+
+constexpr auto progress_interval = std::chrono::seconds(1);
+
+std::string_view name_of(level severity) {
+    switch (severity) {
+        case level::info:
+            return "info";
+        case level::warning:
+            return "warning";
+        case level::error:
+            break;
+    }
+    return "error";
+}
+
+std::string as_json(const std::vector<blocker>& blockers) {
+    std::string list = "[";
+    for (const blocker& one : blockers) {
+        json_line object;
+        object.integer("pid", one.pid).text("user", one.user).text("application", one.application);
+        object.text("state", one.state).integer("age_ms", one.age.count()).text("query", one.query);
+        if (!one.other.empty()) {
+            object.text("other", one.other);
+        }
+        list += (list.size() > 1 ? "," : "") + object.str();
+    }
+    return list + "]";
+}
+
+/// Unknown is null, not a number that means it.
+std::optional<std::int64_t> known(std::int64_t value, bool is_known) {
+    return is_known ? std::optional<std::int64_t>(value) : std::nullopt;
+}
+
+}  // namespace
+
+json_observer::json_observer(sink& out, time_source time) : out_(&out), time_(std::move(time)), begun_(time_.now()) {}
+
+json_line json_observer::event(std::string_view name) const {
+    json_line line;
+    line.text("time", timestamp(time_.today())).integer("job", job_).text("event", name);
+    return line;
+}
+
+void json_observer::write(const json_line& line, importance weight) { out_->write(line.str() + "\n", weight); }
+
+void json_observer::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
+    job_ = job;
+    write(event("job").integer("id", job).text("table", table).text("strategy", strategy));
+}
+
+void json_observer::phase_started(const std::string& name, const std::string& lock) {
+    end_phase();
+    phase_ = name;
+    rate_.reset();
+    written_.reset();
+    write(event("phase").text("name", name).text("lock", lock));
+}
+
+void json_observer::progressed(const progress& now) {
+    const auto at = time_.now();
+    last_ = now;
+    rate_.add(at, now.rows_done);
+    held_back_ = written_ && at - *written_ < progress_interval;
+    if (!held_back_) {
+        written_ = at;
+        write_progress(importance::droppable);
+    }
+}
+
+void json_observer::write_progress(importance weight) {
+    json_line line = event("progress");
+    line.text("phase", phase_).integer("rows_done", last_.rows_done);
+    line.integer("rows_total", known(last_.rows_total, last_.rows_total > 0));
+    line.number("percent", percent_of(last_.rows_done, last_.rows_total), 2);
+    const bool rows = counts_rows(phase_);
+    line.number("rows_per_second", rows ? rate_.rows_per_second() : std::nullopt, 0);
+    line.number("eta_seconds", rows ? rate_.eta_seconds(last_.rows_total) : std::nullopt, 1);
+    line.integer("log_pending", known(last_.log_pending, last_.log_pending >= 0));
+    line.text("throttled", last_.throttled).text("detail", last_.detail);
+    line.integer("workers", known(last_.workers, last_.workers > 0));
+    line.integer("chunk_rows", known(last_.chunk_rows, last_.chunk_rows > 0));
+    line.integer("chunk_ms", known(last_.chunk_time.count(), last_.chunk_rows > 0));
+    line.integer("lag_bytes", last_.lag_bytes);
+    line.integer("lag_ms", last_.lag_time ? std::optional<std::int64_t>(last_.lag_time->count()) : std::nullopt);
+    write(line, weight);
+}
+
+void json_observer::end_phase() {
+    if (std::exchange(held_back_, false)) {
+        write_progress(importance::needed);
+    }
+}
+
+void json_observer::lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) {
+    json_line line = event("lock_wait");
+    line.integer("attempt", attempt).integer("waited_ms", waited.count()).raw("blockers", as_json(blockers));
+    write(line);
+}
+
+void json_observer::verified(const verification& found) {
+    json_line line = event("verify");
+    line.integer("chunks", found.chunks).integer("rows", found.rows);
+    line.integer("differences", found.differences).integer("repaired", found.repaired);
+    write(line);
+}
+
+void json_observer::swapped(const swap_outcome& done) {
+    swapped_ = true;
+    const double held = done.lock_held_ms > 0 ? done.lock_held_ms : static_cast<double>(done.lock_held.count());
+    json_line line = event("swap");
+    const std::optional<double> known = done.attempts > 0 ? std::optional<double>(held) : std::nullopt;
+    line.integer("attempts", done.attempts).number("lock_held_ms", known, 3);
+    const bool kept = done.old_table && !done.old_table->empty();
+    line.text("old_table", kept ? done.old_table : std::nullopt);
+    write(line);
+}
+
+void json_observer::message(level severity, const std::string& text) {
+    if (severity == level::info) {
+        last_info_ = text;
+    }
+
+    write(event("message").text("level", name_of(severity)).text("text", text));
+}
+
+std::string json_observer::default_message(exit_code code) const {
+    // A command that had nothing to do, or only one thing, has said so.
+    return code == exit_code::done && !swapped_ && !last_info_.empty() ? last_info_ : message_of(code);
+}
+
+void json_observer::finished(const outcome& result) {
+    end_phase();
+    const auto elapsed = std::chrono::duration_cast<milliseconds>(time_.now() - begun_);
+    const std::string hint = result.hint.empty() ? next_action(result.code, job_) : result.hint;
+    json_line line = event("result");
+    line.integer("exit_code", static_cast<std::int64_t>(result.code));
+    line.text("message", result.message.empty() ? default_message(result.code) : result.message);
+    line.text("hint", hint).integer("elapsed_ms", elapsed.count());
+    write(line);
+}
+
+}  // namespace pgeist::report

@@ -1,0 +1,32 @@
+#include "pgeist/report/json/status_json.hpp"
+
+#include "pgeist/report/json/json_line.hpp"
+
+namespace pgeist::report {
+
+std::string status_json(const job_status& job) {
+    json_line line;
+    line.integer("job", job.job).text("table", job.table).text("phase", job.phase).text("state", job.state);
+    line.integer("rows_done", job.rows_done);
+    line.integer("rows_total", job.rows_total > 0 ? std::optional<std::int64_t>(job.rows_total) : std::nullopt);
+    line.number("percent", job.percent, 2).number("rows_per_second", job.rows_per_second, 0);
+    line.number("eta_seconds", job.eta_seconds, 1);
+    line.integer("log_pending", job.log_pending >= 0 ? std::optional<std::int64_t>(job.log_pending) : std::nullopt);
+    line.text("throttled", job.throttled);
+    line.text("started_at", job.started_at).text("updated_at", job.updated_at);
+    line.boolean("pid_alive", job.pid_alive).boolean("resumable", job.resumable).integer("size_bytes", job.size_bytes);
+    const auto known = [](std::int64_t value) { return value > 0 ? std::optional<std::int64_t>(value) : std::nullopt; };
+    line.integer("workers", known(job.workers)).integer("chunk_rows", known(job.chunk_rows));
+    line.integer("chunk_ms", job.chunk_rows > 0 ? std::optional<std::int64_t>(job.chunk_ms) : std::nullopt);
+    line.integer("lag_bytes", job.lag_bytes).integer("lag_ms", job.lag_ms);
+    line.text("doing", job.doing.empty() ? std::nullopt : std::optional<std::string>(job.doing));
+    line.text("blocked_by", job.blocked_by.empty() ? std::nullopt : std::optional<std::string>(job.blocked_by));
+    line.integer("log_bytes", job.log_bytes).number("log_bytes_per_hour", job.log_bytes_per_hour, 0);
+    line.text("warning", log_warning(job).empty() ? std::nullopt : std::optional<std::string>(log_warning(job)));
+    line.text("change", job.change).text("strategy", job.strategy);
+    line.text("old_table", job.old_table.empty() ? std::nullopt : std::optional<std::string>(job.old_table));
+    line.text("message", job.message);
+    return line.str();
+}
+
+}  // namespace pgeist::report

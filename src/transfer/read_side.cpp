@@ -1,0 +1,58 @@
+#include "pgeist/transfer/read_side.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/fingerprint.hpp"
+#include "pgeist/core/error.hpp"
+
+namespace pgeist::transfer {
+
+namespace {
+
+awaitable<void> require_there(pg::connection& session, const spec& of) {
+    const pg::result there =
+        co_await session.query("SELECT EXISTS (SELECT FROM pg_class WHERE oid = $1::bigint::oid)", of.read.oid);
+    if (!there.boolean(0, 0)) {
+        throw error(exit_code::failed,
+                    fmt::format("{} was dropped by someone else during the run", of.read.name.display()),
+                    "remove this job with: pgeist cleanup");
+    }
+}
+
+/// `what` may be empty: not known.
+[[noreturn]] void throw_changed(const spec& of, const std::string& what) {
+    throw error(
+        exit_code::failed,
+        fmt::format("the definition of {} was changed by someone else during the run{}{}", of.read.name.display(),
+                    what.empty() ? "" : ": ", what),
+        "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup, and "
+        "run again");
+}
+
+}  // namespace
+
+awaitable<void> require_name(pg::connection& session, const spec& of) {
+    const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",
+                                                  of.read.name.sql(), of.read.oid);
+    if (!row.boolean(0, 0)) {
+        co_await require_there(session, of);
+        throw_changed(of, "its name");
+    }
+}
+
+awaitable<void> require_unchanged(pg::connection& session, const spec& of) {
+    co_await require_there(session, of);
+    const bool same = co_await catalog::still_has_fingerprint(session, of.read.oid, of.fingerprint);
+    co_await require_name(session, of);
+    if (!same) {
+        co_await require_there(session, of);  // it may have been dropped in between
+        std::string what;
+        if (!of.fingerprint_parts.empty()) {  // earlier versions kept none
+            const auto parts = co_await catalog::fingerprint_parts(session, of.read.oid);
+            what = catalog::changed_parts(of.fingerprint_parts, parts);
+        }
+        throw_changed(of, what);
+    }
+}
+
+}  // namespace pgeist::transfer
