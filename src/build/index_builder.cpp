@@ -16,7 +16,7 @@ namespace pgeist::build {
 
 namespace {
 
-constexpr int most_tries = 5;  // of a build that met a deadlock
+constexpr int most_tries = 12;  // of a build that met a deadlock, each time after a deadlock_timeout
 constexpr auto pause_after_deadlock = std::chrono::milliseconds(200);
 
 std::string shadow_name(const plan::blueprint& plan, const std::string& name) {
