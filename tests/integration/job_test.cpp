@@ -29,16 +29,6 @@ void job_test::TearDown() {
     database_test::TearDown();
 }
 
-void job_test::await(awaitable<void> task) {
-    std::exception_ptr failure;
-    asio::co_spawn(io_, std::move(task), [&](std::exception_ptr error) { failure = error; });
-    io_.restart();
-    io_.run();
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
-}
-
 bool job_test::ends_within(std::chrono::seconds limit, awaitable<void> task) {
     struct ending {
         bool reached = false;

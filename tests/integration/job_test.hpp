@@ -5,10 +5,9 @@
 #include <optional>
 #include <string>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include "coroutine_runner.hpp"
 #include "pgeist/build/workspace.hpp"
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/store.hpp"
@@ -45,29 +44,12 @@ public:
 };
 
 /// A test that takes a job through its steps one at a time, with writers of its own in between: no sleeps, no luck.
-class job_test : public database_test {
+class job_test : public database_test, protected coroutine_runner {
 protected:
     void SetUp() override;
     void TearDown() override;
 
-    /// Runs a coroutine to its end and returns, or throws, what it does.
-    template <class T>
-    T await(awaitable<T> task) {
-        std::optional<T> value;
-        std::exception_ptr failure;
-        asio::co_spawn(io_, std::move(task), [&](std::exception_ptr error, T result) {
-            failure = error;
-            value.emplace(std::move(result));
-        });
-        io_.restart();
-        io_.run();
-        if (failure) {
-            std::rethrow_exception(failure);
-        }
-        return std::move(*value);
-    }
-    void await(awaitable<void> task);
-    /// The same, but false when it has not ended in time; then it stays where it is for the rest of the test.
+    /// As await(), but false when it has not ended in time; then it stays where it is for the rest of the test.
     bool ends_within(std::chrono::seconds limit, awaitable<void> task);
 
     /// Makes the job (shadow, log, trigger functions) for a change of `table`; no triggers yet.
@@ -94,7 +76,6 @@ protected:
     void expect_equal(const std::string& columns = "*");
 
 private:
-    asio::io_context io_{1};
     std::unique_ptr<pg::pool> pool_;
     std::unique_ptr<job::advisory_locks> hold_;
     std::unique_ptr<pg::connection> session_;

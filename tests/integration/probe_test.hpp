@@ -7,17 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-
+#include "coroutine_runner.hpp"
 #include "pgeist/probe/trial.hpp"
 #include "support/test_database.hpp"
 
 struct pg_conn;
 
 namespace pgeist::test {
-
-namespace asio = boost::asio;
 
 /// What a statement did, as sets that can be compared and printed.
 struct deed {
@@ -61,26 +57,10 @@ private:
 };
 
 /// A test with a database and a session of the program's.
-class probe_test : public database_test {
+class probe_test : public database_test, protected coroutine_runner {
 protected:
     void SetUp() override;
     void TearDown() override;
-
-    template <class T>
-    T await(awaitable<T> task) {
-        std::optional<T> value;
-        std::exception_ptr failure;
-        asio::co_spawn(io_, std::move(task), [&](std::exception_ptr error, T result) {
-            failure = error;
-            value.emplace(std::move(result));
-        });
-        io_.restart();
-        io_.run();
-        if (failure) {
-            std::rethrow_exception(failure);
-        }
-        return std::move(*value);
-    }
 
     /// A session of the program's as the role.
     void connect_as(const std::string& role);
@@ -88,7 +68,6 @@ protected:
     probe::trial_answer try_out(const std::string& statement, probe::trial_options options = {});
 
 private:
-    asio::io_context io_{1};
     std::unique_ptr<pg::connection> session_;
 };
 
