@@ -4,13 +4,13 @@
 
 #include "classify.hpp"
 #include "pgeist/core/error.hpp"
-#include "sql_text.hpp"
+#include "pgeist/ddl/sql_text.hpp"
 
 namespace pgeist::plan {
 
 namespace {
 
-using token_list = std::vector<sql_text::token>;
+using token_list = std::vector<ddl::sql_text::token>;
 
 bool is_word(const token_list& all, std::size_t at, const char* word) {
     return at < all.size() && !all[at].quoted && all[at].word == word;
@@ -85,7 +85,7 @@ std::vector<std::string> split_clauses(const std::string& text, const token_list
 
 /// A statement of another kind gets a clearer answer than "syntax error".
 void refuse_other_statement(const std::string& text) {
-    const auto tree = sql_text::parse(text);
+    const auto tree = ddl::sql_text::parse(text);
     if (tree.ok()) {
         throw error(exit_code::refused, fmt::format("not an ALTER TABLE: \"{}\"", text),
                     "pgeist runs ALTER TABLE clauses or statements only");
@@ -97,7 +97,7 @@ bool is_rename(const clause& each) {
 }
 
 void add_statements(const std::string& text, qualified_name& table, std::vector<alter_statement>& into) {
-    const token_list all = sql_text::scan(text);
+    const token_list all = ddl::sql_text::scan(text);
     const auto whole = read_head(all);
     if (whole) {
         check_table(whole->table, table);

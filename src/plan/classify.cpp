@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "sql_text.hpp"
+#include "pgeist/ddl/sql_text.hpp"
 
 namespace pgeist::plan {
 
@@ -48,7 +48,7 @@ void add_reference(clause& into, const json::object& constraint) {
     reference found;
     found.table = qualified_name{text_at(range, "schemaname"), text_at(range, "relname")};
     found.begin = static_cast<std::size_t>(range.at("location").to_number<std::int64_t>()) - statement_head.size();
-    const auto tokens = sql_text::scan(into.text);
+    const auto tokens = ddl::sql_text::scan(into.text);
     for (std::size_t at = 0; at < tokens.size(); ++at) {
         if (tokens[at].begin == found.begin) {
             while (at + 2 < tokens.size() && tokens[at + 1].sign == '.') {
@@ -162,7 +162,7 @@ void read_rename(clause& into, const json::object& rename) {
 /// ALTER [COLUMN] name [SET DATA] TYPE type [COLLATE …] [USING expression], by its words: the expression may be newer
 /// than the parser.
 bool read_alter_type(clause& into) {
-    const auto tokens = sql_text::scan(into.text);
+    const auto tokens = ddl::sql_text::scan(into.text);
     std::size_t at = 0;
     const auto word = [&](std::size_t place, const char* expected) {
         return place < tokens.size() && !tokens[place].quoted && tokens[place].word == expected;
@@ -206,7 +206,7 @@ clause classify(const std::string& text) {
     if (read_alter_type(into)) {
         return into;
     }
-    const auto tree = sql_text::parse(statement_head + text);
+    const auto tree = ddl::sql_text::parse(statement_head + text);
     if (!tree.ok()) {
         // Newer syntax, or none at all: the server will say, when the clause is run on the empty shadow.
         into.kind = clause_kind::unknown;

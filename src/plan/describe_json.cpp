@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 
 #include "estimate.hpp"
-#include "json_fields.hpp"
+#include "pgeist/core/described_json.hpp"
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/plan/describe.hpp"
 #include "phases.hpp"
@@ -13,7 +13,6 @@ namespace pgeist::plan {
 namespace {
 
 namespace json = boost::json;
-using json_fields::from;
 
 json::value from_remark(const remark& each) {
     return json::object{{"refuses", each.refuses}, {"message", each.text}, {"hint", each.hint}};
@@ -23,7 +22,7 @@ json::value from_column(const column& each) {
     return json::object{
         {"name", each.name},
         {"type", each.type},
-        {"source_name", from(each.read_name)},
+        {"source_name", described_json::write(each.read_name)},
         {"conversion", each.conversion},
         {"verified", each.compared},
     };
@@ -70,7 +69,11 @@ void add_blueprint(json::object& object, const blueprint& plan) {
     object["estimated_space_bytes"] = rough.space_bytes;
     object["key"] = plan.key.index;
     object["copy_order"] = plan.heap_order ? "heap" : "key";
-    object["columns"] = json_fields::array(plan.columns, from_column);
+    json::array columns;
+    for (const column& each : plan.columns) {
+        columns.push_back(from_column(each));
+    }
+    object["columns"] = std::move(columns);
     object["phases"] = phases();
     object["statements"] = statements_of(plan);
 }
@@ -92,7 +95,11 @@ std::string describe_json(const description& what) {
     if (what.server != nullptr) {
         object["server_repack"] = json_from(describe_json(*what.server));
     }
-    object["remarks"] = json_fields::array(what.remarks, from_remark);
+    json::array remarks;
+    for (const remark& each : what.remarks) {
+        remarks.push_back(from_remark(each));
+    }
+    object["remarks"] = std::move(remarks);
     return json::serialize(object);
 }
 

@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
-#include "json_fields.hpp"
+#include "pgeist/core/described_json.hpp"
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/core/units.hpp"
 
@@ -33,8 +33,8 @@ std::string describe(const server_repack& what) {
 std::string describe_json(const server_repack& what) {
     const boost::json::object object{
         {"statement", what.statement},
-        {"refusals", json_fields::from(what.refusals)},
-        {"old_snapshots", json_fields::from(what.old_snapshots)},
+        {"refusals", described_json::write(what.refusals)},
+        {"old_snapshots", described_json::write(what.old_snapshots)},
         {"bytes", what.bytes},
         {"replicas", what.replicas},
     };

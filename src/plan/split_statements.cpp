@@ -1,5 +1,5 @@
+#include "pgeist/ddl/sql_text.hpp"
 #include "pgeist/plan/alter.hpp"
-#include "sql_text.hpp"
 
 namespace pgeist::plan {
 
@@ -10,7 +10,7 @@ std::vector<std::string> split_statements(const std::string& script) {
     std::size_t begin = 0;
     std::size_t end = 0;
     bool open = false;
-    for (const auto& each : sql_text::scan(script)) {
+    for (const auto& each : ddl::sql_text::scan(script)) {
         if (each.sign == ';') {
             if (open) {
                 statements.push_back(script.substr(begin, end - begin));
