@@ -1,4 +1,4 @@
--- Checkpoints of the last look at every row of the source's file (verify/file_walk.hpp). Made when it begins.
+-- Checkpoints of the last look at every row of the source's file (transfer/verify/file_walk.hpp). Made when it begins.
 -- @job@ the job's schema; @owner@ its owner: whoever made this, each role that may go on with the job can write into it.
 --
 -- A place means something in one file only: when somebody rewrites the table, the rows of another file count for nothing.
