@@ -8,7 +8,6 @@
 
 #include "meaning.hpp"
 #include "pgeist/job/in_tenure.hpp"
-#include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 
@@ -51,7 +50,7 @@ std::string memory_sql(const workspace& work, const plan::index& index) {
 
 /// Beside an application a build takes one process: parallel workers make it faster for as many processors, and more
 /// expensive altogether.
-bool one_process(const workspace& work) { return !work.settings.index_jobs_chosen && work.brake.others_at_work(); }
+bool one_process(const workspace& work) { return !work.settings.index_jobs_chosen && work.limiter.others_at_work(); }
 
 /// Who builds at the same time, and for how many processors.
 struct site {
@@ -204,7 +203,7 @@ awaitable<void> builder(workspace& work, std::optional<int> processors, int numb
     const auto session = co_await work.pool.acquire();
     bool has_built = !bare && from.built > 0;
     const auto is_surplus = [&] { return number > 0 && one_process(work); };
-    while (!from.empty() && !is_surplus() && !(has_built && work.brake.holds_back())) {
+    while (!from.empty() && !is_surplus() && !(has_built && work.limiter.holds_back())) {
         const plan::index& index = *from.indexes[from.next++];
         const auto left = static_cast<int>(from.indexes.size() - from.next);
         ++from.at_work;

@@ -4,21 +4,21 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/commands/commands.hpp"
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/json/json_line.hpp"
 #include "pgeist/report/text.hpp"
-#include "pgeist/run/commands.hpp"
 
 namespace pgeist::cli {
 
 namespace {
 
-using tables = std::vector<run::bloated_table>;
+using tables = std::vector<commands::bloated_table>;
 
 std::string as_json(const tables& found) {
     std::string text;
-    for (const run::bloated_table& each : found) {
+    for (const commands::bloated_table& each : found) {
         report::json_line line;
         line.text("table", each.table).integer("heap_bytes", each.heap_bytes).integer("total_bytes", each.total_bytes);
         line.integer("bloat_bytes", each.bloat_bytes).number("bloat_percent", each.bloat_percent, 1);
@@ -36,7 +36,7 @@ std::string as_json(const tables& found) {
 
 std::string as_names(const tables& found) {
     std::string text;
-    for (const run::bloated_table& each : found) {
+    for (const commands::bloated_table& each : found) {
         text += each.has_key ? each.table + "\n" : "";  // the others cannot be rebuilt by pgeist
     }
     return text;
@@ -45,7 +45,7 @@ std::string as_names(const tables& found) {
 /// The statements of the server that would do, and what to mind.
 std::string servers_own(const tables& found) {
     std::string statements;
-    for (const run::bloated_table& each : found) {
+    for (const commands::bloated_table& each : found) {
         if (each.server && each.server->refusals.empty()) {
             statements += fmt::format("  {};\n", report::one_line(each.server->statement));
         }
@@ -66,12 +66,12 @@ std::string as_table(const tables& found, bool utf8) {
         return "no table has that much bloat\n";
     }
     std::size_t widest = 5;
-    for (const run::bloated_table& each : found) {
+    for (const commands::bloated_table& each : found) {
         widest = std::max(widest, report::columns_of(report::one_line(each.table)));
     }
     std::string text = fmt::format("{}  {:>10}  {:>10}  {:>6}  {:>10}\n", report::padded("table", widest), "heap",
                                    "bloat", "", "total");
-    for (const run::bloated_table& each : found) {
+    for (const commands::bloated_table& each : found) {
         text += fmt::format("{}  {:>10}  {:>10}  {:>5.1f}%  {:>10}{}\n",
                             report::padded(report::one_line(each.table), widest), format_size(each.heap_bytes),
                             format_size(each.bloat_bytes), each.bloat_percent, format_size(each.total_bytes),
@@ -85,7 +85,7 @@ std::string as_table(const tables& found, bool utf8) {
 }  // namespace
 
 awaitable<exit_code> show_candidates(const invocation& asked, console& io) {
-    const auto found = co_await run::repack_candidates(asked.connection, asked.thresholds);
+    const auto found = co_await commands::repack_candidates(asked.connection, asked.thresholds);
     if (asked.format == report::output_format::json) {
         io.out.write(as_json(found));
     } else if (asked.how_much.quiet) {

@@ -16,9 +16,9 @@
 #include "cli/question.hpp"
 #include "cli/signals.hpp"
 #include "cli/status_command.hpp"
+#include "pgeist/commands/commands.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/report/text.hpp"
-#include "pgeist/run/commands.hpp"
 
 namespace pgeist::cli {
 
@@ -50,7 +50,7 @@ std::string shown(const std::string& text, const console& io) {
 }
 
 awaitable<exit_code> plan(session& now) {
-    const auto planned = co_await run::make_plan(now.asked.connection, now.asked.change, now.asked.settings);
+    const auto planned = co_await commands::make_plan(now.asked.connection, now.asked.change, now.asked.settings);
     now.tell_end = false;
     if (is_json(now)) {
         now.io.out.write(planned.json + "\n");
@@ -70,7 +70,7 @@ awaitable<exit_code> plan(session& now) {
 /// Tells a running job what to do.
 awaitable<exit_code> steer(session& now, std::string action, std::string done) {
     const std::int64_t job = *now.asked.job;
-    const bool obeyed = co_await run::send_control(now.asked.connection, job, std::move(action), now.asked.values);
+    const bool obeyed = co_await commands::send_control(now.asked.connection, job, std::move(action), now.asked.values);
     now.message = fmt::format("job {}: {}", job, done);
     if (!obeyed) {
         now.message = fmt::format("job {} has been told, but has not answered yet; pgeist status {} shows what it does",
@@ -84,7 +84,7 @@ awaitable<bool> agreed(session& now) {
     if (now.asked.yes || !can_ask()) {
         co_return true;
     }
-    const auto jobs = co_await run::list_jobs(now.asked.connection, now.asked.job);
+    const auto jobs = co_await commands::list_jobs(now.asked.connection, now.asked.job);
     std::string tables;
     for (const report::job_status& each : jobs) {
         if (!each.old_table.empty() && !each.pid_alive) {
@@ -99,7 +99,7 @@ awaitable<exit_code> clean_up(session& now) {
     if (!go_on) {
         throw cancelled();
     }
-    const exit_code code = co_await run::cleanup(now.asked.connection, now.asked.job, now.observer);
+    const exit_code code = co_await commands::cleanup(now.asked.connection, now.asked.job, now.observer);
     co_return code;
 }
 
@@ -109,9 +109,9 @@ awaitable<exit_code> dispatch(session& now) {
         case command::plan:
             return plan(now);
         case command::run:
-            return run::start(asked.connection, asked.change, asked.settings, now.observer);
+            return commands::start(asked.connection, asked.change, asked.settings, now.observer);
         case command::resume:
-            return run::resume(asked.connection, *asked.job, asked.values, now.observer);
+            return commands::resume(asked.connection, *asked.job, asked.values, now.observer);
         case command::cleanup:
             return clean_up(now);
         case command::status:
@@ -129,7 +129,7 @@ awaitable<exit_code> dispatch(session& now) {
         case command::cancel:
             return steer(now, "cancel", "is being cancelled");
         case command::verify:
-            return run::verify(asked.connection, *asked.job, now.observer);
+            return commands::verify(asked.connection, *asked.job, now.observer);
         case command::set:
             return steer(now, "set", "set");
         default:

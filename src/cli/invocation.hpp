@@ -9,9 +9,9 @@
 #include "cli/given.hpp"
 #include "cli/lint_command.hpp"
 #include "cli/make_observer.hpp"
+#include "pgeist/commands/commands.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
-#include "pgeist/run/commands.hpp"
 #include "pgeist/settings/settings.hpp"
 
 namespace pgeist::cli {
@@ -26,12 +26,12 @@ struct invocation {
     run::settings settings;
 
     std::optional<std::int64_t> job;
-    bool all = false;          ///< cleanup --all
-    bool watch = false;        ///< status --watch
-    bool yes = false;          ///< ask no questions
-    run::named_values values;  ///< of `pgeist set` and `pgeist resume`
+    bool all = false;               ///< cleanup --all
+    bool watch = false;             ///< status --watch
+    bool yes = false;               ///< ask no questions
+    commands::named_values values;  ///< of `pgeist set` and `pgeist resume`
 
-    run::bloat_thresholds thresholds;  ///< of `pgeist repack-candidates`
+    commands::bloat_thresholds thresholds;  ///< of `pgeist repack-candidates`
 
     lint_request lint;  ///< of `pgeist lint`
 

@@ -149,9 +149,9 @@ void read_settings(const given& options, run::settings& into) {
 }
 
 /// Options that replace those a job was started with.
-run::named_values read_changes(const given& options) {
+commands::named_values read_changes(const given& options) {
     run::settings trial;
-    run::named_values values;
+    commands::named_values values;
     for (const run::option& option : run::options()) {
         const bool changes = option.steerable != run::steering::never;
         const given_option* found = changes ? options.find(option.name) : nullptr;
@@ -223,8 +223,8 @@ void read_files(const given& options, invocation& into) {
 }
 
 /// NAME=VALUE… of `pgeist set`: the names and values are tried here, where a mistake can still be told.
-run::named_values read_values(const std::vector<std::string>& words) {
-    run::named_values values;
+commands::named_values read_values(const std::vector<std::string>& words) {
+    commands::named_values values;
     run::settings trial;
     for (const std::string& word : words) {
         const auto equals = word.find('=');

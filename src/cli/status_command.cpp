@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "pgeist/commands/commands.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/report/json/status_json.hpp"
 #include "pgeist/report/terminal/status_view.hpp"
-#include "pgeist/run/commands.hpp"
 
 namespace pgeist::cli {
 
@@ -66,7 +66,7 @@ awaitable<exit_code> show_status(const invocation& asked, console& io) {
     const bool json = asked.format == report::output_format::json;
     std::string before;
     while (true) {
-        const auto jobs = co_await run::list_jobs(asked.connection, asked.job);
+        const auto jobs = co_await commands::list_jobs(asked.connection, asked.job);
         std::string text = json ? as_json(jobs) : as_text(jobs, asked, io.screen);
         const bool rewrite = asked.watch && !json && io.screen.is_tty;
         const bool at_rest = asked.job && std::all_of(jobs.begin(), jobs.end(), report::at_rest);

@@ -90,4 +90,16 @@ std::optional<std::string> difference(const identity& known, const identity& now
     return std::nullopt;
 }
 
+awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline until) {
+    try {
+        const pg::result status = co_await session.query(until, "SELECT pg_xact_status($1::text::xid8)", xid);
+        co_return status.text(0, 0) != "in progress";
+    } catch (const pg::sql_error& failure) {
+        if (!failure.is("22023")) {  // "transaction ID is in the future": a crash has undone even its number
+            throw;
+        }
+    }
+    co_return true;
+}
+
 }  // namespace pgeist::job

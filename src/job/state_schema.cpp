@@ -6,6 +6,7 @@
 
 #include <boost/algorithm/string/replace.hpp>
 
+#include "pgeist/core/error.hpp"
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/templates.hpp"
@@ -26,7 +27,8 @@ std::vector<addition> additions() {
     boost::replace_all(tools, "{job_space}", std::to_string(job_space));
     // Of two that come to this at once the second waits, and then finds it done.
     return {{2, "LOCK TABLE pgeist.jobs IN SHARE ROW EXCLUSIVE MODE", std::move(tools)},
-            {3, "", std::string(templates::state_identity)}};
+            {3, "", std::string(templates::state_identity)},
+            {4, "", std::string(templates::state_kinds)}};
 }
 
 /// 0: the first.
@@ -59,13 +61,27 @@ constexpr const char* hand_over_sql = R"sql(
 
 awaitable<void> upgrade(pg::connection& session, const addition& next) {
     co_await session.execute("SET LOCAL lock_timeout = '5s'");
-    if (!next.before.empty()) {
-        co_await session.execute(std::string(next.before));
+    bool in_use = false;
+    try {
+        if (!next.before.empty()) {
+            co_await session.execute(std::string(next.before));
+        }
+        const std::int64_t reached = co_await version(session);
+        if (reached < next.version) {
+            co_await session.execute(next.sql);
+            co_await session.execute(hand_over_sql);
+        }
+    } catch (const pg::sql_error& failure) {
+        in_use = failure.is(pg::sqlstate::lock_not_available);
+        if (!in_use) {
+            throw;
+        }
     }
-    const std::int64_t reached = co_await version(session);
-    if (reached < next.version) {
-        co_await session.execute(next.sql);
-        co_await session.execute(hand_over_sql);
+    if (in_use) {
+        throw error(exit_code::lock_not_obtained,
+                    "schema pgeist is of an earlier version of pgeist, of which a run is at work: it cannot be brought "
+                    "up to date now",
+                    "nothing was done; try again when that run is done: pgeist status");
     }
 }
 

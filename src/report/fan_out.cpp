@@ -13,9 +13,9 @@ void fan_out::job_started(std::int64_t job, const std::string& table, const std:
     }
 }
 
-void fan_out::phase_started(const std::string& name, const std::string& lock) {
+void fan_out::phase_started(const phase& now) {
     for (const auto& each : all_) {
-        each->phase_started(name, lock);
+        each->phase_started(now);
     }
 }
 

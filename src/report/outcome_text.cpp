@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/core/units.hpp"
+
 namespace pgeist::report {
 
 std::string_view meaning(exit_code code) noexcept {
@@ -39,6 +41,11 @@ std::string describe(const swap_outcome& done) {
     }
     const double held = done.lock_held_ms > 0 ? done.lock_held_ms : static_cast<double>(done.lock_held.count());
     return fmt::format("at attempt {}, table locked for {:.1f} ms", done.attempts, held);
+}
+
+std::string describe(const verification& found) {
+    return fmt::format("{} rows in {} chunks, {} differences, {} repaired", format_count(found.rows),
+                       format_count(found.chunks), found.differences, found.repaired);
 }
 
 std::string next_action(exit_code code, std::optional<std::int64_t> job) {

@@ -2,7 +2,6 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/identity.hpp"
-#include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/swap/swapper.hpp"
 

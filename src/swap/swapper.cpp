@@ -5,6 +5,7 @@
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/in_tenure.hpp"
+#include "pgeist/job/source_file.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/swap/exchange.hpp"

@@ -19,13 +19,14 @@
 namespace pgeist::test {
 namespace {
 
-/// Repeats one statement in a thread of its own.
+/// Repeats one statement in a thread of its own, until it was done `most` times: REPACK (CONCURRENTLY) keeps other
+/// strong locks away all the time that it takes, and in an endless row of them no swap would ever find a moment.
 class repeated {
 public:
-    repeated(test_database& database, std::string statement)
+    repeated(test_database& database, std::string statement, long long most)
         : thread_([this, connection = std::make_shared<sync_connection>(database.connect()),
-                   statement = std::move(statement)](const std::stop_token& stop) {
-              while (!stop.stop_requested()) {
+                   statement = std::move(statement), most](const std::stop_token& stop) {
+              while (!stop.stop_requested() && done_ < most) {
                   try {
                       connection->execute(statement);
                       ++done_;
@@ -160,7 +161,7 @@ protected:
         load.add({.uri = db().uri(), .isolation = "READ COMMITTED"});
         load.add({.uri = db().uri(), .isolation = "REPEATABLE READ"});
         load.wait_for_more(20);
-        repeated repack(db(), statement);
+        repeated repack(db(), statement, 12);
         std::vector<std::string> arguments{"run",  "--table",        "t", "--chunk-rows", "300", "--max-rate",
                                            "5000", "--lock-timeout", "1s"};
         arguments.insert(arguments.end(), change.begin(), change.end());

@@ -39,9 +39,9 @@ TEST_F(build, comes_to_its_end_however_often_it_is_held_back) {
     capture();
     copy_all();
     await(pgeist::build::build_key_index(work()));
-    never_now brake;
+    never_now limiter;
     pgeist::build::workspace held{{work().pool, work().job, transfer(), work().settings, work().observer,
-                                   work().progress, brake, work().incarnation, 0, nullptr},
+                                   work().progress, limiter, work().incarnation, 0, nullptr},
                                   work().plan};
     replay::replayer changes(held);
     bool complete = false;
@@ -75,12 +75,12 @@ TEST_F(build, takes_one_process_among_others_unless_the_user_has_chosen) {
     capture();
     copy_all();
     await(pgeist::build::build_key_index(work()));
-    among_others brake;
+    among_others limiter;
     run::settings chosen = work().settings;
     chosen.index_jobs_chosen = true;
     const auto build_with = [&](const run::settings& settings) {
         pgeist::build::workspace beside{{work().pool, work().job, transfer(), settings, work().observer,
-                                         work().progress, brake, work().incarnation, 0, nullptr},
+                                         work().progress, limiter, work().incarnation, 0, nullptr},
                                         work().plan};
         replay::replayer changes(beside);
         await(changes.reach_consistent_point());

@@ -12,7 +12,7 @@ namespace pgeist::test {
 namespace {
 
 /// Does something before the walk's chunk of a given number (from 1).
-class turn : public transfer::brake {
+class turn : public throttle::limiter {
 public:
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t, std::chrono::nanoseconds) override {
         if (++chunk_ == at && action) {

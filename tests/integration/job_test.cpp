@@ -1,7 +1,8 @@
 #include "job_test.hpp"
 
 #include "pgeist/build/index_builder.hpp"
-#include "pgeist/run/preparation.hpp"
+#include "pgeist/job/source_file.hpp"
+#include "pgeist/tasks/rewrite/preparation.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/transfer/replay/replayer.hpp"
@@ -55,14 +56,15 @@ void job_test::prepare(const std::string& table, const std::vector<std::string>&
     change.repack = alters.empty();
     change.order = order;
     await(session_->begin());
-    const run::preparation made = await(run::prepare(*session_, hold_.get(), change, chosen));
-    run::throw_if_refused(made.findings);
+    const rewrite::preparation made = await(rewrite::prepare(*session_, hold_.get(), change, chosen));
+    rewrite::throw_if_refused(made.findings);
     await(session_->commit());
     record_ = await(job::load(*session_, made.job));
-    transfer_ = record_.blueprint->transfer();
+    plan_ = plan::blueprint_from_json(*record_.plan);
+    transfer_ = plan_.transfer();
     work_ = std::make_unique<pgeist::build::workspace>(pgeist::build::workspace{
         {*pool_, record_.id, transfer_, record_.settings, observer_, progress_, road_, record_.incarnation, 0, nullptr},
-        *record_.blueprint});
+        plan_});
 }
 
 void job_test::capture() {

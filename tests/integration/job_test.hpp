@@ -10,7 +10,8 @@
 #include "coroutine_runner.hpp"
 #include "pgeist/build/workspace.hpp"
 #include "pgeist/job/advisory_locks.hpp"
-#include "pgeist/job/store.hpp"
+#include "pgeist/job/record.hpp"
+#include "pgeist/job/source_file.hpp"
 #include "support/test_database.hpp"
 #include "support/wait_for.hpp"
 
@@ -20,7 +21,7 @@ namespace pgeist::test {
 class recording_observer : public report::observer {
 public:
     void job_started(std::int64_t, const std::string&, const std::string&) override {}
-    void phase_started(const std::string& name, const std::string&) override { phases.push_back(name); }
+    void phase_started(const report::phase& now) override { phases.push_back(now.name); }
     void progressed(const report::progress&) override {}
     void lock_waited(int, report::milliseconds, const std::vector<report::blocker>& found) override {
         blockers = found;
@@ -36,8 +37,8 @@ public:
     report::verification verification;
 };
 
-/// A brake that never brakes.
-class open_road : public transfer::brake {
+/// Never slows anything.
+class open_road : public throttle::limiter {
 public:
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t, std::chrono::nanoseconds) override { co_return; }
     [[nodiscard]] awaitable<void> before_batch(std::int64_t, std::chrono::nanoseconds) override { co_return; }
@@ -68,7 +69,7 @@ protected:
 
     [[nodiscard]] pgeist::build::workspace& work() { return *work_; }
     [[nodiscard]] const pgeist::transfer::spec& transfer() { return transfer_; }
-    [[nodiscard]] const plan::blueprint& plan() { return *record_.blueprint; }
+    [[nodiscard]] const plan::blueprint& plan() { return plan_; }
     [[nodiscard]] recording_observer& observer() { return observer_; }
     [[nodiscard]] pg::connection& session() { return *session_; }
     [[nodiscard]] pg::pool& pool() { return *pool_; }
@@ -80,12 +81,24 @@ private:
     std::unique_ptr<job::advisory_locks> hold_;
     std::unique_ptr<pg::connection> session_;
     job::record record_;
+    plan::blueprint plan_;
     pgeist::transfer::spec transfer_;
     recording_observer observer_;
     report::progress progress_;
     open_road road_;
     std::unique_ptr<pgeist::build::workspace> work_;
 };
+
+/// What a job begins with of which nothing but its row is of interest.
+[[nodiscard]] inline job::beginning beginning_of(qualified_name table, std::int64_t oid) {
+    job::beginning what;
+    what.kind = "copy";
+    what.table = std::move(table);
+    what.table_oid = oid;
+    what.change = plan::to_json(plan::change_request());
+    what.phase = "prepare";
+    return what;
+}
 
 /// A key bound of one column.
 [[nodiscard]] inline walk::bound at(const std::string& value) { return std::vector<std::string>{value}; }

@@ -271,8 +271,8 @@ protected:
     }
 
     pgeist::transfer::workspace with(const run::settings& chosen) {
-        return {work().pool,     work().job,   transfer(),         chosen,          work().observer,
-                work().progress, work().brake, work().incarnation, work().hold_pid, work().known};
+        return {work().pool,     work().job,     transfer(),         chosen,          work().observer,
+                work().progress, work().limiter, work().incarnation, work().hold_pid, work().known};
     }
 };
 
@@ -312,8 +312,8 @@ TEST_F(back_pressure, SessionsThatAreNotToBeHadAreDoneWithout) {
     pg::connect_options options;
     options.set("dbname", db().uri_as(role));
     pg::pool limited(options, "pgeist test");
-    pgeist::transfer::workspace mine{limited,         work().job,      transfer(),   work().settings,
-                                     work().observer, work().progress, work().brake, work().incarnation,
+    pgeist::transfer::workspace mine{limited,         work().job,      transfer(),     work().settings,
+                                     work().observer, work().progress, work().limiter, work().incarnation,
                                      work().hold_pid, work().known};
     replay::replayer changes(mine, 4);
     EXPECT_EQ(await(changes.pass()), 44);

@@ -1,14 +1,30 @@
 // Looking for what others do to the source, beside the work of a run.
 
-#include "pgeist/run/source_watch.hpp"
+#include "pgeist/tasks/rewrite/source_watch.hpp"
 #include "job_test.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/tasks/rewrite/kind.hpp"
 
 namespace pgeist::test {
 namespace {
 
+/// Nobody steers.
+class nobody : public task::controls {
+public:
+    [[nodiscard]] awaitable<void> before_chunk(std::int64_t, std::chrono::nanoseconds) override { co_return; }
+    [[nodiscard]] awaitable<void> before_batch(std::int64_t, std::chrono::nanoseconds) override { co_return; }
+    [[nodiscard]] std::optional<std::string> postponed() const override { return std::nullopt; }
+    void waits_for_permission(bool) override {}
+    void deed_is(task::deed) override {}
+    [[nodiscard]] task::deed stands() const override { return task::deed::to_come; }
+    [[nodiscard]] bool comparison_asked() const override { return false; }
+    [[nodiscard]] std::optional<std::int64_t> take_comparison() override { return std::nullopt; }
+};
+
 class source_watch : public job_test {
 protected:
+    nobody nobody_;
+
     void SetUp() override {
         job_test::SetUp();
         if (IsSkipped() || HasFatalFailure()) {
@@ -33,8 +49,10 @@ protected:
         throw wait_failed("nobody looks at the triggers");
     }
 
-    static awaitable<void> look_once(run::source_watch& watch, pg::connection& session, bool& came_back) {
-        co_await watch.look(session);
+    static const task::phase& phase(const char* name) { return rewrite::kind().phase_named(name); }
+
+    static awaitable<void> look_once(rewrite::source_watch& watch, pg::connection& session, bool& came_back) {
+        co_await watch.look(session, phase("swap"));
         came_back = true;
     }
 };
@@ -44,9 +62,7 @@ TEST_F(source_watch, EndsWithTheRunAlsoInTheMiddleOfALookAfterTheSwap) {
     sql().execute("UPDATE pgeist.jobs SET phase = 'finish'");
     auto other = db().connect();
     other.execute("BEGIN; LOCK TABLE pg_catalog.pg_trigger IN ACCESS EXCLUSIVE MODE");
-    job::identity known;
-    const job::phase reached = job::phase::swap;
-    run::source_watch watch(work(), known, reached);
+    rewrite::source_watch watch(work(), rewrite::kind(), nobody_);
     bool came_back = false;
     std::vector<awaitable<void>> beside;
     beside.push_back(look_once(watch, session(), came_back));
@@ -57,10 +73,8 @@ TEST_F(source_watch, EndsWithTheRunAlsoInTheMiddleOfALookAfterTheSwap) {
 
 TEST_F(source_watch, TellsOfTriggersThatAreGone) {
     sql().execute("DROP TRIGGER " + plan().job_schema + "_update ON t");
-    job::identity known;
-    const job::phase reached = job::phase::copy;
-    run::source_watch watch(work(), known, reached);
-    EXPECT_THROW(await(watch.look(session())), error);
+    rewrite::source_watch watch(work(), rewrite::kind(), nobody_);
+    EXPECT_THROW(await(watch.look(session(), phase("copy"))), error);
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ protected:
         spec_ = std::move(of);
         const long long oid = spec_.read.oid;
         sql().execute("CREATE SCHEMA " + spec_.schema);
-        mine_ = await(job::create(session(), spec_.read.name, oid, made_, chosen_));
+        mine_ = await(job::create(session(), beginning_of(spec_.read.name, oid)));
         await(session().execute(pgeist::capture::log_sql(spec_) + pgeist::capture::triggers_sql(spec_)));
         await(job::save_source_file(session(), mine_, oid));
         parts_ = std::make_unique<pgeist::transfer::workspace>(pgeist::transfer::workspace{

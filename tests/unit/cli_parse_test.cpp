@@ -209,7 +209,7 @@ TEST_F(parsing, jobs) {
 
 TEST_F(parsing, resume_takes_options_that_may_change) {
     const auto changed = parsed({"resume", "3", "--max-log-size", "2GB", "--workers=4"}).values;
-    EXPECT_EQ(changed, (run::named_values{{"workers", "4"}, {"max-log-size", "2GB"}}));
+    EXPECT_EQ(changed, (commands::named_values{{"workers", "4"}, {"max-log-size", "2GB"}}));
     EXPECT_TRUE(parsed({"resume", "3"}).values.empty());
     EXPECT_TRUE(contains(complaint({"resume", "3", "--drop-old"}), "no option"));
     EXPECT_TRUE(contains(complaint({"resume", "3", "--max-log-size", "much"}), "--max-log-size"));
@@ -218,7 +218,7 @@ TEST_F(parsing, resume_takes_options_that_may_change) {
 TEST_F(parsing, set_takes_names_and_values_and_checks_them) {
     const auto made = parsed({"set", "3", "workers=4", "max-lag=r1:10s"});
     EXPECT_EQ(made.job, 3);
-    EXPECT_EQ(made.values, (run::named_values{{"workers", "4"}, {"max-lag", "r1:10s"}}));
+    EXPECT_EQ(made.values, (commands::named_values{{"workers", "4"}, {"max-lag", "r1:10s"}}));
     EXPECT_TRUE(contains(complaint({"set", "3"}), "nothing to set"));
     EXPECT_TRUE(contains(complaint({"set", "3", "workers"}), "NAME=VALUE"));
     EXPECT_TRUE(contains(complaint({"set", "3", "workers=400"}), "workers: 400 is out of range"));

@@ -21,6 +21,7 @@
 #include "pgeist/report/sink.hpp"
 #include "pgeist/report/terminal/log_observer.hpp"
 #include "pgeist/report/wait_filter.hpp"
+#include "report_test.hpp"
 
 namespace pgeist::report {
 namespace {
@@ -119,7 +120,7 @@ TEST_F(files, follow_no_link_that_somebody_has_planted_and_are_for_few) {
 TEST_F(files, metrics_count_and_never_fall) {
     metrics_observer observer(path("m.prom"), clock(), complain());
     observer.job_started(3, "public.\"a\\b\"", "shadow");
-    observer.phase_started("copy", "");
+    observer.phase_started(phase_named("copy", ""));
     observer.progressed(copied(400, "paused"));
     pass(2s);
     observer.progressed(copied(700));
@@ -149,8 +150,8 @@ TEST_F(files, metrics_count_and_never_fall) {
 
 TEST_F(files, metrics_that_cannot_be_written_are_complained_of_once) {
     metrics_observer observer(path("no/folder/m.prom"), clock(), complain());
-    observer.phase_started("copy", "");
-    observer.phase_started("key", "");
+    observer.phase_started(phase_named("copy", ""));
+    observer.phase_started(phase_named("key", ""));
     ASSERT_EQ(complaints_.size(), 1U);
     EXPECT_NE(complaints_.front().find("--metrics: cannot create"), std::string::npos);
 }
@@ -163,13 +164,13 @@ TEST_F(files, report_tells_all_and_escapes_what_it_tells) {
                         "orders: ADD COLUMN \"<x>\" int",
                         {"column a: int", "column b: <text>"},
                         {"column a: bigint", "column c: int"}});
-    observer.phase_started("copy", "ACCESS SHARE per chunk");
+    observer.phase_started(phase_named("copy", "ACCESS SHARE per chunk"));
     for (int second = 1; second <= 10; ++second) {
         pass(1s);
         const bool waits = second >= 4 && second <= 7;
         observer.progressed(copied(100 * second, waits ? std::optional<std::string>("lag & more") : std::nullopt));
     }
-    observer.phase_started("swap", "ACCESS EXCLUSIVE");
+    observer.phase_started(phase_named("swap", "ACCESS EXCLUSIVE"));
     pass(1s);
     observer.progressed(copied(0));  // the last chunk of the copy, still remembered
     observer.lock_waited(7, 200ms, one_blocker());
@@ -207,7 +208,7 @@ std::string page_after(report_observer& observer, const std::vector<std::string>
                        const std::string& message) {
     observer.job_started(1, "public.t", "shadow");
     for (const std::string& each : phases) {
-        observer.phase_started(each, "");
+        observer.phase_started(phase_named(each, ""));
     }
     outcome end;
     end.code = code;
@@ -246,7 +247,7 @@ TEST_F(files, report_does_not_call_a_table_unchanged_that_has_been_swapped) {
 TEST_F(files, report_of_a_long_run_stays_small) {
     report_observer observer(path("r.html"), "", clock(), complain());
     observer.job_started(1, "t", "shadow");
-    observer.phase_started("copy", "");
+    observer.phase_started(phase_named("copy", ""));
     for (int second = 0; second < 200'000; ++second) {
         pass(1s);
         observer.progressed(copied(second));
@@ -275,8 +276,8 @@ TEST_F(files, hooks_get_their_variables_in_order_and_without_delay_to_the_run) {
     {
         hook_observer observer(folder_, clock(), complain());
         observer.job_started(7, "public.t", "shadow");
-        observer.phase_started("copy", "");
-        observer.phase_started("key", "");
+        observer.phase_started(phase_named("copy", ""));
+        observer.phase_started(phase_named("key", ""));
         std::string why;
         EXPECT_EQ(observer.may_swap(why), permission::granted) << "there is no hook that could object";
         outcome failed;
@@ -426,7 +427,7 @@ TEST_F(files, log_is_a_line_an_event) {
     } out;
     log_observer observer(out, clock());
     observer.job_started(5, "public.t", "shadow");
-    observer.phase_started("copy", "none");
+    observer.phase_started(phase_named("copy", "none"));
     pass(10s);
     observer.progressed(copied(10));
     EXPECT_EQ(out.all.find("10 of"), std::string::npos) << "too soon for progress";

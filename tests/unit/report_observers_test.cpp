@@ -30,14 +30,14 @@ blocker holder() {
 /// A run from the beginning to the end, as the runner tells it.
 void tell_a_run(observer& to, const std::function<void(std::chrono::milliseconds)>& later) {
     to.job_started(3, "public.t", "copy");
-    to.phase_started("copy", "ACCESS SHARE");
+    to.phase_started(phase_named("copy", "ACCESS SHARE"));
     for (int step = 0; step <= 100; ++step) {
         to.progressed(at(step * 20, 2000));
         later(100ms);
     }
-    to.phase_started("verify", "ACCESS SHARE");
+    to.phase_started(phase_named("verify", "ACCESS SHARE"));
     to.verified(verification{4, 2000, 0, 0});
-    to.phase_started("swap", "ACCESS EXCLUSIVE");
+    to.phase_started(phase_named("swap", "ACCESS EXCLUSIVE"));
     to.lock_waited(1, 200ms, {holder()});
     to.swapped(swap_outcome{2, false, 8ms, 8.5, "pgeist_3.t"});
     to.finished(outcome());
@@ -97,11 +97,11 @@ TEST_F(json, progress_comes_once_a_second_and_at_the_end_of_the_phase) {
 
 TEST_F(json, what_is_held_back_comes_before_the_next_phase) {
     json_observer to(out, by_hand());
-    to.phase_started("copy", "");
+    to.phase_started(phase_named("copy", ""));
     to.progressed(at(1, 10));
     later(10ms);
     to.progressed(at(10, 10));
-    to.phase_started("key", "");
+    to.phase_started(phase_named("key", ""));
     const auto all = events();
     ASSERT_EQ(all.size(), 4U);
     EXPECT_EQ(all[2].at("phase").as_string(), "copy");
@@ -156,7 +156,7 @@ TEST_F(plain, tells_phases_and_progress_every_few_seconds) {
 
 TEST_F(plain, says_at_once_that_it_waits_and_that_it_goes_on) {
     plain_observer to(out, err, terminal(), verbosity(), by_hand(), true);
-    to.phase_started("copy", "");
+    to.phase_started(phase_named("copy", ""));
     progress now = at(5, 10);
     now.throttled = "replica r1 is 2 GB behind";
     out.taken();
@@ -181,7 +181,7 @@ TEST_F(plain, verbose_tells_the_locks) {
     verbosity much;
     much.verbose = true;
     plain_observer to(out, err, terminal(), much, by_hand(), true);
-    to.phase_started("swap", "ACCESS EXCLUSIVE");
+    to.phase_started(phase_named("swap", "ACCESS EXCLUSIVE"));
     EXPECT_TRUE(out.has("swap: begins (lock: ACCESS EXCLUSIVE)"));
 }
 
@@ -223,7 +223,7 @@ TEST_F(tty, rewrites_one_line_and_leaves_one_for_each_phase) {
 TEST_F(tty, no_line_is_wider_than_the_terminal) {
     for (width = 1; width < 120; width += 7) {
         tty_observer to(out, err, screen, verbosity(), by_hand());
-        to.phase_started("copy", "");
+        to.phase_started(phase_named("copy", ""));
         out.taken();
         progress now = at(5'000'000, 20'000'000);
         now.log_pending = 10'000;
@@ -256,7 +256,7 @@ TEST_F(tty, colours_are_used_when_there_are_any) {
 
 TEST_F(tty, a_warning_clears_the_line_and_draws_it_again) {
     tty_observer to(out, err, screen, verbosity(), by_hand());
-    to.phase_started("copy", "");
+    to.phase_started(phase_named("copy", ""));
     later(1s);
     to.progressed(at(5, 10));
     out.taken();
@@ -268,7 +268,7 @@ TEST_F(tty, a_warning_clears_the_line_and_draws_it_again) {
 
 TEST_F(tty, a_failure_leaves_the_last_figures) {
     tty_observer to(out, err, screen, verbosity(), by_hand());
-    to.phase_started("copy", "");
+    to.phase_started(phase_named("copy", ""));
     later(1s);
     to.progressed(at(5, 10));
     out.taken();

@@ -17,6 +17,7 @@
 #include "pgeist/report/terminal/live_line.hpp"
 #include "pgeist/report/terminal/summary.hpp"
 #include "pgeist/report/text.hpp"
+#include "report_test.hpp"
 
 namespace pgeist::report {
 namespace {
@@ -191,7 +192,7 @@ TEST(lock_wait_filter, passes_what_is_new) {
 
 live_view copying() {
     live_view view;
-    view.phase = "copy";
+    view.at = phase_named("copy", "");
     view.now.rows_done = 1'234'567;
     view.now.rows_total = 2'000'000;
     view.now.log_pending = 345;
@@ -236,7 +237,7 @@ TEST(live_line, keeps_what_matters_most_when_space_is_short) {
 
 TEST(live_line, of_unknown_length_shows_the_time_instead_of_a_bar) {
     live_view view;
-    view.phase = "build";
+    view.at = phase_named("build", "");
     view.elapsed = 65s;
     view.now.detail = "building orders_pkey";
     EXPECT_EQ(live_line(view, 80, true), "build     1m05s  building orders_pkey");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "pgeist/report/phase.hpp"
 #include "pgeist/report/sink.hpp"
 #include "pgeist/report/time_source.hpp"
 
@@ -32,6 +33,20 @@ public:
 
     std::string all;
 };
+
+/// A phase as a run tells of it.
+[[nodiscard]] inline phase phase_named(const std::string& name, const std::string& lock) {
+    phase one;
+    one.name = name;
+    one.lock = lock;
+    one.in_chunks = name == "copy" || name == "verify";
+    if (one.in_chunks || name == "replay" || name == "swap") {
+        one.counts = unit::rows;
+    } else if (name == "key" || name == "build") {
+        one.counts = unit::indexes;
+    }
+    return one;
+}
 
 /// Output, and a clock that tests move by hand.
 class report_test : public ::testing::Test {

@@ -3,27 +3,38 @@
 #include <gtest/gtest.h>
 
 #include "pgeist/job/identity.hpp"
-#include "pgeist/run/reconnect_policy.hpp"
+#include "pgeist/supervise/reconnect_policy.hpp"
 
 namespace pgeist {
 namespace {
 
-using run::reconnect_policy;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using supervise::reconnect_policy;
 
 const reconnect_policy::clock::time_point start = reconnect_policy::clock::time_point() + std::chrono::hours(1);
 
+task::phase phase_named(const char* name, bool long_statement) {
+    task::phase one;
+    one.name = name;
+    one.long_statement = long_statement;
+    return one;
+}
+
+const task::phase copy = phase_named("copy", false);
+const task::phase build = phase_named("build", true);
+const task::phase verify = phase_named("verify", false);
+
 TEST(Perseverance, GivesUpWhenOneOutageLastsTooLong) {
     reconnect_policy patience(minutes(10));
-    patience.lost(start, start + minutes(5), job::phase::copy);
+    patience.lost(start, start + minutes(5), copy);
     EXPECT_EQ(patience.until(), start + minutes(15));
     // Connected, and lost again at once: still the same outage.
-    patience.lost(start + minutes(6), start + minutes(6) + seconds(2), job::phase::copy);
+    patience.lost(start + minutes(6), start + minutes(6) + seconds(2), copy);
     EXPECT_EQ(patience.until(), start + minutes(15));
     // It worked for a while: another outage.
-    patience.lost(start + minutes(7), start + minutes(9), job::phase::copy);
+    patience.lost(start + minutes(7), start + minutes(9), copy);
     EXPECT_EQ(patience.until(), start + minutes(19));
     EXPECT_FALSE(patience.hopeless());
 }
@@ -33,11 +44,11 @@ TEST(Perseverance, GivesUpWhenTheSameLongStatementLosesItsServerAgainAndAgain) {
     auto now = start;
     for (int time = 1; time <= 5; ++time) {
         EXPECT_FALSE(patience.hopeless());
-        patience.lost(now, now + minutes(20), job::phase::build);
+        patience.lost(now, now + minutes(20), build);
         now += minutes(20);
     }
     EXPECT_TRUE(patience.hopeless());
-    patience.lost(now, now + minutes(20), job::phase::verify);
+    patience.lost(now, now + minutes(20), verify);
     EXPECT_FALSE(patience.hopeless());
 }
 

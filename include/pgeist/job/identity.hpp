@@ -31,4 +31,8 @@ struct identity {
 /// timeline may have lost the end of its WAL: the job goes on from the state that is there, if it is still our tenure.
 [[nodiscard]] std::optional<std::string> difference(const identity& known, const identity& now);
 
+/// Whether a transaction has ended, one way or the other, or never came to be: after its commit was lost on the way.
+/// `xid` as pg_current_xact_id() gave it. @throws sql_error
+[[nodiscard]] awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline until);
+
 }  // namespace pgeist::job

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "pgeist/job/store.hpp"
+#include "pgeist/job/tenure.hpp"
 #include "pgeist/pg/transaction.hpp"
 
 namespace pgeist::job {

@@ -16,7 +16,7 @@ public:
     void add(std::unique_ptr<observer> one) { all_.push_back(std::move(one)); }
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
-    void phase_started(const std::string& name, const std::string& lock) override;
+    void phase_started(const phase& now) override;
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;

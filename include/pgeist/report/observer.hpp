@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pgeist/core/exit_code.hpp"
+#include "pgeist/report/phase.hpp"
 
 namespace pgeist::report {
 
@@ -82,9 +83,8 @@ public:
     virtual ~observer() = default;
 
     virtual void job_started(std::int64_t job, const std::string& table, const std::string& strategy) = 0;
-    /// `name`: prepare, capture, copy, key, replay, build, verify, swap, finish. `lock`: what it locks on the source
-    /// table.
-    virtual void phase_started(const std::string& name, const std::string& lock) = 0;
+    /// Ends the phase before.
+    virtual void phase_started(const phase& now) = 0;
     virtual void progressed(const progress& now) = 0;
     virtual void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) = 0;
     virtual void verified(const verification& found) = 0;

@@ -19,6 +19,9 @@ namespace pgeist::report {
 /// How a swap went: `at attempt 2, table locked for 14.5 ms`.
 [[nodiscard]] std::string describe(const swap_outcome& done);
 
+/// What a comparison has found: `1,000 rows in 4 chunks, 0 differences, 0 repaired`.
+[[nodiscard]] std::string describe(const verification& found);
+
 /// The next action after an outcome that brings no hint of its own; may be empty.
 [[nodiscard]] std::string next_action(exit_code code, std::optional<std::int64_t> job);
 

@@ -15,8 +15,7 @@ struct run_record {
     using seconds = double;
 
     struct phase {
-        std::string name;
-        std::string lock;
+        report::phase what;
         seconds from = 0;
         seconds to = 0;
         std::int64_t rows = 0;

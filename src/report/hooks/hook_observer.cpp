@@ -29,10 +29,10 @@ void hook_observer::job_started(std::int64_t job, const std::string& table, cons
     call("on-start", {});
 }
 
-void hook_observer::phase_started(const std::string& name, const std::string& lock) {
-    usual_["PGEIST_PHASE"] = name;
+void hook_observer::phase_started(const phase& now) {
+    usual_["PGEIST_PHASE"] = now.name;
     before_swap_.reset();
-    call("on-phase", {{"PGEIST_LOCK", lock}});
+    call("on-phase", {{"PGEIST_LOCK", now.lock}});
 }
 
 void hook_observer::progressed(const progress& now) {

@@ -25,7 +25,7 @@ std::string section(std::string_view title, const std::string& body) {
 }
 
 bool has_phase(const run_record& run, std::string_view name) {
-    return std::any_of(run.phases.begin(), run.phases.end(), [&](const auto& each) { return each.name == name; });
+    return std::any_of(run.phases.begin(), run.phases.end(), [&](const auto& each) { return each.what.name == name; });
 }
 
 /// Also when the swap was made by an earlier run, or its commit came to light only afterwards: nothing finishes a job
@@ -108,14 +108,14 @@ std::string facts(const run_record& run) {
 
 /// How long a phase held the lock that it names, as far as that is one number.
 std::string held_text(const run_record& run, const run_record::phase& phase) {
-    if (phase.name == "swap") {
+    if (phase.what.name == "swap") {
         const bool known = run.swapped && run.swapped->attempts > 0;
         return known ? fmt::format("{:.1f} ms", run.swapped->lock_held_ms) : has_swapped(run) ? "" : "not obtained";
     }
     if (phase.longest_chunk_ms > 0) {
         return fmt::format("at most {:.0f} ms a chunk", phase.longest_chunk_ms);
     }
-    return phase.lock == "none" ? "" : "at most " + seconds_text(phase.to - phase.from);
+    return phase.what.lock == "none" ? "" : "at most " + seconds_text(phase.to - phase.from);
 }
 
 std::string phases_table(const run_record& run) {
@@ -127,9 +127,9 @@ std::string phases_table(const run_record& run) {
         html += fmt::format(
             "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td "
             "class=\"n\">{}</td><td>{}</td><td>{}</td></tr>\n",
-            html_escaped(phase.name), seconds_text(took), phase.rows > 0 ? format_count(phase.rows) : "",
-            phase.rows > 0 && took > 0 ? count(static_cast<double>(phase.rows) / took) : "", html_escaped(phase.lock),
-            held_text(run, phase));
+            html_escaped(phase.what.name), seconds_text(took), phase.rows > 0 ? format_count(phase.rows) : "",
+            phase.rows > 0 && took > 0 ? count(static_cast<double>(phase.rows) / took) : "",
+            html_escaped(phase.what.lock), held_text(run, phase));
     }
     return html + "</tbody></table>\n";
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "pgeist/report/outcome_text.hpp"
-#include "pgeist/report/phase_unit.hpp"
 #include "pgeist/report/replace_file.hpp"
 
 namespace pgeist::report {
@@ -36,11 +35,10 @@ void report_observer::end_phase() {
     }
 }
 
-void report_observer::phase_started(const std::string& name, const std::string& lock) {
+void report_observer::phase_started(const phase& now) {
     end_phase();
     run_record::phase next;
-    next.name = name;
-    next.lock = lock;
+    next.what = now;
     next.from = next.to = at();
     if (record_.phases.size() < most_entries) {
         record_.phases.push_back(std::move(next));
@@ -71,11 +69,11 @@ void report_observer::sample(const progress& now) {
     run_record::sample one;
     one.at = at();
     const auto rows = std::max<std::int64_t>(0, now.rows_done - last_sample_rows_);
-    const bool counts = !record_.phases.empty() && counts_rows(record_.phases.back().name);
+    const bool counts = !record_.phases.empty() && record_.phases.back().what.counts_rows();
     one.rows_per_second = counts ? static_cast<double>(rows) / span : 0;
     one.log_pending = static_cast<double>(std::max<std::int64_t>(0, now.log_pending));
     // What the last chunk took is remembered by the run; it is news only while there are chunks.
-    const bool has_chunks = !record_.phases.empty() && works_in_chunks(record_.phases.back().name);
+    const bool has_chunks = !record_.phases.empty() && record_.phases.back().what.in_chunks;
     one.chunk_ms = has_chunks ? static_cast<double>(now.chunk_time.count()) : 0;
     one.workers = now.workers;
     if (now.lag_bytes) {
@@ -104,8 +102,8 @@ void report_observer::progressed(const progress& now) {
     sample(now);
     if (!record_.phases.empty()) {
         auto& phase = record_.phases.back();
-        phase.rows = counts_rows(phase.name) ? now.rows_done : 0;
-        if (now.chunk_rows > 0 && works_in_chunks(phase.name)) {
+        phase.rows = phase.what.counts_rows() ? now.rows_done : 0;
+        if (now.chunk_rows > 0 && phase.what.in_chunks) {
             phase.longest_chunk_ms = std::max(phase.longest_chunk_ms, static_cast<double>(now.chunk_time.count()));
         }
     }
@@ -118,7 +116,7 @@ void report_observer::lock_waited(int attempt, milliseconds, const std::vector<b
     }
     run_record::lock_wait one;
     one.at = at();
-    one.phase = record_.phases.empty() ? "" : record_.phases.back().name;
+    one.phase = record_.phases.empty() ? "" : record_.phases.back().what.name;
     one.attempt = attempt;
     one.blockers = describe(blockers, true);
     record_.lock_waits.push_back(std::move(one));

@@ -50,7 +50,7 @@ std::string bands(const run_record& run, const scale& time, double from, double 
             "<rect class=\"band{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"><title>{}: "
             "{}</title></rect>",
             at % 2, time.x(phase.from), from, std::max(0.5, time.x(phase.to) - time.x(phase.from)), to - from,
-            html_escaped(phase.name), seconds_text(phase.to - phase.from));
+            html_escaped(phase.what.name), seconds_text(phase.to - phase.from));
     }
     for (const auto& wait : run.throttled) {
         out += fmt::format(
@@ -149,10 +149,10 @@ std::string svg_timeline(const run_record& run) {
     for (const auto& phase : run.phases) {
         // A name that has no room would run into its neighbour.
         const double room = time.x(phase.to) - time.x(phase.from);
-        const double needed = 7.0 * static_cast<double>(phase.name.size()) + 6;
+        const double needed = 7.0 * static_cast<double>(phase.what.name.size()) + 6;
         if (room >= needed && time.x(phase.from) >= free_from) {
             svg += fmt::format("<text class=\"name\" x=\"{:.1f}\" y=\"31\">{}</text>", time.x(phase.from) + 4,
-                               html_escaped(phase.name));
+                               html_escaped(phase.what.name));
             free_from = time.x(phase.from) + needed;
         }
     }

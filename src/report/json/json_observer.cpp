@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "pgeist/report/outcome_text.hpp"
-#include "pgeist/report/phase_unit.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::report {
@@ -61,12 +60,12 @@ void json_observer::job_started(std::int64_t job, const std::string& table, cons
     write(event("job").integer("id", job).text("table", table).text("strategy", strategy));
 }
 
-void json_observer::phase_started(const std::string& name, const std::string& lock) {
+void json_observer::phase_started(const phase& now) {
     end_phase();
-    phase_ = name;
+    phase_ = now;
     rate_.reset();
     written_.reset();
-    write(event("phase").text("name", name).text("lock", lock));
+    write(event("phase").text("name", now.name).text("lock", now.lock));
 }
 
 void json_observer::progressed(const progress& now) {
@@ -82,10 +81,10 @@ void json_observer::progressed(const progress& now) {
 
 void json_observer::write_progress(importance weight) {
     json_line line = event("progress");
-    line.text("phase", phase_).integer("rows_done", last_.rows_done);
+    line.text("phase", phase_.name).integer("rows_done", last_.rows_done);
     line.integer("rows_total", known(last_.rows_total, last_.rows_total > 0));
     line.number("percent", percent_of(last_.rows_done, last_.rows_total), 2);
-    const bool rows = counts_rows(phase_);
+    const bool rows = phase_.counts_rows();
     line.number("rows_per_second", rows ? rate_.rows_per_second() : std::nullopt, 0);
     line.number("eta_seconds", rows ? rate_.eta_seconds(last_.rows_total) : std::nullopt, 1);
     line.integer("log_pending", known(last_.log_pending, last_.log_pending >= 0));

@@ -132,9 +132,9 @@ void metrics_observer::job_started(std::int64_t job, const std::string& table, c
     figures_.table = table;
 }
 
-void metrics_observer::phase_started(const std::string& name, const std::string&) {
+void metrics_observer::phase_started(const phase& now) {
     count_time();
-    figures_.phase = name;
+    figures_.phase = now.name;
     figures_.now = progress();
     write();
 }

@@ -6,7 +6,6 @@
 
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/outcome_text.hpp"
-#include "pgeist/report/phase_unit.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::report {
@@ -23,19 +22,19 @@ void human_observer::line(const std::string& text) { out_->write(text + "\n"); }
 
 void human_observer::error_line(const std::string& text) { err_->write(text + "\n"); }
 
-void human_observer::phase_ended(const std::string&, milliseconds, const progress&) {}
+void human_observer::phase_ended(const phase&, milliseconds, const progress&) {}
 
 std::string human_observer::shown(std::string_view text) const {
     const std::string safe = harmless(text);
     return screen_.utf8 ? safe : to_ascii(safe);
 }
 
-std::string human_observer::counts(std::string_view phase, const progress& last, milliseconds time) {
+std::string human_observer::counts(const phase& ended, const progress& last, milliseconds time) {
     if (last.rows_done <= 0) {
         return {};
     }
-    std::string text = counted(last.rows_done, phase);
-    if (time.count() > 0 && counts_rows(phase)) {
+    std::string text = counted(last.rows_done, ended);
+    if (time.count() > 0 && ended.counts_rows()) {
         text += fmt::format(", {} rows/s", format_count(last.rows_done * 1000 / time.count()));
     }
     return text;
@@ -43,9 +42,9 @@ std::string human_observer::counts(std::string_view phase, const progress& last,
 
 live_view human_observer::view() const {
     live_view now;
-    now.phase = facts_.phases.current();
+    now.at = phase_;
     now.now = last_;
-    if (counts_rows(now.phase)) {
+    if (phase_.counts_rows()) {
         now.rows_per_second = rate_.rows_per_second();
         now.eta_seconds = rate_.eta_seconds(last_.rows_total);
     }
@@ -60,9 +59,10 @@ void human_observer::job_started(std::int64_t job, const std::string& table, con
     facts_.strategy = strategy;
 }
 
-void human_observer::phase_started(const std::string& name, const std::string&) {
+void human_observer::phase_started(const phase& now) {
     end_phase();
-    facts_.phases.start(name, time_.now());
+    phase_ = now;
+    facts_.phases.start(now.name, time_.now());
     rate_.reset();
     last_ = progress();
 }
@@ -74,10 +74,10 @@ void human_observer::end_phase() {
     const auto now = time_.now();
     const milliseconds time = facts_.phases.current_time(now);
     facts_.phases.stop(now);
-    if (facts_.phases.current() == "copy") {
+    if (phase_.name == "copy") {
         facts_.rows_copied = last_.rows_done;
     }
-    phase_ended(facts_.phases.current(), time, last_);
+    phase_ended(phase_, time, last_);
 }
 
 void human_observer::progressed(const progress& now) {

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/units.hpp"
-#include "pgeist/report/phase_unit.hpp"
 #include "pgeist/report/rate_meter.hpp"
 #include "pgeist/report/terminal/bar.hpp"
 #include "pgeist/report/text.hpp"
@@ -36,9 +35,9 @@ std::string rate_text(double rows_per_second) {
 std::string count_text(const live_view& view) {
     const progress& now = view.now;
     if (now.rows_total > 0) {
-        return counted(now.rows_done, now.rows_total, view.phase);
+        return counted(now.rows_done, now.rows_total, view.at);
     }
-    return now.rows_done > 0 ? counted(now.rows_done, view.phase) : std::string();
+    return now.rows_done > 0 ? counted(now.rows_done, view.at) : std::string();
 }
 
 std::vector<part> parts_of(const live_view& view) {
@@ -86,7 +85,7 @@ void choose(std::vector<part>& parts, std::size_t room, bool utf8) {
 
 std::string live_line(const live_view& view, int columns, bool utf8) {
     const auto percent = percent_of(view.now.rows_done, view.now.rows_total);
-    const std::string name = padded(one_line(view.phase), name_columns);
+    const std::string name = padded(one_line(view.at.name), name_columns);
     const std::string number = percent ? fmt::format("{:5.1f}%", *percent) : std::string();
     const auto width = static_cast<std::size_t>(std::max(columns, 0));
     const std::size_t fixed = columns_of(name) + columns_of(number);
@@ -146,7 +145,7 @@ std::string plain_line(const live_view& view) {
     if (view.waits_for) {
         facts.push_back("waits: " + one_line(*view.waits_for));
     }
-    return fmt::format("{}: {}", one_line(view.phase), fmt::join(facts, ", "));
+    return fmt::format("{}: {}", one_line(view.at.name), fmt::join(facts, ", "));
 }
 
 }  // namespace pgeist::report

@@ -4,7 +4,6 @@
 
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/outcome_text.hpp"
-#include "pgeist/report/phase_unit.hpp"
 #include "pgeist/report/terminal/live_line.hpp"
 #include "pgeist/report/text.hpp"
 
@@ -33,7 +32,7 @@ log_observer::log_observer(sink& out, time_source time) : out_(&out), time_(std:
 void log_observer::write(level severity, const std::string& words) {
     std::string line = fmt::format("{} {}", timestamp(time_.today()), name_of(severity));
     line += job_ ? fmt::format(" job={}", *job_) : "";
-    line += phase_.empty() ? "" : " phase=" + phase_;
+    line += phase_.name.empty() ? "" : " phase=" + phase_.name;
     out_->write(line + " " + one_line(words) + "\n");
 }
 
@@ -42,26 +41,26 @@ void log_observer::job_started(std::int64_t job, const std::string& table, const
     write(level::info, fmt::format("started: {}, {}", table, strategy));
 }
 
-void log_observer::phase_started(const std::string& name, const std::string& lock) {
-    phase_ = name;
+void log_observer::phase_started(const phase& now) {
+    phase_ = now;
     rate_.reset();
     written_ = phase_begun_ = time_.now();
-    write(level::info, fmt::format("phase begins, lock: {}", lock));
+    write(level::info, fmt::format("phase begins, lock: {}", now.lock));
 }
 
 void log_observer::progressed(const progress& now) {
     const auto at = time_.now();
     rate_.add(at, now.rows_done);
     const bool changed = waits_.seen(at, now.throttled).has_value();
-    if (phase_.empty() || (!changed && written_ && at - *written_ < log_interval)) {
+    if (phase_.name.empty() || (!changed && written_ && at - *written_ < log_interval)) {
         return;
     }
     written_ = at;
     live_view view;
-    view.phase = phase_;
+    view.at = phase_;
     view.now = now;
     view.waits_for = now.throttled;
-    if (counts_rows(phase_)) {
+    if (phase_.counts_rows()) {
         view.rows_per_second = rate_.rows_per_second();
         view.eta_seconds = rate_.eta_seconds(now.rows_total);
     }

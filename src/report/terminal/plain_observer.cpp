@@ -29,17 +29,17 @@ void plain_observer::job_started(std::int64_t job, const std::string& table, con
     line(shown(fmt::format("job {}: {}{}{}", job, table, strategy.empty() ? "" : ", ", strategy)));
 }
 
-void plain_observer::phase_started(const std::string& name, const std::string& lock) {
-    human_observer::phase_started(name, lock);
+void plain_observer::phase_started(const phase& now) {
+    human_observer::phase_started(now);
     written_ = time().now();
     throttled_.reset();
-    const bool with_lock = how_much().verbose && !lock.empty();
-    line(shown(name + (with_lock ? ": begins (lock: " + lock + ")" : ": begins")));
+    const bool with_lock = how_much().verbose && !now.lock.empty();
+    line(shown(now.name + (with_lock ? ": begins (lock: " + now.lock + ")" : ": begins")));
 }
 
-void plain_observer::phase_ended(const std::string& name, milliseconds time, const progress& last) {
-    const std::string count = counts(name, last, time);
-    line(shown(fmt::format("{}: done in {}{}{}", name, format_duration(time), count.empty() ? "" : ", ", count)));
+void plain_observer::phase_ended(const phase& ended, milliseconds time, const progress& last) {
+    const std::string count = counts(ended, last, time);
+    line(shown(fmt::format("{}: done in {}{}{}", ended.name, format_duration(time), count.empty() ? "" : ", ", count)));
 }
 
 void plain_observer::progressed(const progress& now) {

@@ -68,19 +68,19 @@ void tty_observer::job_started(std::int64_t job, const std::string& table, const
                      shown(one_line(strategy))));
 }
 
-void tty_observer::phase_started(const std::string& name, const std::string& lock) {
-    human_observer::phase_started(name, lock);
+void tty_observer::phase_started(const phase& now) {
+    human_observer::phase_started(now);
     lock_wait_.reset();
-    if (how_much().verbose && !lock.empty()) {
-        line(painted(screen(), paint::dim, shown(fmt::format("  {}: lock on the table: {}", name, lock))));
+    if (how_much().verbose && !now.lock.empty()) {
+        line(painted(screen(), paint::dim, shown(fmt::format("  {}: lock on the table: {}", now.name, now.lock))));
     }
     draw(true);
 }
 
-void tty_observer::phase_ended(const std::string& name, milliseconds time, const progress& last) {
+void tty_observer::phase_ended(const phase& ended, milliseconds time, const progress& last) {
     const std::string mark = painted(screen(), paint::green, screen().utf8 ? "✓" : "+");
-    const std::string count = counts(name, last, time);
-    line(fmt::format("{} {}{}{}{}", mark, padded(shown(name), phase_columns),
+    const std::string count = counts(ended, last, time);
+    line(fmt::format("{} {}{}{}{}", mark, padded(shown(ended.name), phase_columns),
                      padded_left(format_duration(time), time_columns), count.empty() ? "" : "  ", count));
 }
 

@@ -4,8 +4,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/in_tenure.hpp"
-#include "pgeist/job/store.hpp"
+#include "pgeist/job/source_file.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/copy/bad_row.hpp"
@@ -88,7 +89,7 @@ awaitable<void> worker(pipeline& pipe, transfer::worker_pool& pool, int number) 
     std::int64_t rows = 0;
     std::chrono::nanoseconds took{0};
     while (!pool.surplus(number)) {
-        co_await pipe.work.brake.before_chunk(rows, took);
+        co_await pipe.work.limiter.before_chunk(rows, took);
         auto range = co_await pipe.ranges.async_receive(asio::use_awaitable);
         if (!range) {
             pool.finish();

@@ -161,7 +161,7 @@ awaitable<void> replayer::share_of_segment(segment& part, int number, pg::connec
     std::chrono::nanoseconds took{0};
     std::int64_t next = part.first;
     while (next < part.last) {
-        co_await work_->brake.before_batch(rows_before, took);
+        co_await work_->limiter.before_batch(rows_before, took);
         selection rows;
         rows.part.number = number;
         rows.part.count = part.sessions;

@@ -46,7 +46,7 @@ awaitable<void> worker(pipeline& pipe, transfer::worker_pool& pool, int number) 
     std::int64_t rows = 0;
     std::chrono::nanoseconds took{0};
     while (!pool.surplus(number)) {
-        co_await pipe.work.brake.before_chunk(rows, took);
+        co_await pipe.work.limiter.before_chunk(rows, took);
         auto range = co_await pipe.ranges.async_receive(asio::use_awaitable);
         if (!range) {
             pool.finish();

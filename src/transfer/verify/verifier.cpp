@@ -7,6 +7,7 @@
 
 #include "key_text.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/job/checkpoints.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/shared/in_snapshot.hpp"

@@ -18,7 +18,7 @@ public:
                     std::function<void(const std::string&)> complain);
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
-    void phase_started(const std::string& name, const std::string& lock) override;
+    void phase_started(const phase& now) override;
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;

@@ -18,7 +18,7 @@ public:
     json_observer(sink& out, time_source time);
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
-    void phase_started(const std::string& name, const std::string& lock) override;
+    void phase_started(const phase& now) override;
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;
@@ -38,7 +38,7 @@ private:
     time_source time_;
     steady::time_point begun_;
     std::optional<std::int64_t> job_;
-    std::string phase_;
+    phase phase_;
     rate_meter rate_;
     progress last_;
     bool held_back_ = false;

@@ -24,7 +24,7 @@ public:
     human_observer(sink& out, sink& err, terminal screen, verbosity how_much, time_source time);
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
-    void phase_started(const std::string& name, const std::string& lock) override;
+    void phase_started(const phase& now) override;
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;
@@ -39,7 +39,7 @@ protected:
     /// Writes a line to the error output.
     virtual void error_line(const std::string& text);
     /// A phase has ended; `last` are its last figures.
-    virtual void phase_ended(const std::string& name, milliseconds time, const progress& last);
+    virtual void phase_ended(const phase& ended, milliseconds time, const progress& last);
 
     [[nodiscard]] const verbosity& how_much() const noexcept { return how_much_; }
     [[nodiscard]] const terminal& screen() const noexcept { return screen_; }
@@ -51,7 +51,7 @@ protected:
     /// As the terminal can show it: sanitised, and in ASCII where there is no UTF-8.
     [[nodiscard]] std::string shown(std::string_view text) const;
     /// `12,345 rows, 3,000 rows/s` of a phase that has ended; empty when it counted nothing.
-    [[nodiscard]] static std::string counts(std::string_view phase, const progress& last, milliseconds time);
+    [[nodiscard]] static std::string counts(const phase& ended, const progress& last, milliseconds time);
     /// Everything a line about the current phase can tell.
     [[nodiscard]] live_view view() const;
 
@@ -65,6 +65,7 @@ private:
     time_source time_;
     steady::time_point begun_;
     run_facts facts_;
+    phase phase_;
     rate_meter rate_;
     progress last_;
 };

@@ -10,7 +10,7 @@ namespace pgeist::report {
 
 /// What one line about a phase at work can tell.
 struct live_view {
-    std::string phase;
+    phase at;
     progress now;
     std::optional<double> rows_per_second;
     std::optional<double> eta_seconds;

@@ -13,7 +13,7 @@ public:
     tty_observer(sink& out, sink& err, terminal screen, verbosity how_much, time_source time);
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
-    void phase_started(const std::string& name, const std::string& lock) override;
+    void phase_started(const phase& now) override;
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void finished(const outcome& result) override;
@@ -21,7 +21,7 @@ public:
 protected:
     void line(const std::string& text) override;
     void error_line(const std::string& text) override;
-    void phase_ended(const std::string& name, milliseconds time, const progress& last) override;
+    void phase_ended(const phase& ended, milliseconds time, const progress& last) override;
 
 private:
     void draw(bool at_once);

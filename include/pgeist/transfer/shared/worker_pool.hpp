@@ -9,7 +9,7 @@
 
 namespace pgeist::transfer {
 
-/// Workers side by side, as many as the brake wants at each moment: one that is surplus ends after its piece of work,
+/// Workers side by side, as many as the limiter wants at each moment: one that is surplus ends after its piece of work,
 /// a new one begins when more are wanted.
 class worker_pool {
 public:

@@ -9,7 +9,7 @@
 #include "pgeist/pg/pool.hpp"
 #include "pgeist/report/observer.hpp"
 #include "pgeist/settings/settings.hpp"
-#include "pgeist/transfer/shared/brake.hpp"
+#include "pgeist/throttle/limiter.hpp"
 #include "pgeist/transfer/spec.hpp"
 
 namespace pgeist::transfer {
@@ -22,7 +22,7 @@ struct workspace {
     const run::settings& settings;  ///< changed by `pgeist set` while the run is at work
     report::observer& observer;
     report::progress& progress;  ///< kept up to date by the parts, shown and stored by the user
-    transfer::brake& brake;
+    throttle::limiter& limiter;
     /// Which process in turn works on the job; see job::require_tenure().
     std::int64_t incarnation = 1;
     /// Backend that holds the job's advisory lock; 0: none does (tests of single parts).

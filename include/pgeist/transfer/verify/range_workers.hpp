@@ -21,7 +21,7 @@ public:
 /// Settings of a session that looks at rows: by index or place, whatever the planner thinks of the tables.
 [[nodiscard]] awaitable<void> prepare_to_look(pg::connection& session, const run::settings& settings);
 
-/// Takes `walk` to its end with `settings.workers` workers, at the brake's pace, in chunks as the settings want them;
+/// Takes `walk` to its end with `settings.workers` workers, at the limiter's pace, in chunks as the settings want them;
 /// counts the rows as progress. The first failure ends all workers and is thrown.
 [[nodiscard]] awaitable<void> run_with_workers(transfer::workspace& work, range_walk& walk);
 

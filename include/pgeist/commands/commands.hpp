@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pgeist/core/exit_code.hpp"
+#include "pgeist/pg/awaitable.hpp"
+#include "pgeist/pg/connect_options.hpp"
+#include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/server_repack.hpp"
+#include "pgeist/report/observer.hpp"
+#include "pgeist/report/status.hpp"
+#include "pgeist/settings/settings.hpp"
+
+namespace pgeist::commands {
+
+/// The commands of the tool, one coroutine each; the command line only parses, calls one of them, and prints.
+///
+/// All of them throw `pgeist::error` for failures; its `code()` is the exit code. On terminal cancellation they bring
+/// the job into a state from which it can be resumed and throw `cancelled`. None of them calls `observer::finished`:
+/// the caller does, with the code returned or the error caught. An observer passed by reference outlives the coroutine.
+
+/// `pgeist run`: plans the change, checks, and carries it out to the end.
+[[nodiscard]] awaitable<exit_code> start(pg::connect_options options, plan::change_request change, run::settings chosen,
+                                         report::observer& observer);
+
+/// Names and values of options that change in the course of a job, as on the command line and checked by
+/// `apply_option`.
+using named_values = std::vector<std::pair<std::string, std::string>>;
+
+/// `pgeist resume`: goes on with an interrupted job where its checkpoints end. `changes` replace options that the job
+/// was started with, for good.
+[[nodiscard]] awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named_values changes,
+                                          report::observer& observer);
+
+/// `pgeist cleanup`: removes what a job left behind; without `job`, what all jobs left that are not running.
+[[nodiscard]] awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int64_t> job,
+                                           report::observer& observer);
+
+/// `pgeist status`: all jobs, oldest first, or the one asked for.
+/// @throws error when `job` is given and unknown
+[[nodiscard]] awaitable<std::vector<report::job_status>> list_jobs(pg::connect_options options,
+                                                                   std::optional<std::int64_t> job);
+
+/// `pgeist verify`: compares both tables again, all rows of them. A running job does it before its swap, and this waits
+/// for what it finds; for a job that nobody runs it is done here.
+/// @throws error (verification_failed) when they differ; error (refused) when there is nothing to compare
+[[nodiscard]] awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, report::observer& observer);
+
+/// `pause`, `continue`, `swap`, `cancel`, `set`: tells a running job what to do, through the database, and waits until
+/// it has obeyed. @returns false when it has not answered for some seconds
+/// @throws error when the job is unknown or nobody runs it
+[[nodiscard]] awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std::string action,
+                                           named_values values);
+
+/// What `pgeist repack-candidates` is to list.
+struct bloat_thresholds {
+    double percent = 30;
+    std::int64_t bytes = 8 << 20;
+};
+
+/// A table, and what a rebuild would save by what ANALYZE knows of it.
+struct bloated_table {
+    std::string table;  ///< as SQL has it, with its schema
+    std::int64_t heap_bytes = 0;
+    std::int64_t total_bytes = 0;  ///< with indexes and TOAST
+    std::int64_t bloat_bytes = 0;  ///< of the heap
+    double bloat_percent = 0;
+    std::int64_t dead_rows = 0;
+    std::string analyzed_at;                    ///< RFC 3339; empty: long ago
+    bool has_key = false;                       ///< `pgeist run --repack` can walk it
+    std::optional<plan::server_repack> server;  ///< the server's own way, from PostgreSQL 19 on
+};
+
+/// `pgeist repack-candidates`: those that could save most first. Tables that were never analyzed are left out.
+[[nodiscard]] awaitable<std::vector<bloated_table>> repack_candidates(pg::connect_options options,
+                                                                      bloat_thresholds least);
+
+/// What `pgeist plan` prints.
+struct plan_result {
+    plan_result(exit_code result, std::string human, std::string statements, std::string as_json)
+        : code(result), text(std::move(human)), sql(std::move(statements)), json(std::move(as_json)) {}
+
+    exit_code code;    ///< done, or refused
+    std::string text;  ///< for humans, lines
+    std::string sql;   ///< the statements it would run, printed after `text` with --verbose
+    std::string json;  ///< one JSON object on one line, without the line feed
+};
+
+/// `pgeist plan` and `--dry-run`: what would be done; changes nothing.
+[[nodiscard]] awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change,
+                                               run::settings chosen);
+
+}  // namespace pgeist::commands

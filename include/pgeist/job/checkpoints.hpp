@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "pgeist/job/tenure.hpp"
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/walk/key_range.hpp"
+#include "pgeist/walk/key_sql.hpp"
+
+namespace pgeist::job {
+
+/// Records a finished chunk; to be called in the chunk's own transaction.
+struct chunk_counts {
+    std::int64_t rows = 0;
+    std::optional<std::int64_t> write_rows;
+    std::optional<std::string> checksum;
+    std::optional<std::string> write_checksum;
+};
+[[nodiscard]] awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind,
+                                         walk::key_range range, chunk_counts counts);
+/// The chunks of a kind in key order, and how many rows they hold.
+struct finished_chunks {
+    walk::finished_ranges ranges;
+    std::int64_t rows = 0;
+};
+[[nodiscard]] awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job, const char* kind,
+                                                     const walk::key& key);
+/// @throws error (already_running) as require_tenure()
+[[nodiscard]] awaitable<void> forget_chunks(pg::connection& session, tenure mine, const char* kind);
+/// How many rows the finished chunks of a kind hold.
+[[nodiscard]] awaitable<std::int64_t> rows_in_chunks(pg::connection& session, std::int64_t job, const char* kind);
+
+}  // namespace pgeist::job

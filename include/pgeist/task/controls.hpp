@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "pgeist/throttle/limiter.hpp"
+
+namespace pgeist::task {
+
+/// How the step that cannot be taken back stands.
+enum class deed { to_come, under_way, done };
+
+/// What others ask of a job at work, as its task sees it.
+class controls : public throttle::limiter {
+public:
+    /// Why the step that cannot be taken back has to wait for the user's will, if it has: a pause, an option, a file,
+    /// the time of day.
+    [[nodiscard]] virtual std::optional<std::string> postponed() const = 0;
+    /// All is done but that step, which the user postpones.
+    virtual void waits_for_permission(bool waiting) = 0;
+    /// While it is under way nothing that is asked for is acknowledged, since it may come too late.
+    virtual void deed_is(deed state) = 0;
+    [[nodiscard]] virtual deed stands() const = 0;
+    /// Whether `pgeist verify` asked for a comparison that has not begun.
+    [[nodiscard]] virtual bool comparison_asked() const = 0;
+    /// The number of that request, if there is one: it is taken for begun.
+    [[nodiscard]] virtual std::optional<std::int64_t> take_comparison() = 0;
+};
+
+}  // namespace pgeist::task

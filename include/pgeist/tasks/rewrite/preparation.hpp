@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "pgeist/check/finding.hpp"
+#include "pgeist/job/advisory_locks.hpp"
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/plan/change_request.hpp"
+#include "pgeist/settings/settings.hpp"
+
+namespace pgeist::rewrite {
+
+/// What looking at the table and making the shadow gave.
+struct preparation {
+    std::vector<check::finding> findings;
+    std::int64_t job = 0;
+    std::optional<plan::blueprint> blueprint;  ///< absent when a check refuses
+    std::optional<std::string> nothing_to_do;  ///< the table has the change already
+    std::vector<std::string> warnings;
+    std::vector<plan::statement> statements;  ///< by which the shadow was made
+};
+
+/// Finds the table, runs all checks, and makes the shadow, all in the transaction that is open on `session`: a caller
+/// that only plans, or that is refused, rolls back and has changed nothing. With `hold` the table's lock is taken first
+/// and the job is recorded; without (plan) neither. Locks: ACCESS SHARE on the source.
+/// @throws error (already_running) when another run holds the table; error (refused) when the change is not valid
+[[nodiscard]] awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold,
+                                             plan::change_request change, run::settings chosen);
+
+/// For what the user has written and is stored with the job. @throws error (refused) when the database's encoding lacks
+/// a character of it; a transaction that is open has failed then
+[[nodiscard]] awaitable<void> require_sendable(pg::connection& session, std::string text);
+
+/// For a prepare() that failed because it did not get a lock in time, once that has been rolled back.
+/// @throws error (lock_not_obtained) that names who holds what
+[[nodiscard]] awaitable<void> throw_not_readable(pg::connection& session, qualified_name table);
+
+/// @throws error (refused) listing all findings that refuse
+void throw_if_refused(const std::vector<check::finding>& findings);
+
+}  // namespace pgeist::rewrite

@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include "find_kind.hpp"
+#include "pgeist/commands/commands.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/job/record.hpp"
+#include "pgeist/job/state_trust.hpp"
+#include "pgeist/supervise/cleanup.hpp"
+#include "pgeist/supervise/disconnected_runs.hpp"
+#include "pgeist/supervise/session_set.hpp"
+
+namespace pgeist::commands {
+
+namespace {
+
+/// The jobs that nobody works on. One whose run may come back is told of and left out.
+awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, report::observer& observer) {
+    std::vector<std::int64_t> jobs;
+    // First those that may come back: one that does so in between is held when the others are looked for.
+    const std::vector<supervise::disconnected_run> absent =
+        co_await supervise::find_disconnected(session, std::nullopt);
+    const pg::result rows = co_await session.query("SELECT id FROM pgeist.jobs j WHERE NOT " +
+                                                   job::held_condition("j.id") + " ORDER BY id");
+    for (int row = 0; row < rows.rows(); ++row) {
+        jobs.push_back(rows.integer(row, 0));
+    }
+    for (const supervise::disconnected_run& each : absent) {
+        const auto left = std::erase(jobs, each.job);
+        if (left > 0) {
+            observer.message(
+                report::level::warning,
+                fmt::format(
+                    "job {0} is left as it is: its run was last heard of {1} ago and may be reconnecting for up "
+                    "to {2}; if it is gone for good: pgeist cleanup {0}",
+                    each.job, format_duration(each.silent), format_duration(each.patience)));
+        }
+    }
+    co_return jobs;
+}
+
+}  // namespace
+
+awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int64_t> job, report::observer& observer) {
+    supervise::session_set sessions(std::move(options));
+    co_await supervise::open_hold(sessions);
+    const bool present = co_await job::has_state_schema(sessions.hold->session());
+    if (!present) {
+        if (job) {
+            throw error(exit_code::refused, fmt::format("there is no job {} in this database", *job), "");
+        }
+        observer.message(report::level::info, "nothing to clean up");
+        co_return exit_code::done;
+    }
+    std::vector<std::int64_t> jobs;
+    if (job) {
+        jobs.push_back(*job);
+    } else {
+        jobs = co_await find_abandoned(sessions.hold->session(), observer);
+    }
+    for (const std::int64_t each : jobs) {
+        const task::kind* kind = co_await find_kind(sessions.hold->session(), each);
+        co_await supervise::clean_job(sessions.pool, *sessions.hold, *kind, each, observer);
+    }
+    co_await supervise::clean_state(sessions.pool);
+    co_return exit_code::done;
+}
+
+}  // namespace pgeist::commands

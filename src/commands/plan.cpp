@@ -1,0 +1,107 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/check/server_repack.hpp"
+#include "pgeist/commands/commands.hpp"
+#include "pgeist/pg/pool.hpp"
+#include "pgeist/pg/transaction.hpp"
+#include "pgeist/plan/describe.hpp"
+#include "pgeist/report/text.hpp"
+#include "pgeist/tasks/rewrite/preparation.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+
+namespace pgeist::commands {
+
+namespace {
+
+/// Every statement that the run would make, in order.
+std::string sql_of(const rewrite::preparation& made) {
+    std::string text = "SQL\n";
+    const auto indented = [](const std::string& script) {
+        std::string out;
+        for (std::size_t at = 0; at < script.size();) {
+            const std::size_t end = std::min(script.find('\n', at), script.size() - 1);
+            out += (script[at] == '\n' ? "" : "  ") + script.substr(at, end - at + 1);
+            at = end + 1;
+        }
+        return out;
+    };
+    text += "  -- in each session of the job\n" + indented(made.blueprint->profile.display()) + "  -- prepare\n";
+    for (const plan::statement& each : made.statements) {
+        text += "  " + each.sql + ";\n";
+    }
+    const transfer::spec rows = made.blueprint->transfer();
+    text += indented(capture::log_sql(rows)) + "  -- capture\n" + indented(capture::triggers_sql(rows));
+    return text + plan::describe_sql(*made.blueprint);
+}
+
+}  // namespace
+
+namespace {
+
+awaitable<void> try_to_prepare(pg::connection& session, const plan::change_request& change, const run::settings& chosen,
+                               rewrite::preparation& made) {
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+    made = co_await rewrite::prepare(session, nullptr, change, chosen);
+}
+
+}  // namespace
+
+awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change, run::settings chosen) {
+    pg::pool pool(std::move(options), "pgeist plan");
+    const auto session = co_await pool.acquire();
+    rewrite::preparation made;
+    const auto trial = [&] { return try_to_prepare(*session, change, chosen, made); };
+    bool not_readable = false;
+    try {
+        co_await pg::rolled_back(*session, trial);
+    } catch (const pg::sql_error& problem) {
+        not_readable = problem.is(pg::sqlstate::lock_not_available);
+        if (!not_readable) {
+            throw;
+        }
+    }
+    if (not_readable) {
+        co_await rewrite::throw_not_readable(*session, change.table);
+    }
+    plan::description what;
+    what.change = &change;
+    what.blueprint = made.blueprint ? &*made.blueprint : nullptr;
+    for (const check::finding& each : made.findings) {
+        plan::remark remark;
+        remark.refuses = each.severity == check::severity::refuse;
+        remark.text = each.message;
+        remark.hint = each.hint;
+        what.remarks.push_back(std::move(remark));
+    }
+    for (const std::string& each : made.warnings) {
+        plan::remark remark;
+        remark.text = each;
+        what.remarks.push_back(std::move(remark));
+    }
+    if (made.nothing_to_do) {
+        plan::remark remark;
+        remark.text = "nothing to do: " + *made.nothing_to_do;
+        what.remarks.push_back(std::move(remark));
+    }
+    std::optional<plan::server_repack> server;
+    if (change.repack && change.sets.empty() && change.alters.empty() && made.blueprint) {
+        server = co_await check::consider_server_repack(*session, made.blueprint->source_oid);
+    }
+    what.server = server ? &*server : nullptr;
+    std::string text = plan::describe(what);
+    std::string json = report::harmless(plan::describe_json(what));  // names need not be UTF-8
+    std::string sql;
+    if (made.blueprint) {
+        sql = sql_of(made);
+    }
+    exit_code code = exit_code::done;
+    if (check::refuses(made.findings)) {
+        code = exit_code::refused;
+    }
+    plan_result result(code, std::move(text), std::move(sql), std::move(json));
+    co_return result;
+}
+
+}  // namespace pgeist::commands

@@ -1,0 +1,143 @@
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/commands/commands.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/identifier.hpp"
+#include "pgeist/core/json_text.hpp"
+#include "pgeist/job/advisory_locks.hpp"
+#include "pgeist/job/state_trust.hpp"
+#include "pgeist/pg/transaction.hpp"
+#include "pgeist/tasks/registry.hpp"
+
+namespace pgeist::commands {
+
+namespace {
+
+std::string status_query(bool one) {
+    const std::string alive = job::held_condition("j.id");
+    return fmt::format(R"sql(
+        SELECT j.id, coalesce(to_jsonb(j) ->> 'kind', 'copy') AS kind, j.table_schema, j.table_name, j.phase, j.state, j.rows_done, j.rows_total, j.log_pending, j.throttled,
+               coalesce(j.message, '') AS message,
+               coalesce(to_jsonb(j) -> 'figures', '{{}}') AS figures, -- a job of an earlier version has none
+               j.change, {} AS alive,
+               to_char(j.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS started_at,
+               to_char(j.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS updated_at,
+               j.blueprint IS NOT NULL AS has_blueprint,
+               coalesce((SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                         WHERE n.nspname = 'pgeist_' || j.id AND c.relkind IN ('r', 'p')), 0)::bigint AS size_bytes,
+               coalesce(pg_table_size(to_regclass(format('pgeist_%s.pgeist_log', j.id))), 0) AS log_bytes,
+               coalesce((to_jsonb(j) ->> 'log_bytes')::bigint, 0) AS log_bytes_then,
+               greatest(extract(epoch FROM clock_timestamp() - j.updated_at), 1) AS seconds_since,
+               (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = 'pgeist_' || j.id AND c.relname = j.table_name AND c.relkind = 'r') AS kept
+        FROM ONLY pgeist.jobs j {} ORDER BY j.id)sql",
+                       alive, one ? "WHERE j.id = $1" : "");
+}
+
+/// What the run noted besides its counters; it says nothing when nobody runs the job any more.
+void read_figures(const std::string& text, report::job_status& into) {
+    boost::json::error_code problem;
+    const boost::json::value parsed = json_from(text, problem);
+    if (problem || !parsed.is_object() || !into.pid_alive) {
+        return;
+    }
+    const boost::json::object& figures = parsed.as_object();
+    const auto number = [&](const char* name) -> std::optional<double> {
+        const auto* value = figures.if_contains(name);
+        return value != nullptr && value->is_number() ? std::optional<double>(value->to_number<double>())
+                                                      : std::nullopt;
+    };
+    const auto words = [&](const char* name) {
+        const auto* value = figures.if_contains(name);
+        return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+    };
+    into.rows_per_second = number("rows_per_second");
+    if (into.rows_per_second > 0.0 && into.rows_total > into.rows_done) {
+        into.eta_seconds = static_cast<double>(into.rows_total - into.rows_done) / *into.rows_per_second;
+    }
+    into.workers = static_cast<int>(number("workers").value_or(0));
+    into.chunk_rows = static_cast<std::int64_t>(number("chunk_rows").value_or(0));
+    into.chunk_ms = static_cast<std::int64_t>(number("chunk_ms").value_or(0));
+    if (const auto bytes = number("lag_bytes")) {
+        into.lag_bytes = static_cast<std::int64_t>(*bytes);
+    }
+    if (const auto lag = number("lag_ms")) {
+        into.lag_ms = static_cast<std::int64_t>(*lag);
+    }
+    into.doing = words("doing");
+    into.blocked_by = words("blocked_by");
+}
+
+report::job_status status_from(const pg::result& rows, int row) {
+    report::job_status out;
+    const task::kind& kind = tasks::kind_named(rows.text(row, "kind"));
+    const task::phase& reached = kind.phase_named(rows.text(row, "phase"));
+    out.strategy = kind.said().strategy;
+    out.phase = reached.told.name;
+    out.job = rows.integer(row, "id");
+    const qualified_name table{rows.text(row, "table_schema"), rows.text(row, "table_name")};
+    out.table = table.display();
+    out.state = rows.text(row, "state");
+    out.rows_done = rows.integer(row, "rows_done");
+    out.rows_total = rows.integer(row, "rows_total");
+    if (out.rows_total > 0) {
+        out.percent = std::min(100.0, 100.0 * static_cast<double>(out.rows_done) / static_cast<double>(out.rows_total));
+    }
+    out.log_pending = rows.integer(row, "log_pending");
+    out.throttled = rows.optional_text(row, "throttled");
+    out.message = rows.text(row, "message");
+    out.started_at = rows.text(row, "started_at");
+    out.updated_at = rows.text(row, "updated_at");
+    out.pid_alive = rows.boolean(row, "alive");
+    read_figures(rows.text(row, "figures"), out);
+    out.change = kind.describe(rows.text(row, "change"));
+    const bool ended = out.state == "done" || out.state == "cancelled";
+    if (!out.pid_alive && !ended && out.state != "failed") {
+        out.state = "interrupted";  // whatever the row says: nobody holds the job
+    }
+    out.resumable = !out.pid_alive && !ended && rows.boolean(row, "has_blueprint");
+    out.size_bytes = rows.integer(row, "size_bytes");
+    out.log_bytes = rows.integer(row, "log_bytes");
+    if (!out.pid_alive && out.log_bytes > 0) {
+        const auto grown = static_cast<double>(out.log_bytes - rows.integer(row, "log_bytes_then"));
+        out.log_bytes_per_hour = std::max(0.0, grown) / rows.number(row, "seconds_since") * 3600;
+    }
+    if (reached.in_effect) {
+        out.old_table = rows.text(row, "kept");
+    }
+    return out;
+}
+
+}  // namespace
+
+namespace {
+
+awaitable<void> read_jobs(pg::connection& session, std::optional<std::int64_t> job, pg::result& into) {
+    const bool present = co_await job::has_readable_jobs(session);
+    if (present && job) {
+        into = co_await session.query(status_query(true), *job);
+    } else if (present) {
+        into = co_await session.query(status_query(false));
+    }
+}
+
+}  // namespace
+
+awaitable<std::vector<report::job_status>> list_jobs(pg::connect_options options, std::optional<std::int64_t> job) {
+    const auto session = co_await pg::connection::open(std::move(options), "pgeist status");
+    std::vector<report::job_status> jobs;
+    pg::result rows;
+    const auto read = [&] { return read_jobs(*session, job, rows); };
+    co_await pg::rolled_back(*session, read);
+    for (int row = 0; row < rows.rows(); ++row) {
+        jobs.push_back(status_from(rows, row));
+    }
+    if (job && jobs.empty()) {
+        throw error(exit_code::refused, fmt::format("there is no job {} in this database", *job),
+                    "list the jobs with: pgeist status");
+    }
+    co_return jobs;
+}
+
+}  // namespace pgeist::commands

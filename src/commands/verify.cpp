@@ -1,0 +1,99 @@
+#include <fmt/format.h>
+
+#include "find_kind.hpp"
+#include "pgeist/commands/commands.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/advisory_locks.hpp"
+#include "pgeist/job/record.hpp"
+#include "pgeist/job/state_schema.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/pg/transaction.hpp"
+#include "pgeist/supervise/carry_out.hpp"
+#include "pgeist/supervise/disconnected_runs.hpp"
+#include "pgeist/supervise/takeover.hpp"
+#include "pgeist/tasks/registry.hpp"
+#include "requests.hpp"
+
+namespace pgeist::commands {
+
+namespace {
+
+constexpr auto answer_poll = std::chrono::milliseconds(200);
+
+awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, report::observer& observer) {
+    const job::record now = co_await job::load(session, job);
+    const task::kind& kind = tasks::kind_named(now.kind);
+    if (const auto why = kind.nothing_to_compare(now, true)) {
+        throw error(*why);
+    }
+    observer.job_started(job, now.table.display(), kind.said().strategy);
+    const auto request = [&] { return hand_in(session, job, "verify", std::nullopt, std::nullopt); };
+    const std::int64_t number = co_await pg::transaction(session, pg::isolation::read_committed, request);
+    if (kind.nothing_to_compare(now, false)) {
+        observer.message(report::level::info,
+                         fmt::format("job {} is in phase {}: waiting for it to come to its verification", job,
+                                     kind.reached(now).told.name));
+    }
+    std::optional<job::comparison> found;
+    bool runs = true;
+    while (!found && runs) {
+        co_await pg::sleep_for(answer_poll);
+        const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(job)));
+        runs = alive.boolean(0, 0);
+        if (!runs) {  // it may only have lost its connection
+            const std::vector<supervise::disconnected_run> absent = co_await supervise::find_disconnected(session, job);
+            runs = !absent.empty();
+        }
+        found = co_await job::last_comparison(session, job);
+        if (found && found->number < number) {
+            found.reset();  // somebody else's question
+        }
+        if (!found) {
+            const auto answers = co_await job::read_answers(session, job);
+            require_not_forgotten(answers, job, number);
+        }
+    }
+    if (!found) {
+        throw error(exit_code::failed, fmt::format("the run of job {} has ended without comparing", job),
+                    fmt::format("see why with: pgeist status {0}; compare without it: pgeist verify {0}", job));
+    }
+    if (found->differs) {
+        throw error(exit_code::verification_failed, found->detail,
+                    "nothing was swapped, the source table is untouched; look at these rows in both tables");
+    }
+    observer.verified(found->counts);
+    observer.message(report::level::info, fmt::format("job {}: {}", job, found->detail));
+}
+
+}  // namespace
+
+awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, report::observer& observer) {
+    supervise::session_set sessions(std::move(options));
+    bool runs = false;
+    {
+        const auto session = co_await sessions.pool.acquire();
+        co_await job::bring_state_up_to_date(*session);
+        static_cast<void>(co_await job::load(*session, job));
+        const pg::result row = co_await session->query("SELECT " + job::held_condition("$1::bigint"), job);
+        runs = row.boolean(0, 0);
+        if (runs) {
+            co_await ask_run_to_verify(*session, job, observer);
+        }
+    }
+    if (!runs) {
+        co_await supervise::open_hold(sessions);
+        const task::kind* found = co_await find_kind(sessions.hold->session(), job);
+        const task::kind& kind = *found;
+        job::record record = co_await supervise::take_over(sessions, kind, job);
+        if (const auto why = kind.nothing_to_compare(record, false)) {
+            throw error(*why);
+        }
+        observer.job_started(record.id, record.table.display(), kind.said().strategy);
+        co_await supervise::compare_again(sessions, kind, std::move(record), observer);
+        observer.message(report::level::info,
+                         fmt::format("job {0} was compared and is as it was; go on with: pgeist resume {0}", job));
+    }
+    co_return exit_code::done;
+}
+
+}  // namespace pgeist::commands

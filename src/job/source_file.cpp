@@ -1,0 +1,68 @@
+#include "pgeist/job/source_file.hpp"
+
+#include <fmt/format.h>
+
+#include "rows.hpp"
+
+namespace pgeist::job {
+
+namespace {
+
+/// The file's number and, above its 32 bits, a hash of which versions of their rows in the catalogs the columns and
+/// their defaults have: ALTER COLUMN … TYPE makes new ones, also where the type stays the same, and so do INHERIT and
+/// ATTACH PARTITION, also when they are undone; who moves rows as they are makes none. (What pgeist of before kept has
+/// no hash: it counts as another.)
+std::string mark_of(std::string_view oid) {
+    return fmt::format(
+        "(SELECT (hashtextextended(string_agg(concat_ws(' ', k.what, k.number, k.version), ',' ORDER BY k.what, "
+        "k.number), "
+        "0) & 2147483647) << 32 FROM (SELECT 'column' AS what, attnum::bigint AS number, xmin AS version FROM "
+        "pg_attribute "
+        "WHERE attrelid = {0} AND attnum > 0 UNION ALL SELECT 'default', oid::bigint, xmin FROM pg_attrdef WHERE "
+        "adrelid "
+        "= {0}) AS k) | pg_relation_filenode({0})::bigint",
+        oid);
+}
+
+}  // namespace
+
+awaitable<void> save_source_file(pg::connection& session, tenure mine, std::int64_t source_oid) {
+    std::string sql = "UPDATE pgeist.jobs SET source_filenode = " + mark_of("$3::bigint::oid") +
+                      " WHERE id = $1 AND incarnation = $2";
+    const pg::result saved = co_await session.query(std::move(sql), mine.job, mine.incarnation, source_oid);
+    require_ours(mine, saved);
+}
+
+awaitable<std::optional<std::int64_t>> file_to_compare(pg::connection& session, std::int64_t job,
+                                                       std::int64_t source_oid) {
+    std::string sql = "SELECT " + mark_of("$2::bigint::oid") +
+                      " WHERE NOT EXISTS (SELECT FROM pgeist.chunks WHERE job = $1 AND kind = 'verify')";
+    const pg::result row = co_await session.query(std::move(sql), job, source_oid);
+    std::optional<std::int64_t> file;
+    if (!row.empty() && !row.is_null(0, 0)) {
+        file = row.integer(0, 0);
+    }
+    co_return file;
+}
+
+awaitable<void> save_compared_file(pg::connection& session, tenure mine, std::int64_t file) {
+    const pg::result saved =
+        co_await session.query("UPDATE pgeist.jobs SET source_filenode = $3 WHERE id = $1 AND incarnation = $2",
+                               mine.job, mine.incarnation, file);
+    require_ours(mine, saved);
+}
+
+awaitable<source_rows> source_rows_since(pg::connection& session, std::int64_t job, std::int64_t source_oid) {
+    std::string sql =
+        "SELECT j.source_filenode & 4294967295 = m.mark & 4294967295 AS same_file, j.source_filenode >> 32 "
+        "= m.mark >> 32 AS same_columns FROM pgeist.jobs j, LATERAL (SELECT " +
+        mark_of("$2::bigint::oid") + " AS mark) AS m WHERE j.id = $1";
+    const pg::result row = co_await session.query(std::move(sql), job, source_oid);
+    source_rows found = source_rows::rewritten;
+    if (row.boolean(0, "same_columns")) {
+        found = row.boolean(0, "same_file") ? source_rows::in_place : source_rows::moved;
+    }
+    co_return found;
+}
+
+}  // namespace pgeist::job

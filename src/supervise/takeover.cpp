@@ -1,0 +1,164 @@
+#include "pgeist/supervise/takeover.hpp"
+
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/state_schema.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/supervise/reconnect_policy.hpp"
+
+namespace pgeist::supervise {
+
+namespace {
+
+/// What somebody else's transaction on the job (a cleanup, a statement of an orphan of another role) may take.
+constexpr const char* longest_wait = "60s";
+
+/// A server that does not answer for so long is lost, whatever TCP says.
+constexpr auto longest_silence = std::chrono::seconds(30);
+
+/// For a few questions to a server that has just come back.
+constexpr auto answer_timeout = std::chrono::seconds(10);
+
+awaitable<std::optional<job::holder>> take_both(session_set& sessions, const job::record& what, std::string& name) {
+    name = fmt::format("job {}", what.id);
+    auto by = co_await sessions.hold->take_job(what.id);
+    if (!by) {
+        name = fmt::format("table {}", what.table.display());
+        by = co_await sessions.hold->take_table(what.table_oid);
+    }
+    co_return by;
+}
+
+awaitable<void> require_not_restored(pg::connection& session, const job::record& what) {
+    const pg::result row = co_await session.query(
+        "SELECT EXISTS (SELECT FROM pgeist.jobs j WHERE j.id = $1 AND " + job::restored_condition("j") + ")", what.id);
+    if (row.boolean(0, 0)) {
+        throw error(exit_code::refused,
+                    fmt::format("job {} is not at work in this database: it was restored here from a dump of the one "
+                                "where it is",
+                                what.id),
+                    fmt::format("{} is complete here; remove what the dump has brought of the job with: pgeist "
+                                "cleanup {}",
+                                what.table.display(), what.id));
+    }
+}
+
+awaitable<void> take_locks(session_set& sessions, const job::record& what) {
+    std::string name;
+    auto by = co_await take_both(sessions, what, name);
+    while (by && sessions.own.count(*by) > 0) {  // the table may be held by another one of ours than the job
+        co_await job::end_backend(sessions.hold->session(), *by);
+        by = co_await take_both(sessions, what, name);
+    }
+    if (by) {
+        job::throw_held(name, *by);
+    }
+}
+
+}  // namespace
+
+awaitable<void> open_hold(session_set& sessions) {
+    auto session = co_await sessions.pool.open_own("pgeist");
+    session->answer_within(longest_silence);
+    sessions.hold = std::make_unique<job::advisory_locks>(std::move(session));
+    sessions.own.insert(sessions.hold->which());
+    sessions.pool.close_idle();
+    sessions.pool.admit_only(job::exists_condition(sessions.hold->which()));
+}
+
+awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, std::int64_t job, job::requests what) {
+    co_await job::bring_state_up_to_date(sessions.hold->session());
+    const job::record before = co_await job::load(sessions.hold->session(), job);
+    co_await require_not_restored(sessions.hold->session(), before);
+    co_await take_locks(sessions, before);
+    // By this name a later attempt ends what this one leaves on the server, should its connections be lost too.
+    sessions.pool.name_sessions(job::session_name(job));
+    const auto session = co_await sessions.pool.acquire();
+    co_await job::end_orphans(*session, job);
+    co_await session->execute(fmt::format("SET lock_timeout = '{}'", longest_wait));
+    co_await job::begin_tenure(*session, job, what);
+    for (const qualified_name& each : kind.written_tables(before)) {
+        // What an orphan of another role still does to it ends before this lock is ours.
+        co_await session->execute(
+            fmt::format("BEGIN; SET LOCAL lock_timeout = '{}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT",
+                        longest_wait, each.sql()));
+    }
+    job::record now = co_await job::load(*session, job);
+    co_return now;
+}
+
+awaitable<birth> note_birth(session_set& sessions, pg::connection& session, std::int64_t job) {
+    const pg::result row =
+        co_await session.query("SELECT pg_current_xact_id(), token FROM pgeist.jobs WHERE id = $1", job);
+    birth when;
+    when.job = job;
+    when.xid = row.text(0, 0);
+    when.token = row.text(0, 1);
+    // Over another session: what this server does not let us ask would end the transaction.
+    when.where = co_await job::identify(sessions.hold->session(), job, deadline::in(answer_timeout));
+    co_return when;
+}
+
+namespace {
+
+/// Whether the job is there; nothing while that is not certain.
+awaitable<std::optional<bool>> ask_for_birth(session_set& sessions, const birth& when, std::string& problem) {
+    std::optional<bool> born;
+    const auto soon = deadline::in(answer_timeout);
+    const auto session = co_await sessions.pool.acquire();
+    const job::identity now = co_await job::identify(*session, when.job, soon);
+    if (now.in_recovery || job::other_place(when.where, now)) {
+        problem = "the server that answers is a standby, or another one";
+        co_return born;
+    }
+    const bool ended = co_await job::has_ended(*session, when.xid, soon);
+    if (ended) {
+        // That schema pgeist may not be there either is the same answer.
+        const bool present = co_await job::has_state_schema(*session);
+        born = false;
+        if (present) {
+            const pg::result row = co_await session->query(
+                soon, "SELECT FROM pgeist.jobs WHERE id = $1 AND token = $2::uuid", when.job, when.token);
+            born = !row.empty();
+        }
+    }
+    co_return born;
+}
+
+}  // namespace
+
+awaitable<job::record> find_born(session_set& sessions, const task::kind& kind, birth when,
+                                 std::chrono::milliseconds longest) {
+    const auto until = deadline::in(longest);
+    std::string problem;
+    sessions.pool.admit_only("");
+    for (int attempt = 1;; ++attempt) {
+        co_await pg::sleep_for(reconnect_policy::pause(attempt));
+        sessions.pool.close_idle();  // a new one may lead to the right server
+        try {
+            const auto born = co_await ask_for_birth(sessions, when, problem);
+            if (born && !*born) {
+                throw error(exit_code::connection_lost, "the connection was lost before the job was made",
+                            "nothing was changed: run it again");
+            }
+            if (born) {
+                co_await open_hold(sessions);
+                job::record made = co_await take_over(sessions, kind, when.job);
+                co_return made;
+            }
+        } catch (const pg::sql_error& failure) {
+            problem = failure.what();
+            sessions.pool.admit_only("");
+        }
+        if (until.passed()) {
+            throw error(exit_code::connection_lost,
+                        fmt::format("the connection was lost while the job was made: {}", problem),
+                        fmt::format("the source table is untouched; if pgeist status shows job {}, go on with: pgeist "
+                                    "resume {}; otherwise run it again",
+                                    when.job, when.job));
+        }
+    }
+}
+
+}  // namespace pgeist::supervise

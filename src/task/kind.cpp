@@ -1,0 +1,30 @@
+#include "pgeist/task/kind.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace pgeist::task {
+
+const phase& kind::phase_named(const std::string& name) const {
+    const auto found =
+        std::find_if(phases_.begin(), phases_.end(), [&](const phase& each) { return each.name == name; });
+    if (found == phases_.end()) {
+        throw error(exit_code::failed,
+                    fmt::format("the job is in phase \"{}\", which this version of pgeist does not know", name),
+                    "use the version of pgeist that started the job");
+    }
+    return *found;
+}
+
+const phase& kind::first_in_effect() const {
+    const auto found = std::find_if(phases_.begin(), phases_.end(), [](const phase& each) { return each.in_effect; });
+    if (found == phases_.end()) {
+        throw std::logic_error("kind " + said_.name + " has no phase in which its change is in effect");
+    }
+    return *found;
+}
+
+const phase& kind::next(const phase& now) const { return is_done(now) ? now : *(&now + 1); }
+
+}  // namespace pgeist::task

@@ -1,0 +1,24 @@
+#include "pgeist/tasks/registry.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/tasks/rewrite/kind.hpp"
+
+namespace pgeist::tasks {
+
+const task::kind& kind_named(const std::string& name) {
+    const std::array all{&rewrite::kind()};
+    for (const task::kind* each : all) {
+        if (each->said().name == name) {
+            return *each;
+        }
+    }
+    throw error(exit_code::refused,
+                fmt::format("the job is work of kind \"{}\", which this version of pgeist does not know", name),
+                "use the version of pgeist that started the job");
+}
+
+}  // namespace pgeist::tasks

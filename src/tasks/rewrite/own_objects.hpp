@@ -1,0 +1,32 @@
+#pragma once
+
+#include "pgeist/catalog/table.hpp"
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/blueprint.hpp"
+#include "pgeist/plan/change_request.hpp"
+#include "pgeist/shadow/builder.hpp"
+
+// What pgeist makes for itself. An event trigger of the user's may refuse that, or change what was made: the shadow's
+// builder tells which it was for the shadow, and these for all else. In the transaction that is open.
+namespace pgeist::rewrite {
+
+/// Makes schema `pgeist` unless it is there. @throws error (refused) naming the event trigger that is in the way
+[[nodiscard]] awaitable<void> make_state(pg::connection& session);
+
+/// What keeps pgeist's own objects from being dropped, in no transaction.
+/// @throws error (failed) naming the event trigger that `problem` came from; else `problem` itself
+[[nodiscard]] awaitable<void> throw_not_dropped(pg::connection& session, pg::sql_error problem);
+
+/// shadow::build_shadow(), where what it does not name itself is named, too.
+[[nodiscard]] awaitable<shadow::prepared> build_shadow(pg::connection& session, const catalog::table& source,
+                                                       const plan::change_request& change, std::int64_t job);
+
+/// Makes the change log and the trigger functions. @throws error (refused) naming the event trigger that is in the way
+[[nodiscard]] awaitable<void> make_log(pg::connection& session, const plan::blueprint& plan);
+
+/// Where there are event triggers: makes, changes and drops all that a run would make for itself, on an empty copy of
+/// the source, and takes it back. Before the log is made; the job's schema must be there.
+/// @throws error (refused) naming the event trigger that is in the way
+[[nodiscard]] awaitable<void> try_own_objects(pg::connection& session, const plan::blueprint& plan);
+
+}  // namespace pgeist::rewrite

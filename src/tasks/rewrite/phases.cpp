@@ -1,0 +1,93 @@
+#include "phases.hpp"
+
+#include "undo.hpp"
+
+namespace pgeist::rewrite {
+
+namespace {
+
+task::phase quiet(const char* name, const char* purpose, const char* lock) {
+    task::phase one;
+    one.name = name;
+    one.purpose = purpose;
+    one.told.name = name;
+    one.told.lock = lock;
+    return one;
+}
+
+task::phase in_rows(const char* name, const char* purpose, const char* lock, bool in_chunks) {
+    task::phase one = quiet(name, purpose, lock);
+    one.told.counts = report::unit::rows;
+    one.told.in_chunks = in_chunks;
+    one.resumed = task::again::at_checkpoint;
+    return one;
+}
+
+task::phase in_indexes(const char* name, const char* purpose) {
+    task::phase one = quiet(name, purpose, "none");
+    one.told.counts = report::unit::indexes;
+    one.resumed = task::again::at_checkpoint;
+    one.long_statement = true;
+    return one;
+}
+
+task::phase prepare() {
+    task::phase one = quiet("prepare", "make the empty shadow table", "ACCESS SHARE, momentarily");
+    one.undo = drop_own;
+    return one;
+}
+
+task::phase capture() {
+    task::phase one = quiet("capture", "log the keys of changed rows, by triggers",
+                            "SHARE ROW EXCLUSIVE, momentarily, under lock_timeout");
+    one.undo = take_off_triggers;
+    return one;
+}
+
+task::phase catch_up() {
+    task::phase one = in_rows("catch_up", "apply the changes made meanwhile", "ACCESS SHARE per batch", false);
+    one.told.name = "replay";
+    return one;
+}
+
+task::phase swap() {
+    task::phase one = in_rows("swap", "apply the last changes, exchange the tables",
+                              "ACCESS EXCLUSIVE, milliseconds, under lock_timeout", false);
+    one.resumed = task::again::from_start;
+    one.is_load = false;  // nothing is left there that could be one
+    one.undo = drop_bound_constraint;
+    return one;
+}
+
+task::phase finish() {
+    task::phase one = quiet("finish", "validate foreign keys, remove what is not needed any more",
+                            "SHARE UPDATE EXCLUSIVE to validate foreign keys");
+    one.in_effect = true;
+    one.is_load = false;
+    one.undo = finish_what_was_swapped;
+    return one;
+}
+
+task::phase done() {
+    task::phase one = quiet("done", "", "none");
+    one.in_effect = true;
+    return one;
+}
+
+}  // namespace
+
+std::vector<task::phase> phases() {
+    return {prepare(),
+            capture(),
+            in_rows("copy", "copy the rows in chunks along the key", "ACCESS SHARE per chunk", true),
+            in_indexes("key", "build the key's index"),
+            in_rows("replay", "apply the logged changes up to a consistent point", "ACCESS SHARE per batch", false),
+            in_indexes("build", "build all other indexes, VACUUM ANALYZE"),
+            catch_up(),
+            in_rows("verify", "compare both tables, chunk by chunk", "ACCESS SHARE per chunk", true),
+            swap(),
+            finish(),
+            done()};
+}
+
+}  // namespace pgeist::rewrite

@@ -1,0 +1,188 @@
+#include "pgeist/tasks/rewrite/preparation.hpp"
+
+#include <fmt/format.h>
+
+#include "own_objects.hpp"
+#include "pgeist/catalog/reader.hpp"
+#include "pgeist/check/preflight.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/record.hpp"
+#include "pgeist/job/state_trust.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+
+namespace pgeist::rewrite {
+
+namespace {
+
+/// The id that the next job would get: for a plan, which must not use it up.
+awaitable<std::int64_t> next_job(pg::connection& session) {
+    const bool present = co_await job::has_state_schema(session);
+    std::string sql = "SELECT 1";
+    if (present) {
+        sql = "SELECT coalesce(max(id), 0) + 1 FROM pgeist.jobs";
+    }
+    const pg::result row = co_await session.query(std::move(sql));
+    co_return row.integer(0, 0);
+}
+
+awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& found) {
+    const auto by = co_await hold.take_table(found.oid);
+    if (by) {
+        job::throw_held(fmt::format("table {}", found.name.display()), *by);
+    }
+}
+
+awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& hold, const catalog::relation& found,
+                                  const plan::change_request& change, const run::settings& chosen) {
+    co_await make_state(session);
+    job::beginning what;
+    what.kind = kind_name;
+    what.table = found.name;
+    what.table_oid = found.oid;
+    what.change = plan::to_json(change);
+    what.settings = chosen;
+    what.phase = "prepare";
+    const job::tenure first = co_await job::create(session, std::move(what));
+    const auto by = co_await hold.take_job(first.job);
+    if (by) {
+        job::throw_held(fmt::format("job {}", first.job), *by);
+    }
+    co_return first;
+}
+
+}  // namespace
+
+awaitable<void> require_sendable(pg::connection& session, std::string text) {
+    std::string lacking;
+    try {
+        co_await session.query("SELECT $1::text", text);
+    } catch (const pg::sql_error& failure) {
+        if (!failure.is(pg::sqlstate::untranslatable_character)) {
+            throw;
+        }
+        lacking = failure.diag().message;
+    }
+    if (!lacking.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("what was asked for cannot be stored in database {}: {}", session.database(), lacking),
+                    "use characters that the database's encoding has, in options and comments too");
+    }
+}
+
+void throw_if_refused(const std::vector<check::finding>& findings) {
+    std::string messages;
+    std::string hints;
+    for (const check::finding& each : findings) {
+        if (each.severity == check::severity::refuse) {
+            messages += (messages.empty() ? "" : "\n") + each.message;
+            if (!each.hint.empty()) {
+                hints += (hints.empty() ? "" : "\n") + each.hint;
+            }
+        }
+    }
+    if (!messages.empty()) {
+        throw error(exit_code::refused, messages, hints);
+    }
+}
+
+namespace {
+
+constexpr int preparing_space = 0x70676569;  // that of the tables' locks, of which none has the OID 0
+
+/// One run prepares at a time: of two on tables that are tied to each other, the second must see the first one's job.
+awaitable<void> wait_for_turn(pg::connection& session) {
+    bool taken = true;
+    co_await session.execute("SET LOCAL lock_timeout = '60s'");
+    try {
+        co_await session.query("SELECT pg_advisory_xact_lock($1::int4, 0)", preparing_space);
+    } catch (const pg::sql_error& problem) {
+        taken = false;
+        if (!problem.is(pg::sqlstate::lock_not_available)) {
+            throw;
+        }
+    }
+    if (!taken) {
+        throw error(exit_code::lock_not_obtained, "another run of pgeist has been preparing for a minute",
+                    "see whether it is stuck: pg_locks shows its advisory lock, pg_stat_activity the session");
+    }
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+}
+
+// Whoever keeps ACCESS SHARE from others.
+constexpr const char* exclusive_locks_sql = R"(
+    SELECT DISTINCT l.relation::regclass::text AS relation, l.pid, coalesce(a.usename, '?') AS usename
+      FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid()
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.relation >= 16384
+     ORDER BY 1, 2 LIMIT 5)";
+
+}  // namespace
+
+awaitable<void> throw_not_readable(pg::connection& session, qualified_name table) {
+    const pg::result rows = co_await session.query(exclusive_locks_sql);
+    std::string who;
+    for (int row = 0; row < rows.rows(); ++row) {
+        who += fmt::format("{}pid {} (user {}) holds ACCESS EXCLUSIVE on {}", row == 0 ? ": " : "; ",
+                           rows.integer(row, "pid"), rows.text(row, "usename"), rows.text(row, "relation"));
+    }
+    throw error(exit_code::lock_not_obtained,
+                fmt::format("{}, or something tied to it, could not be looked at within 5s{}", table.display(), who),
+                "end that transaction, or try again later; nothing was done");
+}
+
+awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold, plan::change_request change,
+                               run::settings chosen) {
+    preparation out;
+    if (hold != nullptr) {
+        co_await wait_for_turn(session);
+    }
+    // Values are converted the same way from here to the end of the job, whatever becomes of the defaults.
+    auto profile = co_await pg::read_profile(session);
+    co_await session.adopt(std::move(profile));
+    co_await require_sendable(session, plan::to_json(change));
+    co_await require_sendable(session, run::to_json(chosen));
+    const auto found = co_await catalog::find_table(session, change.table);
+    std::optional<catalog::table> source;
+    if (found && (found->kind == 'r' || found->kind == 'p') && found->persistence != 't') {
+        if (hold != nullptr) {
+            co_await take_table(*hold, *found);
+        }
+        source = co_await catalog::read_table(session, found->oid);
+    }
+    out.job = co_await next_job(session);
+    const catalog::table* description = source ? &*source : nullptr;
+    out.findings = co_await check::run_preflight(session, found, description, change, out.job);
+    if (check::refuses(out.findings) || !source) {
+        co_return out;
+    }
+    if (!change.repack) {
+        const auto done = co_await job::find_done(session, plan::to_json(change), found->oid, source->fingerprint);
+        if (done) {
+            out.nothing_to_do = fmt::format("job {} has made this change to {}", *done, found->name.display());
+            co_return out;
+        }
+    }
+    job::tenure first;
+    if (hold != nullptr) {
+        first = co_await record_job(session, *hold, *found, change, chosen);
+        out.job = first.job;
+    }
+    shadow::prepared made = co_await build_shadow(session, *source, change, out.job);
+    out.nothing_to_do = std::move(made.nothing_to_do);
+    out.warnings = std::move(made.warnings);
+    out.statements = std::move(made.statements);
+    out.blueprint = std::move(made.blueprint);
+    out.blueprint->profile = session.profile();
+    if (!out.nothing_to_do) {
+        co_await try_own_objects(session, *out.blueprint);
+    }
+    if (hold != nullptr && !out.nothing_to_do) {
+        co_await make_log(session, *out.blueprint);
+        co_await job::save_plan(session, out.job, plan::to_json(*out.blueprint), out.blueprint->estimated_rows);
+        co_await job::save_phase(session, first, "capture");
+    }
+    co_return out;
+}
+
+}  // namespace pgeist::rewrite

@@ -1,0 +1,132 @@
+#include "undo.hpp"
+
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "own_objects.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/lock/politely.hpp"
+#include "pgeist/lock/table_lock.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+
+namespace pgeist::rewrite {
+
+namespace {
+
+awaitable<bool> has_triggers(task::undoing& at) {
+    const pg::result row = co_await at.session.query(
+        "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgname LIKE "
+        "$2)",
+        at.table_oid, fmt::format("pgeist\\_{}\\_%", at.mine.job));
+    co_return row.boolean(0, 0);
+}
+
+awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
+
+/// Runs `sql` under the lock that the open transaction holds, and commits.
+awaitable<void> conclude_script(pg::connection& session, job::tenure mine, std::string sql) {
+    const auto script = [&] { return run_script(session, sql); };
+    co_await job::conclude_in_tenure(session, mine, script);
+}
+
+/// Waits, politely, for ACCESS EXCLUSIVE on `table`, runs `sql` under it, and commits.
+awaitable<void> run_locked(task::undoing& at, qualified_name table, std::string sql) {
+    const auto observer_session = co_await at.pool.acquire();
+    lock::target target;
+    target.tables.push_back(std::move(table));
+    lock::policy rules;
+    co_await lock::fit_to_server(at.session, rules, target);
+    co_await lock::acquire(at.session, *observer_session, target, rules, run::on_blocked::wait, at.observer);
+    co_await conclude_script(at.session, at.mine, std::move(sql));
+}
+
+}  // namespace
+
+awaitable<void> take_off_triggers(task::undoing& at) {
+    const bool triggers = co_await has_triggers(at);
+    if (!triggers) {
+        co_return;
+    }
+    const auto table_holder = co_await at.hold.take_table(at.table_oid);
+    if (table_holder) {
+        job::throw_held(fmt::format("table {}", at.table.display()), *table_holder);
+    }
+    transfer::spec names;
+    names.schema = job_schema(at.mine.job);
+    co_await run_locked(at, at.table, capture::drop_triggers_sql(names, at.table));
+}
+
+awaitable<void> drop_bound_constraint(task::undoing& at) {
+    const std::string constraint = job_schema(at.mine.job) + "_bound";
+    const pg::result found = co_await at.session.query(
+        "SELECT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.conname = $1 AND k.contype = 'c' AND k.coninhcount = 0",
+        constraint);
+    for (int row = 0; row < found.rows(); ++row) {
+        const qualified_name table{found.text(row, 0), found.text(row, 1)};
+        co_await run_locked(
+            at, table,
+            fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table.sql(), quote_identifier(constraint)));
+    }
+}
+
+namespace {
+
+/// First what could have dependents outside: RESTRICT. What is left in the schemas is ours alone.
+awaitable<std::string> removal_script(task::undoing& at) {
+    const std::string schema = job_schema(at.mine.job);
+    const std::string passage = passage_schema(at.mine.job);
+    const pg::result tables = co_await at.session.query(
+        "SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'm' FROM pg_class c JOIN pg_namespace n ON n.oid = "
+        "c.relnamespace WHERE n.nspname IN ($1, $2) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
+        schema, passage);
+    std::string script;
+    std::vector<std::string> names;
+    std::vector<std::string> stored;
+    for (int row = 0; row < tables.rows(); ++row) {
+        (tables.boolean(row, 1) ? stored : names).push_back(tables.text(row, 0));
+    }
+    if (!stored.empty()) {
+        script += fmt::format("DROP MATERIALIZED VIEW {}; ", join(stored, ", "));  // some may stand on others
+    }
+    if (!names.empty()) {
+        script += fmt::format("DROP TABLE {}; ", join(names, ", "));  // at once: some may inherit from others
+    }
+    script += fmt::format(
+        "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}",
+        quote_identifier(schema), quote_identifier(passage), at.mine.job);
+    co_return script;
+}
+
+}  // namespace
+
+awaitable<void> drop_own(task::undoing& at) {
+    std::string script = co_await removal_script(at);
+    // The old table's foreign keys go with it, which needs locks on tables that the application uses.
+    const lock::policy rules;
+    const job::tenure mine = at.mine;
+    const auto ours = [&mine](pg::connection& used) { return job::require_tenure(used, mine); };
+    std::optional<pg::sql_error> blocked;
+    std::optional<pg::sql_error> refused;
+    try {
+        blocked = co_await lock::politely(at.session, std::move(script), rules, ours);
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }
+        refused = problem;
+    }
+    if (refused) {
+        co_await throw_not_dropped(at.session, *refused);
+    }
+    if (blocked) {
+        throw error(exit_code::lock_not_obtained,
+                    fmt::format("the tables of job {} found no moment to be dropped: {}", mine.job, blocked->what()),
+                    fmt::format("nothing is captured any more; try again with: pgeist cleanup {}", mine.job));
+    }
+}
+
+}  // namespace pgeist::rewrite

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <optional>
+
+#include "pgeist/build/workspace.hpp"
+#include "pgeist/task/kind.hpp"
+#include "pgeist/tasks/rewrite/source_watch.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
+#include "phases.hpp"
+
+namespace pgeist::rewrite {
+
+/// A rewrite at work: what its phases do, in the modules' words. Every phase may be repeated.
+class work final : public task::work {
+public:
+    work(const task::kind& kind, const task::context& with, const job::record& job);
+
+    [[nodiscard]] awaitable<void> begin(const task::phase& next) override;
+    [[nodiscard]] awaitable<std::int64_t> done_before(const task::phase& next) override;
+    [[nodiscard]] awaitable<const task::phase*> carry_out(const task::phase& now) override;
+    [[nodiscard]] awaitable<void> watch(pg::connection& session, const task::phase& now) override;
+    [[nodiscard]] awaitable<void> compare() override;
+    [[nodiscard]] bool in_effect() const noexcept override { return has_swapped_; }
+    [[nodiscard]] bool has_told_effect() const noexcept override { return told_swap_; }
+
+private:
+    [[nodiscard]] const task::phase& at(step which) const;
+    [[nodiscard]] awaitable<void> do_phase(step now);
+    [[nodiscard]] awaitable<void> save_phase(step next);
+    [[nodiscard]] awaitable<void> require_unchanged();
+    [[nodiscard]] awaitable<step> after_rewriting(step now);
+    [[nodiscard]] awaitable<void> start_copy_again();
+
+    // capture.cpp
+    [[nodiscard]] awaitable<void> capture();
+
+    // indexes.cpp
+    [[nodiscard]] awaitable<void> build_key();
+    [[nodiscard]] awaitable<void> build();
+    [[nodiscard]] awaitable<void> wait_to_build();
+
+    // comparison.cpp
+    [[nodiscard]] awaitable<void> verify(run::verify_mode how);
+    [[nodiscard]] awaitable<void> compare_rows(run::verify_mode how, job::comparison& found);
+    [[nodiscard]] awaitable<void> replay_until(const bool& stop);
+    [[nodiscard]] awaitable<void> compare_again(step reached);
+
+    // swap.cpp
+    [[nodiscard]] awaitable<void> swap();
+    [[nodiscard]] awaitable<void> wait_for_permission();
+    [[nodiscard]] awaitable<void> ask_hooks();
+    [[nodiscard]] awaitable<std::optional<report::swap_outcome>> try_to_swap();
+    [[nodiscard]] awaitable<void> tell_swap(report::swap_outcome done);
+
+    const task::kind* kind_;
+    task::context with_;
+    step reached_;  ///< when this object was made: what compare() goes back to
+    plan::blueprint plan_;
+    transfer::spec transfer_;
+    build::workspace work_;
+    replay::replayer changes_;
+    source_watch watch_;
+    bool indexes_are_new_ = false;  ///< the source was rewritten since this process has begun to verify
+    int rewritten_in_copy_ = 0;
+    bool has_swapped_ = false;
+    bool told_swap_ = false;
+};
+
+}  // namespace pgeist::rewrite
