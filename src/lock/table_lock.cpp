@@ -12,8 +12,8 @@ namespace pgeist::lock {
 
 namespace {
 
-constexpr milliseconds no_wait{10};       // for what knows no NOWAIT: less than anybody notices
-constexpr int attempts_before_force = 3;  // waiting attempts that fail before --on-blocked acts
+constexpr milliseconds longest_no_wait{10};  // for what knows no NOWAIT: less than anybody notices
+constexpr int attempts_before_force = 3;     // waiting attempts that fail before --on-blocked acts
 
 std::string mode_name(mode value) {
     return value == mode::access_exclusive ? "ACCESS EXCLUSIVE" : "SHARE ROW EXCLUSIVE";
@@ -88,6 +88,7 @@ std::string waiting_sql(const std::string& stage, milliseconds time) {
 awaitable<void> lock_all(pg::connection& session, const target& wanted, attempt how, std::size_t& obtained) {
     const bool waits = how.timeout.count() > 0;
     const std::vector<std::string> all = stages(wanted, waits);
+    const milliseconds no_wait = std::min(longest_no_wait, how.timeout_afterwards);
     const auto until = deadline::clock::now() + how.timeout;
     for (const std::string& stage : all) {
         std::string sql = fmt::format("SET LOCAL lock_timeout = {}; ", no_wait.count()) + stage;
@@ -117,6 +118,9 @@ std::string under_strong_lock_sql() {
 }
 
 awaitable<lock_result> try_locks(pg::connection& session, const target& wanted, attempt how) {
+    if (wanted.is_single()) {
+        how.timeout = std::max(how.timeout, how.timeout_alone);
+    }
     std::exception_ptr failure;
     bool blocked = false;
     std::size_t obtained = 0;
@@ -260,11 +264,6 @@ awaitable<void> fit_to_server(pg::connection& session, policy& rules) {
     const std::int64_t deadlock = row.integer(0, 0);
     rules.longest_timeout = milliseconds(deadlock * 8 / 10);
     rules.vacuum_timeout = milliseconds(deadlock + 500);
-}
-
-awaitable<void> fit_to_server(pg::connection& session, policy& rules, const target& wanted) {
-    co_await fit_to_server(session, rules);
-    rules.only_one = wanted.is_single();
 }
 
 std::string describe(const report::blocker& blocker) {

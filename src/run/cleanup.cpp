@@ -70,7 +70,7 @@ awaitable<void> drop_triggers(pg::connection& session, pg::connection& observer_
     lock::target target;
     target.tables.push_back(left.table);
     lock::policy rules;
-    co_await lock::fit_to_server(session, rules, target);
+    co_await lock::fit_to_server(session, rules);
     co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
     transfer::spec names;
     names.schema = left.job_schema;
@@ -90,7 +90,7 @@ awaitable<void> drop_sibling_constraint(pg::connection& session, pg::connection&
         lock::target target;
         target.tables.push_back(table);
         lock::policy rules;
-        co_await lock::fit_to_server(session, rules, target);
+        co_await lock::fit_to_server(session, rules);
         co_await lock::acquire(session, observer_session, target, rules, on_blocked::wait, observer);
         co_await conclude_script(
             session, mine,

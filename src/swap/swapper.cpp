@@ -467,7 +467,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
     rules.lock_timeout = work_->settings.lock_timeout;
     rules.attempts = work_->settings.swap_attempts;
     rules.max_wait = work_->settings.swap_max_wait;
-    co_await lock::fit_to_server(*session, rules, target_);
+    co_await lock::fit_to_server(*session, rules);
     co_await warm_up(*session);
     lock::schedule attempts(rules);
     std::optional<report::swap_outcome> done;
