@@ -348,6 +348,7 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
         co_return xid;
     }
     step_ = "comparing the table's definition with the plan's";
+    const std::string rights = co_await rights_of_old(session, work_->plan);
     co_await check_unchanged(session);
     step_.clear();  // exchange() tells itself
     co_await exchange(session, work_->plan);
@@ -356,6 +357,12 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
     co_await require_nothing_lost(session, work_->plan);
     step_ = "carrying the mark of CLUSTER";
     co_await carry_cluster_mark(session);
+    step_ = "comparing the rights with those of before";
+    const std::string rights_now = co_await rights_of_old(session, work_->plan);
+    if (rights_now != rights) {
+        rights_changed_ = true;
+        co_return xid;
+    }
     step_ = "noting the swap";
     xid = co_await note_swap(session);
     co_return xid;
@@ -400,6 +407,12 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
         }
         if (!views_.empty()) {
             co_return attempt_result::blocked;
+        }
+        if (std::exchange(rights_changed_, false)) {
+            const auto tell = [&] { return check_unchanged(session); };  // says what it is, unless it was undone
+            co_await pg::rolled_back(session, tell);
+            failed_ = "somebody changed the rights on it";
+            co_return attempt_result::failed;
         }
         co_return drained ? attempt_result::held : attempt_result::backlog;
     }
