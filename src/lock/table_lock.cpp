@@ -274,12 +274,13 @@ std::string describe(const report::blocker& blocker) {
                        blocker.query);
 }
 
-void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers) {
+void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers, const std::string& besides) {
     std::string who;
     for (const report::blocker& each : blockers) {
         who += (who.empty() ? "; in the way: " : "; ") + describe(each);
     }
-    throw error(exit_code::lock_not_obtained, fmt::format("the lock was not to be had in {} attempts{}", attempts, who),
+    throw error(exit_code::lock_not_obtained,
+                fmt::format("the lock was not to be had in {} attempts{}{}", attempts, who, besides),
                 "end those transactions, or allow more with --swap-attempts, --swap-max-wait, --lock-timeout or "
                 "--on-blocked cancel; "
                 "then go on with: pgeist resume JOB");

@@ -430,6 +430,7 @@ awaitable<void> swapper::choose_order(pg::connection& observer_session) {
     }
     const bool ahead = co_await lock::is_drawn_ahead(observer_session, target_);
     target_.tables_first = !ahead || sequences_first_failed_;
+    drawn_ahead_ += ahead ? 1 : 0;
 }
 
 /// Each such attempt has cost the application some time, and nobody that could be seen was in the way.
@@ -470,7 +471,19 @@ void swapper::throw_given_up(int attempts) const {
                     "raise --lock-timeout, or find a time with smaller transactions; then go on with: pgeist resume "
                     "JOB");
     }
-    lock::throw_not_obtained(attempts, blockers_);
+    std::string besides;
+    if (drawn_ahead_ > 0) {
+        std::vector<std::string> names;
+        for (const pg::statement& each : target_.sequences) {
+            names.push_back(each.label);
+        }
+        besides = fmt::format(
+            "; in {} of the attempts somebody had drawn a number from {} and not touched the table yet: while some "
+            "programs draw numbers ahead and others write the table by its default, each kind keeps from pgeist what "
+            "the other one leaves it, so let one kind rest for a moment",
+            drawn_ahead_, join(names, " or "));
+    }
+    lock::throw_not_obtained(attempts, blockers_, besides);
 }
 
 awaitable<std::optional<report::swap_outcome>> swapper::swap() {
