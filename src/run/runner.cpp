@@ -15,6 +15,7 @@
 #include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/replay/moved_rows.hpp"
+#include "pgeist/transfer/shared/own_tables.hpp"
 #include "pgeist/transfer/verify/file_walk.hpp"
 #include "pgeist/transfer/verify/verifier.hpp"
 
@@ -536,7 +537,7 @@ awaitable<void> runner::start_copy_again() {
     plan::blueprint next = plan_;
     next.heap_order = plan_.heap_order && rewritten_in_copy_ < most_rewritings;
     const auto emptying = [&] { return forget_copy(work_, next, *session); };
-    co_await job::in_tenure(*session, work_.tenure(), pg::isolation::read_committed, emptying);
+    co_await transfer::in_tenure_alone(work_, *session, emptying);
     plan_.heap_order = next.heap_order;
     transfer_.heap_order = next.heap_order;
     progress_.rows_total = work_.plan.estimated_rows;
