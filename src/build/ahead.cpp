@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/build/index_builder.hpp"
-#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/transfer/shared/own_tables.hpp"
 
 namespace pgeist::build {
 
@@ -23,7 +23,7 @@ awaitable<void> build_ahead(workspace& work) {
     }
     const auto session = co_await work.pool.acquire();
     const auto statements = [&] { return run_statements(work, *session); };
-    co_await job::in_tenure(*session, work.tenure(), pg::isolation::read_committed, statements);
+    co_await transfer::in_tenure_alone(work, *session, statements);
 }
 
 }  // namespace pgeist::build

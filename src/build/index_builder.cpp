@@ -10,6 +10,7 @@
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/shared/own_tables.hpp"
 
 namespace pgeist::build {
 
@@ -165,7 +166,7 @@ awaitable<bool> build_one(site at, pg::connection& session, const plan::index& i
         co_await pg::sleep_for((tries - 1) * pause_after_deadlock);
         violation.reset();
         try {
-            co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, steps);
+            co_await transfer::in_tenure_alone(work, session, steps);
         } catch (const pg::sql_error& error) {
             // REPACK (CONCURRENTLY) of the shadow waits for every writer, and we for its lock.
             const bool again = error.is(pg::sqlstate::deadlock_detected) && tries < most_tries;

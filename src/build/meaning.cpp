@@ -64,8 +64,8 @@ awaitable<void> keep_answer(workspace& work, pg::connection& writer, pg::connect
     made = co_await draft_once(work, writer, maker, index, wait);
 }
 
-/// A draft that means something else is dropped: nobody is to build it.
-awaitable<void> require_draft(pg::connection& session, const plan::blueprint& plan, const plan::index& index) {
+/// One that means something else is dropped: nobody is to build it, or to use it.
+awaitable<void> require_meaning(pg::connection& session, const plan::blueprint& plan, const plan::index& index) {
     std::optional<error> wrong;
     try {
         co_await require_tree(session, plan, index);
@@ -96,15 +96,17 @@ awaitable<void> make_draft(workspace& work, const plan::index& index) {
                                 work.plan.shadow().display()),
                     fmt::format("see who does in pg_locks, then {}", go_on));
     }
-    co_await require_draft(*maker, work.plan, index);
+    co_await require_meaning(*maker, work.plan, index);
 }
 
-/// What there is of the index; a draft of an earlier run's may have been left before it was looked at.
+/// What there is of the index. A draft of an earlier run's may have been left before it was looked at, and the server
+/// may even have built it: once a killed run's lock on the shadow is gone, nothing keeps the statement that it has
+/// sent.
 awaitable<index_state> left_behind(workspace& work, const plan::index& index) {
     const auto session = co_await work.pool.acquire();
     const index_state state = co_await state_of(*session, work.plan, index);
-    if (state == index_state::draft) {
-        co_await require_draft(*session, work.plan, index);
+    if (state != index_state::absent) {
+        co_await require_meaning(*session, work.plan, index);
     }
     co_return state;
 }

@@ -14,6 +14,7 @@ constexpr const char* function_sql = R"(
     SELECT CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) ELSE '' END AS definition,
            (SELECT n.nspname FROM pg_namespace n
              WHERE n.oid = p.pronamespace) AS schema, p.oid::regprocedure::text AS signature, p.prosqlbody IS NOT NULL AS has_body,
+           coalesce(p.prosqlbody::text LIKE '%{{ROWMARKCLAUSE%', false) AS locks_rows,
            {extension} AS extension, {extensions} AS extensions, pg_get_userbyid(p.proowner) AS owner,
            pg_has_role(p.proowner, 'USAGE') AS owned, {acl} AS acl, {implied} AS implied_acl,
            obj_description(p.oid, 'pg_proc') AS comment,
@@ -65,6 +66,7 @@ awaitable<function> read_function(pg::connection& conn, std::int64_t oid, std::i
     into.signature = rows.text(0, "signature");
     into.definition = rows.text(0, "definition");
     into.has_body = rows.boolean(0, "has_body");
+    into.locks_rows = rows.boolean(0, "locks_rows");
     into.extensions = rows.array(0, "extensions");
     into.extension = rows.text(0, "extension");
     into.owner = rows.text(0, "owner");

@@ -136,6 +136,7 @@ expression read_expression(const json::value& value) {
     expression made;
     made.functions = std::move(found.functions);
     made.columns = std::move(found.columns);
+    made.literals = std::move(found.literals);
     made.query = found.query;
     made.constant = is_constant(value);
     made.null = is_null(value);

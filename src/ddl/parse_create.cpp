@@ -91,6 +91,7 @@ void read_trigger(statement& into, const tree::json::object& node) {
     into.object = object_kind::trigger;
     into.relation = tree::relation(object(node, "relation"));
     into.name = text(node, "trigname");
+    into.value = flag(node, "row") ? "ROW" : "";
     into.or_replace = flag(node, "replace");
     if (node.contains("constrrel")) {
         into.relations = {tree::relation(object(node, "constrrel"))};
@@ -218,7 +219,8 @@ bool create(statement& into, std::string_view kind, const tree::json::object& no
         into.object = object_kind::statistics;
         into.relations = tree::relations(tree::list(node, "relations"));
         into.relation = into.relations.empty() ? qualified_name() : into.relations.front();
-        into.name = tree::name_of(tree::strings(tree::list(node, "defnames"))).name;
+        into.names = tree::strings(tree::list(node, "defnames"));
+        into.name = tree::name_of(into.names).name;
         into.if_not_exists = flag(node, "if_not_exists");
     } else if (kind == "CreatePublicationStmt" || kind == "AlterPublicationStmt") {
         into.kind = kind[0] == 'C' ? statement_kind::create_publication : statement_kind::alter_publication;

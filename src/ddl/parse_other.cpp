@@ -255,6 +255,7 @@ bool maintain(statement& into, std::string_view kind, const tree::json::object& 
         into.relations = tree::relations(tree::list(node, "relations"));
         into.relation = into.relations.empty() ? qualified_name() : into.relations.front();
         into.cascade = text(node, "behavior") == "DROP_CASCADE";
+        into.value = flag(node, "restart_seqs") ? "RESTART IDENTITY" : "";
     } else if (kind == "ReindexStmt") {
         read_reindex(into, node);
     } else if (kind == "ClusterStmt") {

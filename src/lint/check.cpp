@@ -147,8 +147,10 @@ private:
     }
 
     void plain_lock(const subject& on) {
-        const bool type_only =
-            on.what.kind == statement_kind::add_enum_value || on.what.kind == statement_kind::rename_enum_value;
+        const auto& all = on.does.locks;
+        const bool type_only = !all.empty() && std::all_of(all.begin(), all.end(), [](const auto& each) {
+            return each.kind == probe::relation_kind::type;
+        });
         if (told(level::info) && !only_asks_for_timeout()) {
             return;
         }
@@ -159,7 +161,7 @@ private:
                                             on.in_use(each.relation) ? "" : ", which this file has made"));
             }
         }
-        if (!locks.empty()) {
+        if (!locks.empty() && !type_only) {
             add("takes-lock", level::info, fmt::format("takes {}{}", joined(locks), on.waiting(on.does)), {});
         } else if (type_only) {
             add("takes-lock", level::info, "locks the type only, and no table", {});

@@ -8,20 +8,15 @@
 
 namespace pgeist::lint {
 
-namespace {
-
-bool is_relation(const probe::relation_lock& lock) {
-    return lock.kind != probe::relation_kind::type && lock.kind != probe::relation_kind::materialized_view;
-}
-
-}  // namespace
-
 std::vector<probe::relation_lock> subject::blocking(const probe::effect& part) const {
     std::vector<probe::relation_lock> found;
     for (const probe::relation_lock& each : part.locks) {
+        if (each.kind == probe::relation_kind::type) {
+            continue;  // nobody who reads or writes a table waits for that
+        }
         const bool reads = probe::blocks_reads(each.mode);
         // Nobody but a REFRESH writes a materialized view.
-        const bool writes = is_relation(each) && probe::blocks_writes(each.mode);
+        const bool writes = each.kind != probe::relation_kind::materialized_view && probe::blocks_writes(each.mode);
         if (in_use(each.relation) && (reads || writes)) {
             found.push_back(each);
         }

@@ -37,7 +37,11 @@ attempt schedule::next() {
         return upcoming;
     }
     upcoming.pause = jitter(std::min(longest_pause_ms, first_pause_ms * std::pow(pause_growth, waited)));
-    upcoming.timeout = rules_.only_one ? std::max(milliseconds(1), rules_.lock_timeout) : upcoming.timeout_afterwards;
+    upcoming.timeout = upcoming.timeout_afterwards;
+    upcoming.timeout_alone = upcoming.timeout;
+    if (rules_.lock_timeout >= rules_.vacuum_timeout) {
+        upcoming.timeout_alone = rules_.lock_timeout;  // a shorter wait needs a lock that makes autovacuum go first
+    }
     return upcoming;
 }
 

@@ -12,8 +12,8 @@ namespace pgeist::lock {
 
 namespace {
 
-constexpr milliseconds no_wait{10};       // for what knows no NOWAIT: less than anybody notices
-constexpr int attempts_before_force = 3;  // waiting attempts that fail before --on-blocked acts
+constexpr milliseconds longest_no_wait{10};  // for what knows no NOWAIT: less than anybody notices
+constexpr int attempts_before_force = 3;     // waiting attempts that fail before --on-blocked acts
 
 std::string mode_name(mode value) {
     return value == mode::access_exclusive ? "ACCESS EXCLUSIVE" : "SHARE ROW EXCLUSIVE";
@@ -88,6 +88,7 @@ std::string waiting_sql(const std::string& stage, milliseconds time) {
 awaitable<void> lock_all(pg::connection& session, const target& wanted, attempt how, std::size_t& obtained) {
     const bool waits = how.timeout.count() > 0;
     const std::vector<std::string> all = stages(wanted, waits);
+    const milliseconds no_wait = std::min(longest_no_wait, how.timeout_afterwards);
     const auto until = deadline::clock::now() + how.timeout;
     for (const std::string& stage : all) {
         std::string sql = fmt::format("SET LOCAL lock_timeout = {}; ", no_wait.count()) + stage;
@@ -117,6 +118,9 @@ std::string under_strong_lock_sql() {
 }
 
 awaitable<lock_result> try_locks(pg::connection& session, const target& wanted, attempt how) {
+    if (wanted.is_single()) {
+        how.timeout = std::max(how.timeout, how.timeout_alone);
+    }
     std::exception_ptr failure;
     bool blocked = false;
     std::size_t obtained = 0;
@@ -262,11 +266,6 @@ awaitable<void> fit_to_server(pg::connection& session, policy& rules) {
     rules.vacuum_timeout = milliseconds(deadlock + 500);
 }
 
-awaitable<void> fit_to_server(pg::connection& session, policy& rules, const target& wanted) {
-    co_await fit_to_server(session, rules);
-    rules.only_one = wanted.is_single();
-}
-
 std::string describe(const report::blocker& blocker) {
     const std::string who = blocker.other.empty() ? fmt::format("pid {}", blocker.pid) : blocker.other;
     const bool aged = blocker.other.empty() || blocker.age.count() > 0;
@@ -275,12 +274,13 @@ std::string describe(const report::blocker& blocker) {
                        blocker.query);
 }
 
-void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers) {
+void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers, const std::string& besides) {
     std::string who;
     for (const report::blocker& each : blockers) {
         who += (who.empty() ? "; in the way: " : "; ") + describe(each);
     }
-    throw error(exit_code::lock_not_obtained, fmt::format("the lock was not to be had in {} attempts{}", attempts, who),
+    throw error(exit_code::lock_not_obtained,
+                fmt::format("the lock was not to be had in {} attempts{}{}", attempts, who, besides),
                 "end those transactions, or allow more with --swap-attempts, --swap-max-wait, --lock-timeout or "
                 "--on-blocked cancel; "
                 "then go on with: pgeist resume JOB");

@@ -13,36 +13,6 @@ namespace {
 
 using enum lock_mode;
 
-/// What has rows: the partitions of a partitioned table as far as they are known, else the table.
-std::vector<std::string> leaves_of(const schema& before, const std::string& relation) {
-    const known_relation* known = before.find(relation);
-    if (known == nullptr || known->partitions.empty()) {
-        return {relation};
-    }
-    std::vector<std::string> leaves;
-    for (const std::string& each : known->partitions) {
-        for (const std::string& leaf : leaves_of(before, each)) {
-            leaves.push_back(leaf);
-        }
-    }
-    return leaves;
-}
-
-bool all_not_null(const schema& before, const std::string& relation, const std::vector<std::string>& columns) {
-    const known_relation* known = before.find(relation);
-    return known != nullptr && !columns.empty() &&
-           std::all_of(columns.begin(), columns.end(), [&](const std::string& each) {
-               const auto found = known->columns.find(each);
-               const bool proven =
-                   std::any_of(known->constraints.begin(), known->constraints.end(), [&](const known_constraint& one) {
-                       const auto& proofs =
-                           one.what.value ? one.what.value->proven_not_null : std::vector<std::string>();
-                       return one.valid && std::find(proofs.begin(), proofs.end(), each) != proofs.end();
-                   });
-               return proven || (found != known->columns.end() && found->second.not_null);
-           });
-}
-
 void foreign_key(const question& asked, const target& on, const ddl::constraint& made, effect& into) {
     lock_tree(asked, asked.before.name_of(made.references), share_row_exclusive, into);
     const known_relation* known = asked.before.find(on.relation);
@@ -55,7 +25,7 @@ void foreign_key(const question& asked, const target& on, const ddl::constraint&
              "18");
     }
     if (!made.not_valid && !made.not_enforced) {
-        on.scan(into);
+        on.scan(into, false);
     }
 }
 
@@ -90,8 +60,7 @@ void unique(const question& asked, const target& on, const ddl::constraint& made
         using_index(asked, on, made, into);
         return;
     }
-    into.build(
-        asked.before.beside(on.relation, made.name.empty() ? on.made_index(made.columns, made.kind) : made.name));
+    on.build(made, into);
     if (made.kind == ddl::constraint_kind::primary_key && !all_not_null(asked.before, on.relation, made.columns)) {
         on.scan(into);
     }
@@ -99,28 +68,57 @@ void unique(const question& asked, const target& on, const ddl::constraint& made
 
 }  // namespace
 
-void target::scan(effect& into) const {
-    for (const std::string& each : leaves_of(asked.before, relation)) {
+bool all_not_null(const schema& before, const std::string& relation, const std::vector<std::string>& columns) {
+    const known_relation* known = before.find(relation);
+    return known != nullptr && !columns.empty() &&
+           std::all_of(columns.begin(), columns.end(), [&](const std::string& each) {
+               const auto found = known->columns.find(each);
+               const bool proven =
+                   std::any_of(known->constraints.begin(), known->constraints.end(), [&](const known_constraint& one) {
+                       const auto& proofs =
+                           one.what.value ? one.what.value->proven_not_null : std::vector<std::string>();
+                       return one.valid && std::find(proofs.begin(), proofs.end(), each) != proofs.end();
+                   });
+               return proven || (found != known->columns.end() && found->second.not_null);
+           });
+}
+
+std::vector<std::string> with_rows(const schema& before, std::vector<std::string> relations) {
+    std::erase_if(relations, [&](const std::string& each) {
+        const known_relation* known = before.find(each);
+        return known != nullptr && known->kind == relation_kind::partitioned_table &&
+               (known->whole || !known->partitions.empty());
+    });
+    return relations;
+}
+
+std::vector<std::string> target::leaves(bool heirs) const {
+    if (asked.what.only) {
+        return with_rows(asked.before, {relation});
+    }
+    return with_rows(asked.before, asked.before.tree_of(relation, heirs));
+}
+
+void target::scan(effect& into, bool heirs) const {
+    for (const std::string& each : leaves(heirs)) {
         into.scan(each);
     }
 }
 
 void target::rewrite(effect& into) const {
-    for (const std::string& each : leaves_of(asked.before, relation)) {
+    for (const std::string& each : leaves()) {
         into.rewrite(each);
-        for (const std::string& index : asked.before.indexes_of(each)) {
-            into.build(index);
-        }
     }
 }
 
-std::string target::made_index(const std::vector<std::string>& columns, ddl::constraint_kind kind) const {
-    const auto tokens = ddl::tokens_of(relation);
-    const std::string bare = tokens.empty() ? relation : tokens.back().text;
-    if (kind == ddl::constraint_kind::primary_key) {
-        return ddl::made_name(bare, {}, "pkey");
+void target::build(const ddl::constraint& made, effect& into) const {
+    const bool primary = made.kind == ddl::constraint_kind::primary_key;
+    const char* suffix = primary ? "pkey" : made.kind == ddl::constraint_kind::exclusion ? "excl" : "key";
+    const auto columns = primary ? std::vector<std::string>() : made.columns;
+    for (const std::string& each : leaves(false)) {
+        into.build(each == relation && !made.name.empty() ? asked.before.beside(each, made.name)
+                                                          : asked.before.index_name(each, columns, suffix));
     }
-    return ddl::made_name(bare, columns, kind == ddl::constraint_kind::exclusion ? "excl" : "key");
 }
 
 bool is_conversion(const ddl::expression& value, const std::string& column) {
@@ -128,11 +126,18 @@ bool is_conversion(const ddl::expression& value, const std::string& column) {
              value.plain);
 }
 
-void lock_tree(const question& asked, const std::string& relation, lock_mode mode, effect& into) {
-    into.lock(relation, mode, asked.before.kind_of(relation));
-    if (const known_relation* known = asked.before.find(relation)) {
-        for (const std::string& each : known->partitions) {
-            lock_tree(asked, each, mode, into);
+void lock_tree(const question& asked, const std::string& relation, lock_mode mode, effect& into, bool heirs) {
+    for (const std::string& each : asked.before.tree_of(relation, heirs)) {
+        into.lock(each, mode, asked.before.kind_of(each));
+    }
+}
+
+void lock_views(const question& asked, const std::string& relation, std::string_view why, effect& into) {
+    for (const std::string& each : asked.before.views_over(relation)) {
+        into.lock(each, access_exclusive, asked.before.kind_of(each));
+        into.dependents.push_back({"view", each, false});
+        if (!why.empty()) {
+            assume(into, fmt::format("view {} is taken to use {}", each, why));
         }
     }
 }

@@ -18,11 +18,8 @@ using object = ddl::object_kind;
 const std::string every_table = "*";
 
 void rewrite_table(const question& asked, const std::string& table, effect& into) {
-    into.lock(table, access_exclusive);
+    into.lock(table, access_exclusive, asked.before.kind_of(table));
     into.rewrite(table);
-    for (const std::string& index : asked.before.indexes_of(table)) {
-        into.build(index);
-    }
 }
 
 void reindex(const question& asked, effect& into) {
@@ -110,10 +107,31 @@ void lock_users(const question& asked, effect& into) {
     if (asked.before.is_new(domain)) {
         return;
     }
-    // Which tables use it, only the server knows.
+    for (const std::string& each : asked.before.users_of(domain)) {
+        lock_tree(asked, each, share, into);
+        for (const std::string& leaf : with_rows(asked.before, asked.before.tree_of(each, false))) {
+            into.scan(leaf);
+        }
+    }
+    if (asked.before.complete()) {
+        return;
+    }
+    // Which other tables use it, only the server knows.
     into.lock(every_table, share);
     into.scan(every_table);
     assume(into, fmt::format("\"*\" stands for every table with a column of domain {}", domain));
+}
+
+/// LOCK goes through views to what they read.
+void lock_named(const question& asked, const std::string& relation, effect& into) {
+    const lock_mode mode = lock_mode_of(asked.what.value).value_or(access_exclusive);
+    lock_tree(asked, relation, mode, into, !asked.what.only);
+    const known_relation* known = asked.before.find(relation);
+    if (known != nullptr && known->kind == relation_kind::view) {
+        for (const std::string& each : known->reads) {
+            lock_named(asked, each, into);
+        }
+    }
 }
 
 }  // namespace
@@ -132,8 +150,7 @@ void maintain(const question& asked, effect& into) {
             return refresh(asked, into);
         case kind::lock_table:
             for (const qualified_name& each : asked.what.relations) {
-                lock_tree(asked, asked.before.name_of(each), lock_mode_of(asked.what.value).value_or(access_exclusive),
-                          into);
+                lock_named(asked, asked.before.name_of(each), into);
             }
             return;
         case kind::comment:
@@ -141,8 +158,7 @@ void maintain(const question& asked, effect& into) {
                 using enum ddl::object_kind;
                 const object what = asked.what.object;
                 const bool on_relation = what == table || what == column || what == view || what == materialized_view ||
-                                         what == index || what == sequence || what == constraint || what == trigger ||
-                                         what == policy || what == rule || what == foreign_table;
+                                         what == index || what == sequence || what == foreign_table;
                 if (on_relation) {
                     into.lock(asked.before.name_of(asked.what.relation), share_update_exclusive);
                 }
@@ -179,6 +195,11 @@ void query(const question& asked, effect& into) {
 }
 
 void types(const question& asked, effect& into) {
+    if (asked.what.kind == kind::add_enum_value || asked.what.kind == kind::rename_enum_value) {
+        into.lock(asked.before.name_of(asked.what.relation), exclusive, relation_kind::type);
+    } else if (asked.what.kind == kind::alter_composite) {
+        into.lock(asked.before.name_of(asked.what.relation), access_exclusive, relation_kind::type);
+    }
     if (asked.what.kind != kind::alter_domain) {
         return;
     }

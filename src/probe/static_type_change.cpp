@@ -80,6 +80,8 @@ type_change between(const type_name& from, const type_name& to) {
         }
     }
     type_change made;
+    made.by_time_zone = (from.name == "timestamptz" && to.name == "timestamp") ||
+                        (from.name == "timestamp" && to.name == "timestamptz");
     const bool to_less = (from.name == "int8" && (to.name == "int4" || to.name == "int2")) ||
                          (from.name == "int4" && to.name == "int2") || (is_text(from) && !is_text(to)) ||
                          (to.name == "varchar" && limit(to) != 0) || to.name == "bpchar";

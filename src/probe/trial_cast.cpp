@@ -39,7 +39,7 @@ constexpr const char* neighbours_sql = R"(
                 JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
                WHERE y.typrelid = ANY($1::oid[]) AND a.atttypid <> 0)";
 
-constexpr const char* relations_sql = R"(
+constexpr const char* real_relations_sql = R"(
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relispartition, coalesce(m.amname, '') AS method,
            coalesce(s.spcname, '') AS tablespace, c.relrowsecurity, c.relforcerowsecurity, c.relreplident,
            CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) ELSE '' END AS of_type,
@@ -325,7 +325,7 @@ awaitable<void> spread(stage& at, spreading& found) {
 
 awaitable<void> describe(stage& at, const spreading& found) {
     const std::string oids = oid_array(found.all());
-    const auto rows = co_await at.session.query(relations_sql, oids);
+    const auto rows = co_await at.session.query(real_relations_sql, oids);
     at.relations.clear();
     for (int row = 0; row < rows.rows(); ++row) {
         real_relation each = read_relation(rows, row);

@@ -170,16 +170,6 @@ std::string tail_of(const pg::result& rows, int row, std::int64_t type) {
     return text;
 }
 
-std::vector<std::int64_t> whole_ones(const stage& at) {
-    std::vector<std::int64_t> oids;
-    for (const real_relation& each : at.relations) {
-        if (each.wanted == extent::whole) {
-            oids.push_back(each.oid);
-        }
-    }
-    return oids;
-}
-
 }  // namespace
 
 awaitable<void> add_foreign_keys(stage& at, scripts& into) {

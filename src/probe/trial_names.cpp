@@ -36,6 +36,16 @@ written_name first_two_parts(const std::string& sql, written_name name) {
 
 std::string in_temp(const std::string& name) { return "pg_temp." + quote_identifier(name); }
 
+std::vector<std::int64_t> whole_ones(const stage& at) {
+    std::vector<std::int64_t> oids;
+    for (const real_relation& each : at.relations) {
+        if (each.wanted == extent::whole) {
+            oids.push_back(each.oid);
+        }
+    }
+    return oids;
+}
+
 std::string oid_array(const std::vector<std::int64_t>& oids) {
     std::vector<std::string> texts;
     for (const auto oid : oids) {

@@ -112,6 +112,9 @@ struct stage {
     [[nodiscard]] const real_relation* find(std::int64_t oid) const;
 };
 
+/// Those whose stand-ins have everything.
+[[nodiscard]] std::vector<std::int64_t> whole_ones(const stage& at);
+
 /// `{1,2,3}`
 [[nodiscard]] std::string oid_array(const std::vector<std::int64_t>& oids);
 

@@ -37,17 +37,6 @@ constexpr const char* checks_sql = R"(
     SELECT conrelid, conname, conislocal, contype::text AS kind, pg_get_constraintdef(oid) AS definition
       FROM pg_constraint WHERE conrelid = ANY($1::oid[]) AND contype IN ('c', 'n') ORDER BY oid)";
 
-/// Of the relations whose stand-ins have everything.
-std::vector<std::int64_t> whole_ones(const stage& at) {
-    std::vector<std::int64_t> oids;
-    for (const real_relation& each : at.relations) {
-        if (each.wanted == extent::whole) {
-            oids.push_back(each.oid);
-        }
-    }
-    return oids;
-}
-
 /// Inherits in the old way: what its parents hand down is not stated again.
 bool is_heir(const real_relation& of) { return !of.is_partition && !of.parents.empty(); }
 
@@ -184,7 +173,7 @@ awaitable<void> add_checks(stage& at, scripts& into) {
 
 namespace {
 
-constexpr const char* types_sql = R"(
+constexpr const char* type_definitions_sql = R"(
     SELECT t.oid, n.nspname, t.typname, t.typtype::text AS kind, format_type(t.typbasetype, t.typtypmod) AS base,
            t.typnotnull, t.typdefault,
            CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation
@@ -222,7 +211,7 @@ std::string domain_sql(const stage& at, const pg::result& rows, int row, const s
 
 awaitable<std::string> type_scripts(stage& at) {
     const std::string oids = oid_array(at.types);
-    const auto rows = co_await at.session.query(types_sql, oids);
+    const auto rows = co_await at.session.query(type_definitions_sql, oids);
     for (int row = 0; row < rows.rows(); ++row) {
         at.names.add({rows.text(row, "nspname"), rows.text(row, "typname")});
     }

@@ -136,6 +136,16 @@ awaitable<void> rebind_function(rebinding& what, catalog::bound_object object) {
     if (found.has_body) {
         co_await follow_to_shadow(what, object, found);
     }
+    if (found.locks_rows) {
+        // Late writers meet triggers; there is nothing that would stop a late reader who locks, and no other.
+        what.at.warnings.push_back(
+            fmt::format("{} locks rows (FOR UPDATE, FOR SHARE) in a body that knows the table by its OID (BEGIN "
+                        "ATOMIC): a call that "
+                        "waits for the swap locks rows of the old table, which others can have from the new one; let "
+                        "nobody call it "
+                        "in that moment (--postpone-swap), or write the body as a string",
+                        object.name));
+    }
     if (found.of_row_type) {
         co_await require_owner_may_create(what, object.name, found.owner, found.schema);
         make_anew(what, object, found);

@@ -108,6 +108,13 @@ struct known_column {
 /// What the swap and the time after it do: `swap_locks`, `before_move`, `after_move`, `finish`.
 [[nodiscard]] awaitable<void> plan_swap(site& at, const catalog::table& after, plan::blueprint& into);
 
+/// Run in the swap: the sequence `made` goes on with the numbers of the source's identity sequence `old`, beyond a gap
+/// that is left to those who still draw from that one.
+[[nodiscard]] plan::statement go_on_with_numbers(const site& at, const catalog::sequence& old,
+                                                 const catalog::sequence& made);
+/// Run in the swap: `old` hands out nothing more.
+[[nodiscard]] plan::statement end_numbers(const site& at, const catalog::sequence& old);
+
 /// Locks what the role may not LOCK. Writers lock the source before what it refers to, so that all other locks are
 /// taken first, once more, by the same statement. After all others have planned their locks.
 void plan_reference_locks(const site& at, plan::blueprint& into);

@@ -237,15 +237,23 @@ awaitable<void> carry_identity_on(site& at, const catalog::sequence& made, const
                                   plan::blueprint& into) {
     const auto untouched = co_await at.conn.query(fmt::format(untouched_sql, old.start, made.name.sql()));
     if (!untouched.boolean(0, 0)) {
+        into.after_move.push_back(end_numbers(at, old));
         co_return;
     }
     co_await require_in_range(at, old, made);
-    const qualified_name new_name{at.source.name.schema, made.name.name};
-    const qualified_name old_name{at.job_schema, old.name.name};
-    into.after_move.push_back(
-        {"sequence " + display_identifier(made.name.name),
-         fmt::format("SELECT pg_catalog.setval({}::pg_catalog.regclass, last_value, is_called) FROM {}",
-                     quote_literal(new_name.sql()), old_name.sql())});
+    into.after_move.push_back(go_on_with_numbers(at, old, made));
+}
+
+/// The sequence of the shadow that was made for the source's identity sequence `old`, if it is still there.
+const catalog::sequence* made_for(const site& at, const catalog::table& after, const catalog::sequence& old) {
+    for (const auto& made : after.sequences) {
+        const auto from = at.source_attnums.find(made.column);
+        if (at.identity_sequences.count(made.oid) > 0 && from != at.source_attnums.end() &&
+            from->second == old.column) {
+            return &made;
+        }
+    }
+    return nullptr;
 }
 
 awaitable<void> plan_sequences(site& at, const catalog::table& after, plan::blueprint& into) {
@@ -261,15 +269,12 @@ awaitable<void> plan_sequences(site& at, const catalog::table& after, plan::blue
                                     fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", at.source.name.sql(),
                                                 quote_identifier(defaults.view(row, 0)))});
     }
-    for (const auto& made : after.sequences) {
-        const auto from = at.source_attnums.find(made.column);
-        if (at.identity_sequences.count(made.oid) == 0 || from == at.source_attnums.end()) {
-            continue;
-        }
-        for (const auto& old : at.source.sequences) {
-            if (old.identity && old.column == from->second) {
-                co_await carry_identity_on(at, made, old, into);
-            }
+    for (const auto& old : at.source.sequences) {
+        const auto* made = old.identity ? made_for(at, after, old) : nullptr;
+        if (made != nullptr) {
+            co_await carry_identity_on(at, *made, old, into);
+        } else if (old.identity) {
+            into.after_move.push_back(end_numbers(at, old));
         }
     }
 }

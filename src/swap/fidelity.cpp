@@ -51,6 +51,22 @@ awaitable<void> warm_up(pg::connection& session, const plan::blueprint& plan) {
     co_await catalog::read_definition(session, plan.source_oid);
     co_await catalog::read_definition(session, plan.shadow_oid);
     co_await catalog::names_of_dependents(session, plan.source_oid);
+    static_cast<void>(co_await rights_of_old(session, plan));
+}
+
+awaitable<std::string> rights_of_old(pg::connection& session, const plan::blueprint& plan) {
+    const pg::connection::kept_plans keep(session);
+    const pg::result row = co_await session.query(R"(
+        WITH own AS (SELECT $1::bigint::oid AS oid UNION ALL  -- sequences of other than identity columns change hands
+                     SELECT d.objid FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+                        AND d.refobjid = $1::bigint::oid AND d.deptype = 'i')
+        SELECT coalesce((SELECT string_agg(ROW(c.oid, c.relacl, y.typacl)::text, ' ' ORDER BY c.oid)
+                           FROM own JOIN pg_class c ON c.oid = own.oid LEFT JOIN pg_type y ON y.oid = c.reltype), '')
+               || coalesce((SELECT string_agg(ROW(attnum, attacl)::text, ' ' ORDER BY attnum)
+                              FROM pg_attribute WHERE attrelid = $1::bigint::oid AND attnum > 0), ''))",
+                                                  plan.source_oid);
+    co_return row.text(0, 0);
 }
 
 awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan) {

@@ -349,6 +349,7 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
         co_return xid;
     }
     step_ = "comparing the table's definition with the plan's";
+    const std::string rights = co_await rights_of_old(session, work_->plan);
     co_await check_unchanged(session);
     step_.clear();  // exchange() tells itself
     co_await exchange(session, work_->plan);
@@ -357,6 +358,12 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
     co_await require_nothing_lost(session, work_->plan);
     step_ = "carrying the mark of CLUSTER";
     co_await carry_cluster_mark(session);
+    step_ = "comparing the rights with those of before";
+    const std::string rights_now = co_await rights_of_old(session, work_->plan);
+    if (rights_now != rights) {
+        rights_changed_ = true;
+        co_return xid;
+    }
     step_ = "noting the swap";
     xid = co_await note_swap(session);
     co_return xid;
@@ -402,6 +409,12 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
         if (!views_.empty()) {
             co_return attempt_result::blocked;
         }
+        if (std::exchange(rights_changed_, false)) {
+            const auto tell = [&] { return check_unchanged(session); };  // says what it is, unless it was undone
+            co_await pg::rolled_back(session, tell);
+            failed_ = "somebody changed the rights on it";
+            co_return attempt_result::failed;
+        }
         co_return drained ? attempt_result::held : attempt_result::backlog;
     }
     co_await pg::shielded(commit(session, std::move(*xid)));
@@ -418,6 +431,7 @@ awaitable<void> swapper::choose_order(pg::connection& observer_session) {
     }
     const bool ahead = co_await lock::is_drawn_ahead(observer_session, target_);
     target_.tables_first = !ahead || sequences_first_failed_;
+    drawn_ahead_ += ahead ? 1 : 0;
 }
 
 /// Each such attempt has cost the application some time, and nobody that could be seen was in the way.
@@ -458,7 +472,19 @@ void swapper::throw_given_up(int attempts) const {
                     "raise --lock-timeout, or find a time with smaller transactions; then go on with: pgeist resume "
                     "JOB");
     }
-    lock::throw_not_obtained(attempts, blockers_);
+    std::string besides;
+    if (drawn_ahead_ > 0) {
+        std::vector<std::string> names;
+        for (const pg::statement& each : target_.sequences) {
+            names.push_back(each.label);
+        }
+        besides = fmt::format(
+            "; in {} of the attempts somebody had drawn a number from {} and not touched the table yet: while some "
+            "programs draw numbers ahead and others write the table by its default, each kind keeps from pgeist what "
+            "the other one leaves it, so let one kind rest for a moment",
+            drawn_ahead_, join(names, " or "));
+    }
+    lock::throw_not_obtained(attempts, blockers_, besides);
 }
 
 awaitable<std::optional<report::swap_outcome>> swapper::swap() {
@@ -468,7 +494,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
     rules.lock_timeout = work_->settings.lock_timeout;
     rules.attempts = work_->settings.swap_attempts;
     rules.max_wait = work_->settings.swap_max_wait;
-    co_await lock::fit_to_server(*session, rules, target_);
+    co_await lock::fit_to_server(*session, rules);
     co_await warm_up(*session);
     lock::schedule attempts(rules);
     std::optional<report::swap_outcome> done;

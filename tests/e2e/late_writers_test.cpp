@@ -136,6 +136,17 @@ TEST_F(late_writers, that_only_read_are_answered_once_from_the_old_table) {
     EXPECT_EQ(reading.number("SELECT public.counted(1)"), 501);
 }
 
+// A queue's worker that waited would lock rows that another worker can have as well.
+TEST_F(late_writers, that_lock_rows_are_warned_of) {
+    make_function("taken", "SELECT id FROM t WHERE id > $1 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED");
+    make_function("shared", "SELECT count(*) FROM (SELECT FROM t WHERE id > $1 FOR KEY SHARE) AS s");
+    make_function("counted", "SELECT count(*) FROM t WHERE id >= $1");
+    const run_result result = command("plan", {"--table", "t", "--repack"});
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_TRUE(says(result, {"taken(integer) locks rows", "shared(integer) locks rows"}));
+    EXPECT_FALSE(says(result, {"counted(integer) locks rows"}));
+}
+
 TEST_F(late_writers, find_no_way_into_the_old_table) {
     EXPECT_TRUE(exited(run({"--repack"}), 0));
     sql().execute("SET search_path = pgeist_1");

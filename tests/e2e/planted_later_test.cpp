@@ -114,6 +114,29 @@ TEST_F(planted_later, an_index_that_was_made_and_is_not_built) {
     expect_never_called();
 }
 
+/// The server has built it after the run that had begun it was killed.
+TEST_F(planted_later, an_index_that_was_built_and_is_not_looked_at) {
+    sql().execute("CREATE INDEX t_size ON t (ext.size_of(emails))");
+    gate here(db(), 1);
+    pgeist_process process = start(stopping_at(here));
+    here.wait_until_reached();
+    process.kill_hard();
+    plant("size_of(ext.citext[])");
+    sql().execute(
+        "CREATE TABLE pgeist_1.other (LIKE pgeist_1.t); CREATE INDEX t_size ON pgeist_1.other (ext.size_of(emails))");
+    here.open();
+    const run_result result = command("resume", {"1"});
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"index t_size", "function ext.size_of(ext.citext[])"}));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE relname = 't_size' AND relnamespace = "
+                           "'pgeist_1'::regnamespace"),
+              0);
+    sql().execute("DROP TABLE pgeist_1.other; DROP FUNCTION ext.size_of(ext.citext[])");
+    EXPECT_TRUE(exited(command("resume", {"1"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indexrelid = 't_size'::regclass AND indisvalid"), 1);
+    expect_never_called();
+}
+
 TEST_F(planted_later, an_exclusion_constraint) {
     sql().execute(
         "ALTER TABLE t ADD CONSTRAINT apart EXCLUDE (id WITH =) WHERE (email IS DISTINCT FROM 'q' AND "

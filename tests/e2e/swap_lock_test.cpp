@@ -163,6 +163,38 @@ TEST_F(swap_lock, is_kept_in_the_last_attempt_for_what_its_budget_allows) {
     expect_swapped_with_all_changes(result, 1500);
 }
 
+// The sequence is locked beside the table: in a circle pgeist must be the one that gives way.
+TEST_F(swap_lock, of_a_table_with_a_sequence_is_waited_for_for_less_than_the_deadlock_timeout) {
+    sql().execute("ALTER TABLE public.t ADD COLUMN n serial");
+    pgeist_process running = start({"--repack", "--lock-timeout", "60s", "--postpone-swap"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sync_connection writer = db().connect();
+    writer.execute("BEGIN; UPDATE public.t SET code = code + 1 WHERE id = 3");
+    EXPECT_TRUE(exited(command("swap", {text_of(only_job(db().uri()), "job")}), 0));
+    // The attempt is over though the writer holds the table.
+    running.wait_for_event(
+        "lock_wait", [](const auto& event) { return text_of(event, "event") == "lock_wait"; },
+        std::chrono::seconds(30));
+    writer.execute("COMMIT");
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(sql().number("SELECT code FROM public.t WHERE id = 3"), 31);
+}
+
+TEST_F(swap_lock, names_those_who_draw_numbers_ahead_beside_those_who_write) {
+    sql().execute("ALTER TABLE public.t ADD COLUMN n serial");
+    pgeist_process running = start({"--repack", "--swap-attempts", "3", "--postpone-swap"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sync_connection drawing = db().connect();
+    drawing.execute("BEGIN; SELECT nextval('public.t_n_seq')");
+    sync_connection writer = db().connect();
+    writer.execute("BEGIN; UPDATE public.t SET code = code + 1 WHERE id = 3");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    const run_result result = running.finish();
+    EXPECT_TRUE(exited(result, 4));
+    EXPECT_TRUE(says(result, {std::to_string(drawing.backend_pid()), std::to_string(writer.backend_pid()),
+                              "in 3 of the attempts somebody had drawn a number from public.t_n_seq"}));
+}
+
 TEST_F(swap_lock, cancels_blockers_only_when_told_to) {
     sync_connection reader = db().connect();
     reader.execute("BEGIN");

@@ -64,6 +64,21 @@ std::vector<corpus_case> partition_cases() {
         {"type_of_partition", PARTITIONED, "ALTER TABLE app.q1 ALTER COLUMN v TYPE text"},
         {"add_check", PARTITIONED, "ALTER TABLE app.q ADD CONSTRAINT c CHECK (k >= 0)"},
         {"add_unique", PARTITIONED, "ALTER TABLE app.q ADD CONSTRAINT c UNIQUE (v, id, k)"},
+        {"add_primary_key",
+         "CREATE TABLE app.q (id int, k int NOT NULL) PARTITION BY RANGE (k); "
+         "CREATE TABLE app.q1 PARTITION OF app.q FOR VALUES FROM (0) TO (100); "
+         "INSERT INTO app.q SELECT i, i FROM generate_series(1, 20) AS i",
+         "ALTER TABLE app.q ADD PRIMARY KEY (id, k)"},
+        {"add_primary_key_not_null",
+         "CREATE TABLE app.q (id int NOT NULL, k int NOT NULL) PARTITION BY RANGE (k); "
+         "CREATE TABLE app.q1 PARTITION OF app.q FOR VALUES FROM (0) TO (100); "
+         "INSERT INTO app.q SELECT i, i FROM generate_series(1, 20) AS i",
+         "ALTER TABLE app.q ADD PRIMARY KEY (id, k)"},
+        {"create_row_trigger", PARTITIONED,
+         "CREATE TRIGGER g AFTER UPDATE ON app.q FOR EACH ROW EXECUTE FUNCTION app.nothing()"},
+        {"create_statement_trigger", PARTITIONED,
+         "CREATE TRIGGER g AFTER UPDATE ON app.q FOR EACH STATEMENT EXECUTE FUNCTION app.nothing()"},
+        {"type_same", PARTITIONED, "ALTER TABLE app.q ALTER COLUMN v TYPE varchar(9)"},
         {"add_unique_without_key", PARTITIONED, "ALTER TABLE app.q ADD CONSTRAINT c UNIQUE (v)"},
         {"add_foreign_key", PARTITIONED, "ALTER TABLE app.q ADD CONSTRAINT c FOREIGN KEY (id) REFERENCES app.t"},
         {"add_foreign_key_not_valid", PARTITIONED,

@@ -35,12 +35,29 @@ TEST(LockSchedule, ObeysTheUserWhereOneLockIsAskedForAlone) {
     policy rules;
     rules.lock_timeout = milliseconds(3000);
     rules.longest_timeout = milliseconds(80);
-    rules.only_one = true;
+    rules.vacuum_timeout = milliseconds(600);
     schedule attempts(rules, 5);
     for (int number = 0; number < schedule::nowait_attempts; ++number) {
         EXPECT_EQ(attempts.next().timeout_afterwards, milliseconds(80)) << "the lock is held then";
     }
-    EXPECT_EQ(attempts.next().timeout, milliseconds(3000));
+    const attempt waiting = attempts.next();
+    EXPECT_EQ(waiting.timeout_alone, milliseconds(3000));
+    EXPECT_EQ(waiting.timeout, milliseconds(80)) << "where there are several";
+}
+
+// Such an attempt holds SHARE UPDATE EXCLUSIVE while it waits, which somebody's ANALYZE or DDL may want.
+TEST(LockSchedule, KeepsTheCapForOneLockWhereAutovacuumIsToGoFirst) {
+    policy rules;
+    rules.lock_timeout = milliseconds(599);
+    rules.longest_timeout = milliseconds(80);
+    rules.vacuum_timeout = milliseconds(600);
+    schedule attempts(rules, 6);
+    for (int number = 0; number < schedule::nowait_attempts; ++number) {
+        EXPECT_EQ(attempts.next().timeout_alone, milliseconds(0));
+    }
+    EXPECT_EQ(attempts.next().timeout_alone, milliseconds(80));
+    attempts.follow(milliseconds(600), 100);
+    EXPECT_EQ(attempts.next().timeout_alone, milliseconds(600));
 }
 
 // Else the application's own deadlock check could be the first to strike.

@@ -18,8 +18,9 @@ struct function {
     used_operators operators;             ///< of a parsed body and of the defaults of arguments
     std::vector<std::string> extensions;  ///< it DEPENDS ON
     std::vector<security_label> labels;
-    std::string extension;  ///< the extension it belongs to; empty for none
-    bool has_body = false;  ///< parsed when it was made (BEGIN ATOMIC)
+    std::string extension;    ///< the extension it belongs to; empty for none
+    bool has_body = false;    ///< parsed when it was made (BEGIN ATOMIC)
+    bool locks_rows = false;  ///< FOR UPDATE, FOR SHARE or the like in such a body
     std::string owner;
     bool owned = true;               ///< the current role has the owner's rights
     bool of_row_type = false;        ///< takes or gives the table's row type

@@ -14,10 +14,11 @@ namespace pgeist::ddl {
 struct expression {
     std::vector<std::string> functions;  ///< called, in lower case, with their schema if one is written
     std::vector<std::string> columns;
-    bool constant = false;  ///< a literal, perhaps cast: no function, no column
-    bool null = false;      ///< the literal NULL
-    bool query = false;     ///< has a subquery
-    bool plain = false;     ///< nothing but a column, perhaps cast
+    std::vector<std::string> literals;  ///< its strings: the sequence of a nextval() is one
+    bool constant = false;              ///< a literal, perhaps cast: no function, no column
+    bool null = false;                  ///< the literal NULL
+    bool query = false;                 ///< has a subquery
+    bool plain = false;                 ///< nothing but a column, perhaps cast
     /// Columns c for which `c IS NOT NULL` must be true where the expression is: what a CHECK proves.
     std::vector<std::string> proven_not_null;
 };
@@ -250,11 +251,12 @@ struct statement {
     std::vector<column> columns;          ///< of CREATE TABLE
     std::vector<constraint> constraints;  ///< of CREATE TABLE, CREATE DOMAIN and ALTER DOMAIN
     std::optional<ddl::index> made_index;
-    std::vector<std::string> names;      ///< enum values, members of a publication, triggers or rules to be dropped
+    std::vector<std::string> names;      ///< enum values, members of a publication, triggers or rules to be dropped; of
+                                         ///< statistics the parts of their name
     std::vector<std::string> functions;  ///< called by a query, as in expression
     std::string name;                    ///< of the trigger, policy, setting, savepoint, enum value
-    std::string value;                   ///< of SET; the body of DO; the lock mode of LOCK
-    std::vector<std::string> literals;   ///< strings in the statement: an enum value may be among them
+    std::string value;  ///< of SET; the body of DO; the lock mode of LOCK; RESTART IDENTITY; ROW of a trigger
+    std::vector<std::string> literals;  ///< strings in the statement: an enum value may be among them
     qualified_name partition_of;
     std::vector<qualified_name> inherits;
     std::vector<statement> inner;  ///< of DO and CREATE SCHEMA: what can be read of it

@@ -16,9 +16,6 @@ struct policy {
     /// Below the server's deadlock_timeout, for waits while a lock is held that somebody else may want: a deadlock ends
     /// with our timeout and never with an application's error.
     milliseconds longest_timeout{800};
-    /// One lock is asked for and none is held meanwhile: nothing can be in a circle, and lock_timeout is the only
-    /// limit.
-    bool only_one = false;
     /// Beyond the server's deadlock_timeout, after which an autovacuum in the way of a waiter is cancelled. Only for
     /// waits that hold up nobody.
     milliseconds vacuum_timeout{1500};
@@ -29,6 +26,9 @@ struct attempt {
     int number = 0;
     milliseconds pause{0};
     milliseconds timeout{0};
+    /// The same where one lock is asked for and none is held meanwhile, not even one against autovacuum: nothing can be
+    /// in a circle then, and lock_timeout is the only limit.
+    milliseconds timeout_alone{0};
     /// What a lock that is asked for under the one obtained may wait, whichever way that was obtained.
     milliseconds timeout_afterwards{200};
     milliseconds vacuum_timeout{1500};

@@ -100,11 +100,10 @@ private:
 
 /// Fills in what depends on the server's deadlock_timeout.
 [[nodiscard]] awaitable<void> fit_to_server(pg::connection& session, policy& rules);
-/// The same, and whether `wanted` is one lock alone.
-[[nodiscard]] awaitable<void> fit_to_server(pg::connection& session, policy& rules, const target& wanted);
 
-/// @throws error (lock_not_obtained), naming who is in the way
-[[noreturn]] void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers);
+/// @throws error (lock_not_obtained), naming who is in the way, and `besides`
+[[noreturn]] void throw_not_obtained(int attempts, const std::vector<report::blocker>& blockers,
+                                     const std::string& besides = {});
 
 /// `pid 123 (user app, psql, idle in transaction for 3m05s): UPDATE …`
 [[nodiscard]] std::string describe(const report::blocker& blocker);

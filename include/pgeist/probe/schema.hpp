@@ -17,6 +17,8 @@ struct known_column {
     bool not_null = false;  ///< certainly; false: not known to be
     bool generated = false;
     bool computed_on_read = false;  ///< a virtual generated column
+    bool identity = false;
+    std::string sequence;  ///< that belongs to it: of an identity or serial column
 };
 
 struct known_constraint {
@@ -32,6 +34,10 @@ struct known_index {
     bool expression = false;
     bool plain = true;  ///< btree in the default order, as USING INDEX wants it
     bool of_constraint = false;
+    bool primary = false;
+    bool valid = true;
+    std::string parent;                   ///< the index of a partitioned table that it is a part of
+    std::vector<std::string> name_parts;  ///< what the server makes names of: columns, `expr` for an expression
     std::size_t file = 0;
 };
 
@@ -48,6 +54,8 @@ struct known_relation {
     std::string parent;                   ///< of a partition
     std::vector<std::string> partitions;  ///< as far as known
     std::string default_partition;
+    std::vector<std::string> children;  ///< tables that inherit from it, partitions aside
+    std::vector<std::string> inherits;
     std::vector<std::string> reads;  ///< of a view
 };
 
@@ -83,6 +91,23 @@ public:
     /// Whether the current file has made it and no statement has put rows into it.
     [[nodiscard]] bool is_empty(const std::string& relation) const;
     [[nodiscard]] std::vector<std::string> indexes_of(const std::string& relation) const;
+    /// Indexes of partitions that are parts of the index.
+    [[nodiscard]] std::vector<std::string> parts_of_index(const std::string& index) const;
+    /// The relation and everything below it: its partitions, and with `children` what inherits from it.
+    [[nodiscard]] std::vector<std::string> tree_of(const std::string& relation, bool children) const;
+    /// Views over it, and views over these.
+    [[nodiscard]] std::vector<std::string> views_over(const std::string& relation) const;
+    /// Sequences that belong to its columns.
+    [[nodiscard]] std::vector<std::string> sequences_of(const std::string& relation) const;
+    /// Tables with a column of the type, or of a domain over it.
+    [[nodiscard]] std::vector<std::string> users_of(const std::string& type) const;
+    /// The table of extended statistics; empty where they are not known.
+    [[nodiscard]] std::string table_of_statistics(const std::string& name) const;
+    /// A name like the one that the server makes for an index of the relation.
+    [[nodiscard]] std::string index_name(const std::string& relation, const std::vector<std::string>& columns,
+                                         const std::string& suffix) const;
+    /// The index that a partition has already where its parent has `like`; empty: none.
+    [[nodiscard]] std::string same_index(const std::string& partition, const known_index& like) const;
     /// Tables with a foreign key to the relation, and the constraint's name.
     [[nodiscard]] std::vector<std::pair<std::string, const known_constraint*>> references_to(
         const std::string& relation) const;
@@ -93,12 +118,22 @@ public:
     [[nodiscard]] const std::vector<std::string>& search_path() const { return search_path_; }
     [[nodiscard]] std::vector<const known_type*> types_with_fresh_value(const std::string& value) const;
 
+    /// Whether nothing is there that it does not know: it was read from a server.
+    [[nodiscard]] bool complete() const { return complete_; }
+    void set_complete() { complete_ = true; }
+
     /// Carries out a statement.
     void apply(const ddl::statement& what);
 
 private:
     known_relation& at(const std::string& relation);
     void apply_clause(const std::string& relation, const ddl::statement& what, const ddl::clause& each);
+    void apply_to_tree(const std::string& relation, const ddl::statement& what, const ddl::clause& each);
+    void apply_identity(const std::string& relation, const ddl::clause& each);
+    void apply_partition(const std::string& relation, const ddl::clause& each);
+    void inherit_from(const std::string& parent, const std::string& child);
+    void add_index(const std::string& relation, const std::string& name, const known_index& made, bool only);
+    void add_parts(const std::string& parent, const std::string& partition);
     void apply_create_table(const ddl::statement& what);
     void apply_create_index(const ddl::statement& what);
     void apply_drop(const ddl::statement& what);
@@ -114,8 +149,10 @@ private:
     std::map<std::string, known_relation> relations_;
     std::map<std::string, known_index> indexes_;
     std::map<std::string, known_type> types_;
+    std::map<std::string, std::string> statistics_;  ///< the table by the statistics' name
     std::set<std::string> dropped_;
     std::vector<std::string> search_path_{"public"};
+    bool complete_ = false;
     std::size_t file_ = 0;
     std::size_t transaction_ = 0;
 };

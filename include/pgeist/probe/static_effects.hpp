@@ -43,10 +43,11 @@ enum class volatility { constant, stable, unsure, changing };
 /// What `ALTER COLUMN … TYPE` means for the rows.
 struct type_change {
     bool rewrite = true;
-    bool known = true;      ///< false: the column's present type is not known, and the worse case was taken
-    bool indexes = false;   ///< indexes on the column are rebuilt although the rows stay
-    bool nothing = false;   ///< the type is the same
-    bool may_fail = false;  ///< a value may be too long or too large for the new type
+    bool known = true;          ///< false: the column's present type is not known, and the worse case was taken
+    bool indexes = false;       ///< indexes on the column are rebuilt although the rows stay
+    bool nothing = false;       ///< the type is the same
+    bool by_time_zone = false;  ///< in UTC the rows stay
+    bool may_fail = false;      ///< a value may be too long or too large for the new type
 };
 [[nodiscard]] type_change judge_type_change(const std::optional<ddl::type_name>& from, const ddl::type_name& to,
                                             bool converted, const schema& before);

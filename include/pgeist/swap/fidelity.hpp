@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 
@@ -9,6 +11,10 @@ namespace pgeist::swap {
 /// the old table any more. So a loss is found on the day it matters, and rolled back.
 /// @throws error (failed) that names what is missing
 [[nodiscard]] awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan);
+
+/// What GRANT and REVOKE change of the old table, wherever it is now, and of what stays with it: they wait for no lock,
+/// and what they change once the definition has been compared would be lost.
+[[nodiscard]] awaitable<std::string> rights_of_old(pg::connection& session, const plan::blueprint& plan);
 
 /// Reads the same of the old table without any lock: the server keeps plans and what it had to look up for it, and is
 /// faster under the lock. Must be called in a transaction.

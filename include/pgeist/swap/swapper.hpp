@@ -76,6 +76,8 @@ private:
     deadline::clock::time_point started_;
     std::chrono::milliseconds drain_;      ///< how long the next drain under the lock may take
     bool vacuumed_ = false;                ///< the log as it is now
+    int drawn_ahead_ = 0;                  ///< attempts that met somebody who holds a sequence and not the table
+    bool rights_changed_ = false;          ///< while the last attempt held the lock
     bool sequences_first_failed_ = false;  ///< in the last attempt, which had the sequences and not the table
     double lock_held_ms_ = 0;              ///< in the last attempt that got it
     std::string step_;                     ///< what is being done under the lock

@@ -34,7 +34,7 @@ awaitable<void> work::capture() {
     rules.lock_timeout = work_.settings.lock_timeout;
     rules.attempts = work_.settings.swap_attempts;
     rules.max_wait = work_.settings.swap_max_wait;
-    co_await lock::fit_to_server(*session, rules, target);
+    co_await lock::fit_to_server(*session, rules);
     co_await lock::acquire(*session, *observer_session, target, rules, work_.settings.blocked, work_.observer,
                            &work_.settings);
     const auto installation = [&] { return install_capture(work_, *session); };

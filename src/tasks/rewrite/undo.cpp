@@ -38,7 +38,7 @@ awaitable<void> run_locked(task::undoing& at, qualified_name table, std::string 
     lock::target target;
     target.tables.push_back(std::move(table));
     lock::policy rules;
-    co_await lock::fit_to_server(at.session, rules, target);
+    co_await lock::fit_to_server(at.session, rules);
     co_await lock::acquire(at.session, *observer_session, target, rules, run::on_blocked::wait, at.observer);
     co_await conclude_script(at.session, at.mine, std::move(sql));
 }

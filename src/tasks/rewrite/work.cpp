@@ -3,13 +3,13 @@
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/checkpoints.hpp"
-#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/tasks/rewrite/finish.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
 #include "pgeist/transfer/replay/moved_rows.hpp"
+#include "pgeist/transfer/shared/own_tables.hpp"
 #include "replay_times.hpp"
 
 namespace pgeist::rewrite {
@@ -205,7 +205,7 @@ awaitable<void> work::start_copy_again() {
     plan::blueprint next = plan_;
     next.heap_order = plan_.heap_order && rewritten_in_copy_ < most_rewritings;
     const auto emptying = [&] { return forget_copy(work_, next, *session); };
-    co_await job::in_tenure(*session, work_.tenure(), pg::isolation::read_committed, emptying);
+    co_await transfer::in_tenure_alone(work_, *session, emptying);
     plan_.heap_order = next.heap_order;
     transfer_.heap_order = next.heap_order;
     work_.progress.rows_total = work_.plan.estimated_rows;

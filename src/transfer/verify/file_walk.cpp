@@ -8,6 +8,7 @@
 #include "pgeist/templates.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/shared/in_snapshot.hpp"
+#include "pgeist/transfer/shared/own_tables.hpp"
 #include "used_indexes.hpp"
 
 namespace pgeist::verify {
@@ -84,7 +85,7 @@ awaitable<void> file_walk::forget(transfer::workspace& work) {
     const auto session = co_await work.pool.acquire();
     const std::string drop = "DROP TABLE IF EXISTS " + checkpoints_of(work.transfer);
     const auto dropping = [&]() -> awaitable<void> { co_await session->execute(drop); };
-    co_await job::in_tenure(*session, work.tenure(), pg::isolation::read_committed, dropping);
+    co_await transfer::in_tenure_alone(work, *session, dropping);
 }
 
 /// Makes the table of checkpoints, if need be, and reads it.
