@@ -201,6 +201,9 @@ std::string restored_condition(const std::string& alias) {
 awaitable<void> require_tenure(pg::connection& session, tenure mine) {
     bool ours = false;
     try {
+        if (mine.guarded) {
+            static_cast<void>(co_await guard_state(session));
+        }
         const pg::result row = co_await session.query(
             "SELECT FROM pgeist.jobs WHERE id = $1 AND incarnation = $2 FOR KEY SHARE", mine.job, mine.incarnation);
         ours = !row.empty();

@@ -21,31 +21,72 @@ namespace {
 
 struct leftovers {
     std::int64_t job = 0;
+    bool own_state = false;
+    std::string table_as_noted;
+    std::string state_owner;
+    bool half_done = false;  ///< swapped, and not finished
     qualified_name table;
     std::int64_t table_oid = 0;
     std::string job_schema;
     std::string passage_schema;
 };
 
+constexpr const char* left_behind_sql = R"sql(
+    SELECT j.table_oid::bigint AS table_oid, n.nspname, c.relname, format('%I.%I', j.table_schema, j.table_name) AS noted,
+           j.phase = 'finish' AND j.state <> 'done' AS half_done,
+           (SELECT quote_ident(pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 'pgeist') AS state_owner
+      FROM pgeist.jobs j LEFT JOIN pg_class c ON c.oid = j.table_oid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE j.id = $1)sql";
+
 /// Reads what cleanup needs without the blueprint, which may be of another version.
-awaitable<leftovers> read_leftovers(pg::connection& session, std::int64_t job) {
-    const pg::result row = co_await session.query(
-        "SELECT table_oid::bigint AS table_oid, n.nspname, c.relname FROM pgeist.jobs j "
-        "LEFT JOIN pg_class c ON c.oid = j.table_oid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace WHERE j.id = "
-        "$1",
-        job);
+awaitable<void> read_leftovers(pg::connection& session, std::int64_t job, leftovers& left) {
+    const pg::result row = co_await session.query(left_behind_sql, job);
     if (row.empty()) {
         throw error(exit_code::refused, fmt::format("there is no job {} in this database", job),
                     "list the jobs with: pgeist status");
     }
-    leftovers left;
     left.job = job;
+    left.table_as_noted = row.text(0, "noted");
+    left.half_done = row.boolean(0, "half_done");
+    left.state_owner = row.text(0, "state_owner");
     left.table.schema = row.text(0, "nspname");  // empty when the table is gone
     left.table.name = row.text(0, "relname");
     left.table_oid = row.integer(0, "table_oid");
     left.job_schema = fmt::format("pgeist_{}", job);
     left.passage_schema = fmt::format("pgeist_{}_old", job);
-    co_return left;
+}
+
+// Schemas named as a job's, where the number comes from somebody else's row.
+constexpr const char* strange_schema_sql = R"sql(
+    SELECT quote_ident(nspname) AS name, quote_ident(pg_get_userbyid(nspowner)) AS owner FROM pg_namespace
+     WHERE nspname IN ($1, $2)
+       AND pg_get_userbyid(nspowner) NOT IN (current_user, session_user)
+       AND nspowner NOT IN (SELECT nspowner FROM pg_namespace WHERE nspname = 'pgeist')
+       AND nspowner NOT IN (SELECT relowner FROM pg_class WHERE oid = $3::bigint::oid)
+     ORDER BY 1 LIMIT 1)sql";
+
+/// What makes the clean-up of a job in somebody else's state one that only its owner can do.
+awaitable<void> require_cleanable(pg::connection& session, const leftovers& left) {
+    if (left.own_state) {
+        co_return;
+    }
+    if (left.half_done) {
+        throw not_finished(
+            exit_code::refused,
+            fmt::format("job {} has swapped {} and not finished, and what is left to do stands in schema pgeist of "
+                        "role {}: it is not executed with your rights",
+                        left.job, left.table_as_noted, left.state_owner),
+            fmt::format("connect as role {} and finish it with: pgeist resume {}", left.state_owner, left.job));
+    }
+    const pg::result strange =
+        co_await session.query(strange_schema_sql, left.job_schema, left.passage_schema, left.table_oid);
+    if (!strange.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("schema {} belongs to role {}, and job {} is role {}'s: nothing of it was removed",
+                                strange.text(0, "name"), strange.text(0, "owner"), left.job, left.state_owner),
+                    fmt::format("look what is in there; if nobody needs it: DROP SCHEMA {} CASCADE, then try again",
+                                strange.text(0, "name")));
+    }
 }
 
 awaitable<bool> has_triggers(pg::connection& session, const leftovers& left) {
@@ -143,6 +184,7 @@ awaitable<void> drop_everything(pg::connection& session, const leftovers& left, 
 }
 
 awaitable<void> drop_state(pg::connection& session) {
+    static_cast<void>(co_await job::guard_state(session));
     co_await session.execute("LOCK TABLE pgeist.jobs IN ACCESS EXCLUSIVE MODE NOWAIT");
     const pg::result row = co_await session.query("SELECT EXISTS (SELECT FROM pgeist.jobs)");
     if (!row.boolean(0, 0)) {
@@ -160,6 +202,10 @@ awaitable<void> drop_state_if_unused(pg::connection& session) {
     }
 }
 
+awaitable<void> begin(pg::connection& session, std::int64_t job, job::tenure& mine) {
+    mine = co_await job::begin_tenure(session, job);
+}
+
 }  // namespace
 
 awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, std::int64_t job, report::observer& observer) {
@@ -167,17 +213,26 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, std::int64_
     pool.name_sessions("pgeist");
     co_await job::bring_state_up_to_date(hold.session());
     const auto session = co_await pool.acquire();
-    const leftovers left = co_await read_leftovers(*session, job);
+    leftovers left;
+    left.own_state = co_await job::is_own_state(*session);
+    const auto reading = [&] { return read_leftovers(*session, job, left); };
+    co_await job::guarded(*session, reading);
     const auto job_holder = co_await hold.take_job(job);
     if (job_holder) {
         job::throw_held(fmt::format("job {}", job), *job_holder);
     }
+    co_await require_cleanable(*session, left);
     co_await job::end_orphans(*session, job);
     // A run that has lost its hold without knowing must not put its triggers back; and should ours be lost, whoever
     // takes the job on then must keep what is his: each transaction below looks whether the job is still ours.
     co_await session->execute("SET lock_timeout = '60s'");
-    const job::tenure mine = co_await job::begin_tenure(*session, job);
-    co_await finish_what_was_swapped(*session, mine, observer);
+    job::tenure mine;
+    const auto beginning = [&] { return begin(*session, job, mine); };
+    co_await job::guarded(*session, beginning);
+    mine.guarded = !left.own_state;
+    if (left.own_state) {
+        co_await finish_what_was_swapped(*session, mine, observer);
+    }
     const bool triggers = co_await has_triggers(*session, left);
     if (triggers) {
         const auto table_holder = co_await hold.take_table(left.table_oid);

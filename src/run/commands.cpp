@@ -138,15 +138,24 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
     co_return exit_code::done;
 }
 
+namespace {
+
+awaitable<void> look_for_run(pg::connection& session, std::int64_t job, bool& runs) {
+    static_cast<void>(co_await job::load(session, job));
+    const pg::result row = co_await session.query("SELECT " + job::held_condition("$1::bigint"), job);
+    runs = row.boolean(0, 0);
+}
+
+}  // namespace
+
 awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, report::observer& observer) {
     session_set sessions(std::move(options));
     bool runs = false;
     {
         const auto session = co_await sessions.pool.acquire();
         co_await job::bring_state_up_to_date(*session);
-        static_cast<void>(co_await job::load(*session, job));
-        const pg::result row = co_await session->query("SELECT " + job::held_condition("$1::bigint"), job);
-        runs = row.boolean(0, 0);
+        const auto looking = [&] { return look_for_run(*session, job, runs); };
+        co_await job::guarded(*session, looking);
         if (runs) {
             co_await ask_run_to_verify(*session, job, observer);
         }
@@ -166,8 +175,7 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
 namespace {
 
 /// The jobs that nobody works on. One whose run may come back is told of and left out.
-awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, report::observer& observer) {
-    std::vector<std::int64_t> jobs;
+awaitable<void> find_abandoned(pg::connection& session, report::observer& observer, std::vector<std::int64_t>& jobs) {
     // First those that may come back: one that does so in between is held when the others are looked for.
     const std::vector<disconnected_run> absent = co_await find_disconnected(session, std::nullopt);
     const pg::result rows = co_await session.query("SELECT id FROM pgeist.jobs j WHERE NOT " +
@@ -186,7 +194,21 @@ awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, rep
                     each.job, format_duration(each.silent), format_duration(each.patience)));
         }
     }
-    co_return jobs;
+}
+
+/// One job after the other. Where what is left to do may not be executed, the others are cleaned up all the same.
+awaitable<void> clean_all(session_set& sessions, const std::vector<std::int64_t>& jobs, report::observer& observer) {
+    std::optional<error> refused;
+    for (const std::int64_t each : jobs) {
+        try {
+            co_await clean_job(sessions.pool, *sessions.hold, each, observer);
+        } catch (const not_finished& problem) {
+            refused = problem;
+        }
+    }
+    if (refused) {
+        throw error(*refused);
+    }
 }
 
 }  // namespace
@@ -206,11 +228,10 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
     if (job) {
         jobs.push_back(*job);
     } else {
-        jobs = co_await find_abandoned(sessions.hold->session(), observer);
+        const auto finding = [&] { return find_abandoned(sessions.hold->session(), observer, jobs); };
+        co_await job::guarded(sessions.hold->session(), finding);
     }
-    for (const std::int64_t each : jobs) {
-        co_await clean_job(sessions.pool, *sessions.hold, each, observer);
-    }
+    co_await clean_all(sessions, jobs, observer);
     co_await clean_state(sessions.pool);
     co_return exit_code::done;
 }

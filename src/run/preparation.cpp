@@ -35,6 +35,7 @@ awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& f
 awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& hold, const catalog::relation& found,
                                   const plan::change_request& change, const settings& chosen) {
     co_await make_state(session);
+    co_await job::require_own_state(session, found.oid);  // somebody may have been faster
     const job::tenure first = co_await job::create(session, found.name, found.oid, change, chosen);
     const auto by = co_await hold.take_job(first.job);
     if (by) {
@@ -135,6 +136,8 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     co_await require_sendable(session, plan::to_json(change));
     co_await require_sendable(session, to_json(chosen));
     const auto found = co_await catalog::find_table(session, change.table);
+    const std::int64_t table_oid = found ? found->oid : 0;
+    co_await job::require_own_state(session, table_oid);
     std::optional<catalog::table> source;
     if (found && (found->kind == 'r' || found->kind == 'p') && found->persistence != 't') {
         if (hold != nullptr) {

@@ -2,6 +2,7 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/advisory_locks.hpp"
+#include "pgeist/job/state_trust.hpp"
 #include "pgeist/job/store.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
@@ -36,38 +37,61 @@ void require_comparable(const job::record& job) {
     }
 }
 
-awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, report::observer& observer) {
-    const job::record now = co_await job::load(session, job);
+namespace {
+
+/// What is asked for, and whether somebody may still answer.
+struct question {
+    std::int64_t job = 0;
+    std::int64_t number = 0;
+    bool runs = true;
+    std::optional<job::comparison> answer;
+};
+
+awaitable<void> ask(pg::connection& session, job::record& now, question& what) {
+    now = co_await job::load(session, what.job);
     if (now.swapped) {
         throw nothing_to_compare(now);
     }
+    what.number = co_await job::steer(session, what.job, "verify", std::nullopt, std::nullopt);
+}
+
+awaitable<void> look_for_answer(pg::connection& session, question& what) {
+    const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(what.job)));
+    what.runs = alive.boolean(0, 0);
+    if (!what.runs) {  // it may only have lost its connection
+        const std::vector<disconnected_run> absent = co_await find_disconnected(session, what.job);
+        what.runs = !absent.empty();
+    }
+    what.answer = co_await job::last_comparison(session, what.job);
+    if (what.answer && what.answer->number < what.number) {
+        what.answer.reset();  // somebody else's question
+    }
+    if (!what.answer) {
+        const auto answers = co_await job::read_answers(session, what.job);
+        require_not_forgotten(answers, what.job, what.number);
+    }
+}
+
+}  // namespace
+
+awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, report::observer& observer) {
+    job::record now;
+    question what;
+    what.job = job;
+    const auto asking = [&] { return ask(session, now, what); };
+    co_await job::guarded(session, asking);
     observer.job_started(job, now.table.display(), "shadow");
-    const auto request = [&] { return job::steer(session, job, "verify", std::nullopt, std::nullopt); };
-    const std::int64_t number = co_await pg::transaction(session, pg::isolation::read_committed, request);
     if (now.reached < job::phase::verify) {
         observer.message(report::level::info,
                          fmt::format("job {} is in phase {}: waiting for it to come to its verification", job,
                                      job::display_name(now.reached)));
     }
-    std::optional<job::comparison> found;
-    bool runs = true;
-    while (!found && runs) {
+    const auto looking = [&] { return look_for_answer(session, what); };
+    while (!what.answer && what.runs) {
         co_await pg::sleep_for(answer_poll);
-        const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(job)));
-        runs = alive.boolean(0, 0);
-        if (!runs) {  // it may only have lost its connection
-            const std::vector<disconnected_run> absent = co_await find_disconnected(session, job);
-            runs = !absent.empty();
-        }
-        found = co_await job::last_comparison(session, job);
-        if (found && found->number < number) {
-            found.reset();  // somebody else's question
-        }
-        if (!found) {
-            const auto answers = co_await job::read_answers(session, job);
-            require_not_forgotten(answers, job, number);
-        }
+        co_await job::guarded(session, looking);
     }
+    const std::optional<job::comparison>& found = what.answer;
     if (!found) {
         throw error(exit_code::failed, fmt::format("the run of job {} has ended without comparing", job),
                     fmt::format("see why with: pgeist status {0}; compare without it: pgeist verify {0}", job));

@@ -10,6 +10,7 @@ namespace pgeist::job {
 struct tenure {
     std::int64_t job = 0;
     std::int64_t incarnation = 1;
+    bool guarded = false;  ///< in the state of others: each transaction sees to it that it stays as it is (guard_state)
 };
 
 }  // namespace pgeist::job
