@@ -12,15 +12,17 @@ DECLARE
     last     numeric;
     called   boolean;
     steps    numeric := 0;
+    remain   numeric;
     stop     numeric;
     lowest   CONSTANT numeric := -9223372036854775808;
     highest  CONSTANT numeric := 9223372036854775807;
 BEGIN
     SELECT last_value, is_called INTO STRICT last, called FROM @old@;
     IF @new_name@ IS NOT NULL THEN
-        -- Some numbers for each session that there can be; of few that are left, a tenth.
+        -- Some numbers for each session that there can be; of few that are left a hundredth, and of hardly any a tenth.
         steps := @ratio@ * greatest(1000, (10 + @cache@) * pg_catalog.current_setting('max_connections')::numeric);
-        steps := greatest(0, least(steps, pg_catalog.div(@most@::numeric - last, 10 * @increment@::numeric)));
+        remain := pg_catalog.div(@most@::numeric - last, @increment@::numeric);
+        steps := greatest(0, least(steps, greatest(pg_catalog.div(remain, 100), least(20, pg_catalog.div(remain, 10)))));
         stop := last + steps * @increment@;
         PERFORM pg_catalog.setval(@new_name@::pg_catalog.regclass, stop::bigint, called);
         IF NOT called THEN

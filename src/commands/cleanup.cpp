@@ -15,8 +15,7 @@ namespace pgeist::commands {
 namespace {
 
 /// The jobs that nobody works on. One whose run may come back is told of and left out.
-awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, report::observer& observer) {
-    std::vector<std::int64_t> jobs;
+awaitable<void> find_abandoned(pg::connection& session, report::observer& observer, std::vector<std::int64_t>& jobs) {
     // First those that may come back: one that does so in between is held when the others are looked for.
     const std::vector<supervise::disconnected_run> absent =
         co_await supervise::find_disconnected(session, std::nullopt);
@@ -36,7 +35,23 @@ awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, rep
                     each.job, format_duration(each.silent), format_duration(each.patience)));
         }
     }
-    co_return jobs;
+}
+
+/// One job after the other. Where what is left to do may not be executed, the others are cleaned up all the same.
+awaitable<void> clean_all(supervise::session_set& sessions, const std::vector<std::int64_t>& jobs,
+                          report::observer& observer) {
+    std::optional<error> refused;
+    for (const std::int64_t each : jobs) {
+        const task::kind* kind = co_await find_kind(sessions.hold->session(), each);
+        try {
+            co_await supervise::clean_job(sessions.pool, *sessions.hold, *kind, each, observer);
+        } catch (const supervise::not_finished& problem) {
+            refused = problem;
+        }
+    }
+    if (refused) {
+        throw error(*refused);
+    }
 }
 
 }  // namespace
@@ -56,12 +71,10 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
     if (job) {
         jobs.push_back(*job);
     } else {
-        jobs = co_await find_abandoned(sessions.hold->session(), observer);
+        const auto finding = [&] { return find_abandoned(sessions.hold->session(), observer, jobs); };
+        co_await job::guarded(sessions.hold->session(), finding);
     }
-    for (const std::int64_t each : jobs) {
-        const task::kind* kind = co_await find_kind(sessions.hold->session(), each);
-        co_await supervise::clean_job(sessions.pool, *sessions.hold, *kind, each, observer);
-    }
+    co_await clean_all(sessions, jobs, observer);
     co_await supervise::clean_state(sessions.pool);
     co_return exit_code::done;
 }

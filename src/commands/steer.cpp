@@ -57,15 +57,21 @@ awaitable<error> nobody_runs(pg::connection& session, std::int64_t job) {
     co_return reason;
 }
 
+/// Nothing when the job was cancelled and cleaned up, perhaps with all that was left of pgeist.
+awaitable<void> read_last_answers(pg::connection& session, std::int64_t job, std::optional<job::answers>& into) {
+    const bool present = co_await job::guard_state(session);
+    if (present) {
+        into = co_await job::read_answers(session, job);  // both answers of one moment
+    }
+}
+
 /// Waits until the run has obeyed the request of that number. @returns false when it has not for a long time
 awaitable<bool> wait_until_obeyed(pg::connection& session, std::int64_t job, std::int64_t number) {
     const auto until = deadline::in(patience);
     while (!until.passed()) {
-        const bool present = co_await job::has_state_schema(session);
-        if (!present) {
-            co_return true;  // cancelled and cleaned up, with all that was left of pgeist
-        }
-        const auto last = co_await job::read_answers(session, job);  // both answers of one moment
+        std::optional<job::answers> last;
+        const auto reading = [&] { return read_last_answers(session, job, last); };
+        co_await pg::transaction(session, pg::isolation::read_committed, reading);
         require_not_forgotten(last, job, number);
         if (!last || last->obeyed >= number) {
             co_return true;
@@ -87,12 +93,19 @@ awaitable<std::int64_t> steer_each(pg::connection& session, std::int64_t job, co
     co_return number;
 }
 
+template <class Body>
+awaitable<void> keep_number(const Body& requests, std::int64_t& into) {
+    into = co_await requests();
+}
+
 /// Hands in what is asked for: one request, or with `set` one a value, all or none. @returns the last one's number
 awaitable<std::int64_t> hand_in_all(pg::connection& session, std::int64_t job, const std::string& action,
                                     const named_values& values) {
     const auto requests = [&] { return steer_each(session, job, action, values); };
     try {
-        const std::int64_t number = co_await pg::transaction(session, pg::isolation::read_committed, requests);
+        std::int64_t number = 0;
+        const auto keeping = [&] { return keep_number(requests, number); };
+        co_await job::guarded(session, keeping);
         co_return number;
     } catch (const pg::sql_error& problem) {
         if (problem.is(pg::sqlstate::untranslatable_character)) {
@@ -102,24 +115,29 @@ awaitable<std::int64_t> hand_in_all(pg::connection& session, std::int64_t job, c
     }
 }
 
-}  // namespace
-
-awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std::string action, named_values values) {
-    const auto session = co_await pg::connection::open(std::move(options), "pgeist " + action);
-    const bool present = co_await job::has_state_schema(*session);
+awaitable<void> require_running(pg::connection& session, std::int64_t job) {
+    const bool present = co_await job::guard_state(session);
     pg::result row;
     if (present) {
-        row = co_await session->query("SELECT " + job::held_condition("j.id") + " FROM pgeist.jobs j WHERE j.id = $1",
-                                      job);
+        row = co_await session.query("SELECT " + job::held_condition("j.id") + " FROM pgeist.jobs j WHERE j.id = $1",
+                                     job);
     }
     if (row.empty()) {
         throw error(exit_code::refused, fmt::format("there is no job {} in this database", job),
                     "list the jobs with: pgeist status");
     }
     if (!row.boolean(0, 0)) {
-        const error reason = co_await nobody_runs(*session, job);
+        const error reason = co_await nobody_runs(session, job);
         throw reason;
     }
+}
+
+}  // namespace
+
+awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std::string action, named_values values) {
+    const auto session = co_await pg::connection::open(std::move(options), "pgeist " + action);
+    const auto looking = [&] { return require_running(*session, job); };
+    co_await pg::transaction(*session, pg::isolation::read_committed, looking);
     const std::int64_t number = co_await hand_in_all(*session, job, action, values);
     const bool obeyed = co_await wait_until_obeyed(*session, job, number);
     co_return obeyed;

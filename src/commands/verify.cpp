@@ -6,6 +6,7 @@
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/record.hpp"
 #include "pgeist/job/state_schema.hpp"
+#include "pgeist/job/state_trust.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/supervise/carry_out.hpp"
@@ -20,39 +21,59 @@ namespace {
 
 constexpr auto answer_poll = std::chrono::milliseconds(200);
 
-awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, report::observer& observer) {
-    const job::record now = co_await job::load(session, job);
-    const task::kind& kind = tasks::kind_named(now.kind);
-    if (const auto why = kind.nothing_to_compare(now, true)) {
+/// What is asked for, and whether somebody may still answer.
+struct question {
+    std::int64_t job = 0;
+    std::int64_t number = 0;
+    bool runs = true;
+    std::optional<job::comparison> answer;
+};
+
+awaitable<void> ask(pg::connection& session, job::record& now, question& what) {
+    now = co_await job::load(session, what.job);
+    if (const auto why = tasks::kind_named(now.kind).nothing_to_compare(now, true)) {
         throw error(*why);
     }
+    what.number = co_await hand_in(session, what.job, "verify", std::nullopt, std::nullopt);
+}
+
+awaitable<void> look_for_answer(pg::connection& session, question& what) {
+    const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(what.job)));
+    what.runs = alive.boolean(0, 0);
+    if (!what.runs) {  // it may only have lost its connection
+        const std::vector<supervise::disconnected_run> absent =
+            co_await supervise::find_disconnected(session, what.job);
+        what.runs = !absent.empty();
+    }
+    what.answer = co_await job::last_comparison(session, what.job);
+    if (what.answer && what.answer->number < what.number) {
+        what.answer.reset();  // somebody else's question
+    }
+    if (!what.answer) {
+        const auto answers = co_await job::read_answers(session, what.job);
+        require_not_forgotten(answers, what.job, what.number);
+    }
+}
+
+awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, report::observer& observer) {
+    job::record now;
+    question what;
+    what.job = job;
+    const auto asking = [&] { return ask(session, now, what); };
+    co_await job::guarded(session, asking);
+    const task::kind& kind = tasks::kind_named(now.kind);
     observer.job_started(job, now.table.display(), kind.said().strategy);
-    const auto request = [&] { return hand_in(session, job, "verify", std::nullopt, std::nullopt); };
-    const std::int64_t number = co_await pg::transaction(session, pg::isolation::read_committed, request);
     if (kind.nothing_to_compare(now, false)) {
         observer.message(report::level::info,
                          fmt::format("job {} is in phase {}: waiting for it to come to its verification", job,
                                      kind.reached(now).told.name));
     }
-    std::optional<job::comparison> found;
-    bool runs = true;
-    while (!found && runs) {
+    const auto looking = [&] { return look_for_answer(session, what); };
+    while (!what.answer && what.runs) {
         co_await pg::sleep_for(answer_poll);
-        const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(job)));
-        runs = alive.boolean(0, 0);
-        if (!runs) {  // it may only have lost its connection
-            const std::vector<supervise::disconnected_run> absent = co_await supervise::find_disconnected(session, job);
-            runs = !absent.empty();
-        }
-        found = co_await job::last_comparison(session, job);
-        if (found && found->number < number) {
-            found.reset();  // somebody else's question
-        }
-        if (!found) {
-            const auto answers = co_await job::read_answers(session, job);
-            require_not_forgotten(answers, job, number);
-        }
+        co_await job::guarded(session, looking);
     }
+    const std::optional<job::comparison>& found = what.answer;
     if (!found) {
         throw error(exit_code::failed, fmt::format("the run of job {} has ended without comparing", job),
                     fmt::format("see why with: pgeist status {0}; compare without it: pgeist verify {0}", job));
@@ -65,6 +86,12 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
     observer.message(report::level::info, fmt::format("job {}: {}", job, found->detail));
 }
 
+awaitable<void> look_for_run(pg::connection& session, std::int64_t job, bool& runs) {
+    static_cast<void>(co_await job::load(session, job));
+    const pg::result row = co_await session.query("SELECT " + job::held_condition("$1::bigint"), job);
+    runs = row.boolean(0, 0);
+}
+
 }  // namespace
 
 awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, report::observer& observer) {
@@ -73,9 +100,8 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
     {
         const auto session = co_await sessions.pool.acquire();
         co_await job::bring_state_up_to_date(*session);
-        static_cast<void>(co_await job::load(*session, job));
-        const pg::result row = co_await session->query("SELECT " + job::held_condition("$1::bigint"), job);
-        runs = row.boolean(0, 0);
+        const auto looking = [&] { return look_for_run(*session, job, runs); };
+        co_await job::guarded(*session, looking);
         if (runs) {
             co_await ask_run_to_verify(*session, job, observer);
         }

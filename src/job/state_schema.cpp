@@ -59,10 +59,38 @@ constexpr const char* hand_over_sql = R"sql(
         END LOOP;
     END $pgeist$)sql";
 
+/// Whatever default privileges say: who may write there decides what is executed. Anybody may call the function, which
+/// has no rights of its own.
+constexpr const char* strip_sql = R"sql(
+    DO $pgeist$
+    DECLARE
+        taken text;
+    BEGIN
+        FOR taken IN
+            SELECT format('REVOKE ALL ON %s FROM %s', made.name,
+                          CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END)
+              FROM (SELECT 'SCHEMA pgeist' AS name, nspowner AS owner, nspacl AS acl, false AS common FROM pg_namespace
+                     WHERE nspname = 'pgeist'
+                    UNION ALL
+                    SELECT format('%s pgeist.%I', CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relname),
+                           relowner, relacl, false
+                      FROM pg_class WHERE relnamespace = to_regnamespace('pgeist') AND relkind IN ('r', 'v', 'S')
+                    UNION ALL
+                    SELECT format('FUNCTION %s', oid::regprocedure), proowner, proacl, true
+                      FROM pg_proc WHERE pronamespace = to_regnamespace('pgeist')) AS made
+              CROSS JOIN aclexplode(made.acl) AS x
+             WHERE x.grantee <> made.owner AND NOT (made.common AND x.grantee = 0)
+             GROUP BY made.name, x.grantee
+        LOOP
+            EXECUTE taken;
+        END LOOP;
+    END $pgeist$)sql";
+
 awaitable<void> upgrade(pg::connection& session, const addition& next) {
     co_await session.execute("SET LOCAL lock_timeout = '5s'");
     bool in_use = false;
     try {
+        static_cast<void>(co_await guard_state(session));  // what is executed to build and fill is looked at under a lock
         if (!next.before.empty()) {
             co_await session.execute(std::string(next.before));
         }
@@ -100,6 +128,7 @@ awaitable<bool> ensure_state_schema(pg::connection& session) {
         for (const addition& each : all) {
             co_await session.execute(each.sql);
         }
+        co_await session.execute(strip_sql);
     } catch (const pg::sql_error& failure) {
         raced = failure.is(pg::sqlstate::duplicate_schema) || failure.is(pg::sqlstate::unique_violation);
         if (!raced) {
@@ -118,6 +147,7 @@ awaitable<void> bring_state_up_to_date(pg::connection& session) {
     if (!present) {
         co_return;
     }
+    co_await repair_rights(session);
     const std::int64_t reached = co_await version(session);
     const std::vector<addition> all = additions();
     for (const addition& each : all) {

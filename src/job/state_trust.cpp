@@ -1,34 +1,13 @@
 #include "pgeist/job/state_trust.hpp"
 
-#include <optional>
-
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "state_standing.hpp"
 
 namespace pgeist::job {
 
 namespace {
-
-constexpr const char* strangers_sql = R"sql(
-    WITH RECURSIVE own AS (
-        SELECT oid FROM pg_roles WHERE rolname IN (current_user, session_user)
-        UNION
-        SELECT m.roleid FROM pg_auth_members m JOIN own ON m.member = own.oid),
-    believed AS (
-        SELECT oid FROM own
-        UNION SELECT oid FROM pg_roles WHERE rolsuper
-        UNION SELECT datdba FROM pg_database WHERE datname = current_database()),
-    things AS (
-        SELECT 0 AS rank, oid AS schema, nspowner AS owner, 'schema pgeist' AS name FROM pg_namespace WHERE nspname = 'pgeist'
-        UNION ALL
-        SELECT 1, relnamespace, relowner, format('pgeist.%I', relname) FROM pg_class WHERE relnamespace = to_regnamespace('pgeist')
-        UNION ALL
-        SELECT 2, pronamespace, proowner, format('function pgeist.%I', proname) FROM pg_proc
-         WHERE pronamespace = to_regnamespace('pgeist'))
-    SELECT EXISTS (SELECT FROM things WHERE name = 'pgeist.jobs') AS present, -- to_regclass() needs a right on the schema
-           (SELECT format('%s belongs to role %I', name, pg_get_userbyid(owner)) FROM things
-             WHERE owner NOT IN (SELECT oid FROM believed) ORDER BY rank, name LIMIT 1) AS stranger)sql";
 
 // All that planning or running a SELECT could execute.
 constexpr const char* is_plain_sql = R"sql(
@@ -41,74 +20,94 @@ constexpr const char* is_plain_sql = R"sql(
                               AND (a.atttypid >= 16384 OR a.attcollation >= 16384 OR a.attgenerated <> ''))
       FROM pg_class c WHERE c.oid = to_regclass('pgeist.jobs'))sql";
 
-// Tables as pgeist makes them, and nothing in the way of an INSERT, UPDATE or DELETE that somebody has added: not even
-// by functions of the server's, some of which execute any SQL. The view and the function beside them are not looked at.
-constexpr const char* is_genuine_sql = R"sql(
-    WITH own AS (SELECT * FROM pg_class WHERE relnamespace = to_regnamespace('pgeist')),
-    tables AS (SELECT * FROM own WHERE relkind = 'r' AND relname IN ('jobs', 'chunks', 'events'))
-    SELECT (SELECT count(*) FROM tables WHERE relpersistence = 'p' AND relam = (SELECT oid FROM pg_am WHERE amname = 'heap' AND oid < 16384)
-                AND NOT relhasrules AND NOT relrowsecurity) = 3
-           AND NOT EXISTS (SELECT FROM own WHERE relkind NOT IN ('r', 'i', 'S', 'v') OR (relkind = 'r' AND oid NOT IN (SELECT oid FROM tables)))
-           AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM tables) AND (NOT tgisinternal OR tgfoid >= 16384))
-           AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent IN (SELECT oid FROM tables) OR inhrelid IN (SELECT oid FROM tables))
-           AND NOT EXISTS (SELECT FROM pg_statistic_ext WHERE stxrelid IN (SELECT oid FROM tables))
-           AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid IN (SELECT oid FROM tables) AND a.attnum > 0
-                              AND (a.atttypid >= 16384 OR a.attcollation >= 16384 OR a.attgenerated <> ''))
-           AND NOT EXISTS (SELECT FROM pg_index i JOIN own x ON x.oid = i.indexrelid
-                            WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL OR x.relam >= 16384
-                               OR EXISTS (SELECT FROM unnest(i.indclass::oid[]) AS class WHERE class >= 16384))
-           AND NOT EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid IN (SELECT oid FROM tables) AND pg_get_expr(d.adbin, d.adrelid) NOT IN (
-                              '''prepare''::text', '''running''::text', '''{}''::jsonb', '0', 'SESSION_USER', 'clock_timestamp()', 'gen_random_uuid()',
-                              '(EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric)'))
-           AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid IN (SELECT oid FROM tables) AND c.contype = 'c'
-                              AND pg_get_constraintdef(c.oid) <> 'CHECK ((kind = ANY (ARRAY[''copy''::text, ''verify''::text])))'))sql";
+constexpr const char* may_lock_sql = R"sql(
+    SELECT has_schema_privilege('pgeist', 'USAGE') AND coalesce(bool_and(has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')), false)
+      FROM pg_class WHERE relnamespace = to_regnamespace('pgeist') AND relname IN ('jobs', 'chunks', 'events'))sql";
 
-struct standing {
-    bool present = false;
-    std::optional<std::string> stranger;  ///< what belongs to somebody who is not to be believed
-};
+// A schema can be renamed, and another one take its place, without a lock on what is in it.
+constexpr const char* keep_name_sql = "SELECT FROM pg_namespace WHERE nspname = 'pgeist' FOR SHARE";
 
-awaitable<standing> look(pg::connection& session) {
-    const pg::result row = co_await session.query(strangers_sql);
-    standing found;
-    found.present = row.boolean(0, "present");
-    found.stranger = row.optional_text(0, "stranger");
-    co_return found;
-}
+// What the row says of its table, and the role that all of it belongs to.
+constexpr const char* table_of_job_sql = R"sql(
+    SELECT format('%I.%I', j.table_schema, j.table_name) AS name, coalesce(quote_ident(pg_get_userbyid(c.relowner)), '') AS role,
+           CASE WHEN c.relkind = 'r' AND coalesce(o.relowner = c.relowner, true)
+                 AND (j.blueprint IS NULL OR (j.blueprint #>> '{table,schema}' = j.table_schema
+                      AND j.blueprint #>> '{table,name}' = j.table_name AND j.blueprint ->> 'source_oid' = j.table_oid::text
+                      AND c.oid::text IN (j.blueprint ->> 'source_oid', j.blueprint ->> 'shadow_oid')))
+                THEN c.relowner ELSE 0 END::bigint AS owner
+      FROM ONLY pgeist.jobs j
+      LEFT JOIN pg_namespace n ON n.nspname = j.table_schema
+      LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = j.table_name
+      LEFT JOIN pg_class o ON o.oid = j.table_oid
+     WHERE j.id = $1)sql";
 
-[[noreturn]] void refuse(const std::string& stranger) {
+[[noreturn]] void refuse(const standing& found) {
     throw error(exit_code::refused,
                 fmt::format("{}, and what is in there could run with your rights: schema pgeist is believed if it "
-                            "belongs to your own role, to one that yours is a member of, to the database's owner or to "
-                            "a superuser, or if its tables are as pgeist makes them",
-                            stranger),
-                "connect as that role if the jobs are its own; if nobody needs them: DROP SCHEMA pgeist CASCADE");
+                            "is your own role's, or that of one that yours is a member of (but for a superuser), of a "
+                            "superuser or of the database's owner, or if its tables are as pgeist makes them",
+                            *found.stranger),
+                found.remedy);
+}
+
+[[noreturn]] void refuse_to_execute(const standing& found, const std::string& table) {
+    throw error(exit_code::refused,
+                fmt::format("{}{}: what stands in schema pgeist is executed with the rights of who runs, resumes or "
+                            "verifies a job, so only those may write there who may do what you may, or own the table",
+                            *found.stranger, table),
+                found.remedy);
+}
+
+/// `; table public.t belongs to role a`.
+std::string and_table(const std::string& name, const std::string& role) {
+    return role.empty() ? fmt::format("; there is no table {}", name)
+                        : fmt::format("; table {} belongs to role {}", name, role);
+}
+
+/// What `job` is about, read while it stays so.
+awaitable<void> read_table_of(pg::connection& session, std::int64_t job, pg::result& into) {
+    const bool present = co_await guard_state(session);
+    if (present) {
+        into = co_await session.query(table_of_job_sql, job);
+    }
 }
 
 }  // namespace
 
 awaitable<bool> has_state_schema(pg::connection& session) {
-    const standing found = co_await look(session);
+    const standing found = co_await look_at_state(session);
     bool believed = !found.stranger;
     if (!believed && found.present) {
-        const pg::result row = co_await session.query(is_genuine_sql);
-        believed = row.boolean(0, 0);
+        believed = co_await is_genuine_state(session);
     }
     if (!believed) {
-        refuse(*found.stranger);
+        refuse(found);
     }
     co_return found.present;
 }
 
+namespace {
+
+awaitable<void> keep_name(pg::connection& session) {
+    co_await session.execute(
+        "SELECT set_config('lock_timeout', '5s', true) WHERE current_setting('lock_timeout') = '0'");
+    const pg::result super = co_await session.query("SELECT current_setting('is_superuser') = 'on'");
+    if (super.boolean(0, 0)) {
+        co_await session.query(keep_name_sql);
+    }
+}
+
+}  // namespace
+
 awaitable<bool> has_readable_jobs(pg::connection& session) {
-    const standing found = co_await look(session);
+    const standing found = co_await look_at_state(session);
     if (!found.stranger || !found.present) {
         co_return found.present;
     }
     bool readable = false;
     try {
-        co_await session.execute(
-            "SET LOCAL lock_timeout = '5s'; LOCK TABLE ONLY pgeist.jobs IN SHARE UPDATE EXCLUSIVE MODE");
+        co_await keep_name(session);
+        co_await session.execute("LOCK TABLE ONLY pgeist.jobs IN SHARE UPDATE EXCLUSIVE MODE");
         const pg::result row = co_await session.query(is_plain_sql);
         readable = !row.empty() && row.boolean(0, 0);
     } catch (const pg::sql_error& failure) {
@@ -117,9 +116,88 @@ awaitable<bool> has_readable_jobs(pg::connection& session) {
         }
     }
     if (!readable) {
-        refuse(*found.stranger);
+        refuse(found);
     }
     co_return true;
+}
+
+awaitable<bool> guard_state(pg::connection& session) {
+    const standing found = co_await look_at_state(session);
+    if (!found.stranger) {
+        co_return found.present;
+    }
+    bool genuine = false;
+    if (found.present) {
+        genuine = co_await is_genuine_state(session);
+    }
+    if (genuine) {
+        const pg::result may = co_await session.query(may_lock_sql);
+        if (may.boolean(0, 0)) {
+            co_await keep_name(session);
+            co_await session.execute(
+                "LOCK TABLE ONLY pgeist.jobs, ONLY pgeist.chunks, ONLY pgeist.events IN SHARE UPDATE EXCLUSIVE MODE");
+            genuine = co_await is_genuine_state(session);
+        }
+    }
+    if (!genuine) {
+        refuse(found);
+    }
+    co_return true;
+}
+
+awaitable<bool> is_own_state(pg::connection& session) {
+    const standing found = co_await look_at_state(session);
+    co_return !found.stranger;
+}
+
+awaitable<void> require_own_state(pg::connection& session, std::int64_t table_oid) {
+    const pg::result row = co_await session.query(
+        "SELECT format('%I.%I', n.nspname, c.relname) AS name, quote_ident(pg_get_userbyid(c.relowner)) AS role, "
+        "c.relowner::bigint AS owner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = "
+        "$1::bigint::oid",
+        table_oid);
+    const std::int64_t owner = row.empty() ? 0 : row.integer(0, "owner");
+    const standing found = co_await look_at_state(session, owner);
+    if (found.stranger) {
+        refuse_to_execute(found, row.empty() ? "" : and_table(row.text(0, "name"), row.text(0, "role")));
+    }
+}
+
+awaitable<void> require_own_state_of(pg::connection& session, std::int64_t job) {
+    const bool own = co_await is_own_state(session);
+    if (own) {
+        co_return;
+    }
+    pg::result row;
+    const auto reading = [&] { return read_table_of(session, job, row); };
+    co_await pg::transaction(session, pg::isolation::read_committed, reading);
+    if (row.empty()) {
+        co_return;  // no such job
+    }
+    const standing found = co_await look_at_state(session, row.integer(0, "owner"));
+    if (found.stranger) {
+        refuse_to_execute(
+            found, and_table(row.text(0, "name"), row.text(0, "role")) + fmt::format(", and job {} is for it", job));
+    }
+}
+
+namespace {
+
+awaitable<void> revoke(pg::connection& session) {
+    const std::string sql = co_await revocations(session);
+    if (!sql.empty()) {
+        co_await session.execute(sql);
+    }
+}
+
+}  // namespace
+
+awaitable<void> repair_rights(pg::connection& session) {
+    const std::string sql = co_await revocations(session);
+    if (!sql.empty()) {
+        const auto repair = [&] { return revoke(session); };
+        co_await pg::transaction(session, pg::isolation::read_committed, repair);
+    }
 }
 
 }  // namespace pgeist::job

@@ -4,6 +4,7 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/process.hpp"
+#include "pgeist/job/state_trust.hpp"
 #include "rows.hpp"
 
 namespace pgeist::job {
@@ -11,6 +12,9 @@ namespace pgeist::job {
 awaitable<void> require_tenure(pg::connection& session, tenure mine) {
     bool ours = false;
     try {
+        if (mine.guarded) {
+            static_cast<void>(co_await guard_state(session));
+        }
         const pg::result row = co_await session.query(
             "SELECT FROM pgeist.jobs WHERE id = $1 AND incarnation = $2 FOR KEY SHARE", mine.job, mine.incarnation);
         ours = !row.empty();

@@ -69,6 +69,7 @@ awaitable<void> open_hold(session_set& sessions) {
 
 awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, std::int64_t job, job::requests what) {
     co_await job::bring_state_up_to_date(sessions.hold->session());
+    co_await job::require_own_state_of(sessions.hold->session(), job);
     const job::record before = co_await job::load(sessions.hold->session(), job);
     co_await require_not_restored(sessions.hold->session(), before);
     co_await take_locks(sessions, before);

@@ -211,7 +211,14 @@ TEST_F(state_of_a_stranger, is_believed_from_owners_of_the_database_and_members)
     as_stranger("ALTER TABLE pgeist.jobs ALTER COLUMN message SET DEFAULT evil.f('x')");
     expect_refused("run", {"--table", "t", "--repack"});
     sql().execute("ALTER DATABASE " + db().name() + " OWNER TO " + stranger);
-    EXPECT_TRUE(exited(run({"--repack"}), 0));
+    expect_refused("run", {"--table", "t", "--repack"});  // a superuser has more rights than the database's owner
+    const std::string other = db().create_role("other");
+    sql().execute("GRANT CREATE ON DATABASE " + db().name() + " TO " + other +
+                  "; GRANT USAGE, CREATE ON SCHEMA public TO " + other +
+                  "; CREATE TABLE public.of_other (id int PRIMARY KEY); ALTER TABLE public.of_other OWNER TO " + other);
+    const run_result allowed = run_pgeist(db().uri_as(other), {"run", "--table", "of_other", "--repack"});
+    EXPECT_TRUE(says(allowed, {"permission denied for schema pgeist"})) << "believed, and not let in";
+    as_stranger("ALTER TABLE pgeist.jobs ALTER COLUMN message DROP DEFAULT");
     expect_cleanup_leaves_nothing();
     sql().execute("ALTER DATABASE " + db().name() + " OWNER TO CURRENT_USER");
 }
@@ -219,7 +226,9 @@ TEST_F(state_of_a_stranger, is_believed_from_owners_of_the_database_and_members)
 TEST_F(state_of_a_stranger, is_looked_after_by_a_superuser_while_nothing_was_added_to_it) {
     EXPECT_TRUE(exited(run_pgeist(db().uri_as(stranger), {"run", "--table", "own", "--repack"}), 0));
     EXPECT_TRUE(exited(command("status"), 0));
-    EXPECT_TRUE(exited(run({"--repack"}), 0));
+    // The statements of a job on another one's table are stored, and executed, as the stranger likes.
+    expect_refused("run", {"--table", "t", "--repack"});
+    EXPECT_TRUE(exited(command("run", {"--table", "own", "--repack"}), 0)) << "the stranger's own";
     expect_cleanup_leaves_nothing();
 }
 

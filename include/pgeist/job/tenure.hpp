@@ -12,6 +12,7 @@ namespace pgeist::job {
 struct tenure {
     std::int64_t job = 0;
     std::int64_t incarnation = 1;
+    bool guarded = false;  ///< in the state of others: each transaction sees to it that it stays as it is (guard_state)
 };
 
 /// Makes a transaction of a run part of this tenure: as long as it is open, nobody else can take the job on, and when

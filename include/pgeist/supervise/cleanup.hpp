@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "pgeist/core/error.hpp"
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/pg/pool.hpp"
 #include "pgeist/report/observer.hpp"
@@ -9,10 +10,18 @@
 
 namespace pgeist::supervise {
 
+/// The change is in effect, and what is left to do stands in rows that may not be executed with these rights.
+class not_finished : public error {
+public:
+    using error::error;
+};
+
 /// Takes a job back, phase by phase from the last to the first, or removes what is left of one that is done. Needs no
 /// plan. `hold` takes the job's lock. Locks: as the phases' undo.
-/// @throws error (already_running) when somebody works on the job, or takes it on after the hold was lost: then nothing
-/// more is removed
+/// Where the state is somebody else's, nothing that stands in it is executed, and schemas go only if they belong to the
+/// state's owner, the table's or this role.
+/// @throws not_finished (refused), and error (refused) for such schemas; error (already_running) when somebody works on
+/// the job, or takes it on after the hold was lost: then nothing more is removed
 [[nodiscard]] awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task::kind& kind,
                                         std::int64_t job, report::observer& observer);
 

@@ -49,6 +49,8 @@ public:
     [[nodiscard]] virtual pg::session_profile profile_of(const std::string& plan) const = 0;
     /// The plan with that profile.
     [[nodiscard]] virtual std::string with_profile(const std::string& plan, pg::session_profile profile) const = 0;
+    /// Schemas of the job's own, which cleanup drops, by its number alone.
+    [[nodiscard]] virtual std::vector<std::string> own_schemas(std::int64_t job) const = 0;
     /// Tables of the job's own that a lost session of it may still write to.
     [[nodiscard]] virtual std::vector<qualified_name> written_tables(const job::record& job) const = 0;
     /// Why there is nothing to compare, for `pgeist verify`; `at_work`: the job will still come to it.

@@ -69,6 +69,10 @@ public:
         return plan::to_json(changed);
     }
 
+    [[nodiscard]] std::vector<std::string> own_schemas(std::int64_t job) const override {
+        return {job_schema(job), passage_schema(job)};
+    }
+
     [[nodiscard]] std::vector<qualified_name> written_tables(const job::record& job) const override {
         std::vector<qualified_name> tables;
         if (job.plan && !reached(job).in_effect) {

@@ -36,6 +36,7 @@ awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& f
 awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& hold, const catalog::relation& found,
                                   const plan::change_request& change, const run::settings& chosen) {
     co_await make_state(session);
+    co_await job::require_own_state(session, found.oid);  // somebody may have been faster
     job::beginning what;
     what.kind = kind_name;
     what.table = found.name;
@@ -143,6 +144,8 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     co_await require_sendable(session, plan::to_json(change));
     co_await require_sendable(session, run::to_json(chosen));
     const auto found = co_await catalog::find_table(session, change.table);
+    const std::int64_t table_oid = found ? found->oid : 0;
+    co_await job::require_own_state(session, table_oid);
     std::optional<catalog::table> source;
     if (found && (found->kind == 'r' || found->kind == 'p') && found->persistence != 't') {
         if (hold != nullptr) {

@@ -44,6 +44,9 @@ awaitable<steps> read_steps(pg::connection& session, std::int64_t job) {
 }  // namespace
 
 awaitable<void> finish_what_was_swapped(task::undoing& at) {
+    if (!at.own_state) {
+        co_return;
+    }
     const job::tenure mine = at.mine;
     const steps found = co_await read_steps(at.session, mine.job);
     const auto ours = [&mine](pg::connection& used) { return job::require_tenure(used, mine); };
