@@ -9,7 +9,7 @@ namespace {
 
 awaitable<void> run_statements(workspace& work, pg::connection& session) {
     co_await session.execute("SET LOCAL array_nulls TO on");  // as the server prints arrays
-    for (const plan::statement& each : work.plan.ahead) {
+    for (const plan::statement& each : work.plan.swap.statements(plan::stage::ahead)) {
         work.progress.detail = "building " + each.label;
         co_await session.execute(each.sql);
     }
@@ -18,7 +18,7 @@ awaitable<void> run_statements(workspace& work, pg::connection& session) {
 }  // namespace
 
 awaitable<void> build_ahead(workspace& work) {
-    if (work.plan.ahead.empty()) {
+    if (work.plan.swap.statements(plan::stage::ahead).empty()) {
         co_return;
     }
     const auto session = co_await work.pool.acquire();

@@ -8,6 +8,7 @@
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/describe.hpp"
 #include "pgeist/report/text.hpp"
+#include "pgeist/swap/exchange.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 
@@ -33,7 +34,7 @@ std::string sql_of(const rewrite::preparation& made) {
     }
     const transfer::spec rows = made.blueprint->transfer();
     text += indented(capture::log_sql(rows)) + "  -- capture\n" + indented(capture::triggers_sql(rows));
-    return text + plan::describe_sql(*made.blueprint);
+    return text + plan::describe_sql(*made.blueprint, swap::all_steps(*made.blueprint));
 }
 
 }  // namespace

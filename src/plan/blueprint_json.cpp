@@ -62,15 +62,34 @@ struct profile_setting {
 };
 BOOST_DESCRIBE_STRUCT(profile_setting, (), (name, value))
 
+/// The swap as version 2 stored it.
+struct swap_lists {
+    std::vector<qualified_name> swap_parents;
+    std::vector<qualified_name> swap_locks;
+    std::vector<statement> swap_views;
+    std::vector<statement> ahead;
+    std::vector<statement> before_swap;
+    std::vector<statement> instead_of_swap;
+    std::vector<statement> before_move;
+    std::vector<statement> after_move;
+    std::vector<statement> finish;
+};
+BOOST_DESCRIBE_STRUCT(swap_lists, (),
+                      (swap_parents, swap_locks, swap_views, ahead, before_swap, instead_of_swap, before_move,
+                       after_move, finish))
+
 }  // namespace
 
 BOOST_DESCRIBE_STRUCT(change_request, (), (table, alters, sets, repack, key_index, order))
 BOOST_DESCRIBE_STRUCT(blueprint, (),
                       (version, table, source_oid, shadow_oid, job_schema, passage_schema, row_triggers, fingerprint,
                        fingerprint_parts, clustered_on, key, heap_order, columns, key_index, key_index_is_temporary,
-                       indexes, same_operators, violations, swap_parents, before_swap, instead_of_swap, swap_locks,
-                       ahead, swap_views, expected, before_move, after_move, finish, estimated_rows, table_bytes,
-                       index_bytes))
+                       indexes, same_operators, violations, expected, estimated_rows, table_bytes, index_bytes))
+
+BOOST_DESCRIBE_ENUM(stage, ahead, before, detach, exchange, attach, finish)
+BOOST_DESCRIBE_ENUM(lock_way, table, parent, statement, by_reference)
+BOOST_DESCRIBE_STRUCT(swap_lock, (), (by, name, sql))
+BOOST_DESCRIBE_STRUCT(swap_step, (), (when, label, sql, undo, locks))
 
 std::string_view json_name(const change_request&, std::string_view member) {
     return member == "order" ? "copy_order" : member;
@@ -87,9 +106,52 @@ namespace {
 
 namespace json = boost::json;
 
+swap_plan from_lists(const swap_lists& stored) {
+    swap_step locked;
+    locked.when = stage::detach;
+    locked.label = "locks";
+    for (const auto& each : stored.swap_parents) {
+        locked.locks.push_back({lock_way::parent, each, ""});
+    }
+    for (const auto& each : stored.swap_locks) {
+        locked.locks.push_back({lock_way::table, each, ""});
+    }
+    for (const auto& each : stored.swap_views) {  // their names are written as SQL has them, and only shown
+        locked.locks.push_back({lock_way::statement, {"", each.label}, each.sql});
+    }
+    swap_plan swap;
+    swap.add(std::move(locked));
+    swap.add_all(stage::ahead, stored.ahead);
+    swap.add_all(stage::before, stored.before_swap);
+    for (const auto& each : stored.instead_of_swap) {
+        swap_step undone;
+        undone.when = stage::before;
+        undone.label = each.label;
+        undone.undo = each.sql;
+        swap.add(std::move(undone));
+    }
+    swap.add_all(stage::detach, stored.before_move);
+    swap.add_all(stage::attach, stored.after_move);
+    swap.add_all(stage::finish, stored.finish);
+    return swap;
+}
+
+swap_plan read_swap(const json::value& from) {
+    if (const auto* stored = from.as_object().if_contains("swap")) {
+        std::vector<swap_step> steps;
+        described_json::read(*stored, steps);
+        return swap_plan(std::move(steps));
+    }
+    swap_lists stored;
+    described_json::read(from, stored);
+    return from_lists(stored);
+}
+
 blueprint read_blueprint(const json::value& from) {
     blueprint value;
     described_json::read(from, value);
+    value.version = blueprint::current_version;
+    value.swap = read_swap(from);
     if (const auto* stored = from.as_object().if_contains("profile")) {  // earlier versions had none
         std::vector<profile_setting> settings;
         described_json::read(*stored, settings);
@@ -119,6 +181,7 @@ std::string to_json(const blueprint& value) {
         boost::replace_all(each.conversion, "→", "->");
     }
     json::value stored = described_json::write(sendable);
+    stored.as_object()["swap"] = described_json::write(value.swap.steps());
     std::vector<profile_setting> settings;
     for (const auto& [name, setting] : value.profile.settings()) {
         settings.push_back({name, setting});
@@ -132,15 +195,15 @@ blueprint blueprint_from_json(const std::string& text) {
     try {
         const auto parsed = json_from(text);
         version = parsed.as_object().at("version").to_number<std::int64_t>();
-        if (version == blueprint::current_version) {
+        if (version >= blueprint::first_version && version <= blueprint::current_version) {
             return read_blueprint(parsed);
         }
     } catch (const std::exception& broken) {
         throw error(exit_code::failed, fmt::format("the stored plan cannot be read: {}", broken.what()));
     }
     throw error(exit_code::failed,
-                fmt::format("the stored plan has version {}, this program knows version {}", version,
-                            blueprint::current_version),
+                fmt::format("the stored plan has version {}, this program knows versions {} to {}", version,
+                            blueprint::first_version, blueprint::current_version),
                 "use the pgeist that started the job");
 }
 

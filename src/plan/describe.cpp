@@ -1,6 +1,7 @@
 #include "pgeist/plan/describe.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -94,6 +95,48 @@ void add_index_sql(std::string& text, const index& each) {
     }
 }
 
+/// The steps of one stage, each under what it is about.
+void add_steps(std::string& text, const char* when, stage which, const swap_plan& whole) {
+    std::string about;
+    bool any = false;
+    for (const swap_step& each : whole.steps()) {
+        if (each.when != which || (each.sql.empty() && each.undo.empty())) {
+            continue;
+        }
+        text += std::exchange(any, true) ? "" : fmt::format("  -- {}\n", when);
+        text += each.label == about ? "" : fmt::format("  --   {}\n", each.label);
+        about = each.label;
+        text += each.sql.empty() ? "" : fmt::format("  {};\n", each.sql);
+        text += each.undo.empty() ? "" : fmt::format("  --   taken back by: {}\n", each.undo);
+    }
+}
+
+void add_locks(std::string& text, const blueprint& plan, const swap_plan& whole) {
+    text += "  -- swap, all locks at once, under lock_timeout\n";
+    for (const statement& each : whole.lock_statements(plan.table)) {
+        text += fmt::format("  {};\n", each.sql);
+    }
+    std::vector<std::string> tables;
+    for (const qualified_name& each : whole.locked_parents()) {
+        tables.push_back("ONLY " + each.sql());
+    }
+    tables.push_back(plan.table.sql());
+    for (const qualified_name& each : whole.locked_tables()) {
+        tables.push_back(each.sql());
+    }
+    text += fmt::format("  LOCK TABLE {} IN ACCESS EXCLUSIVE MODE;\n", join(tables, ", "));
+}
+
+void add_swap(std::string& text, const blueprint& plan, const swap_plan& whole) {
+    add_steps(text, "shortly before the swap", stage::ahead, whole);
+    add_steps(text, "before the swap", stage::before, whole);
+    add_locks(text, plan, whole);
+    add_steps(text, "swap, before the tables change places", stage::detach, whole);
+    add_steps(text, "swap", stage::exchange, whole);
+    add_steps(text, "swap, after", stage::attach, whole);
+    add_steps(text, "finish", stage::finish, whole);
+}
+
 std::string copy_sql(const blueprint& plan) {
     std::vector<std::string> names;
     std::vector<std::string> expressions;
@@ -120,7 +163,7 @@ std::string remark_lines(const std::vector<remark>& remarks, bool refuses, const
 
 }  // namespace
 
-std::string describe_sql(const blueprint& plan) {
+std::string describe_sql(const blueprint& plan, const swap_plan& whole) {
     std::string text;
     add_sql(text, "copy, for each chunk of the key", {{"copy", copy_sql(plan)}});
     text += "  -- key\n";
@@ -131,17 +174,7 @@ std::string describe_sql(const blueprint& plan) {
     for (const auto& each : plan.indexes) {
         add_index_sql(text, each);
     }
-    add_sql(text, "shortly before the swap", plan.ahead);
-    add_sql(text, "before the swap", plan.before_swap);
-    add_sql(text, "swap, before the tables change places", plan.before_move);
-    const std::string move = "ALTER TABLE {} SET SCHEMA {}";
-    const qualified_name passed{plan.passage_schema, plan.table.name};
-    add_sql(text, "swap",
-            {{"", fmt::format(fmt::runtime(move), plan.table.sql(), quote_identifier(plan.passage_schema))},
-             {"", fmt::format(fmt::runtime(move), plan.shadow().sql(), quote_identifier(plan.table.schema))},
-             {"", fmt::format(fmt::runtime(move), passed.sql(), quote_identifier(plan.job_schema))}});
-    add_sql(text, "swap, after", plan.after_move);
-    add_sql(text, "finish", plan.finish);
+    add_swap(text, plan, whole);
     return text;
 }
 

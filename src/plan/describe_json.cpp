@@ -53,9 +53,9 @@ json::array statements_of(const blueprint& plan) {
     for (const auto& each : plan.indexes) {
         add_index("build", each);
     }
-    add("swap", plan.before_move);
-    add("swap", plan.after_move);
-    add("finish", plan.finish);
+    add("swap", plan.swap.statements(stage::detach));
+    add("swap", plan.swap.statements(stage::attach));
+    add("finish", plan.swap.statements(stage::finish));
     return all;
 }
 

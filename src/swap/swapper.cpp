@@ -51,10 +51,11 @@ swapper::swapper(build::workspace& work, replay::replayer& changes, gate& user)
       started_(clock::now()),
       drain_(first_drain) {
     target_.own = work.plan.shadow();
-    target_.parents = work.plan.swap_parents;
+    target_.parents = work.plan.swap.locked_parents();
     target_.tables.push_back(work.plan.table);
-    target_.tables.insert(target_.tables.end(), work.plan.swap_locks.begin(), work.plan.swap_locks.end());
-    target_.views = work.plan.swap_views;
+    const std::vector<qualified_name> others = work.plan.swap.locked_tables();
+    target_.tables.insert(target_.tables.end(), others.begin(), others.end());
+    target_.views = work.plan.swap.lock_statements(work.plan.table);
 }
 
 bool swapper::waited_long_enough() const { return clock::now() >= started_ + work_->settings.swap_max_wait; }

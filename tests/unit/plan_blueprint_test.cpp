@@ -47,16 +47,20 @@ blueprint sample() {
     partial.meaning.condition = "(state IS DISTINCT FROM 'done')";
     partial.meaning.draft_sql = "CREATE INDEX CONCURRENTLY orders_open ON x (id)";
     plan.indexes.push_back(partial);
-    plan.swap_locks.push_back(qualified_name{"app", "items"});
     plan.expected = {"column a: \"quoted\"", "owner: o"};
-    plan.ahead.push_back({"materialized view m", "CREATE MATERIALIZED VIEW m AS SELECT 1"});
-    plan.swap_views.push_back({"v", "ALTER VIEW v OWNER TO o"});
-    plan.swap_parents.push_back(qualified_name{"app", "all_orders"});
-    plan.before_swap.push_back({"bounds", "ALTER TABLE x ADD CHECK (true) NOT VALID"});
-    plan.instead_of_swap.push_back({"bounds", "ALTER TABLE x DROP CONSTRAINT x_check"});
-    plan.before_move.push_back({"drop foreign key f", "ALTER TABLE y DROP CONSTRAINT f"});
-    plan.after_move.push_back({"foreign key f", "ALTER TABLE y ADD CONSTRAINT f …"});
-    plan.finish.push_back({"validate f", "ALTER TABLE y VALIDATE CONSTRAINT f"});
+    plan.swap.add(stage::ahead, {"materialized view m", "CREATE MATERIALIZED VIEW m AS SELECT 1"});
+    swap_step bounds;
+    bounds.when = stage::before;
+    bounds.label = "bounds";
+    bounds.sql = "ALTER TABLE x ADD CHECK (true) NOT VALID";
+    bounds.undo = "ALTER TABLE x DROP CONSTRAINT x_check";
+    plan.swap.add(bounds);
+    swap_step& drop = plan.swap.add(stage::detach, {"drop foreign key f", "ALTER TABLE y DROP CONSTRAINT f"});
+    drop.locks.push_back({lock_way::table, {"app", "items"}, ""});
+    drop.locks.push_back({lock_way::statement, {"app", "v"}, "ALTER VIEW v SET SCHEMA app"});
+    drop.locks.push_back({lock_way::parent, {"app", "all_orders"}, ""});
+    plan.swap.add(stage::attach, {"foreign key f", "ALTER TABLE y ADD CONSTRAINT f …"});
+    plan.swap.add(stage::finish, {"validate f", "ALTER TABLE y VALIDATE CONSTRAINT f"});
     plan.estimated_rows = 5'000'000;
     plan.table_bytes = 1'000'000'000;
     plan.index_bytes = 400'000'000;
@@ -72,6 +76,34 @@ TEST(plan_blueprint, survives_json) {
     EXPECT_FALSE(back.columns.at(1).expression);
     EXPECT_FALSE(back.columns.at(1).compared);
     EXPECT_EQ(back.shadow(), (qualified_name{"pgeist_7", "Orders"}));
+}
+
+// As the version before wrote it: eight lists instead of one.
+TEST(plan_blueprint, of_the_version_before_is_read) {
+    const std::string now = to_json(sample());
+    std::string before = now;
+    before.replace(before.find("\"version\":3"), 11, "\"version\":2");
+    const std::size_t begin = before.find(",\"swap\":[");
+    const std::size_t end = before.find(",\"profile\"", begin) != std::string::npos ? before.find(",\"profile\"", begin)
+                                                                                  : before.size() - 1;
+    before.replace(begin, end - begin,
+                   R"(,"swap_parents":[{"schema":"app","name":"all_orders"}],"swap_locks":[{"schema":"app","name":"items"}],)"
+                   R"("swap_views":[{"label":"app.v","sql":"ALTER VIEW v SET SCHEMA app"}],"ahead":[{"label":"m","sql":"CREATE m"}],)"
+                   R"("before_swap":[{"label":"b","sql":"ADD"}],"instead_of_swap":[{"label":"b","sql":"DROP"}],)"
+                   R"("before_move":[{"label":"f","sql":"detach"}],"after_move":[{"label":"f","sql":"attach"}],)"
+                   R"("finish":[{"label":"v","sql":"validate"}])");
+    const blueprint back = blueprint_from_json(before);
+    EXPECT_EQ(back.version, blueprint::current_version);
+    EXPECT_EQ(back.swap.locked_parents(), (std::vector<qualified_name>{{"app", "all_orders"}}));
+    EXPECT_EQ(back.swap.locked_tables(), (std::vector<qualified_name>{{"app", "items"}}));
+    EXPECT_EQ(back.swap.lock_statements({"app", "t"}).at(0).sql, "ALTER VIEW v SET SCHEMA app");
+    const auto only = [&](stage when) { return back.swap.statements(when).at(0).sql; };
+    EXPECT_EQ(only(stage::ahead), "CREATE m");
+    EXPECT_EQ(only(stage::before), "ADD");
+    EXPECT_EQ(back.swap.undo().at(0).sql, "DROP");
+    EXPECT_EQ(only(stage::detach), "detach");
+    EXPECT_EQ(only(stage::attach), "attach");
+    EXPECT_EQ(only(stage::finish), "validate");
 }
 
 TEST(plan_blueprint, of_another_version_is_refused) {

@@ -9,6 +9,7 @@
 #include "pgeist/pg/session_profile.hpp"
 #include "pgeist/pg/statement.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/swap_plan.hpp"
 #include "pgeist/sql/index.hpp"
 #include "pgeist/transfer/spec.hpp"
 
@@ -24,7 +25,8 @@ using walk::key_column;
 /// Everything the phases after "prepare" need to know, and all of it: stored with the job, so that a run is resumed
 /// from any host. The shadow module writes it once, inside the transaction that creates the shadow.
 struct blueprint {
-    static constexpr int current_version = 2;
+    static constexpr int current_version = 3;
+    static constexpr int first_version = 2;  ///< that is still read
     int version = current_version;
 
     qualified_name table;  ///< the source, with its schema
@@ -61,20 +63,8 @@ struct blueprint {
     /// their key. The label names the constraint.
     std::vector<statement> violations;
 
-    /// Run in one transaction shortly before the swap, each time it is tried anew: materialized views on the shadow.
-    std::vector<statement> ahead;
-    /// The tables that the source inherits from or is a partition of, and whose child it is no longer and again in the
-    /// swap; locked first (ACCESS EXCLUSIVE, without their other children), as queries that go through them do.
-    std::vector<qualified_name> swap_parents;
-    /// Before the swap, one transaction each, with the source in use; may be repeated.
-    std::vector<statement> before_swap;
-    std::vector<statement> instead_of_swap;  ///< takes back what before_swap has done, when the swap does not come
-    std::vector<qualified_name>
-        swap_locks;  ///< other tables locked in the swap (ACCESS EXCLUSIVE), such as both ends of foreign keys
-    std::vector<statement> swap_views;   ///< views locked first, each by a statement of its own; the label is its name
-    std::vector<statement> before_move;  ///< in the swap, before the tables change schemas
-    std::vector<statement> after_move;   ///< in the swap, after; the new table has its final name
-    std::vector<statement> finish;       ///< after the swap, one transaction each, weak locks: VALIDATE CONSTRAINT …
+    /// What the swap does, and the time before and after it; without what every swap does: swap::all_steps().
+    swap_plan swap;
 
     std::int64_t estimated_rows = 0;
     std::int64_t table_bytes = 0;  ///< heap and TOAST

@@ -27,8 +27,9 @@ struct description {
 /// The plan for humans, several lines, ends with a newline.
 [[nodiscard]] std::string describe(const description& what);
 
-/// The SQL of copy, build, swap and finish, one statement a line with what it is for.
-[[nodiscard]] std::string describe_sql(const blueprint& plan);
+/// The SQL of copy, build, swap and finish, one statement a line with what it is for. `whole`: the swap with what every
+/// swap does.
+[[nodiscard]] std::string describe_sql(const blueprint& plan, const swap_plan& whole);
 
 /// The same as one JSON object, on one line, without newline.
 [[nodiscard]] std::string describe_json(const description& what);

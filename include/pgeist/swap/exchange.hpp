@@ -13,6 +13,9 @@ namespace pgeist::swap {
 /// Makes the triggers that call it, on `old`: exchange() does that for the replaced table, at its end.
 [[nodiscard]] std::string wall_sql(const plan::blueprint& plan, const qualified_name& old);
 
+/// The swap, whole: what the plan says, and what every swap does.
+[[nodiscard]] plan::swap_plan all_steps(const plan::blueprint& plan);
+
 /// Puts the shadow in the source's place, re-attaches everything, and lets nobody write into the old table any more. To
 /// be run in the transaction that holds ACCESS EXCLUSIVE on the source, when the shadow is complete.
 /// @throws pg::sql_error whose message begins with the label of the statement that failed

@@ -69,7 +69,7 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
 
 awaitable<void> finish(build::workspace& work) {
     const auto session = co_await work.pool.acquire();
-    for (const plan::statement& each : work.plan.finish) {
+    for (const plan::statement& each : work.plan.swap.statements(plan::stage::finish)) {
         co_await finish_step(work, *session, each);
     }
     co_await note_result(work, *session);

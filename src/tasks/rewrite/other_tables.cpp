@@ -25,18 +25,20 @@ awaitable<void> run_all(build::workspace& work, std::vector<plan::statement> ste
 }  // namespace
 
 awaitable<void> prepare_other_tables(build::workspace& work) {
-    if (!work.plan.before_swap.empty()) {
-        co_await run_all(work, work.plan.before_swap, work.settings.swap_attempts);
+    std::vector<plan::statement> steps = work.plan.swap.statements(plan::stage::before);
+    if (!steps.empty()) {
+        co_await run_all(work, std::move(steps), work.settings.swap_attempts);
     }
 }
 
 awaitable<void> release_other_tables(build::workspace& work) {
     constexpr int few_attempts = 10;
-    if (work.plan.instead_of_swap.empty()) {
+    std::vector<plan::statement> steps = work.plan.swap.undo();
+    if (steps.empty()) {
         co_return;
     }
     try {
-        co_await run_all(work, work.plan.instead_of_swap, few_attempts);
+        co_await run_all(work, std::move(steps), few_attempts);
     } catch (const std::exception&) {
         work.observer.message(report::level::warning,
                               "a constraint of this job is left on the default partition: "

@@ -79,8 +79,8 @@ constexpr const char* strange_log_sql = R"sql(
 awaitable<void> ensure_state(pg::connection& session, bool& made) { made = co_await job::ensure_state_schema(session); }
 
 awaitable<void> build_into(pg::connection& session, const catalog::table& source, const plan::change_request& change,
-                           std::int64_t job, shadow::prepared& made) {
-    made = co_await shadow::build_shadow(session, source, change, job);
+                           std::int64_t job, prepared& made) {
+    made = co_await make_blueprint(session, source, change, job);
 }
 
 awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
@@ -101,9 +101,9 @@ awaitable<void> make_state(pg::connection& session) {
     }
 }
 
-awaitable<shadow::prepared> build_shadow(pg::connection& session, const catalog::table& source,
+awaitable<prepared> build_shadow(pg::connection& session, const catalog::table& source,
                                          const plan::change_request& change, std::int64_t job) {
-    shadow::prepared made;
+    prepared made;
     const auto building = [&] { return build_into(session, source, change, job, made); };
     co_await past_event_triggers(session, building);
     co_return made;

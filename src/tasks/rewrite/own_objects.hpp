@@ -4,7 +4,7 @@
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
-#include "pgeist/shadow/builder.hpp"
+#include "blueprint.hpp"
 
 // What pgeist makes for itself. An event trigger of the user's may refuse that, or change what was made: the shadow's
 // builder tells which it was for the shadow, and these for all else. In the transaction that is open.
@@ -17,8 +17,8 @@ namespace pgeist::rewrite {
 /// @throws error (failed) naming the event trigger that `problem` came from; else `problem` itself
 [[nodiscard]] awaitable<void> throw_not_dropped(pg::connection& session, pg::sql_error problem);
 
-/// shadow::build_shadow(), where what it does not name itself is named, too.
-[[nodiscard]] awaitable<shadow::prepared> build_shadow(pg::connection& session, const catalog::table& source,
+/// make_blueprint(), where what it does not name itself is named, too.
+[[nodiscard]] awaitable<prepared> build_shadow(pg::connection& session, const catalog::table& source,
                                                        const plan::change_request& change, std::int64_t job);
 
 /// Makes the change log and the trigger functions. @throws error (refused) naming the event trigger that is in the way

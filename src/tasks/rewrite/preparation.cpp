@@ -171,7 +171,7 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
         first = co_await record_job(session, *hold, *found, change, chosen);
         out.job = first.job;
     }
-    shadow::prepared made = co_await build_shadow(session, *source, change, out.job);
+    prepared made = co_await build_shadow(session, *source, change, out.job);
     out.nothing_to_do = std::move(made.nothing_to_do);
     out.warnings = std::move(made.warnings);
     out.statements = std::move(made.statements);

@@ -26,7 +26,7 @@ awaitable<steps> read_steps(pg::connection& session, std::int64_t job) {
     try {
         const job::record record = co_await job::load(session, job);
         if (record.plan) {
-            found.left = plan::blueprint_from_json(*record.plan).finish;
+            found.left = plan::blueprint_from_json(*record.plan).swap.statements(plan::stage::finish);
         }
     } catch (const pg::sql_error& failure) {
         if (failure.poisons_connection()) {

@@ -4,7 +4,7 @@
 
 namespace pgeist::rewrite {
 
-/// Runs what the plan does before the swap on other tables than the source (see blueprint::before_swap), each statement
+/// Runs what the plan does before the swap on other tables than the source (stage `before`), each statement
 /// under a short lock_timeout with retries. May be repeated.
 /// @throws error (lock_not_obtained) when attempts are used up
 [[nodiscard]] awaitable<void> prepare_other_tables(build::workspace& work);

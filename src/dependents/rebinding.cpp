@@ -1,0 +1,286 @@
+#include "rebinding.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/core/error.hpp"
+
+namespace pgeist::dependents {
+
+namespace {
+
+constexpr const char* columns_used_sql = R"(
+    SELECT DISTINCT d.refobjsubid FROM pg_depend d
+     WHERE d.classid = $1::text::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $3 AND d.refobjsubid > 0
+       AND d.objid = $2)";
+
+constexpr const char* strangers_sql = R"(
+    SELECT DISTINCT pg_get_userbyid(x.grantee)
+      FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS x
+     WHERE d.defaclobjtype IN ('r', 'f') AND x.grantee <> 0 ORDER BY 1)";
+
+constexpr const char* relation_sql = R"(
+    SELECT c.relkind, pg_has_role(c.relowner, 'USAGE') AS owned, pg_get_userbyid(c.relowner) AS owner
+      FROM pg_class c WHERE c.oid = to_regclass($1))";
+
+constexpr const char* another_type = "given another type";
+constexpr const char* renamed = "renamed";
+
+/// What became of the column, in words; empty when it is as it was.
+std::string fate_of(const rebinding& what, const catalog::column& column) {
+    const catalog::column* kept = kept_column(what.at, what.after, column.attnum);
+    if (kept == nullptr) {
+        return "dropped";
+    }
+    if (kept->name != column.name) {
+        return renamed;
+    }
+    return kept->type != column.type || kept->collation != column.collation ? another_type : "";
+}
+
+}  // namespace
+
+std::string home_path(const build_context& at) { return quote_identifier(at.source.name.schema); }
+
+std::string shadow_path(const build_context& at) {
+    return fmt::format("{}, {}", quote_identifier(at.job_schema), home_path(at));
+}
+
+awaitable<std::string> printed(build_context& at, std::string path, std::string deparser, std::int64_t oid) {
+    co_await at.conn.execute(catalog::reading_settings);
+    co_await at.conn.execute("SET LOCAL search_path TO " + path);
+    if (deparser.find("$1") == std::string::npos) {
+        deparser = fmt::format("SELECT {}($1::pg_catalog.oid)", deparser);
+    }
+    const auto rows = co_await at.conn.query(std::move(deparser), oid);
+    std::string text = rows.text(0, 0);
+    text.erase(text.find_last_not_of("; \n") + 1);
+    co_await at.conn.execute(catalog::session_settings(at.conn));
+    co_return text;
+}
+
+awaitable<void> try_with(rebinding& what, std::string name, std::string path, std::string sql) {
+    std::optional<pg::sql_error> failed;
+    co_await what.at.conn.execute("SET LOCAL row_security TO on; SET LOCAL search_path TO " + path);
+    try {
+        co_await what.at.conn.execute(std::move(sql));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    if (failed) {
+        refuse_object(what, name, in_user_words(what.at, failed->diag().message),
+                      fmt::format("drop {} for the time of the run", name));
+    }
+    co_await what.at.conn.execute("SET LOCAL row_security TO off");
+    co_await what.at.conn.execute(catalog::session_settings(what.at.conn));
+}
+
+awaitable<void> require_same_operators(rebinding& what, std::string name, catalog::used_operators before,
+                                       catalog::used_operators after) {
+    if (!what.overloads.empty()) {  // another function stands for the one that the row type asks for
+        const auto is_function = [](const std::string& oid) { return oid.front() == 'f'; };
+        std::erase_if(before.oids, is_function);
+        std::erase_if(after.oids, is_function);
+    }
+    auto others = catalog::other_operators(before, after);
+    if (others.empty()) {
+        co_return;
+    }
+    const std::string names = co_await catalog::operator_names(what.at.conn, std::move(others));
+    refuse_object(what, name, fmt::format("read again from its text it would not mean the same: {}", names),
+                  fmt::format("drop {} for the time of the run and make it again afterwards", name));
+}
+
+void expect_operators(rebinding& what, const std::string& name, const std::string& tree,
+                      const catalog::used_operators& used) {
+    const auto functions = what.overloads.empty() ? catalog::made_anew::no : catalog::made_anew::some;
+    what.into.same_operators.push_back({name, catalog::same_operators_sql(tree, used, functions)});
+}
+
+std::string moved_home(const build_context& at, const std::string& text) {
+    // The job's schema has a name that the server does not quote.
+    return renamed_schema(text, at.job_schema + ".", home_path(at) + ".", names_in::text);
+}
+
+namespace {
+
+/// `allowed`: what may become of the columns that the object uses.
+awaitable<void> require_columns(rebinding& what, std::string catalog_name, catalog::bound_object object,
+                                std::set<std::string> allowed) {
+    const auto rows = co_await what.at.conn.query(columns_used_sql, catalog_name, object.oid, what.at.source.oid);
+    for (int row = 0; row < rows.rows(); ++row) {
+        const auto* column = what.at.source.find_column(static_cast<int>(rows.integer(row, 0)));
+        const std::string fate = column != nullptr ? fate_of(what, *column) : "";
+        if (!fate.empty() && allowed.count(fate) == 0) {
+            refuse_object(what, object.name,
+                          fmt::format("it uses column {}, which is {}", display_identifier(column->name), fate),
+                          fmt::format("drop {} for the time of the run and make it again afterwards", object.name));
+        }
+    }
+}
+
+}  // namespace
+
+awaitable<bool> uses_changed_columns(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+    const auto rows = co_await what.at.conn.query(columns_used_sql, catalog_name, object.oid, what.at.source.oid);
+    bool changed = false;
+    for (int row = 0; row < rows.rows(); ++row) {
+        const auto* column = what.at.source.find_column(static_cast<int>(rows.integer(row, 0)));
+        changed = changed || (column != nullptr && !fate_of(what, *column).empty());
+    }
+    co_return changed;
+}
+
+awaitable<void> require_same_columns(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+    std::set<std::string> allowed;
+    co_await require_columns(what, std::move(catalog_name), std::move(object), std::move(allowed));
+}
+
+awaitable<void> require_same_names(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+    std::set<std::string> allowed;
+    allowed.insert(another_type);
+    co_await require_columns(what, std::move(catalog_name), std::move(object), std::move(allowed));
+}
+
+awaitable<void> require_none_dropped(rebinding& what, std::string catalog_name, catalog::bound_object object) {
+    std::set<std::string> allowed;
+    allowed.insert(another_type);
+    allowed.insert(renamed);
+    co_await require_columns(what, std::move(catalog_name), std::move(object), std::move(allowed));
+}
+
+bool renames_columns(const rebinding& what) {
+    const auto& columns = what.at.source.columns;
+    return std::any_of(columns.begin(), columns.end(),
+                       [&](const catalog::column& column) { return fate_of(what, column) == renamed; });
+}
+
+awaitable<std::string> printed_with_new_names(rebinding& what, std::string name, catalog::operator_schemas schemas,
+                                              std::string create, std::string deparser, std::string oid) {
+    build_context& at = what.at;
+    const qualified_name copy{at.passage_schema, at.source.name.name};
+    const std::string path = fmt::format("{}, {}", quote_identifier(at.passage_schema), home_path(at));
+    co_await begin_trial(at);
+    // With its keys: a view may be grouped by the primary key alone.
+    co_await at.conn.execute(
+        fmt::format("CREATE TABLE {} (LIKE {} INCLUDING INDEXES)", copy.sql(), at.source.name.sql()));
+    co_await try_with(what, name, with_schemas(path, schemas), std::move(create));
+    for (const bool last : {false, true}) {  // names may change places
+        for (const auto& column : at.source.columns) {
+            const auto* kept = kept_column(at, what.after, column.attnum);
+            if (kept == nullptr || kept->name == column.name) {
+                continue;
+            }
+            const std::string passing = fmt::format("pgeist_{}", column.attnum);
+            const std::string from = last ? passing : column.name;
+            const std::string to = last ? kept->name : passing;
+            co_await at.conn.execute(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", copy.sql(),
+                                                 quote_identifier(from), quote_identifier(to)));
+        }
+    }
+    const auto row = co_await at.conn.query(fmt::format("SELECT {}::oid::bigint", oid));
+    std::string text = co_await printed(at, with_schemas(path, schemas), std::move(deparser), row.integer(0, 0));
+    co_await undo_trial(at);
+    co_return text;
+}
+
+plan::swap_lock lock_view(const qualified_name& view, bool materialized) {
+    // To the schema it is in: somebody who has moved it meanwhile is noticed, not undone.
+    return {plan::lock_way::statement, view, fmt::format("ALTER {}VIEW {} SET SCHEMA {}", materialized ? "MATERIALIZED " : "", view.sql(),
+                                    quote_identifier(view.schema))};
+}
+
+awaitable<plan::swap_lock> lock_of(rebinding& what, qualified_name relation, std::string object) {
+    const auto rows = co_await what.at.conn.query(relation_sql, relation.sql());
+    const std::string kind = rows.text(0, "relkind");
+    if (!rows.boolean(0, "owned")) {
+        refuse_object(what, object,
+                      fmt::format("{} belongs to {}", relation.display(), display_identifier(rows.text(0, "owner"))),
+                      "run as a role that has the rights of its owner");
+    }
+    if (kind == "v") {
+        co_await require_may_create(what, object, relation.schema);
+        plan::swap_lock view = lock_view(relation, false);
+        co_return view;
+    }
+    if (kind != "r" && kind != "p") {
+        refuse_object(what, object, fmt::format("{} is no table that can be locked", relation.display()),
+                      "drop it for the time of the run and make it again afterwards");
+    }
+    plan::swap_lock table{plan::lock_way::table, relation, ""};
+    co_return table;
+}
+
+void require_own_grants(const rebinding& what, const std::string& name, const catalog::access_list& acl,
+                        const std::string& owner) {
+    for (const auto& each : acl.grants) {
+        if (each.grantor != owner) {
+            refuse_object(what, name,
+                          fmt::format("{} granted rights on it, which only that role can grant again",
+                                      display_identifier(each.grantor)),
+                          "grant them as the owner instead, or drop it for the time of the run");
+        }
+    }
+}
+
+awaitable<void> require_owner_may_create(rebinding& what, std::string name, std::string owner, std::string schema) {
+    const auto row = co_await what.at.conn.query(
+        "SELECT rolsuper OR (has_schema_privilege($1::name, $2, 'CREATE') AND has_schema_privilege($2, 'CREATE')) "
+        "FROM pg_roles WHERE rolname = current_user",
+        owner, schema);
+    if (!row.boolean(0, 0)) {
+        refuse_object(what, name,
+                      fmt::format("its owner {} and you must both have CREATE on schema {} for it to be made again",
+                                  display_identifier(owner), display_identifier(schema)),
+                      "grant CREATE on the schema for the time of the run");
+    }
+}
+
+awaitable<void> require_may_create(rebinding& what, std::string name, std::string schema) {
+    const auto row = co_await what.at.conn.query("SELECT has_schema_privilege($1, 'CREATE')", schema);
+    if (!row.boolean(0, 0)) {
+        refuse_object(what, name, fmt::format("you need the right CREATE on its schema {}", display_identifier(schema)),
+                      fmt::format("GRANT CREATE ON SCHEMA {} TO {}, for the time of the run", quote_identifier(schema),
+                                  quote_identifier(what.at.conn.user())));
+    }
+}
+
+void refuse_object(const rebinding& what, const std::string& name, const std::string& reason, const std::string& hint) {
+    throw error(exit_code::refused,
+                fmt::format("{} cannot be led to the new {}: {}", name, what.at.source.name.display(), reason), hint);
+}
+
+awaitable<void> plan_bound_objects(build_context& at, const catalog::table& after, plan::blueprint& into) {
+    rebinding what{at, after, into, {}, {}, {}};
+    what.retyped = std::any_of(at.source.columns.begin(), at.source.columns.end(), [&](const catalog::column& column) {
+        const auto* kept = kept_column(at, after, column.attnum);
+        return kept != nullptr && (kept->type != column.type || kept->collation != column.collation);
+    });
+    const auto strangers = co_await at.conn.query(strangers_sql);
+    for (int row = 0; row < strangers.rows(); ++row) {
+        what.strangers.push_back(strangers.text(row, 0));
+    }
+    for (const catalog::bound_object& each : at.source.bound) {
+        if (each.kind == "function" || each.kind == "procedure") {
+            co_await rebind_function(what, each);
+        } else if (each.kind == "policy") {
+            co_await rebind_policy(what, each);
+        } else if (each.kind == "default value") {
+            co_await rebind_default(what, each);
+        } else if (each.kind == "trigger") {
+            co_await rebind_trigger(what, each);
+        } else if (each.kind == "rule") {
+            co_await rebind_rule(what, each);
+        }
+    }
+    co_await rebind_materialized_views(what);
+    co_await rebind_views(what);
+}
+
+}  // namespace pgeist::dependents
