@@ -104,10 +104,26 @@ void session_profile::set(std::string name, std::string value) {
     }
 }
 
+namespace {
+
+/// A setting of a library turns out to be a superuser's as soon as the library is loaded, which is after it was read.
+/// It is mostly as it should be anyway; else it is left as it is.
+std::string set_if_allowed(const std::string& name, const std::string& value) {
+    return fmt::format(
+        "CASE WHEN pg_catalog.current_setting({0}, true) IS DISTINCT FROM {1} AND NOT EXISTS (SELECT FROM "
+        "pg_catalog.pg_settings p WHERE pg_catalog.lower(p.name) = pg_catalog.lower({0}) AND p.context <> 'user') THEN "
+        "pg_catalog.set_config({0}, {1}, false) END",
+        quote_literal(name), quote_literal(value));
+}
+
+}  // namespace
+
 std::string session_profile::sql() const {
     std::vector<std::string> calls;
     for (const auto& [name, value] : settings_) {
-        calls.push_back(fmt::format("pg_catalog.set_config({}, {}, false)", quote_literal(name), quote_literal(value)));
+        calls.push_back(is_custom(name) ? set_if_allowed(name, value)
+                                        : fmt::format("pg_catalog.set_config({}, {}, false)", quote_literal(name),
+                                                      quote_literal(value)));
     }
     return "SELECT " + join(calls, ", ");
 }

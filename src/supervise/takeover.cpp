@@ -44,6 +44,29 @@ awaitable<void> require_not_restored(pg::connection& session, const job::record&
     }
 }
 
+// Before PostgreSQL 16 every member could give things to the role that it is a member of.
+constexpr const char* may_hand_over_sql = R"sql(
+    SELECT quote_ident(pg_get_userbyid(nspowner)) AS owner, quote_ident(current_user) AS me,
+           pg_has_role(nspowner, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may
+      FROM pg_namespace WHERE nspname = $1)sql";
+
+/// What is made anew for the job belongs to the role that all the rest belongs to: whoever cannot give it things would
+/// come as far as the swap, and fail there.
+awaitable<void> require_hand_over(pg::connection& session, const job::record& what) {
+    if (!what.blueprint || what.swapped) {
+        co_return;
+    }
+    const pg::result row = co_await session.query(may_hand_over_sql, what.blueprint->job_schema);
+    if (!row.empty() && !row.boolean(0, "may")) {
+        throw error(exit_code::refused,
+                    fmt::format("job {} is role {}'s, and role {} may not give it what the job still needs: it is a "
+                                "member WITH SET FALSE, or none",
+                                what.id, row.text(0, "owner"), row.text(0, "me")),
+                    fmt::format("connect as role {0}, or: GRANT {0} TO {1} WITH SET TRUE", row.text(0, "owner"),
+                                row.text(0, "me")));
+    }
+}
+
 awaitable<void> take_locks(session_set& sessions, const job::record& what) {
     std::string name;
     auto by = co_await take_both(sessions, what, name);
@@ -72,6 +95,7 @@ awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, 
     co_await job::require_own_state_of(sessions.hold->session(), job);
     const job::record before = co_await job::load(sessions.hold->session(), job);
     co_await require_not_restored(sessions.hold->session(), before);
+    co_await require_hand_over(sessions.hold->session(), before);
     co_await take_locks(sessions, before);
     // By this name a later attempt ends what this one leaves on the server, should its connections be lost too.
     sessions.pool.name_sessions(job::session_name(job));

@@ -2,22 +2,27 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
+#include "pgeist/job/advisory_locks.hpp"
+
 namespace pgeist::swap {
 
 namespace {
 
-// Autovacuum holds an xmin too, but reads no rows of this table by it; nor do pgeist's own sessions, of this run or of
-// another. Walsenders with a database may have made a snapshot with their slot, to copy tables by it, or for others to
-// import; standbys' have none: see standby_snapshots. Between the statements of a READ COMMITTED transaction no
-// snapshot is held, so backend_xmin is null then. Without pg_read_all_stats, backend_type and xact_start of others are
-// null, backend_xmin is not; which transaction it is, is then told by its virtual id, from pg_locks, which is only read
-// where that is needed.
-constexpr const char* snapshots_query = R"sql(
+// Autovacuum holds an xmin too, but reads no rows of this table by it; nor do the sessions of a job, this one or
+// another, which copy or build for as long as it takes. They are known by their name and by the lock on the job of that
+// number, which a session of the same login holds: a name alone anybody can have. Walsenders with a database may have
+// made a snapshot with their slot, to copy tables by it, or for others to import; standbys' have none: see
+// standby_snapshots. Between the statements of a READ COMMITTED transaction no snapshot is held, so backend_xmin is
+// null then. Without pg_read_all_stats, backend_type and xact_start of others are null, backend_xmin is not; which
+// transaction it is, is then told by its virtual id, from pg_locks, which is only read where that is needed.
+constexpr const char* snapshots_text = R"sql(
     WITH holding AS MATERIALIZED (
         SELECT a.* FROM pg_stat_activity a
          WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL AND a.usesysid IS NOT NULL
            AND coalesce(a.backend_type, '') <> 'autovacuum worker'
-           AND coalesce(a.application_name, '') NOT LIKE 'pgeist%'),
+           AND NOT CASE WHEN a.application_name ~ '^pgeist job [0-9]{{1,9}}$' THEN {} ELSE false END),
     hidden AS (
         SELECT l.pid, l.virtualtransaction FROM pg_locks l
          WHERE l.locktype = 'virtualxid' AND l.granted AND l.mode = 'ExclusiveLock'
@@ -28,10 +33,17 @@ constexpr const char* snapshots_query = R"sql(
            coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000, 0)::bigint AS age
     FROM holding a LEFT JOIN hidden l ON l.pid = a.pid AND a.xact_start IS NULL)sql";
 
+std::string snapshots_query() {
+    const std::string holder =
+        job::held_by_condition("substr(a.application_name, 12)",
+                               "SELECT h.pid FROM pg_stat_activity h WHERE h.pid = l.pid AND h.usesysid = a.usesysid");
+    return fmt::format(snapshots_text, holder);
+}
+
 }  // namespace
 
 awaitable<old_snapshots> old_snapshots::taken_now(pg::connection& session) {
-    const pg::result found = co_await session.query(snapshots_query);
+    const pg::result found = co_await session.query(snapshots_query());
     old_snapshots now;
     for (int row = 0; row < found.rows(); ++row) {
         holder each{found.text(row, "pid"), found.text(row, "xmin")};
@@ -45,7 +57,7 @@ awaitable<std::vector<report::blocker>> old_snapshots::still_held(pg::connection
     if (holders_.empty()) {
         co_return blockers;
     }
-    const pg::result found = co_await session.query(snapshots_query);
+    const pg::result found = co_await session.query(snapshots_query());
     std::vector<holder> left;
     for (int row = 0; row < found.rows(); ++row) {
         const std::string pid = found.text(row, "pid");

@@ -370,9 +370,34 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
     co_return xid;
 }
 
+/// Sequences are locked by giving them to the owner they have: who changed it while the lock was waited for is told of
+/// as who changes anything else.
+awaitable<lock::lock_result> swapper::try_locks(pg::connection& session, lock::attempt how) {
+    lock::lock_result got = lock::lock_result::blocked;
+    std::exception_ptr failure;
+    bool other_owner = false;
+    try {
+        got = co_await lock::try_locks(session, target_, how);
+    } catch (const pg::sql_error& problem) {
+        other_owner = problem.is("0A000") && !target_.sequences.empty();
+        if (!other_owner && !problem.is(pg::sqlstate::insufficient_privilege)) {
+            throw;
+        }
+        failure = std::current_exception();
+    }
+    if (failure) {
+        const auto tell = [&] { return check_unchanged(session); };  // unless it was undone
+        co_await pg::rolled_back(session, tell);
+        if (!other_owner) {
+            std::rethrow_exception(failure);
+        }
+    }
+    co_return got;
+}
+
 awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, lock::attempt how, bool last) {
     under_way now(*gate_);
-    const lock::lock_result got = co_await lock::try_locks(session, target_, how);
+    const lock::lock_result got = co_await try_locks(session, how);
     sequences_first_failed_ = got == lock::lock_result::blocked_half_way && !target_.tables_first;
     if (got != lock::lock_result::locked) {
         co_return attempt_result::blocked;
@@ -430,6 +455,8 @@ awaitable<void> swapper::choose_order(pg::connection& observer_session) {
     if (target_.sequences.empty()) {
         co_return;
     }
+    target_.sequences =
+        co_await lock::lock_owned_sequences(observer_session, work_->plan.source_oid);  // owners may change
     const bool ahead = co_await lock::is_drawn_ahead(observer_session, target_);
     target_.tables_first = !ahead || sequences_first_failed_;
     drawn_ahead_ += ahead ? 1 : 0;

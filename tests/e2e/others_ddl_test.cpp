@@ -194,6 +194,16 @@ TEST_P(ddl_at_the_swap, stops_it) {
     }
 }
 
+// A sequence is locked by a statement that names its owner.
+TEST_F(queued_behind_ddl, another_owner_of_a_table_with_sequences_is_named) {
+    const std::string heir = db().create_role("heir");
+    sql().execute("CREATE SEQUENCE public.numbers OWNED BY public.t.code");
+    const run_result result = run_into("ALTER TABLE public.t OWNER TO " + heir);
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"changed by someone", "cleanup"}));
+    expect_cleanup_leaves_nothing();
+}
+
 constexpr const char* changed = "changed by someone";
 constexpr const char* uncaptured = "pgeist's triggers";
 

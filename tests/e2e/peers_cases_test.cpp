@@ -244,6 +244,38 @@ TEST_F(peers_case, an_unrelated_transaction_that_began_before_an_older_writer_do
     EXPECT_EQ(idle.number("SELECT count(*) FROM public.t"), 1000);
 }
 
+// Anybody may call his program what he likes.
+TEST_F(peers_case, an_older_reader_is_waited_for_whatever_it_is_called) {
+    make_table(1000);
+    for (const char* name : {"pgeist_worker", "pgeist", "pgeist job 1"}) {
+        sync_connection reader = db().connect();
+        reader.execute("SET application_name = '" + std::string(name) +
+                       "'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class");
+        const std::string role = db().create_role("runs" + std::to_string(reader.backend_pid()), "SUPERUSER");
+        const run_result result =
+            run_pgeist(db().uri_as(role), {"run", "--table", "t", "--repack", "--swap-max-wait", "1s"});
+        EXPECT_TRUE(exited(result, 4)) << name;
+        EXPECT_TRUE(says(result, {std::to_string(reader.backend_pid())})) << name;
+        EXPECT_EQ(reader.number("SELECT count(*) FROM public.t"), 1000);
+        reader.execute("COMMIT");
+        EXPECT_TRUE(exited(run_pgeist(db().uri_as(role), {"cleanup", "--all"}), 0));
+    }
+}
+
+TEST_F(peers_case, the_copy_of_another_job_is_not_waited_for) {
+    make_table(1000);
+    sql().execute(
+        "CREATE TABLE public.other (id int PRIMARY KEY); INSERT INTO public.other SELECT generate_series(1, 9)");
+    gate copying(db(), 1);
+    copying.close();
+    pgeist_process other(db().uri(), {"run", "--output", "json", "--table", "other", "--alter", "ADD COLUMN n int",
+                                      "--set", "n = " + copying.expression("id = 5", "1")});
+    copying.wait_until_reached();
+    EXPECT_TRUE(exited(run({"--repack", "--swap-max-wait", "5s"}), 0));
+    copying.open();
+    EXPECT_TRUE(exited(other.finish(), 0));
+}
+
 TEST_F(peers_case, a_reader_at_the_swap_is_not_cancelled) {
     make_table(1000);
     sync_connection reader = db().connect();

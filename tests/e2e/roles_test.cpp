@@ -122,6 +122,31 @@ TEST_F(roles, a_job_that_a_superuser_went_on_with_is_gone_on_with_by_its_own_rol
     expect_nothing_left();
 }
 
+// Since PostgreSQL 16 who has a role's rights need not be able to give it anything.
+TEST_F(roles, a_member_that_cannot_become_the_jobs_role_is_told_before_it_goes_on) {
+    if (sql().server_major() < 16) {
+        GTEST_SKIP() << "every member can become the role";
+    }
+    {
+        const auto running = held_run();
+        running->kill_hard();
+        copying->open();
+    }
+    const std::string heir = db().create_role("heir");
+    sql().execute("GRANT " + owner + " TO " + heir + " WITH INHERIT TRUE, SET FALSE");
+    const std::string before = sql().scalar("SELECT incarnation FROM pgeist.jobs");
+    for (const char* name : {"resume", "verify"}) {
+        const run_result refused = run_pgeist(db().uri_as(heir), {name, "1"});
+        EXPECT_TRUE(exited(refused, 3)) << name;
+        EXPECT_TRUE(says(refused, {"job 1 is role " + owner, "GRANT " + owner + " TO " + heir + " WITH SET TRUE"}))
+            << name;
+    }
+    EXPECT_EQ(sql().scalar("SELECT incarnation FROM pgeist.jobs"), before);
+    sql().execute("GRANT " + owner + " TO " + heir + " WITH SET TRUE");
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(heir), {"resume", "1"}), 0));
+    EXPECT_EQ(type_of("id"), "bigint");
+}
+
 TEST_F(roles, credentials_that_end_are_named_and_the_job_goes_on_with_new_ones) {
     const std::string lease = db().create_role("lease");
     sql().execute("ALTER TABLE public.t OWNER TO " + lease + "; GRANT USAGE, CREATE ON SCHEMA public TO " + lease +

@@ -11,6 +11,7 @@
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
 #include "support/private_server.hpp"
+#include "support/server_log.hpp"
 #include "support/wait_for.hpp"
 
 namespace pgeist::test {
@@ -113,6 +114,23 @@ TEST_F(session_profile, is_the_jobs_also_when_resumed_by_another_role) {
     EXPECT_EQ(sql().scalar("SELECT string_agg(DISTINCT words, ',') FROM public.t"), "east");
     EXPECT_TRUE(exited(run_pgeist(db().uri_as(other), {"cleanup", "--all"}), 0));
     expect_nothing_left();
+}
+
+// That a setting is for superusers only shows when the library is loaded that it belongs to.
+TEST_F(session_profile, leaves_settings_of_superusers_as_they_are) {
+    const std::string owner = db().create_role("owner");
+    sql().execute("GRANT CREATE ON DATABASE " + db().name() + " TO " + owner +
+                  "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner + "; ALTER TABLE public.t OWNER TO " + owner +
+                  "; ALTER DATABASE " + db().name() +
+                  " SET plpgsql.variable_conflict = 'use_column'; CREATE FUNCTION public.of_row(id int) RETURNS int "
+                  "STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT t.id FROM public.t WHERE id = $1); END $$");
+    server_log log(sql());
+    EXPECT_TRUE(
+        exited(run_pgeist(db().uri_as(owner), {"run", "--table", "t", "--repack", "--set", "n = public.of_row(id)",
+                                               "--chunk-rows", "20", "--workers", "2"}),
+               0));
+    EXPECT_EQ(log.since().find("permission denied to set parameter"), std::string::npos);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE n <> id"), 0);
 }
 
 // Of settings with a dot no catalog has a list.

@@ -40,6 +40,7 @@ private:
                                               lock::attempt how);
     [[nodiscard]] awaitable<void> report_obstacles(lock::target wanted, pg::connection& session,
                                                    pg::connection& observer_session, lock::attempt how);
+    [[nodiscard]] awaitable<lock::lock_result> try_locks(pg::connection& session, lock::attempt how);
     [[nodiscard]] awaitable<attempt_result> attempt(pg::connection& session, lock::attempt how, bool last);
     [[nodiscard]] awaitable<void> choose_order(pg::connection& observer_session);
     [[nodiscard]] awaitable<void> warm_up(pg::connection& session);
