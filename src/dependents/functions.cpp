@@ -84,8 +84,9 @@ std::string create_function(const catalog::function& found) {
 /// CREATE OR REPLACE takes them away.
 void depend_again(rebinding& what, const catalog::bound_object& object, const catalog::function& found) {
     for (const auto& extension : found.extensions) {
-        what.into.swap.add(plan::stage::attach, {object.name, fmt::format("ALTER ROUTINE {} DEPENDS ON EXTENSION {}",
-                                                                 found.signature, quote_identifier(extension))});
+        what.into.swap.add(plan::stage::attach,
+                           {object.name, fmt::format("ALTER ROUTINE {} DEPENDS ON EXTENSION {}", found.signature,
+                                                     quote_identifier(extension))});
     }
 }
 
@@ -105,15 +106,17 @@ void make_anew(rebinding& what, const catalog::bound_object& object, const catal
     const std::string routine = "ROUTINE " + found.signature;
     what.into.swap.add(plan::stage::detach, {object.name, "DROP ROUTINE " + found.signature});
     what.into.swap.add(plan::stage::attach, {object.name, create_function(found)});
-    what.into.swap.add(plan::stage::attach, {object.name, fmt::format("ALTER {} OWNER TO {}", routine, quote_identifier(found.owner))});
-    what.into.swap.add_all(plan::stage::attach, rights_of_new(routine, found.acl, found.implied_acl, found.owner, what.strangers));
+    what.into.swap.add(plan::stage::attach,
+                       {object.name, fmt::format("ALTER {} OWNER TO {}", routine, quote_identifier(found.owner))});
+    what.into.swap.add_all(plan::stage::attach,
+                           rights_of_new(routine, found.acl, found.implied_acl, found.owner, what.strangers));
     if (found.comment) {
         what.into.swap.add(plan::stage::attach, comment_on(routine, *found.comment));
     }
     for (const auto& each : found.labels) {
-        what.into.swap.add(plan::stage::attach, 
-            {object.name, fmt::format("SECURITY LABEL FOR {} ON {} IS {}", quote_identifier(each.provider), routine,
-                                      quote_literal(each.label))});
+        what.into.swap.add(plan::stage::attach, {object.name, fmt::format("SECURITY LABEL FOR {} ON {} IS {}",
+                                                                          quote_identifier(each.provider), routine,
+                                                                          quote_literal(each.label))});
     }
 }
 

@@ -53,22 +53,26 @@ void add_columns(const rebinding& what, const matview& one) {
         const std::string alter =
             fmt::format("ALTER MATERIALIZED VIEW {} ALTER COLUMN {}", one.made.sql(), quote_identifier(column.name));
         if (column.storage != 'p') {
-            what.into.swap.add(plan::stage::ahead, 
-                {one.label, fmt::format("{} SET STORAGE {}", alter, storage_name(column.storage))});
+            what.into.swap.add(plan::stage::ahead,
+                               {one.label, fmt::format("{} SET STORAGE {}", alter, storage_name(column.storage))});
         }
         if (column.compression != 0) {
-            what.into.swap.add(plan::stage::ahead, 
+            what.into.swap.add(
+                plan::stage::ahead,
                 {one.label, fmt::format("{} SET COMPRESSION {}", alter, column.compression == 'l' ? "lz4" : "pglz")});
         }
         if (column.statistics) {
-            what.into.swap.add(plan::stage::ahead, {one.label, fmt::format("{} SET STATISTICS {}", alter, *column.statistics)});
+            what.into.swap.add(plan::stage::ahead,
+                               {one.label, fmt::format("{} SET STATISTICS {}", alter, *column.statistics)});
         }
         if (!column.options.empty()) {
-            what.into.swap.add(plan::stage::ahead, {one.label, fmt::format("{} SET ({})", alter, option_list(column.options))});
+            what.into.swap.add(plan::stage::ahead,
+                               {one.label, fmt::format("{} SET ({})", alter, option_list(column.options))});
         }
         if (column.comment) {
-            what.into.swap.add(plan::stage::ahead, comment_on(
-                fmt::format("COLUMN {}.{}", one.made.sql(), quote_identifier(column.name)), *column.comment));
+            what.into.swap.add(plan::stage::ahead,
+                               comment_on(fmt::format("COLUMN {}.{}", one.made.sql(), quote_identifier(column.name)),
+                                          *column.comment));
         }
         for (auto& each :
              change_rights("TABLE " + one.made.sql(), column.name, column.acl, {}, one.table.owner, true)) {
@@ -90,8 +94,9 @@ plan::statement require_operators(const std::string& label, const std::string& t
 void give_to_owner(const rebinding& what, const matview& one) {
     const std::string owner = quote_identifier(one.table.owner);
     what.into.swap.add(plan::stage::ahead, {one.label, fmt::format("GRANT USAGE, CREATE ON SCHEMA {} TO {}",
-                                            quote_identifier(what.at.job_schema), owner)});
-    what.into.swap.add(plan::stage::ahead, {one.label, fmt::format("ALTER MATERIALIZED VIEW {} OWNER TO {}", one.made.sql(), owner)});
+                                                                   quote_identifier(what.at.job_schema), owner)});
+    what.into.swap.add(plan::stage::ahead,
+                       {one.label, fmt::format("ALTER MATERIALIZED VIEW {} OWNER TO {}", one.made.sql(), owner)});
 }
 
 /// Before there are rows to evaluate them for: REFRESH builds what is there.
@@ -106,7 +111,8 @@ void add_indexes(const rebinding& what, const matview& one) {
 /// Once all of them are made and it is certain what they mean.
 void fill(const rebinding& what, const matview& one) {
     if (one.populated) {
-        what.into.swap.add(plan::stage::ahead, 
+        what.into.swap.add(
+            plan::stage::ahead,
             {one.label, fmt::format("SET LOCAL row_security TO on; {}; REFRESH MATERIALIZED VIEW {}; SET LOCAL "
                                     "row_security TO off; SET LOCAL array_nulls TO on",
                                     what.at.conn.profile().set_local("array_nulls"), one.made.sql())});
@@ -116,19 +122,19 @@ void fill(const rebinding& what, const matview& one) {
 void add_all(rebinding& what, const matview& one, const statements& create) {
     const std::string made = one.made.sql();
     what.into.swap.add_all(plan::stage::ahead, create);
-    what.into.swap.add(plan::stage::ahead, require_operators(one.label, catalog::trees::of_view(one.made), one.view.operators));
+    what.into.swap.add(plan::stage::ahead,
+                       require_operators(one.label, catalog::trees::of_view(one.made), one.view.operators));
     add_columns(what, one);
     give_to_owner(what, one);
     add_indexes(what, one);
     if (one.view.comment) {
         what.into.swap.add(plan::stage::ahead, comment_on("MATERIALIZED VIEW " + made, *one.view.comment));
     }
-    what.into.swap.add_all(
-        plan::stage::ahead,
-        rights_of_new("TABLE " + made, one.view.acl, one.view.implied_acl, one.table.owner, what.strangers));
+    what.into.swap.add_all(plan::stage::ahead, rights_of_new("TABLE " + made, one.view.acl, one.view.implied_acl,
+                                                             one.table.owner, what.strangers));
     expect_operators(what, one.label, catalog::trees::of_view(one.view.name), one.view.operators);
     what.into.swap.add(plan::stage::attach, {one.label, fmt::format("ALTER MATERIALIZED VIEW {} SET SCHEMA {}", made,
-                                                           quote_identifier(one.view.name.schema))});
+                                                                    quote_identifier(one.view.name.schema))});
 }
 
 /// Adds a look at what each index means, of which nothing has been evaluated before it is filled.
@@ -217,7 +223,8 @@ awaitable<statements> create_statements(rebinding& what, const matview& one) {
     statements create{{one.label, create_sql(one)}};
     if (one.table.array_type != "_" + one.made.name) {
         co_await begin_trial(what.at);
-        co_await try_statements(what.at, what.into.swap.statements(plan::stage::ahead), "cannot rebuild {} on a copy of {}");
+        co_await try_statements(what.at, what.into.swap.statements(plan::stage::ahead),
+                                "cannot rebuild {} on a copy of {}");
         create = co_await with_array_type(what.at, create, one.made, one.table.array_type);
         co_await undo_trial(what.at);
     }
@@ -250,9 +257,10 @@ awaitable<void> rebind_materialized_views(rebinding& what) {
         all.push_back(std::move(one));
     }
     co_await undo_trial(what.at);
-    what.into.swap.add(plan::stage::ahead, {"materialized views", "DROP MATERIALIZED VIEW IF EXISTS " + join(made, ", ")});
-    plan::swap_step& drop = what.into.swap.add(
-        plan::stage::detach, {"materialized views", "DROP MATERIALIZED VIEW " + join(old, ", ")});
+    what.into.swap.add(plan::stage::ahead,
+                       {"materialized views", "DROP MATERIALIZED VIEW IF EXISTS " + join(made, ", ")});
+    plan::swap_step& drop =
+        what.into.swap.add(plan::stage::detach, {"materialized views", "DROP MATERIALIZED VIEW " + join(old, ", ")});
     // Who reads a view locks it before those it stands on.
     for (auto one = all.rbegin(); one != all.rend(); ++one) {
         drop.locks.push_back(lock_view(one->view.name, true));

@@ -192,8 +192,9 @@ awaitable<std::string> printed_with_new_names(rebinding& what, std::string name,
 
 plan::swap_lock lock_view(const qualified_name& view, bool materialized) {
     // To the schema it is in: somebody who has moved it meanwhile is noticed, not undone.
-    return {plan::lock_way::statement, view, fmt::format("ALTER {}VIEW {} SET SCHEMA {}", materialized ? "MATERIALIZED " : "", view.sql(),
-                                    quote_identifier(view.schema))};
+    return {plan::lock_way::statement, view,
+            fmt::format("ALTER {}VIEW {} SET SCHEMA {}", materialized ? "MATERIALIZED " : "", view.sql(),
+                        quote_identifier(view.schema))};
 }
 
 awaitable<plan::swap_lock> lock_of(rebinding& what, qualified_name relation, std::string object) {

@@ -16,6 +16,10 @@ namespace pgeist::dependents {
 
 using namespace sql;  // its builders are this room's words, too
 using target::build_context;
+using target::names_in;
+using target::renamed_schema;
+using target::table_oid;
+using target::with_schemas;
 
 /// A function for the shadow's row type beside the one for the table's.
 struct overload {
@@ -44,7 +48,8 @@ struct rebinding {
 
 /// What a function of the server prints about `oid` with this search_path. `deparser` is its qualified name, or a query
 /// over `$1`, in which all is qualified: that alone runs under a search_path in which others can make objects.
-[[nodiscard]] awaitable<std::string> printed(build_context& at, std::string path, std::string deparser, std::int64_t oid);
+[[nodiscard]] awaitable<std::string> printed(build_context& at, std::string path, std::string deparser,
+                                             std::int64_t oid);
 
 /// Runs `sql` with this search_path. @throws error (refused) that names the object when the server does not take it
 [[nodiscard]] awaitable<void> try_with(rebinding& what, std::string name, std::string path, std::string sql);

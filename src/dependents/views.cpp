@@ -216,8 +216,8 @@ awaitable<std::set<std::int64_t>> make_anew(rebinding& what, std::vector<std::st
     }
     co_await undo_trial(at);
     // First: functions that they use may have to go too.
-    plan::swap_step& drop = what.into.swap.add_first(
-        plan::stage::detach, {"views that are made again", "DROP VIEW " + join(dropped, ", ")});
+    plan::swap_step& drop = what.into.swap.add_first(plan::stage::detach,
+                                                     {"views that are made again", "DROP VIEW " + join(dropped, ", ")});
     drop.locks = std::move(locks);
     co_return made;
 }

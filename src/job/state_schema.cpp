@@ -90,7 +90,8 @@ awaitable<void> upgrade(pg::connection& session, const addition& next) {
     co_await session.execute("SET LOCAL lock_timeout = '5s'");
     bool in_use = false;
     try {
-        static_cast<void>(co_await guard_state(session));  // what is executed to build and fill is looked at under a lock
+        static_cast<void>(
+            co_await guard_state(session));  // what is executed to build and fill is looked at under a lock
         if (!next.before.empty()) {
             co_await session.execute(std::string(next.before));
         }

@@ -64,9 +64,8 @@ std::vector<const swap_lock*> swap_plan::locks(lock_way by) const {
     for (const stage when : {stage::detach, stage::exchange, stage::attach}) {
         for (const swap_step& step : steps_) {
             for (const swap_lock& each : step.locks) {
-                const bool known = std::any_of(found.begin(), found.end(), [&](const swap_lock* other) {
-                    return is_same(other->name, each.name);
-                });
+                const bool known = std::any_of(found.begin(), found.end(),
+                                               [&](const swap_lock* other) { return is_same(other->name, each.name); });
                 if (step.when == when && each.by == by && !known) {
                     found.push_back(&each);
                 }
@@ -139,10 +138,9 @@ std::vector<swap_step> exchange_steps(const exchange_places& places) {
     }};
     std::vector<swap_step> steps;
     for (const auto& [which, from, to] : moves) {
-        steps.push_back(step_of(stage::exchange,
-                                {fmt::format("moving the {} table", which),
-                                 fmt::format("ALTER TABLE {}.{} SET SCHEMA {}", quote_identifier(from), name,
-                                             quote_identifier(to))}));
+        steps.push_back(step_of(stage::exchange, {fmt::format("moving the {} table", which),
+                                                  fmt::format("ALTER TABLE {}.{} SET SCHEMA {}", quote_identifier(from),
+                                                              name, quote_identifier(to))}));
     }
     return steps;
 }

@@ -48,15 +48,16 @@ awaitable<void> require_not_restored(pg::connection& session, const job::record&
 constexpr const char* may_hand_over_sql = R"sql(
     SELECT quote_ident(pg_get_userbyid(nspowner)) AS owner, quote_ident(current_user) AS me,
            pg_has_role(nspowner, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may
-      FROM pg_namespace WHERE nspname = $1)sql";
+      FROM pg_namespace WHERE nspname = ANY ($1::text[]) ORDER BY may LIMIT 1)sql";
 
 /// What is made anew for the job belongs to the role that all the rest belongs to: whoever cannot give it things would
 /// come as far as the swap, and fail there.
-awaitable<void> require_hand_over(pg::connection& session, const job::record& what) {
-    if (!what.blueprint || what.swapped) {
+awaitable<void> require_hand_over(pg::connection& session, const task::kind& kind, const job::record& what) {
+    if (!what.plan || kind.reached(what).in_effect) {
         co_return;
     }
-    const pg::result row = co_await session.query(may_hand_over_sql, what.blueprint->job_schema);
+    const std::string schemas = pg::array_literal(kind.own_schemas(what.id));
+    const pg::result row = co_await session.query(may_hand_over_sql, schemas);
     if (!row.empty() && !row.boolean(0, "may")) {
         throw error(exit_code::refused,
                     fmt::format("job {} is role {}'s, and role {} may not give it what the job still needs: it is a "
@@ -95,7 +96,7 @@ awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, 
     co_await job::require_own_state_of(sessions.hold->session(), job);
     const job::record before = co_await job::load(sessions.hold->session(), job);
     co_await require_not_restored(sessions.hold->session(), before);
-    co_await require_hand_over(sessions.hold->session(), before);
+    co_await require_hand_over(sessions.hold->session(), kind, before);
     co_await take_locks(sessions, before);
     // By this name a later attempt ends what this one leaves on the server, should its connections be lost too.
     sessions.pool.name_sessions(job::session_name(job));

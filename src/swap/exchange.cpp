@@ -32,7 +32,8 @@ std::string wall_sql(const plan::blueprint& plan, const qualified_name& old) {
 
 plan::swap_plan all_steps(const plan::blueprint& plan) {
     plan::swap_plan first;
-    first.add(plan::stage::detach, {"preparing the session", "SET LOCAL array_nulls TO on"});  // as the server prints arrays
+    first.add(plan::stage::detach,
+              {"preparing the session", "SET LOCAL array_nulls TO on"});  // as the server prints arrays
     first.add_all(plan::stage::detach, capture::drop_triggers(plan.transfer(), plan.table));
     if (plan.key_index_is_temporary) {
         first.add(plan::stage::detach,

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
 
 namespace pgeist::target {
@@ -18,8 +19,8 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
 
 }  // namespace
 
-build_context::build_context(pg::connection& connection, const catalog::table& table, const plan::change_request& request,
-           std::string schema)
+build_context::build_context(pg::connection& connection, const catalog::table& table,
+                             const plan::change_request& request, std::string schema)
     : conn(connection),
       source(table),
       change(request),

@@ -230,7 +230,8 @@ awaitable<resolved> resolve_expression(build_context& at, qualified_name like, s
 namespace {
 
 /// The value of `expression` for a column of this type, as an SQL literal. Read with `settings`.
-awaitable<std::string> evaluate_once(build_context& at, catalog::column column, std::string expression, std::string settings) {
+awaitable<std::string> evaluate_once(build_context& at, catalog::column column, std::string expression,
+                                     std::string settings) {
     const std::string collation = column.collation.empty() ? "" : " COLLATE " + column.collation;
     const qualified_name probe{at.passage_schema, "pgeist_default"};
     std::string literal = fmt::format("CAST(NULL AS {})", column.type);

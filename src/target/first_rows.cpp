@@ -135,7 +135,8 @@ constexpr const char* hint =
 }
 
 /// Throws for the first of the checks and indexes that fails alone as all of them do.
-awaitable<void> refuse_the_one(build_context& at, const plan::blueprint& plan, const callers& all, const pg::sql_error& failed) {
+awaitable<void> refuse_the_one(build_context& at, const plan::blueprint& plan, const callers& all,
+                               const pg::sql_error& failed) {
     for (const auto& each : all.checks) {
         std::optional<pg::sql_error> alone;
         if (!each.functions.empty()) {

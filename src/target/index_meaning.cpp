@@ -5,7 +5,6 @@
 #include "pgeist/catalog/operators.hpp"
 #include "pgeist/sql/index.hpp"
 #include "pgeist/sql/table.hpp"
-#include "rebind.hpp"
 #include "pgeist/target/steps.hpp"
 
 // An index is made from its text once more after the copy, and the server evaluates its expressions at once. Somebody

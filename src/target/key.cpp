@@ -52,8 +52,8 @@ awaitable<operators> read_operators(build_context& at, std::int64_t family, std:
 }
 
 /// One column of the key, `write_name` being the shadow's column that compares with it.
-awaitable<plan::key_column> plan_key_column(build_context& at, const catalog::index_column& walked, std::string write_name,
-                                            plan::key& into) {
+awaitable<plan::key_column> plan_key_column(build_context& at, const catalog::index_column& walked,
+                                            std::string write_name, plan::key& into) {
     const auto* source = at.source.find_column(walked.attnum);
     const operators found = co_await read_operators(at, walked.operator_family, walked.input_type);
     plan::key_column column;
@@ -185,7 +185,8 @@ bool can_identify(const catalog::table& after, const catalog::index* found_by, c
 
 /// Where a publication takes in all tables, the server refuses to delete from one without an identity. Until the swap
 /// that is the key by which replay finds rows; the new table's own may be an index that is still to be built, or none.
-void plan_identity(const build_context& at, const catalog::table& after, const catalog::index* found_by, plan::blueprint& into) {
+void plan_identity(const build_context& at, const catalog::table& after, const catalog::index* found_by,
+                   plan::blueprint& into) {
     const std::string label = "replica identity";
     const std::string alter = fmt::format("ALTER TABLE {} REPLICA IDENTITY ", at.shadow.sql());
     const bool is_own = found_by != nullptr && found_by->immediate &&

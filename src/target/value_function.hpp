@@ -37,7 +37,8 @@ void replace_columns(std::string& text, std::size_t place, const std::string& by
 
 /// The function for an expression over `columns`; nothing is made yet.
 /// @throws error (refused) when the expression uses a column that has no value
-[[nodiscard]] awaitable<value_function> make_value_function(build_context& at, qualified_name probe, probed_expression from,
-                                                            std::vector<known_column> columns, std::string what);
+[[nodiscard]] awaitable<value_function> make_value_function(build_context& at, qualified_name probe,
+                                                            probed_expression from, std::vector<known_column> columns,
+                                                            std::string what);
 
 }  // namespace pgeist::target

@@ -85,13 +85,14 @@ TEST(plan_blueprint, of_the_version_before_is_read) {
     before.replace(before.find("\"version\":3"), 11, "\"version\":2");
     const std::size_t begin = before.find(",\"swap\":[");
     const std::size_t end = before.find(",\"profile\"", begin) != std::string::npos ? before.find(",\"profile\"", begin)
-                                                                                  : before.size() - 1;
-    before.replace(begin, end - begin,
-                   R"(,"swap_parents":[{"schema":"app","name":"all_orders"}],"swap_locks":[{"schema":"app","name":"items"}],)"
-                   R"("swap_views":[{"label":"app.v","sql":"ALTER VIEW v SET SCHEMA app"}],"ahead":[{"label":"m","sql":"CREATE m"}],)"
-                   R"("before_swap":[{"label":"b","sql":"ADD"}],"instead_of_swap":[{"label":"b","sql":"DROP"}],)"
-                   R"("before_move":[{"label":"f","sql":"detach"}],"after_move":[{"label":"f","sql":"attach"}],)"
-                   R"("finish":[{"label":"v","sql":"validate"}])");
+                                                                                    : before.size() - 1;
+    before.replace(
+        begin, end - begin,
+        R"(,"swap_parents":[{"schema":"app","name":"all_orders"}],"swap_locks":[{"schema":"app","name":"items"}],)"
+        R"("swap_views":[{"label":"app.v","sql":"ALTER VIEW v SET SCHEMA app"}],"ahead":[{"label":"m","sql":"CREATE m"}],)"
+        R"("before_swap":[{"label":"b","sql":"ADD"}],"instead_of_swap":[{"label":"b","sql":"DROP"}],)"
+        R"("before_move":[{"label":"f","sql":"detach"}],"after_move":[{"label":"f","sql":"attach"}],)"
+        R"("finish":[{"label":"v","sql":"validate"}])");
     const blueprint back = blueprint_from_json(before);
     EXPECT_EQ(back.version, blueprint::current_version);
     EXPECT_EQ(back.swap.locked_parents(), (std::vector<qualified_name>{{"app", "all_orders"}}));

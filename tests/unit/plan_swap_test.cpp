@@ -80,7 +80,7 @@ TEST(swap_plan, what_is_locked_by_reference_comes_after_all_others) {
                                                   {lock_way::table, {"a", "b"}, ""}};
     EXPECT_EQ(sql_of(plan.lock_statements({"a", "t"})),
               (std::vector<std::string>{"ALTER VIEW a.v SET SCHEMA a",
-                                        "LOCK TABLE ONLY a.p, a.t, a.b IN ACCESS EXCLUSIVE MODE; CREATE TABLE x (…)"}));
+                                        R"(LOCK TABLE ONLY "a"."p", "a"."t", "a"."b" IN ACCESS EXCLUSIVE MODE; CREATE TABLE x (…))"}));
 }
 
 TEST(swap_plan, of_several_is_one_stage_by_stage) {
@@ -96,9 +96,10 @@ TEST(swap_plan, of_several_is_one_stage_by_stage) {
 /// Where a table of each kind is after the moves, by their SQL alone.
 std::string place_after(std::string schema, const std::vector<swap_step>& moves) {
     for (const swap_step& each : moves) {
-        const std::string from = "ALTER TABLE " + schema + ".";
+        const std::string from = "ALTER TABLE " + quote_identifier(schema) + ".";
         if (each.sql.compare(0, from.size(), from) == 0) {
-            schema = each.sql.substr(each.sql.rfind(' ') + 1);
+            const std::size_t name = each.sql.rfind(' ') + 2;  // within its quotes
+            schema = each.sql.substr(name, each.sql.size() - name - 1);
         }
     }
     return schema;

@@ -49,7 +49,7 @@ struct event_trigger {
 struct build_context {
     /// `schema`: where the shadow is made, and whose name with `_old` is that of the passage schema.
     build_context(pg::connection& connection, const catalog::table& table, const plan::change_request& request,
-         std::string schema);
+                  std::string schema);
 
     pg::connection& conn;
     const catalog::table& source;
@@ -76,7 +76,8 @@ struct build_context {
 [[nodiscard]] awaitable<void> run_statements(build_context& at, std::vector<plan::statement> statements);
 /// The same for statements that are only tried: what `fails` if they fail is a format with places for the label and the
 /// table.
-[[nodiscard]] awaitable<void> try_statements(build_context& at, std::vector<plan::statement> statements, std::string fails);
+[[nodiscard]] awaitable<void> try_statements(build_context& at, std::vector<plan::statement> statements,
+                                             std::string fails);
 
 /// Fills in `event_triggers`.
 [[nodiscard]] awaitable<void> read_event_triggers(build_context& at);

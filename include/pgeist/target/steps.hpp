@@ -16,7 +16,8 @@ namespace pgeist::target {
 
 /// `create`, which makes the table or materialized view `made`, with what it takes to give its array type the name
 /// `wanted`.
-[[nodiscard]] awaitable<std::vector<plan::statement>> with_array_type(build_context& at, std::vector<plan::statement> create,
+[[nodiscard]] awaitable<std::vector<plan::statement>> with_array_type(build_context& at,
+                                                                      std::vector<plan::statement> create,
                                                                       qualified_name made, std::string wanted);
 
 /// Gives the shadow the source's foreign keys, in both directions, against stand-ins.
@@ -53,8 +54,9 @@ struct known_column {
 /// whose text would mean something else with our search_path becomes a function in the job's schema, which `at.finish`
 /// drops after the swap.
 /// @throws error with exit code `refused`; `what` names the expression: "USING of column a"
-[[nodiscard]] awaitable<resolved> resolve_expression(build_context& at, qualified_name like, std::vector<known_column> columns,
-                                                     std::string text, std::string what);
+[[nodiscard]] awaitable<resolved> resolve_expression(build_context& at, qualified_name like,
+                                                     std::vector<known_column> columns, std::string text,
+                                                     std::string what);
 
 /// The value that a bare literal has in the column now: 'today' is the same day for all rows, whenever they are copied.
 /// @throws error with exit code `refused` when it is no value of the column's type
@@ -69,7 +71,8 @@ struct known_column {
 [[nodiscard]] awaitable<std::optional<pg::sql_error>> try_alter(build_context& at, plan::alter_statement alter);
 
 /// Whether the table has the change already: the reason, or nullopt. Leaves the shadow as it was.
-[[nodiscard]] awaitable<std::optional<std::string>> already_applied(build_context& at, std::vector<plan::alter_statement> alters,
+[[nodiscard]] awaitable<std::optional<std::string>> already_applied(build_context& at,
+                                                                    std::vector<plan::alter_statement> alters,
                                                                     catalog::table assembled);
 
 /// Whether values of this type are written as names, which depend on the search_path: `regclass`, `regtype[]` …
@@ -94,7 +97,8 @@ struct known_column {
 /// The blueprint's columns.
 [[nodiscard]] awaitable<std::vector<plan::column>> map_columns(build_context& at, const catalog::table& after);
 /// Chooses the walked key, the shadow's key index and the indexes built later: `key`, `key_index`, `indexes`.
-[[nodiscard]] awaitable<void> plan_key_and_indexes(build_context& at, const catalog::table& after, plan::blueprint& into);
+[[nodiscard]] awaitable<void> plan_key_and_indexes(build_context& at, const catalog::table& after,
+                                                   plan::blueprint& into);
 
 /// Fills in `made.meaning` for an index that the shadow has now.
 [[nodiscard]] awaitable<void> note_meaning(build_context& at, const catalog::table& after, plan::index& made);

@@ -19,7 +19,7 @@ struct undoing {
     job::advisory_locks& hold;
     job::tenure mine;
     bool own_state = false;  ///< what stands in the job's row may be executed
-    qualified_name table;  ///< of the user's; without names when it is gone
+    qualified_name table;    ///< of the user's; without names when it is gone
     std::int64_t table_oid = 0;
     report::observer& observer;
 };

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/template.hpp"
-#include "pgeist/templates.hpp"
 #include "pgeist/swap/plan/steps.hpp"
+#include "pgeist/templates.hpp"
 
 // An identity's sequence is made anew with the table: what the old and the new one hand out after the swap.
 namespace pgeist::swap {
@@ -34,11 +34,14 @@ plan::statement fill(const build_context& at, const catalog::sequence& old, cons
 
 }  // namespace
 
-plan::statement go_on_with_numbers(const build_context& at, const catalog::sequence& old, const catalog::sequence& made) {
+plan::statement go_on_with_numbers(const build_context& at, const catalog::sequence& old,
+                                   const catalog::sequence& made) {
     const qualified_name new_name{at.source.name.schema, made.name.name};
     return fill(at, old, made, quote_literal(new_name.sql()));
 }
 
-plan::statement end_numbers(const build_context& at, const catalog::sequence& old) { return fill(at, old, old, "NULL"); }
+plan::statement end_numbers(const build_context& at, const catalog::sequence& old) {
+    return fill(at, old, old, "NULL");
+}
 
 }  // namespace pgeist::swap

@@ -74,12 +74,12 @@ void plan_statistics(const build_context& at, const catalog::table& after, plan:
         for (const auto& old : at.source.extended_statistics) {
             schema = old.name.name == made.name.name ? old.name.schema : schema;
         }
-        into.swap.add(plan::stage::attach, 
-            {"statistics " + display_identifier(made.name.name), move_statistics(made.name, schema)});
+        into.swap.add(plan::stage::attach,
+                      {"statistics " + display_identifier(made.name.name), move_statistics(made.name, schema)});
     }
     for (const auto& old : at.source.extended_statistics) {
         into.swap.add(plan::stage::attach, {"statistics " + display_identifier(old.name.name),
-                                   move_statistics({at.passage_schema, old.name.name}, at.job_schema)});
+                                            move_statistics({at.passage_schema, old.name.name}, at.job_schema)});
     }
 }
 
@@ -96,7 +96,8 @@ std::vector<known_column> new_names(const build_context& at, const catalog::tabl
     return known;
 }
 
-std::string column_list(const build_context& at, const std::vector<known_column>& names, const catalog::publication& each) {
+std::string column_list(const build_context& at, const std::vector<known_column>& names,
+                        const catalog::publication& each) {
     std::vector<std::string> columns;
     for (const auto& column : each.columns) {
         for (const auto& known : names) {

@@ -120,13 +120,12 @@ void prove_default(const build_context& at, const catalog::parent& parent, plan:
     plan::swap_step prove;
     prove.when = plan::stage::before;
     prove.label = label;
-    prove.sql = fmt::format(
-        "ALTER TABLE {0} DROP CONSTRAINT IF EXISTS {1}, ADD CONSTRAINT {1} CHECK (NOT ({2})) NOT VALID", table, name,
-        at.own_bound);
+    prove.sql =
+        fmt::format("ALTER TABLE {0} DROP CONSTRAINT IF EXISTS {1}, ADD CONSTRAINT {1} CHECK (NOT ({2})) NOT VALID",
+                    table, name, at.own_bound);
     prove.undo = fmt::format("ALTER TABLE IF EXISTS {} DROP CONSTRAINT IF EXISTS {}", table, name);
     into.swap.add(std::move(prove));
-    into.swap.add(plan::stage::before,
-                  {label, fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, name)});
+    into.swap.add(plan::stage::before, {label, fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, name)});
     into.swap.add(plan::stage::attach, {label, fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, name)});
 }
 
@@ -152,8 +151,8 @@ awaitable<void> prove_partition(build_context& at, plan::blueprint& into) {
     all.push_back({"the partition's bounds", fmt::format("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({})", at.shadow.sql(),
                                                          proof_name, proof.constraint)});
     co_await run_statements(at, std::move(all));
-    into.swap.add(plan::stage::attach, 
-        {"the partition's bounds", fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", at.source.name.sql(), proof_name)});
+    into.swap.add(plan::stage::attach, {"the partition's bounds", fmt::format("ALTER TABLE {} DROP CONSTRAINT {}",
+                                                                              at.source.name.sql(), proof_name)});
     if (proof.needs_collations) {
         into.swap.add(plan::stage::attach, {"collations", "DROP TYPE " + collations});
     }

@@ -147,7 +147,8 @@ statements whole_exchange(const build_context& played, const plan::blueprint& pl
     return all;
 }
 
-void require_expected(const build_context& at, const std::vector<std::string>& expected, const std::vector<std::string>& found) {
+void require_expected(const build_context& at, const std::vector<std::string>& expected,
+                      const std::vector<std::string>& found) {
     std::vector<std::string> differences;
     for (const auto& [prefix, left, right] :
          {std::tuple{"missing ", &expected, &found}, std::tuple{"unexpected ", &found, &expected}}) {

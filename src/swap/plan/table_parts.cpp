@@ -52,8 +52,9 @@ void add_new_foreign_key(const build_context& at, const catalog::foreign_key& ke
         add_locks(locks, key, into.swap.add(plan::stage::attach, std::move(each)));
     }
     if (key.validated && key.enforced) {
-        into.swap.add(plan::stage::finish, {"validate " + describe_key(key), fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}",
-                                                                            table.sql(), quote_identifier(key.name))});
+        into.swap.add(plan::stage::finish,
+                      {"validate " + describe_key(key),
+                       fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", table.sql(), quote_identifier(key.name))});
     }
 }
 
@@ -211,11 +212,13 @@ awaitable<void> move_owned_sequence(build_context& at, const catalog::sequence& 
     const std::string alter = fmt::format("ALTER SEQUENCE {}", sequence.name.sql());
     into.swap.add(plan::stage::detach, {label, alter + " OWNED BY NONE"});
     if (after.owner != at.source.owner) {
-        into.swap.add(plan::stage::detach, {label, fmt::format("{} OWNER TO {}", alter, quote_identifier(after.owner))});
+        into.swap.add(plan::stage::detach,
+                      {label, fmt::format("{} OWNER TO {}", alter, quote_identifier(after.owner))});
     }
     const bool widened = kept->type != source->type && width_of(kept->type) > width_of(sequence.type);
-    into.swap.add(plan::stage::attach, {label, fmt::format("{}{} OWNED BY {}.{}", alter, widened ? " AS " + kept->type : "",
-                                                  at.source.name.sql(), quote_identifier(kept->name))});
+    into.swap.add(plan::stage::attach,
+                  {label, fmt::format("{}{} OWNED BY {}.{}", alter, widened ? " AS " + kept->type : "",
+                                      at.source.name.sql(), quote_identifier(kept->name))});
 }
 
 // Columns of the source whose default draws from a sequence that a column owns.
@@ -275,9 +278,10 @@ awaitable<void> plan_sequences(build_context& at, const catalog::table& after, p
     const auto defaults = co_await at.conn.query(sequence_defaults_sql, at.source.oid);
     for (int row = 0; row < defaults.rows(); ++row) {
         // Without this the old table would keep the sequence from being dropped with the new one.
-        into.swap.add(plan::stage::detach, {"the old table's default of " + defaults.text(row, 0),
-                                    fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", at.source.name.sql(),
-                                                quote_identifier(defaults.view(row, 0)))});
+        into.swap.add(plan::stage::detach,
+                      {"the old table's default of " + defaults.text(row, 0),
+                       fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", at.source.name.sql(),
+                                   quote_identifier(defaults.view(row, 0)))});
     }
     for (const auto& old : at.source.sequences) {
         const auto* made = old.identity ? made_for(at, after, old) : nullptr;
@@ -314,8 +318,8 @@ void plan_owner_rights(const build_context& at, const catalog::table& after, pla
     if (after.owner != at.source.owner) {
         return;
     }
-    into.swap.add_all(plan::stage::attach,
-         change_rights("TABLE " + at.source.name.sql(), "", at.source.acl, after.acl, at.source.owner, true));
+    into.swap.add_all(plan::stage::attach, change_rights("TABLE " + at.source.name.sql(), "", at.source.acl, after.acl,
+                                                         at.source.owner, true));
 }
 
 }  // namespace

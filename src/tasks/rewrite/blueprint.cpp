@@ -91,8 +91,8 @@ awaitable<void> warn_of_subscribers(target::build_context& at, std::vector<plan:
 
 }  // namespace
 
-awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& source, const plan::change_request& change,
-                                 std::int64_t job) {
+awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& source,
+                                   const plan::change_request& change, std::int64_t job) {
     target::build_context at(conn, source, change, fmt::format("pgeist_{}", job));
     co_await conn.execute(catalog::session_settings(conn));
     qualified_name named = change.table;

@@ -30,6 +30,6 @@ struct prepared {
 /// the
 ///     message names the clause or the object. The transaction has then failed and must be rolled back.
 [[nodiscard]] awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& source,
-                                               const plan::change_request& change, std::int64_t job);
+                                                 const plan::change_request& change, std::int64_t job);
 
 }  // namespace pgeist::rewrite

@@ -102,7 +102,7 @@ awaitable<void> make_state(pg::connection& session) {
 }
 
 awaitable<prepared> build_shadow(pg::connection& session, const catalog::table& source,
-                                         const plan::change_request& change, std::int64_t job) {
+                                 const plan::change_request& change, std::int64_t job) {
     prepared made;
     const auto building = [&] { return build_into(session, source, change, job, made); };
     co_await past_event_triggers(session, building);

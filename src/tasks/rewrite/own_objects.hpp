@@ -1,10 +1,10 @@
 #pragma once
 
+#include "blueprint.hpp"
 #include "pgeist/catalog/table.hpp"
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
-#include "blueprint.hpp"
 
 // What pgeist makes for itself. An event trigger of the user's may refuse that, or change what was made: the shadow's
 // builder tells which it was for the shadow, and these for all else. In the transaction that is open.
@@ -19,7 +19,7 @@ namespace pgeist::rewrite {
 
 /// make_blueprint(), where what it does not name itself is named, too.
 [[nodiscard]] awaitable<prepared> build_shadow(pg::connection& session, const catalog::table& source,
-                                                       const plan::change_request& change, std::int64_t job);
+                                               const plan::change_request& change, std::int64_t job);
 
 /// Makes the change log and the trigger functions. @throws error (refused) naming the event trigger that is in the way
 [[nodiscard]] awaitable<void> make_log(pg::connection& session, const plan::blueprint& plan);

@@ -48,6 +48,7 @@ using target::known_column;
 /// has been tried on the shadow by plan_bound_objects(). `planned`: without what the swap plans; the shadow is
 /// stripped.
 /// @throws error (refused) that says what would fail
-[[nodiscard]] awaitable<void> rehearse_swap(build_context& at, const catalog::table& after, const plan::blueprint& planned);
+[[nodiscard]] awaitable<void> rehearse_swap(build_context& at, const catalog::table& after,
+                                            const plan::blueprint& planned);
 
 }  // namespace pgeist::swap
