@@ -62,8 +62,9 @@ TEST_F(lint_server, size_decides) {
     const lint::report small = lint_with_server({statement});
     ASSERT_NE(find(small, "changing-column-type"), nullptr) << all(small);
     EXPECT_EQ(find(small, "changing-column-type")->how_bad, lint::level::info);
-    sql().execute("ALTER TABLE app.t ADD COLUMN w char(1000); "
-                  "INSERT INTO app.t SELECT i, i, 'v', 'w' FROM generate_series(1001, 60000) AS i");
+    sql().execute(
+        "ALTER TABLE app.t ADD COLUMN w char(1000); "
+        "INSERT INTO app.t SELECT i, i, 'v', 'w' FROM generate_series(1001, 60000) AS i");
     const lint::report large = lint_with_server({statement});  // not analysed since: the file is measured
     EXPECT_EQ(find(large, "changing-column-type")->how_bad, lint::level::error) << all(large);
     EXPECT_GT(find(large, "changing-column-type")->does.bytes.value_or(0), 60'000'000);
