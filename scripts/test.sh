@@ -250,6 +250,7 @@ if $everything && $have_release; then
     counted_step "document check, self-test" scripts/check_docs.py --self-test
     counted_step "documents agree with the program" scripts/check_docs.py
     counted_step "examples" scripts/check_examples.sh
+    counted_step "lint's formats and CI examples" scripts/check_lint_output.sh
     counted_step "a report in a browser" report_in_a_browser
 fi
 if $everything && ! $quick && $have_release; then

@@ -13,7 +13,7 @@ const groups all_of_run{connection, change, copy,  throttle, group::verify, grou
                         after,      output, files, safety,   general};
 const groups the_usual{connection, output, general};
 const groups of_resume{connection, output, files, general};
-const groups of_lint{general};
+const groups of_lint{connection, general};
 constexpr bool not_yet = false;
 
 const std::vector<command_info> all_commands{

@@ -104,7 +104,8 @@ option_info as_taken(const command_info& info, option_info option) {
 
 std::string exit_codes_of_lint() {
     return "\nExit codes:\n" + entry("  0", "no finding at or above --fail-on", 6) + entry("  1", "findings", 6) +
-           entry("  2", "wrong usage, or a file that cannot be read or parsed; the others are told all the same", 6);
+           entry("  2", "wrong usage, or a file that cannot be read or parsed; the others are told all the same", 6) +
+           entry("  6", "interrupted", 6) + entry("  9", "no connection to the server, or it was lost", 6);
 }
 
 std::string exit_codes() {
@@ -146,8 +147,9 @@ std::string help_of(const command_info& info) {
     std::string summary(info.summary);
     summary[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(summary[0])));
     summary += info.available ? "" : " (not available in this version)";
-    std::string text = fmt::format("Usage: pgeist {}{}{}{}\n\n{}\n", info.name, info.takes_files ? "" : " CONNECTION",
-                                   info.arguments.empty() ? "" : " ", info.arguments, wrapped(summary, 0));
+    std::string text =
+        fmt::format("Usage: pgeist {}{}{}{}\n\n{}\n", info.name, info.takes_files ? " [CONNECTION]" : " CONNECTION",
+                    info.arguments.empty() ? "" : " ", info.arguments, wrapped(summary, 0));
     if (info.id == command::set) {
         text += "\n" +
                 wrapped(fmt::format("What can be set: {}. Only to off: {}.", run::names_of(run::steering::freely),

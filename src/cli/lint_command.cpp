@@ -147,9 +147,15 @@ int lint(const invocation& asked, console& io) {
     }
     const auto sources = read_sources(request.paths);
     const auto migrations = pgeist::lint::read(sources, request.transaction);
-    const auto found = pgeist::lint::check(sources, migrations, request.settings);
+    lint_request with_version = request;
+    std::optional<pgeist::lint::answers> said;
+    if (request.connected) {
+        said = ask_server(asked.connection, sources, migrations, with_version.settings);
+    }
+    const auto found =
+        pgeist::lint::check(sources, migrations, with_version.settings, said.has_value() ? &*said : nullptr);
     const int code = pgeist::lint::exit_code_of(found, request.limit);
-    io.out.write(written(request, found, code, asked, io));
+    io.out.write(written(with_version, found, code, asked, io));
     return code;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/console.hpp"
 #include "cli/given.hpp"
 #include "pgeist/lint/lint.hpp"
+#include "pgeist/pg/connect_options.hpp"
 
 namespace pgeist::cli {
 
@@ -23,6 +24,7 @@ struct lint_request {
     lint_format format = lint_format::text;
     bool rules = false;                  ///< only list the rules
     std::optional<std::string> explain;  ///< only explain one
+    bool connected = false;              ///< a server is asked
 };
 
 /// @throws usage_error
@@ -32,7 +34,14 @@ struct lint_request {
 /// and `-`. What cannot be read becomes a source with a problem.
 [[nodiscard]] std::vector<pgeist::lint::source> read_sources(const std::vector<std::string>& paths);
 
-/// Carries it out and writes what is found. Returns the exit code.
+/// Asks the server that is named what check() can use, and sets its version.
+/// @throws pg::sql_error; cancelled
+[[nodiscard]] pgeist::lint::answers ask_server(const pg::connect_options& connection,
+                                               const std::vector<pgeist::lint::source>& sources,
+                                               const std::vector<ddl::migration>& migrations,
+                                               pgeist::lint::settings& options);
+
+/// Carries it out and writes what is found. Returns the exit code. @throws pg::sql_error; cancelled
 [[nodiscard]] int lint(const invocation& asked, console& io);
 
 }  // namespace pgeist::cli

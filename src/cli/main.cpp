@@ -63,7 +63,11 @@ int start(const std::vector<std::string>& arguments, cli::console& io) {
         return static_cast<int>(exit_code::done);
     }
     if (asked.what == cli::command::lint) {
-        return cli::lint(asked, io);
+        try {
+            return cli::lint(asked, io);
+        } catch (...) {
+            return refuse(cli::outcome_of(std::current_exception()), asked.format == report::output_format::json, io);
+        }
     }
     if (asked.format == report::output_format::human) {  // JSON is for programs, which take it as it is
         if (cli::leads_to_journal(STDOUT_FILENO, environment_variable)) {

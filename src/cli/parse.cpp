@@ -84,6 +84,14 @@ void read_connection(const given& options, const environment& lookup, pg::connec
     }
 }
 
+/// lint asks a server only where it is told of one; libpq's own variables alone do not lead it to any.
+bool names_server(const given& options) {
+    const auto& all = option_catalog();
+    return std::any_of(all.begin(), all.end(), [&](const option_info& each) {
+        return each.place == group::connection && options.find(each.name) != nullptr;
+    });
+}
+
 void check_set(const std::string& text) {
     const auto equals = text.find('=');
     if (equals == std::string::npos || text.find_first_not_of(' ') == equals ||
@@ -287,10 +295,6 @@ usage_error not_available(const std::string& what) {
 /// The command line's options must be this command's own. (Those of the environment and of files are left aside.)
 void check_taken(const command_info& info, const split_arguments& split) {
     for (const auto& [name, option] : split.options) {
-        if (info.takes_files && find_option(name)->place == group::connection) {
-            throw usage_error(fmt::format("{}: {} asks no server in this version", option.origin, info.name),
-                              "leave the connection out, and name the server's version with --server");
-        }
         if (!info.takes(*find_option(name))) {
             throw usage_error(fmt::format("{} has no option {}", info.name, option.origin),
                               fmt::format("`pgeist {} --help` lists its options", info.name));
@@ -367,6 +371,13 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
     made.what = info.id;
     if (info.takes_files) {
         made.lint = read_lint(options, words);
+        made.lint.connected = names_server(options);
+        if (made.lint.connected && options.find("server") != nullptr) {
+            throw usage_error(
+                fmt::format("{}: the server that is asked says its version itself", options.find("server")->origin),
+                "give a connection, or --server, and not both");
+        }
+        read_connection(options, lookup, made.connection);
         made.how_much.quiet = options.is_on("quiet");
         made.how_much.verbose = options.is_on("verbose");
         made.format = made.lint.format == lint_format::json ? report::output_format::json : made.format;

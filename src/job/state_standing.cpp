@@ -88,7 +88,7 @@ constexpr const char* verdict_sql = R"sql(
                       'INSERT on pgeist.events', privilege, name, role)
           FROM foreign_rights)
     SELECT EXISTS (SELECT FROM things WHERE name = 'pgeist.jobs') AS present, -- to_regclass() needs a right on the schema
-           d.what, d.remedy
+           d.what, d.remedy, coalesce(d.rank <= 2, false) AS by_owner
       FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT * FROM doubts ORDER BY rank, name, what LIMIT 1) AS d ON true)sql";
 
 // Whose owner is the session's role, or one whose rights it has. A superuser leaves the state of others as it is.
@@ -136,6 +136,7 @@ awaitable<standing> look_at_state(pg::connection& session, std::int64_t also) {
     standing found;
     found.present = row.boolean(0, "present");
     found.stranger = row.optional_text(0, "what");
+    found.by_owner = row.boolean(0, "by_owner");
     found.remedy = row.text(0, "remedy");
     co_return found;
 }

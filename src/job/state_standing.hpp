@@ -12,6 +12,7 @@ namespace pgeist::job {
 struct standing {
     bool present = false;
     std::optional<std::string> stranger;  ///< what is not to be believed, in words
+    bool by_owner = false;  ///< it belongs to somebody else; not: others may write there, or have hung something on it
     std::string remedy;
 };
 

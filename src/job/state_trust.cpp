@@ -101,8 +101,8 @@ awaitable<void> keep_name(pg::connection& session) {
 
 awaitable<bool> has_readable_jobs(pg::connection& session) {
     const standing found = co_await look_at_state(session);
-    if (!found.stranger || !found.present) {
-        co_return found.present;
+    if (!found.by_owner || !found.present) {
+        co_return found.present;  // rights to write, and triggers, are nothing to who reads
     }
     bool readable = false;
     try {

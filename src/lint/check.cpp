@@ -19,8 +19,8 @@ constexpr int parser_version = 15;
 class file_check : public reporter {
 public:
     file_check(const settings& options, const source& from, const ddl::migration& file, probe::schema& schema,
-               const std::vector<probe::effect>* tried, report& into)
-        : options_(options), from_(from), file_(file), schema_(schema), tried_(tried), into_(into) {}
+               const server_facts* server, const std::vector<answer>* said, report& into)
+        : options_(options), from_(from), file_(file), schema_(schema), server_(server), said_(said), into_(into) {}
 
     void run() {
         schema_.begin_file();
@@ -70,11 +70,11 @@ private:
             ++transactions_;
             schema_.begin_transaction(transactions_);
         }
-        const probe::static_answer by_rules = probe::static_effect(step.what, schema_, options_.server);
-        does_ = tried_ != nullptr && at_ < tried_->size() ? (*tried_)[at_] : by_rules.whole;
+        probe::static_answer by_rules = probe::static_effect(step.what, schema_, options_.server);
+        does_ = combined(step.what, by_rules, said(), schema_, server_ != nullptr);
         first_of_step_ = found_.size();
-        const subject on{options_,         file_,   step,  step.what,           does_,
-                         by_rules.clauses, schema_, past_, has_neighbours(step)};
+        const subject on{options_,         file_,   step,  step.what, does_,
+                         by_rules.clauses, schema_, past_, server_,   has_neighbours(step)};
         if (!gap(on)) {
             for (const rule& each : all_rules()) {
                 if (each.check != nullptr) {
@@ -85,6 +85,10 @@ private:
         unnamed_work(on);
         plain_lock(on);
         follow(on);
+    }
+
+    [[nodiscard]] const answer* said() const {
+        return said_ != nullptr && at_ < said_->size() ? &(*said_)[at_] : nullptr;
     }
 
     [[nodiscard]] bool has_neighbours(const ddl::step& step) const {
@@ -99,14 +103,25 @@ private:
         const ddl::statement& what = on.what;
         const bool rejected = !what.parse_error.empty() &&
                               (what.kind == statement_kind::not_understood || options_.server.major <= parser_version);
-        const bool decided = on.does.source == probe::evidence::tried && why.empty();  // the server has read it
-        if (rejected && !decided) {
-            const bool certain = options_.server.major <= parser_version;
-            into_.gaps.push_back({file_.name, what.error_at.line, what.parse_error});
+        const answer* asked = said();
+        const bool by_server = asked != nullptr && asked->accepted.has_value();
+        if (by_server && *asked->accepted) {
+            if (on.tried() && why.empty()) {
+                return false;
+            }
+            const std::string unread = "the server accepts this, but pgeist cannot read it";
+            into_.gaps.push_back({file_.name, what.begin.line, unread});
+            add("not-analysed", level::warning, unread, {});
+            return what.kind == statement_kind::not_understood;
+        }
+        if (by_server || (rejected && !on.tried())) {
+            const bool certain = by_server || options_.server.major <= parser_version;
+            const std::string problem = by_server ? asked->rejected : what.parse_error;
+            into_.gaps.push_back({file_.name, what.error_at.line, problem});
             add("syntax-error", certain ? level::error : level::warning,
-                what.since > parser_version
-                    ? fmt::format("{}: this came with PostgreSQL {}", what.parse_error, what.since)
-                    : what.parse_error,
+                what.since > parser_version && !by_server
+                    ? fmt::format("{}: this came with PostgreSQL {}", problem, what.since)
+                    : problem,
                 {});
             if (what.error_at.line >= what.begin.line && what.error_at.offset > 0) {
                 found_.back().line = what.error_at.line;
@@ -197,6 +212,7 @@ private:
                    (what.name == "lock_timeout" || what.name == "statement_timeout")) {
             const bool off = what.value.find_first_not_of("0 smhdinu") == std::string::npos;
             past_.lock_timeout = past_.lock_timeout || (what.name == "lock_timeout" && !off);
+            past_.set_statement_timeout = past_.set_statement_timeout || what.name == "statement_timeout";
             past_.timeouts.erase(what.name);
             if (!off) {
                 past_.timeouts[what.name] = what.value;
@@ -284,7 +300,8 @@ private:
     const source& from_;
     const ddl::migration& file_;
     probe::schema& schema_;
-    const std::vector<probe::effect>* tried_;
+    const server_facts* server_;
+    const std::vector<answer>* said_;
     report& into_;
     std::vector<finding> found_;
     std::vector<std::size_t> steps_;  // of found_
@@ -355,6 +372,12 @@ std::vector<ddl::migration> read(const std::vector<source>& files, ddl::transact
 report check(const std::vector<source>& files, const std::vector<ddl::migration>& migrations, const settings& options,
              const answers* tried) {
     report found;
+    if (tried != nullptr) {
+        found.asked = tried->server.address;
+        found.standby = tried->server.standby;
+        found.asked +=
+            tried->server.nothing_tried.empty() ? "" : " (nothing tried: " + tried->server.nothing_tried + ")";
+    }
     probe::schema schema;
     for (std::size_t at = 0; at < migrations.size() && at < files.size(); ++at) {
         const ddl::migration& file = migrations[at];
@@ -364,11 +387,13 @@ report check(const std::vector<source>& files, const std::vector<ddl::migration>
             continue;
         }
         if (files[at].begins_simulation) {
-            schema = probe::schema();
+            schema = tried != nullptr ? tried->server.schema : probe::schema();
         }
         const std::size_t first = found.findings.size();
-        const bool asked = tried != nullptr && at < tried->of_files.size() && !tried->of_files[at].empty();
-        file_check(options, files[at], file, schema, asked ? &tried->of_files[at] : nullptr, found).run();
+        const bool asked = tried != nullptr && at < tried->of_files.size();
+        file_check(options, files[at], file, schema, tried != nullptr ? &tried->server : nullptr,
+                   asked ? &tried->of_files[at] : nullptr, found)
+            .run();
         for (std::size_t each = first; each < found.findings.size(); ++each) {
             found.findings[each].source_line = source_line(file, found.findings[each].line);
         }

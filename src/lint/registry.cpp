@@ -7,9 +7,9 @@ namespace pgeist::lint {
 const std::vector<rule>& all_rules() {
     static const std::vector<rule> all = [] {
         std::vector<rule> list;
-        for (const auto* family :
-             {&column_rules(), &type_rules(), &constraint_rules(), &index_rules(), &partition_rules(),
-              &transaction_rules(), &application_rules(), &maintenance_rules(), &outcome_rules(), &engine_rules()}) {
+        for (const auto* family : {&column_rules(), &type_rules(), &constraint_rules(), &index_rules(),
+                                   &partition_rules(), &transaction_rules(), &application_rules(), &maintenance_rules(),
+                                   &outcome_rules(), &server_rules(), &engine_rules()}) {
             list.insert(list.end(), family->begin(), family->end());
         }
         return list;

@@ -26,6 +26,7 @@ struct history {
     bool lock_timeout = false;   ///< the file has set one
     bool told_lock_timeout = false;
     std::map<std::string, std::string> timeouts;  ///< lock_timeout and statement_timeout that are set and not 0
+    bool set_statement_timeout = false;           ///< the file has set one, or set it to 0
 };
 
 /// A statement, and everything that a rule may ask about it.
@@ -38,7 +39,11 @@ struct subject {
     const std::vector<probe::effect>& clauses;  ///< by the rules, one for each clause of an ALTER
     const probe::schema& before;
     const history& past;
-    bool has_neighbours = false;  ///< other statements are in the same transaction
+    const server_facts* server = nullptr;  ///< the server that was asked, if one was
+    bool has_neighbours = false;           ///< other statements are in the same transaction
+
+    /// Whether a server has run it on stand-ins: then the rules' assumptions are no matter.
+    [[nodiscard]] bool tried() const { return does.source == probe::evidence::tried; }
 
     /// The relation that it is about, as the contract writes it.
     [[nodiscard]] std::string relation() const { return before.name_of(what.relation); }
@@ -84,6 +89,7 @@ struct rule {
 [[nodiscard]] const std::vector<rule>& application_rules();
 [[nodiscard]] const std::vector<rule>& maintenance_rules();
 [[nodiscard]] const std::vector<rule>& outcome_rules();
+[[nodiscard]] const std::vector<rule>& server_rules();
 [[nodiscard]] const std::vector<rule>& engine_rules();
 
 [[nodiscard]] const std::vector<rule>& all_rules();
@@ -92,6 +98,17 @@ struct rule {
 [[nodiscard]] std::string pgeist_run(const subject& on, const std::string& clause);
 /// `ALTER TABLE t` for recipes, as the file names it.
 [[nodiscard]] std::string alter_head(const subject& on);
+/// The half of session-settings that a server knows.
+void server_settings(const subject& on, reporter& to);
+
+/// Whether it waits for older snapshots, or reads long, so that a timeout strikes in the middle.
+[[nodiscard]] bool takes_its_time(const ddl::statement& what);
+
+/// What is known of a statement: by the server where it was asked, by the rules else. Takes out of the clauses what the
+/// server has not borne out.
+[[nodiscard]] probe::effect combined(const ddl::statement& what, probe::static_answer& by_rules, const answer* said,
+                                     const probe::schema& before, bool server_asked);
+
 /// The statement with CONCURRENTLY put behind `word` (INDEX, TABLE …).
 [[nodiscard]] std::string with_concurrently(const std::string& statement, std::string_view word);
 /// Blank space and comments reduced; what fingerprints are made of.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/identifier.hpp"
+#include "pgeist/core/units.hpp"
 #include "pgeist/ddl/lexer.hpp"
 #include "rule.hpp"
 
@@ -63,7 +64,13 @@ std::string subject::waiting(const probe::effect& part) const {
     if (!writes.empty()) {
         text += fmt::format("{}writes to {}", text.empty() ? "" : ", and ", joined(writes));
     }
-    return text.empty() ? "" : fmt::format(" while {} wait", text);
+    if (text.empty()) {
+        return "";
+    }
+    const bool timed = does.blocks_ms && works(part);
+    return fmt::format(
+        " while {} wait{}", text,
+        timed ? fmt::format(", about {}", format_duration(std::chrono::milliseconds(*does.blocks_ms))) : "");
 }
 
 const probe::effect& subject::of_clause(std::size_t at) const { return at < clauses.size() ? clauses[at] : does; }

@@ -8,7 +8,37 @@ namespace pgeist::probe {
 
 void schema::begin_file() {
     ++file_;
-    search_path_ = {"public"};
+    search_path_ = default_path_;
+}
+
+void schema::set_default_path(std::vector<std::string> path) {
+    default_path_ = path.empty() ? std::vector<std::string>{"public"} : std::move(path);
+    search_path_ = default_path_;
+}
+
+void schema::set_measure(const std::string& relation, const measure_of& size) {
+    if (const auto table = relations_.find(relation); table != relations_.end()) {
+        table->second.size = size;
+    } else if (const auto index = indexes_.find(relation); index != indexes_.end()) {
+        index->second.bytes = size.bytes;
+        index->second.valid = size.valid;
+    }
+}
+
+void schema::set_bytes(const std::string& relation, std::int64_t bytes) {
+    if (const auto table = relations_.find(relation); table != relations_.end() && table->second.size) {
+        table->second.size->bytes = bytes;
+    } else if (const auto index = indexes_.find(relation); index != indexes_.end()) {
+        index->second.bytes = bytes;
+    }
+}
+
+void schema::set_sequence(const std::string& relation, const std::string& column, const std::string& sequence,
+                          bool identity) {
+    if (const auto table = relations_.find(relation); table != relations_.end()) {
+        table->second.columns[column].sequence = sequence;
+        table->second.columns[column].identity = identity;
+    }
 }
 
 void schema::begin_transaction(std::size_t number) {

@@ -8,7 +8,7 @@
 
 namespace pgeist::probe {
 
-void schema::add_constraint(const std::string& relation, ddl::constraint what) {
+void schema::add_constraint(const std::string& relation, ddl::constraint what, bool only) {
     using kind = ddl::constraint_kind;
     // A name that is qualified now means the same when the search path is another one.
     if (what.kind == kind::foreign_key && what.references.schema.empty()) {
@@ -57,7 +57,7 @@ void schema::add_constraint(const std::string& relation, ddl::constraint what) {
         made.primary = what.kind == kind::primary_key;
         made.of_constraint = true;
         made.file = file_;
-        add_index(relation, beside(relation, what.name), made, false);
+        add_index(relation, beside(relation, what.name), made, only);
     }
     known_constraint made{what, !what.not_valid && !what.not_enforced};
     table.constraints.push_back(std::move(made));
@@ -274,6 +274,12 @@ void schema::apply_clause(const std::string& relation, const ddl::statement& wha
         rename(relation, written(each.new_name, bare_name(relation)));
         return;
     }
+    if (what.object == ddl::object_kind::index && each.kind == kind::attach_partition) {
+        const auto part = indexes_.find(name_of(each.partner));
+        if (part != indexes_.end()) {
+            part->second.parent = relation;
+        }
+    }
     if (what.object != ddl::object_kind::table) {
         return;
     }
@@ -302,7 +308,7 @@ void schema::apply_clause(const std::string& relation, const ddl::statement& wha
     } else if (each.kind == kind::drop_not_null) {
         table.columns[each.name].not_null = false;
     } else if (each.kind == kind::add_constraint && each.made) {
-        add_constraint(relation, *each.made);
+        add_constraint(relation, *each.made, what.only);
     } else if (each.kind == kind::drop_constraint) {
         drop_constraint(relation, each.name);
     } else if (each.kind == kind::validate_constraint) {
@@ -413,7 +419,7 @@ void schema::apply_type(const ddl::statement& what) {
 void schema::set_path(const ddl::statement& what) {
     if (what.kind == ddl::statement_kind::reset) {
         if (what.name == "search_path" || what.name.empty()) {
-            search_path_ = {"public"};
+            search_path_ = default_path_;
         }
         return;
     }
@@ -426,7 +432,7 @@ void schema::set_path(const ddl::statement& what) {
             path.push_back(each);
         }
     }
-    search_path_ = path.empty() ? std::vector<std::string>{"public"} : path;
+    search_path_ = path.empty() ? default_path_ : path;
 }
 
 void schema::apply(const ddl::statement& what) {

@@ -70,8 +70,13 @@ void create_index(const question& asked, effect& into) {
     }
     const std::string name = what.made_index->name.empty() ? asked.before.index_name(table, columns, "idx")
                                                            : asked.before.beside(table, what.made_index->name);
-    if (!what.made_index->name.empty() && asked.before.find_index(name) != nullptr) {
-        into.needless = true;
+    const known_index* there = what.made_index->name.empty() ? nullptr : asked.before.find_index(name);
+    if (there != nullptr) {
+        into.needless = there->valid;
+        if (!there->valid && !what.if_not_exists) {
+            fail(into, "42P07", fmt::format("index {} is there already, and not valid", name),
+                 "drop it, or REINDEX INDEX CONCURRENTLY it");
+        }
         into.lock(table, what.concurrently ? share_update_exclusive : share);
         return;
     }

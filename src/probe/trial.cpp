@@ -96,7 +96,7 @@ std::vector<std::string> locked_in(const stage& at, const snapshot& seen) {
     for (const seen_lock& each : seen.locks) {
         const auto found = seen.relations.find(each.oid);
         if (found != seen.relations.end() && found->second.table == 0 && each.mode > lock_mode::access_share) {
-            std::string name = at.names.real_of(found->second.name, at.default_schema).display();
+            std::string name = sql_name_of(at.names.real_of(found->second.name, at.default_schema));
             if (std::find(names.begin(), names.end(), name) == names.end()) {
                 names.push_back(std::move(name));
             }
@@ -155,6 +155,22 @@ awaitable<void> run_all(stage& at, const std::vector<std::string>& statements, c
     }
 }
 
+/// Statements that name something without a stand-in.
+void leave_out_refused(const stage& at, const std::vector<std::string>& statements,
+                       std::vector<trial_answer>& answers) {
+    for (std::size_t place = 0; place < statements.size(); ++place) {
+        if (at.refused.empty() || !answers[place].why_not.empty()) {
+            continue;
+        }
+        for (const written_name& each : names_in(statements[place])) {
+            const auto found = at.refused.find({each.schema, each.name});
+            if (found != at.refused.end()) {
+                answers[place].why_not = found->second;
+            }
+        }
+    }
+}
+
 awaitable<void> try_tried(stage& at, const std::vector<std::string>& statements, const trial_options& options,
                           std::vector<trial_answer>& answers) {
     std::vector<std::string> wanted;
@@ -173,6 +189,7 @@ awaitable<void> try_tried(stage& at, const std::vector<std::string>& statements,
     std::string reason;
     try {
         co_await make_stand_ins(at, wanted, options);
+        leave_out_refused(at, statements, answers);
         const auto running = [&] { return run_all(at, statements, options, answers); };
         co_await pg::rolled_back(at.session, running);
     } catch (const not_tried& refused) {

@@ -53,7 +53,7 @@ constexpr const char* real_relations_sql = R"(
 // The first schema of the search_path that has the name. What pg_catalog has comes before all.
 constexpr const char* named_sql = R"(
     SELECT DISTINCT ON (w.place) c.oid, c.relkind, c.relpersistence, n.nspname, c.relname,
-           coalesce(i.indrelid, owner.refobjid, 0) AS table_oid
+           coalesce(i.indrelid, owner.refobjid, 0) AS table_oid, w.place
       FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(schema, name, place)
       JOIN pg_class c ON c.relname = w.name JOIN pg_namespace n ON n.oid = c.relnamespace
       LEFT JOIN pg_index i ON i.indexrelid = c.oid
@@ -143,7 +143,18 @@ void take_named(stage& at, const pg::result& rows, int row, std::vector<std::int
     if (rows.view(row, rows.column("relpersistence")) == "t") {
         throw not_tried(name.display() + " is a temporary table");
     }
-    switch (rows.view(row, rows.column("relkind")).front()) {
+    const char kind = rows.view(row, rows.column("relkind")).front();
+    if (kind == 'c') {
+        return;  // found among the types, if those are changed
+    }
+    if (kind == 'm' || kind == 'f') {
+        throw not_tried(fmt::format("{} is a {}, which has no stand-in", name.display(),
+                                    kind == 'm' ? "materialized view" : "foreign table"));
+    }
+    if (at.names.add(name) != name.name) {
+        throw not_tried("two objects in different schemas are called " + display_identifier(name.name));
+    }
+    switch (kind) {
         case 'r':
         case 'p':
             add_once(tables, rows.integer(row, "oid"));
@@ -159,17 +170,8 @@ void take_named(stage& at, const pg::result& rows, int row, std::vector<std::int
         case 'v':
             add_once(at.views, rows.integer(row, "oid"));
             break;
-        case 'c':
-            return;  // found among the types, if those are changed
-        case 'm':
-            throw not_tried(fmt::format("{} is a materialized view, which has no stand-in", name.display()));
-        case 'f':
-            throw not_tried(fmt::format("{} is a foreign table, which has no stand-in", name.display()));
         default:
             throw not_tried(name.display() + " is of a kind that has no stand-in");
-    }
-    if (at.names.add(name) != name.name) {
-        throw not_tried("two objects in different schemas are called " + display_identifier(name.name));
     }
 }
 
@@ -181,7 +183,12 @@ awaitable<std::vector<std::int64_t>> find_named(stage& at, const std::vector<std
     std::vector<std::int64_t> tables;
     const auto rows = co_await at.session.query(named_sql, schemas, plain, visible);
     for (int row = 0; row < rows.rows(); ++row) {
-        take_named(at, rows, row, tables);
+        try {
+            take_named(at, rows, row, tables);
+        } catch (const not_tried& reason) {
+            const written_name& name = names.at(static_cast<std::size_t>(rows.integer(row, "place") - 1));
+            at.refused[{name.schema, name.name}] = reason.what();
+        }
     }
     const auto statistics = co_await at.session.query(named_statistics_sql, schemas, plain, visible);
     for (int row = 0; row < statistics.rows(); ++row) {

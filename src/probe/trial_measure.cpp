@@ -98,7 +98,7 @@ private:
                 schema = at_.names.real_of(table->second.name, schema).schema;
             }
         }
-        return at_.names.real_of(each.name, schema).display();
+        return sql_name_of(at_.names.real_of(each.name, schema));
     }
 
     void find_rewrites() {
@@ -207,7 +207,7 @@ private:
             if (each.of_type) {
                 const auto type = before_.types.find(each.oid);
                 if (type != before_.types.end() && each.mode > lock_mode::access_share) {
-                    found_.lock(at_.names.real_of(type->second, at_.default_schema).display(), each.mode,
+                    found_.lock(sql_name_of(at_.names.real_of(type->second, at_.default_schema)), each.mode,
                                 relation_kind::type);
                 }
                 continue;
@@ -230,7 +230,7 @@ private:
             for (const auto& [oid, was] : before_.relations) {
                 const auto real = at_.names.real_of(was.name, at_.default_schema);
                 if (was.kind == 'S' && real.name == each.name && (each.schema.empty() || each.schema == real.schema)) {
-                    found_.lock(real.display(), lock_mode::row_exclusive, relation_kind::sequence);
+                    found_.lock(sql_name_of(real), lock_mode::row_exclusive, relation_kind::sequence);
                 }
             }
         }
@@ -363,7 +363,7 @@ std::vector<dependent> in_the_way_of(const stage& at, const std::string& stateme
         if (from != before.relations.end() && to != before.relations.end() && from != to &&
             words.count(to->second.name) != 0 && (whole || words.count("drop") != 0)) {
             add("foreign key", fmt::format("{} on {}", display_identifier(each.second.name),
-                                           at.names.real_of(from->second.name, at.default_schema).display()));
+                                           sql_name_of(at.names.real_of(from->second.name, at.default_schema))));
         }
     }
     return found;

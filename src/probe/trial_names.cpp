@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/ddl/lexer.hpp"
 #include "trial_stage.hpp"
 #include "trial_text.hpp"
 
@@ -33,6 +34,10 @@ written_name first_two_parts(const std::string& sql, written_name name) {
 }
 
 }  // namespace
+
+std::string sql_name_of(const qualified_name& name) {
+    return ddl::sql_name(name.schema) + "." + ddl::sql_name(name.name);
+}
 
 std::string in_temp(const std::string& name) { return "pg_temp." + quote_identifier(name); }
 

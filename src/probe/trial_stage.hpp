@@ -47,6 +47,8 @@ private:
     int number_ = 0;
 };
 
+/// As the contract writes relations: quoted where SQL needs it.
+[[nodiscard]] std::string sql_name_of(const qualified_name& name);
 /// `pg_temp."name"`
 [[nodiscard]] std::string in_temp(const std::string& name);
 
@@ -102,6 +104,8 @@ struct stage {
     std::vector<std::int64_t> views;       ///< named, or over what is named
     std::vector<std::int64_t> sequences;   ///< named ones that belong to no table
     std::vector<real_dependent> dependents;
+    /// Names of which there is no stand-in, and why: statements that have them are not tried.
+    std::map<std::pair<std::string, std::string>, std::string> refused;
     std::set<std::string> invalid_indexes;  ///< by trial name: here they are valid
     bool with_tablespaces = false;
     bool with_truncate_triggers = true;

@@ -247,6 +247,35 @@ TEST_F(identity_numbers, are_handed_out_once_when_the_old_table_is_dropped) {
     expect_cleanup_leaves_nothing();
 }
 
+// Three attempts fail under the lock when both sequences have been set; nothing of it may stay with the old one.
+TEST_F(identity_numbers, have_no_gap_after_a_swap_that_was_rolled_back) {
+    make_identity("int", "START 1");
+    pgeist_process running = start({"--repack", "--postpone-swap"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sql().execute(
+        "CREATE FUNCTION public.fail() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM "
+        "pg_event_trigger_ddl_commands() WHERE object_identity LIKE 'pgeist_replaced%') THEN RAISE EXCEPTION 'not now' "
+        "USING ERRCODE = 'lock_not_available'; END IF; END $$;"
+        "CREATE EVENT TRIGGER fail ON ddl_command_end EXECUTE FUNCTION public.fail()");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    const run_result result = running.finish();
+    EXPECT_TRUE(exited(result, 4));
+    EXPECT_TRUE(says(result, {"not now"}));
+    expect_next(51);
+    EXPECT_EQ(
+        sql().scalar("SELECT seqmax || ' ' || seqcycle FROM pg_sequence WHERE seqrelid = 'public.t_id_seq'::regclass"),
+        "2147483647 false");
+    sql().execute("DROP EVENT TRIGGER fail");
+    pgeist_process resumed(db().uri(), {"resume", "1"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    EXPECT_TRUE(exited(resumed.finish(), 0));
+    EXPECT_GT(sql().number("SELECT nextval('public.t_id_seq')"), 1051);
+    EXPECT_EQ(sql().number("SELECT nextval('pgeist_1.t_id_seq')"), 52);
+    expect_unique({51, 52});
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(identity_numbers, of_sequences_with_any_name_are_handed_out_once) {
     sql().execute(
         "CREATE TABLE public.\"t\" (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME "

@@ -261,6 +261,11 @@ TEST_F(rights_on_the_state, that_are_documented_for_steering_are_enough_and_no_m
     const run_result refused = repack();
     EXPECT_TRUE(exited(refused, 3));
     EXPECT_TRUE(says(refused, {"role " + nosy + " has the right UPDATE on pgeist.jobs", "UPDATE (control)"}));
+    const std::string watcher = db().create_role("watcher");
+    sql().execute("GRANT " + own + " TO " + watcher + "; ALTER ROLE " + watcher + " NOINHERIT");
+    db().connect_as(own).execute("GRANT USAGE ON SCHEMA pgeist, pgeist_1 TO " + watcher +
+                                 "; GRANT SELECT ON pgeist.jobs TO " + watcher);
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(watcher), {"status"}), 0)) << "to look is no harm";
     db().connect_as(own).execute(
         "REVOKE UPDATE ON pgeist.jobs FROM " + nosy + "; GRANT UPDATE (control) ON pgeist.jobs TO " + nosy +
         "; GRANT INSERT ON pgeist.events TO " + nosy + "; GRANT SELECT ON pgeist.status TO " + nosy);

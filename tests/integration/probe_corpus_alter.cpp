@@ -231,6 +231,8 @@ std::vector<corpus_case> alter_table_cases() {
         {"if_exists_missing", "", "ALTER TABLE IF EXISTS app.nosuch ADD COLUMN c int"},
         {"missing", "", "ALTER TABLE app.nosuch ADD COLUMN c int"},
         {"unqualified", "", "ALTER TABLE t ALTER COLUMN n SET NOT NULL", 14, 99, "search_path=nosuch, app, public"},
+        {"keyword", "CREATE TABLE app.\"order\" (\"user\" int); INSERT INTO app.\"order\" VALUES (1)",
+         "ALTER TABLE app.\"order\" ALTER COLUMN \"user\" SET NOT NULL"},
         {"quoted",
          "CREATE TABLE app.\"Or.d\"\"er\" (\"a b\" int, \"select\" int CHECK (\"select\" > 0)); "
          "INSERT INTO app.\"Or.d\"\"er\" SELECT i, i FROM generate_series(1, 9) AS i; "

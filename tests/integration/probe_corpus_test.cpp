@@ -72,6 +72,28 @@ private:
         EXPECT_EQ(told, truth) << (answer.found.fails ? answer.found.fails->message : std::string());
         EXPECT_TRUE(answer.found.assumptions.empty()) << answer.found.assumptions.front();
         compare_with_rules(each, truth);
+        compare_with_lint(each, truth);
+        EXPECT_EQ(trace(), leftovers) << "lint has left something";
+    }
+
+    /// As a user asks, with a connection: what it tells is what happens.
+    void compare_with_lint(const corpus_case& each, const deed& truth) {
+        const std::string given = each.settings;
+        const auto equals = given.find('=');
+        const std::string set = given.empty() ? ""
+                                : given.starts_with("search_path")
+                                    ? "SET search_path TO " + given.substr(equals + 1) + ";\n"
+                                    : "SET " + given.substr(0, equals) + " TO '" + given.substr(equals + 1) + "';\n";
+        const lint::report found = lint_with_server({set + each.statement + ";"});
+        const std::size_t line = set.empty() ? 1 : 2;
+        deed told;
+        for (const lint::finding& one : found.findings) {
+            if (one.line == line) {
+                told = deed_of(one.does);
+                EXPECT_EQ(one.does.source, probe::evidence::tried) << one.rule << ": " << one.message;
+            }
+        }
+        EXPECT_EQ(told, truth) << "lint is wrong";
     }
 
     /// Rules say nothing of locks on indexes. Where they rest on an assumption they may say more than is true, never

@@ -254,6 +254,22 @@ void probe_test::connect_as(const std::string& role) {
     session_ = await(pg::connection::open(options, "pgeist probe test"));
 }
 
+lint::report probe_test::lint_with_server(const std::vector<std::string>& texts, ddl::transaction_mode mode) {
+    std::vector<lint::source> files;
+    for (const std::string& text : texts) {
+        lint::source file;
+        file.name = "m" + std::to_string(files.size() + 1) + ".sql";
+        file.text = text;
+        file.named = true;
+        file.begins_simulation = files.empty();
+        files.push_back(std::move(file));
+    }
+    const auto migrations = lint::read(files, mode);
+    lint::settings options;
+    const auto said = await(lint::ask(session(), files, migrations, options));
+    return lint::check(files, migrations, options, &said);
+}
+
 probe::trial_answer probe_test::try_out(const std::string& statement, probe::trial_options options) {
     return await(probe::try_statement(session(), statement, std::move(options)));
 }

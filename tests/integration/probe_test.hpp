@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coroutine_runner.hpp"
+#include "pgeist/lint/ask.hpp"
 #include "pgeist/probe/trial.hpp"
 #include "support/test_database.hpp"
 
@@ -66,6 +67,9 @@ protected:
     void connect_as(const std::string& role);
     [[nodiscard]] pg::connection& session() { return *session_; }
     probe::trial_answer try_out(const std::string& statement, probe::trial_options options = {});
+    /// What lint says of files that are one simulation, when it has asked the server.
+    lint::report lint_with_server(const std::vector<std::string>& texts,
+                                  ddl::transaction_mode mode = ddl::transaction_mode::automatic);
 
 private:
     std::unique_ptr<pg::connection> session_;

@@ -40,6 +40,9 @@ TEST(lint_command_line, is_understood) {
     EXPECT_EQ(made.lint.limit, lint::fail_on::never);
     EXPECT_EQ(made.lint.format, lint_format::sarif);
     EXPECT_EQ(parsed({"lint", "-"}).lint.settings.server.major, 15);
+    EXPECT_FALSE(parsed({"lint", "-"}).lint.connected);
+    EXPECT_TRUE(parsed({"lint", "-d", "shop", "a.sql"}).lint.connected);
+    EXPECT_TRUE(parsed({"lint", "-h", "db1", "a.sql"}).lint.connected);
     EXPECT_TRUE(parsed({"lint", "--rules"}).lint.rules);
     EXPECT_EQ(parsed({"lint", "--explain", "will-fail"}).lint.explain, "will-fail");
 }
@@ -52,7 +55,7 @@ TEST(lint_command_line, is_refused) {
     EXPECT_NE(complaint({"lint", "--fail-on", "x", "a"}).find("fail-on"), std::string::npos);
     EXPECT_NE(complaint({"lint", "--transaction", "x", "a"}).find("transaction"), std::string::npos);
     EXPECT_NE(complaint({"lint", "--explain", "wil-fail"}).find("no rule"), std::string::npos);
-    EXPECT_NE(complaint({"lint", "-d", "x", "a.sql"}).find("asks no server"), std::string::npos);
+    EXPECT_NE(complaint({"lint", "-d", "x", "--server", "16", "a.sql"}).find("says its version"), std::string::npos);
     EXPECT_NE(complaint({"lint", "--workers", "2", "a.sql"}).find("no option"), std::string::npos);
 }
 

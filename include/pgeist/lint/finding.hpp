@@ -50,6 +50,8 @@ struct report {
     std::size_t files = 0;
     std::size_t statements = 0;
     bool unreadable = false;  ///< a file could not be read, or not parsed
+    std::string asked;        ///< the server that was asked, and what could not be asked of it; empty: none
+    bool standby = false;     ///< of that server
 
     [[nodiscard]] std::size_t count(level how_bad) const;  ///< without the suppressed ones
 };

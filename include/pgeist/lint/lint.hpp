@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pgeist/lint/finding.hpp"
+#include "pgeist/lint/server.hpp"
 
 namespace pgeist::lint {
 
@@ -20,10 +21,10 @@ struct source {
     bool begins_simulation = true;  ///< false: it goes on where the file before it ended, as in a directory
 };
 
-/// Where effects come from besides the rules: a server that was asked. One answer for each step of each file; an empty
-/// list for a file leaves it to the rules.
+/// What a server that was asked has said: one answer for each step of each file.
 struct answers {
-    std::vector<std::vector<probe::effect>> of_files;
+    server_facts server;
+    std::vector<std::vector<answer>> of_files;
 };
 
 /// Reads the files; what cannot be read has a `problem`.

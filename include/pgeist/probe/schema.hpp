@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,7 +39,18 @@ struct known_index {
     bool valid = true;
     std::string parent;                   ///< the index of a partitioned table that it is a part of
     std::vector<std::string> name_parts;  ///< what the server makes names of: columns, `expr` for an expression
+    std::optional<std::int64_t> bytes;    ///< where a server was asked
     std::size_t file = 0;
+};
+
+/// What a server says of a relation's size and standing.
+struct measure_of {
+    std::int64_t oid = 0;
+    std::int64_t bytes = 0;  ///< with TOAST, without indexes
+    std::int64_t rows = 0;   ///< as of the last ANALYZE; 0 where there was none
+    int columns = 0;         ///< dropped ones included: 1600 is the most
+    bool published = false;
+    bool valid = true;  ///< of an index
 };
 
 /// What is known of a relation, from what was made or changed before.
@@ -57,6 +69,7 @@ struct known_relation {
     std::vector<std::string> children;  ///< tables that inherit from it, partitions aside
     std::vector<std::string> inherits;
     std::vector<std::string> reads;  ///< of a view
+    std::optional<measure_of> size;  ///< where a server was asked
 };
 
 struct known_type {
@@ -122,6 +135,13 @@ public:
     [[nodiscard]] bool complete() const { return complete_; }
     void set_complete() { complete_ = true; }
 
+    /// What only a server knows. Relations that are not known are passed over.
+    void set_default_path(std::vector<std::string> path);
+    void set_measure(const std::string& relation, const measure_of& size);
+    void set_bytes(const std::string& relation, std::int64_t bytes);
+    void set_sequence(const std::string& relation, const std::string& column, const std::string& sequence,
+                      bool identity);
+
     /// Carries out a statement.
     void apply(const ddl::statement& what);
 
@@ -137,7 +157,7 @@ private:
     void apply_create_table(const ddl::statement& what);
     void apply_create_index(const ddl::statement& what);
     void apply_drop(const ddl::statement& what);
-    void add_constraint(const std::string& relation, ddl::constraint what);
+    void add_constraint(const std::string& relation, ddl::constraint what, bool only = false);
     void add_column(const std::string& relation, const ddl::column& what);
     void drop_constraint(const std::string& relation, const std::string& name);
     void rename(const std::string& from, const std::string& to);
@@ -151,6 +171,7 @@ private:
     std::map<std::string, known_type> types_;
     std::map<std::string, std::string> statistics_;  ///< the table by the statistics' name
     std::set<std::string> dropped_;
+    std::vector<std::string> default_path_{"public"};
     std::vector<std::string> search_path_{"public"};
     bool complete_ = false;
     std::size_t file_ = 0;

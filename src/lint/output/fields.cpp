@@ -40,7 +40,8 @@ std::string summary(const report& found, const settings& options) {
                        counted(found.count(level::warning), "warning"), counted(found.count(level::info), "note"),
                        suppressed == 0 ? "" : fmt::format(", {} ignored", suppressed),
                        found.gaps.empty() ? "all analysed" : fmt::format("{} not analysed", found.gaps.size()),
-                       options.server.major, minor);
+                       options.server.major, minor) +
+           (found.asked.empty() ? "" : fmt::format("; asked {}", one_line(found.asked)));
 }
 
 std::string lock_list(const probe::effect& does) {

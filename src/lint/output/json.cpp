@@ -61,6 +61,8 @@ std::string as_json(const report& found, const settings&, int exit_code) {
     result["errors"] = found.count(level::error);
     result["warnings"] = found.count(level::warning);
     result["not_analysed"] = std::move(gaps);
+    result["server"] = found.asked.empty() ? json::value(nullptr) : json::value(found.asked);
+    result["standby"] = found.standby;
     return out + json::serialize(result) + "\n";
 }
 

@@ -163,6 +163,13 @@ bool is_primary_key(const subject& on, const std::string& name) {
     return known != nullptr ? known->what.kind == ddl::constraint_kind::primary_key : name.ends_with("_pkey");
 }
 
+/// Without a server nobody knows: then it may be.
+bool is_published(const subject& on) {
+    const probe::known_relation* table = on.before.find(on.relation());
+    return on.server == nullptr || on.server->logical_slots > 0 || table == nullptr || !table->size ||
+           table->size->published;
+}
+
 void identity_lost(const subject& on, reporter& to) {
     each_clause(on, clause_kind::drop_constraint, [&](const ddl::clause& each) {
         const bool again = std::any_of(on.what.clauses.begin(), on.what.clauses.end(), [](const ddl::clause& other) {
@@ -170,7 +177,7 @@ void identity_lost(const subject& on, reporter& to) {
         });
         if (is_primary_key(on, each.name) && !again) {
             to.add(
-                "removing-replica-identity", level::warning,
+                "removing-replica-identity", is_published(on) ? level::warning : level::info,
                 fmt::format(
                     "without its primary key {} has no replica identity: where it is published, UPDATE and DELETE fail",
                     on.relation()),
@@ -179,7 +186,7 @@ void identity_lost(const subject& on, reporter& to) {
     });
     each_clause(on, clause_kind::replica_identity, [&](const ddl::clause& each) {
         if (each.word == "NOTHING") {
-            to.add("removing-replica-identity", level::warning,
+            to.add("removing-replica-identity", is_published(on) ? level::warning : level::info,
                    fmt::format("{} loses its replica identity: where it is published, UPDATE and DELETE fail",
                                on.relation()));
         }
@@ -193,7 +200,8 @@ void unbatched(const subject& on, reporter& to) {
         return;
     }
     const bool update = on.what.kind == statement_kind::update;
-    to.add("unbatched-write", level::warning,
+    const bool quick = on.does.work_ms && *on.does.work_ms <= on.options.max_block.count();
+    to.add("unbatched-write", quick ? level::info : level::warning,
            fmt::format("{} {} of {} in one transaction: their locks are kept to its end, and VACUUM, replicas and the "
                        "disk take it all at "
                        "once",

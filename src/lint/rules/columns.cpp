@@ -72,7 +72,7 @@ void with_unsure_default(const subject& on, reporter& to) {
         const auto functions = probe::doubtful_functions(*value);
         const std::string why = functions.empty()
                                     ? fmt::format("its type {} may have a constraint", each.added->type.display())
-                                    : fmt::format("{}() may be volatile", functions.front());
+                                    : fmt::format("{}() {} volatile", functions.front(), on.tried() ? "is" : "may be");
         to.add("default-volatility", on.block_level(does),
                fmt::format("column {}: {}, and then {} is written anew{}", ddl::sql_name(each.name), why,
                            joined(does.rewrites), on.waiting(does)),
@@ -120,7 +120,7 @@ void required(const subject& on, reporter& to) {
     for (std::size_t at = 0; at < on.what.clauses.size(); ++at) {
         const ddl::clause& each = on.what.clauses[at];
         const bool fails = on.of_clause(at).fails && on.of_clause(at).fails->sqlstate == "23502";
-        const bool tried = on.does.source != probe::evidence::rules;
+        const bool tried = on.tried();
         if (each.kind != clause_kind::add_column || !each.added || !fails || (tried && !on.does.fails)) {
             continue;
         }

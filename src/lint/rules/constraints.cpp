@@ -35,7 +35,7 @@ void each_added(const subject& on, std::initializer_list<constraint_kind> kinds,
 }
 
 /// Whether a tried effect bears the rules out; without a trial it does.
-bool borne_out(const subject& on, bool tried_so) { return on.does.source == probe::evidence::rules || tried_so; }
+bool borne_out(const subject& on, bool tried_so) { return !on.tried() || tried_so; }
 
 std::string name_of(const subject& on, const ddl::constraint& made, const char* suffix) {
     return made.name.empty() ? ddl::made_name(on.what.relation.name, made.columns, suffix) : made.name;

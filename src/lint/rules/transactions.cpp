@@ -105,7 +105,9 @@ void enum_value(const subject& on, reporter& to) {
            {"add the value in a file, or transaction, before this one"});
 }
 
-bool waits_for_snapshots(const ddl::statement& what) {
+}  // namespace
+
+bool takes_its_time(const ddl::statement& what) {
     const bool builds = what.kind == statement_kind::create_index || what.kind == statement_kind::reindex ||
                         what.kind == statement_kind::drop;
     const bool validates = std::any_of(what.clauses.begin(), what.clauses.end(), [](const ddl::clause& each) {
@@ -114,13 +116,16 @@ bool waits_for_snapshots(const ddl::statement& what) {
     return (builds && what.concurrently) || validates;
 }
 
+namespace {
+
 void settings_around(const subject& on, reporter& to) {
     if (on.what.kind == statement_kind::set && on.what.local && !on.step.explicit_transaction && !on.has_neighbours) {
         to.add("session-settings", level::warning,
                fmt::format("SET LOCAL {} has no effect outside of a transaction", on.what.name),
                {fmt::format("SET {} = …;", on.what.name)});
     }
-    if (!waits_for_snapshots(on.what)) {
+    server_settings(on, to);
+    if (!takes_its_time(on.what)) {
         return;
     }
     for (const auto& [name, value] : on.past.timeouts) {
@@ -140,7 +145,7 @@ void settings_around(const subject& on, reporter& to) {
 
 void lock_timeout(const subject& on, reporter& to) {
     if (!on.blocking(on.does).empty() && !on.past.lock_timeout && !on.past.told_lock_timeout &&
-        on.what.kind != statement_kind::lock_table) {
+        on.what.kind != statement_kind::lock_table && (on.server == nullptr || on.server->lock_timeout == 0)) {
         to.add("require-lock-timeout", level::info,
                "the file sets no lock_timeout: while this waits for its lock behind a long query, everybody else waits "
                "behind this",

@@ -22,7 +22,7 @@ void each_change(const subject& on, Check&& check) {
 
 /// The rewrite as it was tried, where it was; what the rules think of the clause else.
 bool is_rewritten(const subject& on, const probe::effect& of_clause) {
-    return on.does.source == probe::evidence::rules ? on.rewrites(of_clause) : on.rewrites(on.does);
+    return !on.tried() ? on.rewrites(of_clause) : on.rewrites(on.does);
 }
 
 void changed(const subject& on, reporter& to) {
@@ -31,7 +31,7 @@ void changed(const subject& on, reporter& to) {
             return;
         }
         const probe::effect& does = on.rewrites(by_rules) ? by_rules : on.does;
-        const bool known = by_rules.assumptions.empty() || on.does.source != probe::evidence::rules;
+        const bool known = by_rules.assumptions.empty() || on.tried();
         to.add("changing-column-type", on.block_level(does),
                fmt::format(
                    "changing the type of {} to {} {} {} anew, with all indexes{}{}", ddl::sql_name(each.name),
@@ -43,7 +43,7 @@ void changed(const subject& on, reporter& to) {
 
 void hidden(const subject& on, reporter& to) {
     each_change(on, [&](const ddl::clause& each, const probe::effect& by_rules) {
-        const bool tried = on.does.source != probe::evidence::rules;
+        const bool tried = on.tried();
         const probe::effect& does = tried ? on.does : by_rules;
         if (is_rewritten(on, by_rules) || !on.works(does)) {
             return;

@@ -1,0 +1,112 @@
+// What the server has said of a statement, and what the rules say, made one.
+
+#include <algorithm>
+
+#include "pgeist/probe/estimate.hpp"
+#include "rule.hpp"
+
+namespace pgeist::lint {
+
+namespace {
+
+using ddl::clause_kind;
+using ddl::statement_kind;
+
+bool is(const std::string& state, std::initializer_list<const char*> states) {
+    return std::any_of(states.begin(), states.end(), [&](const char* each) { return state == each; });
+}
+
+/// Whether the one thing that an ALTER asks for has been done under the new name already.
+bool renamed_already(const ddl::statement& what, const ddl::clause& each, const probe::schema& before) {
+    if (each.kind == clause_kind::rename_column) {
+        const probe::known_relation* table = before.find(before.name_of(what.relation));
+        return table != nullptr && table->columns.contains(each.new_name) && !table->columns.contains(each.name);
+    }
+    const std::string old = before.name_of(what.relation);
+    return each.kind == clause_kind::rename && before.find(old) == nullptr &&
+           before.find(before.beside(old, each.new_name)) != nullptr;
+}
+
+/// Whether it fails for no other reason than that its result is there.
+bool done_already(const ddl::statement& what, const probe::failure& why, const probe::schema& before) {
+    const std::string& state = why.sqlstate;
+    if (what.kind == statement_kind::create_index && what.made_index) {
+        const probe::known_index* there =
+            before.find_index(before.beside(before.name_of(what.relation), what.made_index->name));
+        return state == "42P07" && there != nullptr && there->valid && there->table == before.name_of(what.relation) &&
+               there->unique == what.made_index->unique;
+    }
+    if (what.kind == statement_kind::alter_table) {
+        if (what.clauses.size() != 1) {
+            return false;
+        }
+        const ddl::clause& each = what.clauses.front();
+        if (each.kind == clause_kind::add_column || each.kind == clause_kind::add_constraint) {
+            return is(state, {"42701", "42710", "42P07"});
+        }
+        if (each.kind == clause_kind::drop_column || each.kind == clause_kind::drop_constraint) {
+            return is(state, {"42703", "42704"});
+        }
+        return is(state, {"42703", "42P01"}) && renamed_already(what, each, before);
+    }
+    if (what.kind == statement_kind::drop) {
+        return is(state, {"42P01", "42704"});
+    }
+    return is(state, {"42P07", "42710", "42P06", "42723"});
+}
+
+void bear_out(probe::effect& clause, const probe::effect& whole) {
+    const auto keep = [](std::vector<std::string>& of, const std::vector<std::string>& only) {
+        std::erase_if(of,
+                      [&](const std::string& each) { return std::find(only.begin(), only.end(), each) == only.end(); });
+    };
+    keep(clause.rewrites, whole.rewrites);
+    keep(clause.scans, whole.scans);
+    keep(clause.builds, whole.builds);
+    clause.assumptions.clear();
+    if (!whole.fails) {
+        clause.fails.reset();
+    }
+}
+
+probe::effect of_server(probe::static_answer& by_rules, const answer& said) {
+    probe::effect made = *said.tried;
+    for (const std::string& each : said.locked_before) {
+        const auto& locks = by_rules.whole.locks;
+        const auto known = std::find_if(locks.begin(), locks.end(),
+                                        [&](const probe::relation_lock& lock) { return lock.relation == each; });
+        if (known != locks.end()) {
+            made.lock(known->relation, known->mode, known->kind);
+        }
+    }
+    made.transaction = by_rules.whole.transaction;
+    for (probe::effect& clause : by_rules.clauses) {
+        bear_out(clause, made);
+    }
+    return made;
+}
+
+}  // namespace
+
+probe::effect combined(const ddl::statement& what, probe::static_answer& by_rules, const answer* said,
+                       const probe::schema& before, bool server_asked) {
+    probe::effect made = by_rules.whole;
+    if (!server_asked) {
+        return made;
+    }
+    if (said != nullptr && said->tried) {
+        made = of_server(by_rules, *said);
+    } else {
+        made.source = probe::evidence::catalog;
+        if (said != nullptr && said->fails && !made.fails) {
+            made.fails = said->fails;
+        }
+    }
+    if (made.fails && done_already(what, *made.fails, before)) {
+        made.needless = true;
+    }
+    probe::estimate(made, what, before);
+    return made;
+}
+
+}  // namespace pgeist::lint
