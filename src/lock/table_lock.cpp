@@ -259,11 +259,20 @@ awaitable<void> blocker_removal::remove(pg::connection& observer_session, std::v
 }
 
 awaitable<void> fit_to_server(pg::connection& session, policy& rules) {
-    const pg::result row =
-        co_await session.query("SELECT setting::bigint FROM pg_settings WHERE name = 'deadlock_timeout'");
-    const std::int64_t deadlock = row.integer(0, 0);
-    rules.longest_timeout = milliseconds(deadlock * 8 / 10);
-    rules.vacuum_timeout = milliseconds(deadlock + 500);
+    // The application's check is the one that must not strike first: a role may have been given a shorter time.
+    const pg::result row = co_await session.query(R"(
+        SELECT setting::bigint AS own,
+               (SELECT min(CASE WHEN time ~ '^[0-9]+$' THEN time::bigint
+                                WHEN time ~ '^[0-9.]+ *(us|ms|s|min|h|d)$' THEN extract(epoch FROM time::interval) * 1000
+                           END)::bigint
+                  FROM pg_db_role_setting, unnest(setconfig) AS each, split_part(each, '=', 2) AS time
+                 WHERE each LIKE 'deadlock_timeout=%'
+                   AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) AS of_others
+          FROM pg_settings WHERE name = 'deadlock_timeout')");
+    const milliseconds own(row.integer(0, 0));
+    const milliseconds shortest = row.is_null(0, 1) ? own : milliseconds(row.integer(0, 1));
+    rules.longest_timeout = std::min(own, shortest) * 8 / 10;
+    rules.vacuum_timeout = own + milliseconds(500);
 }
 
 std::string describe(const report::blocker& blocker) {

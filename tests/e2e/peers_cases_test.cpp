@@ -311,7 +311,9 @@ TEST_F(peers_case, rows_seen_through_a_serial_and_an_identity_go_on_from_where_t
         "CREATE TABLE public.t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, other serial, note text); INSERT INTO "
         "public.t (note) SELECT 'x' FROM generate_series(1, 100)");
     EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN id TYPE bigint"}), 0));
-    EXPECT_EQ(sql().scalar("INSERT INTO public.t (note) VALUES ('y') RETURNING id || ' ' || other"), "101 101");
+    // An identity goes on behind a gap, which is for those that still draw from the old sequence.
+    EXPECT_EQ(sql().scalar("INSERT INTO public.t (note) VALUES ('y') RETURNING (id > 1100) || ' ' || other"),
+              "true 101");
 }
 
 }  // namespace

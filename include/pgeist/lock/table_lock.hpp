@@ -98,7 +98,7 @@ private:
                                       policy rules, run::on_blocked blocked, report::observer& observer,
                                       const run::settings* follow = nullptr);
 
-/// Fills in what depends on the server's deadlock_timeout.
+/// Fills in what depends on deadlock_timeout: this session's, and the shortest that a role or the database is given.
 [[nodiscard]] awaitable<void> fit_to_server(pg::connection& session, policy& rules);
 
 /// @throws error (lock_not_obtained), naming who is in the way, and `besides`
