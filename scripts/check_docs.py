@@ -30,6 +30,16 @@ def broken_links(page: Path) -> list[str]:
             for target in targets if "://" not in target and not (page.parent / target).exists()]
 
 
+def missing_files(page: Path) -> list[str]:
+    """Files and folders that the picture of the house names as there, by their place in src/ or include/pgeist/."""
+    problems = []
+    text = page.read_text(encoding="utf-8").split("\n## What comes")[0]
+    for name in re.findall(r"`([\w*]+(?:/[\w*]+)*(?:\.(?:hpp|cpp|sql|cmake)|/))`", text):
+        if not any(any(folder.glob(name.rstrip("/"))) for folder in (ROOT, ROOT / "src", ROOT / "include/pgeist")):
+            problems.append(f"{page.relative_to(ROOT)}: {name} is not there")
+    return problems
+
+
 def exit_codes() -> list[str]:
     header = (ROOT / "include/pgeist/core/exit_code.hpp").read_text(encoding="utf-8")
     defined = set(re.findall(r"^\s*\w+ = (\d+),", header, re.MULTILINE))
@@ -127,6 +137,7 @@ def main() -> int:
         return self_test()
     program = options.pgeist
     problems = [problem for page in documents() for problem in broken_links(page)] + exit_codes()
+    problems += missing_files(ROOT / "docs/architecture.md")
     if os.access(program, os.X_OK):
         problems += unknown_names(program) + undocumented(program) + outdated_references(program)
     else:

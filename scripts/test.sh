@@ -120,7 +120,7 @@ build() { # PRESET TARGET...
 run_ctest() { # PRESET LABEL REPORT [CTEST-OPTION...]
     local -a more=(--no-tests=error "${@:4}")
     local at_once=$jobs
-    [[ $2 != e2e ]] || at_once=$((jobs + 1))  # they wait for the server more than they compute
+    [[ $2 != e2e ]] || at_once=$((2 * jobs))  # they wait for the server more than they compute
     [[ -z $filter ]] || more=(-R "$filter" --no-tests=ignore "${@:4}")
     ctest --test-dir "build/$1" -L "^$2" -j "$at_once" --output-on-failure --timeout 600 \
         --output-junit "$results/$3.xml" "${more[@]}"

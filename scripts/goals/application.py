@@ -66,15 +66,17 @@ def findings(rate: float, seen: dict[str, list[Figures]], lengths: list[float]) 
 
 def measure(context: Context) -> list[Finding]:
     rate = SHARE * maximum_rate(context)
-    seen: dict[str, list[Figures]] = {"with": [], "without": []}
     lengths: list[float] = []
-    for number, name in context.turns(["with", "without"]):
+
+    def one(number: int, name: str) -> Figures:
         if name == "with":
             figures, seconds = with_run(context, rate)
             lengths.append(seconds)
         else:
             figures = without_run(context, rate, lengths[-1])
-        seen[name].append(figures)
         note(f"application: round {number + 1} {name:7} kept {figures.kept:.3f}, p99 {figures.p99_ms:.1f} ms, "
              f"longest {figures.longest_ms:.0f} ms")
+        return figures
+
+    seen = context.in_turn(["with", "without"], one)
     return findings(rate, seen, lengths)

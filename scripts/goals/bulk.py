@@ -1,13 +1,13 @@
 """What capture costs one big UPDATE: three rows in ten of the table, 300,000 of a million, in one statement.
 
-With and without pgeist's triggers, in one fresh copy a round, on two ranges of the same size. Which range is whose, and
+With and without pgeist's triggers, each in a fresh copy, on two ranges of the same size. Which range is whose, and
 who comes first, changes from round to round.
 """
 
 from __future__ import annotations
 
 from bench_server import PSQL, Measured, note
-from goals.frame import Context, Finding, median, spread
+from goals.frame import Context, Finding, compared
 from goals.online import begin_capture, end_capture
 
 NAME = "bulk"
@@ -36,23 +36,15 @@ def captured(context: Context, database: str, first: int, count: int) -> float:
 
 def measure(context: Context) -> list[Finding]:
     count = context.part(0.3)
-    seconds: dict[str, list[float]] = {"without": [], "with": []}
-    for number in range(context.rounds):
+
+    def one(number: int, name: str) -> float:
+        # Two rounds on one range each, then two on the other: neither order nor range is anybody's own.
         database = context.fresh()
-        order = ["without", "with"] if number % 2 == 0 else ["with", "without"]
-        for place, name in enumerate(order):
-            # Two rounds on one range each, then two on the other: neither order nor range is anybody's own.
-            first = count * ((place + number // 2) % 2)
-            work = captured if name == "with" else update
-            seconds[name].append(work(context, database, first, count))
-            note(f"bulk: {name:7} {seconds[name][-1]:.2f} s")
-    ratio = median(seconds["with"]) / median(seconds["without"])
-    return [Finding(
-        what="bulk update of three rows in ten with / without capture",
-        goal=f"≤ {GOAL}",
-        ratio=ratio,
-        met=ratio <= GOAL,
-        measured=f"{ratio:.2f}: {spread(seconds['with'], '{:.2f}')} against {spread(seconds['without'], '{:.2f}')} s",
-        how=f"one UPDATE of {count:,} rows, a range of keys; ranges and order rotated",
-        figures=seconds,
-    )]
+        first = count * ((number + number // 2 + (name == "with")) % 2)
+        seconds = (captured if name == "with" else update)(context, database, first, count)
+        note(f"bulk: {name:7} {seconds:.2f} s")
+        return seconds
+
+    return [compared("bulk update of three rows in ten with / without capture", context.in_turn(["without", "with"], one),
+                     "with", "without", GOAL, "s", "{:.2f}",
+                     f"one UPDATE of {count:,} rows, a range of keys; ranges and order rotated")]

@@ -62,9 +62,7 @@ def one_round(context: Context, contender: str) -> float:
 
 def measure(context: Context) -> list[Finding]:
     contenders = ["none", "pgeist"] + (["repack"] if has_repack(context) else [])
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for _, name in context.turns(contenders):
-        rates[name].append(one_round(context, name))
+    rates = context.in_turn(contenders, lambda _, name: one_round(context, name))
     ratio = median(rates["pgeist"]) / median(rates["none"])
     met = ratio >= GOAL
     against = "pg_repack's trigger not measured: it is not installed"

@@ -48,10 +48,13 @@ def loaded(context: Context, rate: float) -> dict:
 
 def measure(context: Context) -> list[Finding]:
     rate = SHARE * maximum_rate(context)
-    rounds: dict[str, list[dict]] = {"loaded": [], "idle": []}
-    for _, name in context.turns(["loaded", "idle"]):
-        rounds[name].append(loaded(context, rate) if name == "loaded" else idle(context))
-        note(f"converge: {name:6} {rounds[name][-1]['seconds']:.1f} s {rounds[name][-1].get('message', '')}")
+
+    def one(_: int, name: str) -> dict:
+        result = loaded(context, rate) if name == "loaded" else idle(context)
+        note(f"converge: {name:6} {result['seconds']:.1f} s {result.get('message', '')}")
+        return result
+
+    rounds = context.in_turn(["loaded", "idle"], one)
     converged = sum(one["exit_code"] == 0 for one in rounds["loaded"])
     seconds = {name: [one["seconds"] for one in results] for name, results in rounds.items()}
     ratio = median(seconds["loaded"]) / median(seconds["idle"])

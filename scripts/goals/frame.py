@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from bench_server import Failure, Server, note
+
+
+Name = TypeVar("Name")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -57,12 +62,20 @@ class Context:
         """Makes a database the template of fresh copies to come."""
         self.server.sql("postgres", f"DROP DATABASE IF EXISTS {template}", f"ALTER DATABASE {database} RENAME TO {template}")
 
-    def turns(self, names: list[str]) -> Iterator[tuple[int, str]]:
+    def turns(self, names: Iterable[Name]) -> Iterator[tuple[int, Name]]:
         """Round and contender: everyone in every round, another one first each time."""
+        contenders = list(names)
         for number in range(self.rounds):
-            turn = number % len(names)
-            for name in names[turn:] + names[:turn]:
+            turn = number % len(contenders)
+            for name in contenders[turn:] + contenders[:turn]:
                 yield number, name
+
+    def in_turn(self, names: Iterable[Name], work: Callable[[int, Name], Result]) -> dict[Name, list[Result]]:
+        """What `work`, given round and contender, has returned in all rounds, by contender."""
+        seen: dict[Name, list[Result]] = {name: [] for name in names}
+        for number, name in self.turns(seen):
+            seen[name].append(work(number, name))
+        return seen
 
     def require(self, database: str, wanted: str, *statements: str) -> None:
         """Failure when the statements do not return `wanted`: work that was not done has no time to compare."""
@@ -80,6 +93,14 @@ class Context:
 
 def median(values: list[float]) -> float:
     return statistics.median(values)
+
+
+def compared(what: str, took: dict[str, list[float]], over: str, under: str, limit: float, unit: str, form: str,
+             how: str) -> Finding:
+    """How many times as long, or as much, one contender took as another, by the medians; at most `limit` is the goal."""
+    ratio = median(took[over]) / median(took[under])
+    return Finding(what, f"≤ {limit}", ratio, ratio <= limit,
+                   f"{ratio:.2f}: {spread(took[over], form)} against {spread(took[under], form)} {unit}", how, took)
 
 
 def spread(values: list[float], form: str = "{:,.0f}") -> str:

@@ -113,13 +113,16 @@ def fifths(curve: list[tuple[float, int]], keys: int) -> list[float]:
 def speed(context: Context) -> Finding:
     keys = context.part(0.1)
     prepare(context, "replay_some", context.rows, keys)
-    rates: dict[str, list[float]] = {"pgeist": [], "naive": []}
-    for _, name in context.turns(["pgeist", "naive"]):
+
+    def one(_: int, name: str) -> float:
         if name == "naive":
-            rates[name].append(naive(context, "replay_some", keys))
+            rate = naive(context, "replay_some", keys)
         else:
-            rates[name].append(keys / moment_of(drain(context, "replay_some", keys), 0))
-        note(f"replay: {name:6} {rates[name][-1]:,.0f} keys/s")
+            rate = keys / moment_of(drain(context, "replay_some", keys), 0)
+        note(f"replay: {name:6} {rate:,.0f} keys/s")
+        return rate
+
+    rates = context.in_turn(["pgeist", "naive"], one)
     ratio = median(rates["pgeist"]) / median(rates["naive"])
     return Finding("replay, one session: keys per second / those of a loop of single rows", f"≥ {SPEED_GOAL:.0f}", ratio,
                    ratio >= SPEED_GOAL, f"{ratio:.1f}: {spread(rates['pgeist'])} against {spread(rates['naive'])} keys/s",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from bench_server import note
-from goals.frame import Context, Finding, median, spread
+from goals.frame import Context, Finding, compared
 from goals.online import Online
 
 NAME = "scale"
@@ -25,17 +25,12 @@ def microseconds_per_row(context: Context, rows: int) -> float:
 
 def measure(context: Context) -> list[Finding]:
     sizes = {"small": context.rows, "large": TIMES * context.rows}
-    took: dict[str, list[float]] = {name: [] for name in sizes}
-    for _, name in context.turns(list(sizes)):
-        took[name].append(microseconds_per_row(context, sizes[name]))
-        note(f"scale: {sizes[name]:,} rows: {took[name][-1]:.2f} µs a row")
-    ratio = median(took["large"]) / median(took["small"])
-    return [Finding(
-        what=f"time per row of a table of {TIMES} times as many rows / of the table",
-        goal=f"≤ {GOAL}",
-        ratio=ratio,
-        met=ratio <= GOAL,
-        measured=f"{ratio:.2f}: {spread(took['large'], '{:.2f}')} against {spread(took['small'], '{:.2f}')} µs",
-        how=f"whole `pgeist run --verify off`, {sizes['large']:,} and {sizes['small']:,} rows",
-        figures=took,
-    )]
+
+    def one(_: int, name: str) -> float:
+        took = microseconds_per_row(context, sizes[name])
+        note(f"scale: {sizes[name]:,} rows: {took:.2f} µs a row")
+        return took
+
+    return [compared(f"time per row of a table of {TIMES} times as many rows / of the table", context.in_turn(sizes, one),
+                     "large", "small", GOAL, "µs", "{:.2f}",
+                     f"whole `pgeist run --verify off`, {sizes['large']:,} and {sizes['small']:,} rows")]

@@ -83,7 +83,9 @@ def one_round(context: Context, rows: int) -> dict[str, dict]:
     context.require_key_type(database, "bigint")
     if len(sampler.samples) < (time.time() - begin) / INTERVAL / 10:
         raise Failure(f"only {len(sampler.samples)} samples in {time.time() - begin:.1f} s")
-    return oldest_by_phase(run, sampler.samples)
+    oldest = oldest_by_phase(run, sampler.samples)
+    note(f"snapshot: {rows:,} rows: " + ", ".join(f"{phase} {one['seconds']:.2f} s" for phase, one in oldest.items()))
+    return oldest
 
 
 def of_phase(rounds: list[dict[str, dict]], name: str, what: str = "seconds") -> float:
@@ -91,12 +93,7 @@ def of_phase(rounds: list[dict[str, dict]], name: str, what: str = "seconds") ->
 
 
 def measure(context: Context) -> list[Finding]:
-    sizes = [context.rows, 5 * context.rows]
-    seen: dict[int, list[dict[str, dict]]] = {rows: [] for rows in sizes}
-    for _, name in context.turns([str(rows) for rows in sizes]):
-        seen[int(name)].append(one_round(context, int(name)))
-        note(f"snapshot: {int(name):,} rows: "
-             + ", ".join(f"{phase} {one['seconds']:.2f} s" for phase, one in seen[int(name)][-1].items()))
+    seen = context.in_turn([context.rows, 5 * context.rows], lambda _, rows: one_round(context, rows))
     result = []
     for rows, rounds in seen.items():
         ratio = max(of_phase(rounds, name) for name in CHECKED) / CHUNK_SECONDS

@@ -22,16 +22,13 @@ def one_round(context: Context, rows: int) -> dict[str, float]:
             run.finish(expected=(0,))
         load.end()
     context.require_key_type(database, "bigint")
-    return {"memory_mb": run.peak_rss_kb / 1024, "cpu_percent": 100 * run.cpu_seconds / run.seconds, "seconds": run.seconds}
+    one = {"memory_mb": run.peak_rss_kb / 1024, "cpu_percent": 100 * run.cpu_seconds / run.seconds, "seconds": run.seconds}
+    note(f"tool: {rows:,} rows: {one['memory_mb']:.1f} MB, {one['cpu_percent']:.2f} % of a core")
+    return one
 
 
 def measure(context: Context) -> list[Finding]:
-    sizes = [context.rows, 5 * context.rows]
-    seen: dict[int, list[dict[str, float]]] = {rows: [] for rows in sizes}
-    for _, name in context.turns([str(rows) for rows in sizes]):
-        one = one_round(context, int(name))
-        seen[int(name)].append(one)
-        note(f"tool: {int(name):,} rows: {one['memory_mb']:.1f} MB, {one['cpu_percent']:.2f} % of a core")
+    seen = context.in_turn([context.rows, 5 * context.rows], lambda _, rows: one_round(context, rows))
     result = []
     for what, unit, goal, form in (("memory_mb", "MB", MEMORY_GOAL, "{:.1f}"), ("cpu_percent", "%", CPU_GOAL, "{:.2f}")):
         values = {rows: [one[what] for one in rounds] for rows, rounds in seen.items()}

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from bench_server import COLUMNS, PSQL, Failure, Measured, Server, note
-from goals.frame import Context, Finding, median, spread
+from goals.frame import Context, Finding, compared
 from goals.online import Online
 
 NAME = "uuid"
@@ -37,25 +37,22 @@ def floor(context: Context, database: str, rows: int) -> float:
 
 
 def compare(context: Context, rows: int) -> Finding:
-    took: dict[str, list[float]] = {"copy": [], "floor": []}
     megabytes = 0.0
-    for _, name in context.turns(["copy", "floor"]):
+
+    def one(_: int, name: str) -> float:
+        nonlocal megabytes
         database = context.fresh(rows, "uuid", "gen_random_uuid()")
         megabytes = int(context.server.sql(database, "SELECT pg_table_size('orders')")) / 2**20
         if megabytes < 2 * BUFFERS_MB and not context.smoke:
             raise Failure(f"{rows:,} rows are {megabytes:.0f} MB, not twice shared_buffers")
-        took[name].append((copy_phase if name == "copy" else floor)(context, database, rows))
-        note(f"uuid: {name:5} {took[name][-1]:.2f} s")
-    ratio = median(took["copy"]) / median(took["floor"])
-    return Finding(
-        what="random uuid key, table larger than shared_buffers: copy / CREATE TABLE AS",
-        goal=f"≤ {GOAL}",
-        ratio=ratio,
-        met=ratio <= GOAL,
-        measured=f"{ratio:.2f}: {spread(took['copy'], '{:.1f}')} against {spread(took['floor'], '{:.1f}')} s",
-        how=f"copy phase of `pgeist run --verify off`; {rows:,} rows, {megabytes:,.0f} MB, `shared_buffers={BUFFERS_MB}MB`",
-        figures=took,
-    )
+        seconds = (copy_phase if name == "copy" else floor)(context, database, rows)
+        note(f"uuid: {name:5} {seconds:.2f} s")
+        return seconds
+
+    took = context.in_turn(["copy", "floor"], one)
+    return compared("random uuid key, table larger than shared_buffers: copy / CREATE TABLE AS", took, "copy", "floor",
+                    GOAL, "s", "{:.1f}", f"copy phase of `pgeist run --verify off`; {rows:,} rows, {megabytes:,.0f} MB, "
+                    f"`shared_buffers={BUFFERS_MB}MB`")
 
 
 def measure(context: Context) -> list[Finding]:

@@ -253,6 +253,8 @@ awaitable<void> build_key_index(workspace& work, bool consistent) {
     const auto session = co_await work.pool.acquire();
     work.progress.detail = "building " + display_identifier(work.plan.key_index.name);
     const site alone{work, processors, 1};
+    // First without its constraint: whoever is in the way of that must not cost the index.
+    static_cast<void>(co_await build_one(alone, *session, work.plan.key_index, true));
     static_cast<void>(co_await build_one(alone, *session, work.plan.key_index, false));
 }
 

@@ -63,7 +63,7 @@ constexpr const char* dependents_sql = R"(
       JOIN held h ON h.classid = 'pg_class'::regclass AND h.objid = r.srrelid
      ORDER BY 1, 4)";
 
-/// Kinds that the shadow module knows how to lead to the new table.
+/// Kinds that dependents/ knows how to lead to the new table.
 bool can_be_led(const std::string& kind) {
     static const std::set<std::string> kinds{"view",   "materialized view", "rule",   "function", "procedure",
                                              "policy", "default value",     "trigger"};

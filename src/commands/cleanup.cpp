@@ -37,15 +37,19 @@ awaitable<void> find_abandoned(pg::connection& session, report::observer& observ
     }
 }
 
-/// One job after the other. Where what is left to do may not be executed, the others are cleaned up all the same.
+/// One job after the other. Where one is refused (a later version's, somebody else's schema, rows that may not be
+/// executed), the others are cleaned up all the same.
 awaitable<void> clean_all(supervise::session_set& sessions, const std::vector<std::int64_t>& jobs,
                           report::observer& observer) {
     std::optional<error> refused;
     for (const std::int64_t each : jobs) {
-        const task::kind* kind = co_await find_kind(sessions.hold->session(), each);
         try {
+            const task::kind* kind = co_await find_kind(sessions.hold->session(), each);
             co_await supervise::clean_job(sessions.pool, *sessions.hold, *kind, each, observer);
-        } catch (const supervise::not_finished& problem) {
+        } catch (const error& problem) {
+            if (problem.code() != exit_code::refused) {
+                throw;
+            }
             refused = problem;
         }
     }

@@ -9,6 +9,7 @@
 #include "pgeist/plan/describe.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/swap/exchange.hpp"
+#include "pgeist/tasks/rewrite/kind.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 
@@ -69,6 +70,11 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
     plan::description what;
     what.change = &change;
     what.blueprint = made.blueprint ? &*made.blueprint : nullptr;
+    for (const task::phase& each : rewrite::kind().phases()) {
+        if (!rewrite::kind().is_done(each)) {
+            what.phases.push_back({each.told.name, each.purpose, each.told.lock});
+        }
+    }
     for (const check::finding& each : made.findings) {
         plan::remark remark;
         remark.refuses = each.severity == check::severity::refuse;

@@ -35,7 +35,7 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
     std::exception_ptr failure;
     rewrite::preparation made;
     std::optional<job::record> record;
-    supervise::birth when;
+    supervise::pending_creation when;
     bool committed = false;
     bool in_doubt = false;
     bool not_readable = false;
@@ -51,7 +51,7 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
             observer.message(report::level::info, "nothing to do: " + *made.nothing_to_do);
             co_return record;
         }
-        when = co_await supervise::note_birth(sessions, *session, made.job);
+        when = co_await supervise::note_creation(sessions, *session, made.job);
         co_await session->commit();
         committed = true;
         record = co_await job::load(*session, made.job);
@@ -63,7 +63,7 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
         failure = std::current_exception();
     }
     if (in_doubt) {
-        record = co_await supervise::find_born(sessions, rewrite::kind(), when, chosen.reconnect_max);
+        record = co_await supervise::resolve_creation(sessions, rewrite::kind(), when, chosen.reconnect_max);
     } else if (failure) {
         co_await session->rollback();
         if (not_readable) {
@@ -71,7 +71,7 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
         }
         std::rethrow_exception(failure);
     }
-    observer.job_started(record->id, record->table.display(), rewrite::kind().said().strategy);
+    observer.job_started(record->id, record->table.display(), rewrite::kind().labels().strategy);
     observer.phase_started(rewrite::kind().phases().front().told);
     tell(made.findings, made.warnings, observer);
     co_return record;
@@ -124,7 +124,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
         co_await job::save_settings(*session, mine, record.settings);
         co_await job::add_event(*session, job, "resumed", changed);
     }
-    observer.job_started(record.id, record.table.display(), kind.said().strategy);
+    observer.job_started(record.id, record.table.display(), kind.labels().strategy);
     co_await supervise::carry_out(sessions, kind, std::move(record), observer);
     co_return exit_code::done;
 }

@@ -69,12 +69,26 @@ void read_figures(const std::string& text, report::job_status& into) {
     into.blocked_by = words("blocked_by");
 }
 
+/// What the job's kind of work says of it; one that a later version has made is shown as it is stored.
+void read_task(const pg::result& rows, int row, report::job_status& into, bool& in_effect) {
+    into.strategy = rows.text(row, "kind");
+    into.phase = rows.text(row, "phase");
+    try {
+        const task::kind& kind = tasks::kind_named(into.strategy, into.job);
+        const task::phase& reached = kind.phase_named(into.phase);
+        in_effect = reached.in_effect;
+        into.phase = reached.told.name;
+        into.strategy = kind.labels().strategy;
+        into.change = kind.describe(rows.text(row, "change"));
+    } catch (const error&) {
+        into.change = rows.text(row, "change");
+    }
+}
+
 report::job_status status_from(const pg::result& rows, int row) {
     report::job_status out;
-    const task::kind& kind = tasks::kind_named(rows.text(row, "kind"));
-    const task::phase& reached = kind.phase_named(rows.text(row, "phase"));
-    out.strategy = kind.said().strategy;
-    out.phase = reached.told.name;
+    bool in_effect = false;
+    read_task(rows, row, out, in_effect);
     out.job = rows.integer(row, "id");
     const qualified_name table{rows.text(row, "table_schema"), rows.text(row, "table_name")};
     out.table = table.display();
@@ -91,7 +105,6 @@ report::job_status status_from(const pg::result& rows, int row) {
     out.updated_at = rows.text(row, "updated_at");
     out.pid_alive = rows.boolean(row, "alive");
     read_figures(rows.text(row, "figures"), out);
-    out.change = kind.describe(rows.text(row, "change"));
     const bool ended = out.state == "done" || out.state == "cancelled";
     if (!out.pid_alive && !ended && out.state != "failed") {
         out.state = "interrupted";  // whatever the row says: nobody holds the job
@@ -103,7 +116,7 @@ report::job_status status_from(const pg::result& rows, int row) {
         const auto grown = static_cast<double>(out.log_bytes - rows.integer(row, "log_bytes_then"));
         out.log_bytes_per_hour = std::max(0.0, grown) / rows.number(row, "seconds_since") * 3600;
     }
-    if (reached.in_effect) {
+    if (in_effect) {
         out.old_table = rows.text(row, "kept");
     }
     return out;

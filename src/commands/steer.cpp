@@ -16,7 +16,7 @@ namespace pgeist::commands {
 awaitable<std::int64_t> hand_in(pg::connection& session, std::int64_t job, std::string action,
                                 std::optional<std::string> name, std::optional<std::string> value) {
     const job::handed_in request = co_await job::steer(session, job, action, std::move(name), std::move(value));
-    const task::phase& reached = tasks::kind_named(request.kind).phase_named(request.phase);
+    const task::phase& reached = tasks::kind_named(request.kind, job).phase_named(request.phase);
     if ((action == "cancel" || action == "pause") && reached.in_effect) {
         throw error(exit_code::refused,
                     fmt::format("job {} has swapped the tables already: it cannot be {}", job,

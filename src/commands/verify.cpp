@@ -31,7 +31,7 @@ struct question {
 
 awaitable<void> ask(pg::connection& session, job::record& now, question& what) {
     now = co_await job::load(session, what.job);
-    if (const auto why = tasks::kind_named(now.kind).nothing_to_compare(now, true)) {
+    if (const auto why = tasks::kind_named(now.kind, now.id).nothing_to_compare(now, true)) {
         throw error(*why);
     }
     what.number = co_await hand_in(session, what.job, "verify", std::nullopt, std::nullopt);
@@ -61,8 +61,8 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
     what.job = job;
     const auto asking = [&] { return ask(session, now, what); };
     co_await job::guarded(session, asking);
-    const task::kind& kind = tasks::kind_named(now.kind);
-    observer.job_started(job, now.table.display(), kind.said().strategy);
+    const task::kind& kind = tasks::kind_named(now.kind, now.id);
+    observer.job_started(job, now.table.display(), kind.labels().strategy);
     if (kind.nothing_to_compare(now, false)) {
         observer.message(report::level::info,
                          fmt::format("job {} is in phase {}: waiting for it to come to its verification", job,
@@ -114,7 +114,7 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
         if (const auto why = kind.nothing_to_compare(record, false)) {
             throw error(*why);
         }
-        observer.job_started(record.id, record.table.display(), kind.said().strategy);
+        observer.job_started(record.id, record.table.display(), kind.labels().strategy);
         co_await supervise::compare_again(sessions, kind, std::move(record), observer);
         observer.message(report::level::info,
                          fmt::format("job {0} was compared and is as it was; go on with: pgeist resume {0}", job));

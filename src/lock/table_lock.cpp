@@ -61,9 +61,9 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
 
 /// What is asked for in turn. Views come first: who reads one holds its lock and then wants the tables'.
 std::vector<std::string> stages(const target& wanted, bool waits) {
-    std::string views;
-    for (const pg::statement& each : wanted.views) {
-        views += each.sql + "; ";
+    std::string by_statement;
+    for (const pg::statement& each : wanted.lock_statements) {
+        by_statement += each.sql + "; ";
     }
     std::string sequences;
     for (const pg::statement& each : wanted.sequences) {
@@ -72,9 +72,10 @@ std::vector<std::string> stages(const target& wanted, bool waits) {
     const std::string tables =
         fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), waits ? "" : " NOWAIT");
     if (sequences.empty()) {
-        return {views + tables};
+        return {by_statement + tables};
     }
-    return wanted.tables_first ? std::vector{views + tables, sequences} : std::vector{views + sequences, tables};
+    return wanted.tables_first ? std::vector{by_statement + tables, sequences}
+                               : std::vector{by_statement + sequences, tables};
 }
 
 /// One statement, so that statement_timeout bounds all the waiting together: who waits for the first of the locks must
@@ -157,7 +158,7 @@ awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_s
             names.push_back(each.sql());
         }
     }
-    for (const auto* others : {&wanted.views, &wanted.sequences}) {
+    for (const auto* others : {&wanted.lock_statements, &wanted.sequences}) {
         for (const pg::statement& each : *others) {
             names.push_back(each.label);
         }

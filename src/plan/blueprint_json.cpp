@@ -116,7 +116,7 @@ swap_plan from_lists(const swap_lists& stored) {
     for (const auto& each : stored.swap_locks) {
         locked.locks.push_back({lock_way::table, each, ""});
     }
-    for (const auto& each : stored.swap_views) {  // their names are written as SQL has them, and only shown
+    for (const auto& each : stored.swap_views) {  // their names are written as SQL has them
         locked.locks.push_back({lock_way::statement, {"", each.label}, each.sql});
     }
     swap_plan swap;

@@ -7,7 +7,6 @@
 
 #include "estimate.hpp"
 #include "pgeist/core/units.hpp"
-#include "phases.hpp"
 
 namespace pgeist::plan {
 
@@ -68,10 +67,10 @@ std::string column_lines(const blueprint& plan) {
     return "\ncolumns\n" + as_table(rows);
 }
 
-std::string phase_lines() {
+std::string phase_lines(const std::vector<phase_note>& phases) {
     std::vector<std::vector<std::string>> rows;
-    for (const auto& each : phase_notes) {
-        rows.push_back({each.name, each.what, std::string("lock: ") + each.lock});
+    for (const phase_note& each : phases) {
+        rows.push_back({each.name, each.what, "lock: " + each.lock});
     }
     return "\nphases\n" + as_table(rows);
 }
@@ -184,7 +183,7 @@ std::string describe(const description& what) {
         text += fmt::format("plan for {}\n", what.change->describe());
     }
     if (what.blueprint != nullptr) {
-        text += summary(*what.blueprint) + column_lines(*what.blueprint) + phase_lines();
+        text += summary(*what.blueprint) + column_lines(*what.blueprint) + phase_lines(what.phases);
     }
     if (what.server != nullptr) {
         text += "\nthe server's own, instead\n" + describe(*what.server);

@@ -6,7 +6,6 @@
 #include "pgeist/core/described_json.hpp"
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/plan/describe.hpp"
-#include "phases.hpp"
 
 namespace pgeist::plan {
 
@@ -28,9 +27,9 @@ json::value from_column(const column& each) {
     };
 }
 
-json::array phases() {
+json::array from_phases(const std::vector<phase_note>& phases) {
     json::array all;
-    for (const auto& each : phase_notes) {
+    for (const phase_note& each : phases) {
         all.push_back(json::object{{"phase", each.name}, {"what", each.what}, {"lock", each.lock}});
     }
     return all;
@@ -59,7 +58,7 @@ json::array statements_of(const blueprint& plan) {
     return all;
 }
 
-void add_blueprint(json::object& object, const blueprint& plan) {
+void add_blueprint(json::object& object, const blueprint& plan, const std::vector<phase_note>& phases) {
     const estimate rough = estimate_of(plan);
     object["strategy"] = "shadow";
     object["estimated_rows"] = plan.estimated_rows;
@@ -74,7 +73,7 @@ void add_blueprint(json::object& object, const blueprint& plan) {
         columns.push_back(from_column(each));
     }
     object["columns"] = std::move(columns);
-    object["phases"] = phases();
+    object["phases"] = from_phases(phases);
     object["statements"] = statements_of(plan);
 }
 
@@ -90,7 +89,7 @@ std::string describe_json(const description& what) {
     object["refused"] =
         std::any_of(what.remarks.begin(), what.remarks.end(), [](const remark& r) { return r.refuses; });
     if (what.blueprint != nullptr) {
-        add_blueprint(object, *what.blueprint);
+        add_blueprint(object, *what.blueprint, what.phases);
     }
     if (what.server != nullptr) {
         object["server_repack"] = json_from(describe_json(*what.server));

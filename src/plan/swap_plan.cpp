@@ -97,7 +97,8 @@ std::vector<qualified_name> swap_plan::locked_tables() const {
 std::vector<pg::statement> swap_plan::lock_statements(const qualified_name& in_use) const {
     std::vector<pg::statement> found;
     for (const swap_lock* each : locks(lock_way::statement)) {
-        found.push_back({each->name.sql(), each->sql});
+        const bool whole = each->name.schema.empty();  // as version 2 stored it
+        found.push_back({whole ? each->name.name : each->name.sql(), each->sql});
     }
     std::vector<std::string> first;
     for (const qualified_name& each : locked_parents()) {

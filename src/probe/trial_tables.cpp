@@ -38,7 +38,7 @@ constexpr const char* checks_sql = R"(
       FROM pg_constraint WHERE conrelid = ANY($1::oid[]) AND contype IN ('c', 'n') ORDER BY oid)";
 
 /// Inherits in the old way: what its parents hand down is not stated again.
-bool is_heir(const real_relation& of) { return !of.is_partition && !of.parents.empty(); }
+bool inherits_columns(const real_relation& of) { return !of.is_partition && !of.parents.empty(); }
 
 std::string column_sql(const stage& at, const pg::result& rows, int row, bool whole) {
     std::string text =
@@ -62,7 +62,7 @@ std::string column_sql(const stage& at, const pg::result& rows, int row, bool wh
 
 std::string table_sql(const stage& at, const real_relation& of, const std::vector<std::string>& columns) {
     std::string text = fmt::format("CREATE TABLE {} ({})", in_temp(of.trial_name), join(columns, ", "));
-    if (is_heir(of)) {
+    if (inherits_columns(of)) {
         std::vector<std::string> parents;
         for (const auto oid : of.parents) {
             parents.push_back(in_temp(at.find(oid)->trial_name));
@@ -144,7 +144,7 @@ awaitable<void> add_tables(stage& at, scripts& into) {
     for (int row = 0; row < rows.rows(); ++row) {
         const auto oid = rows.integer(row, "attrelid");
         const real_relation& of = *at.find(oid);
-        if (!is_heir(of) || rows.boolean(row, "attislocal")) {
+        if (!inherits_columns(of) || rows.boolean(row, "attislocal")) {
             columns[oid].push_back(column_sql(at, rows, row, of.wanted == extent::whole));
         }
     }
@@ -162,7 +162,7 @@ awaitable<void> add_checks(stage& at, scripts& into) {
     for (int row = 0; row < rows.rows(); ++row) {
         const auto oid = rows.integer(row, "conrelid");
         const real_relation& of = *at.find(oid);
-        if (is_heir(of) && !rows.boolean(row, "conislocal")) {
+        if (inherits_columns(of) && !rows.boolean(row, "conislocal")) {
             continue;
         }
         into[oid] +=

@@ -7,7 +7,7 @@ namespace pgeist::sql {
 
 namespace {
 
-/// Whether the mold hands the constraint down. NOT NULL comes with LIKE.
+/// Whether the column_parent hands the constraint down. NOT NULL comes with LIKE.
 bool is_handed_down(const catalog::constraint& each) { return each.type == 'c' && !each.local && each.validated; }
 
 std::string label_of(const catalog::constraint& each) { return "constraint " + display_identifier(each.name); }
@@ -15,16 +15,17 @@ std::string label_of(const catalog::constraint& each) { return "constraint " + d
 }  // namespace
 
 // Whether a column or constraint is the table's own decides what happens when the parent drops it, and only CREATE
-// TABLE … INHERITS can make one that is not. The mold has the source's columns in the source's order; those that are
-// the source's own are named once more.
-statements create_heir(const catalog::table& source, const qualified_name& mold, const qualified_name& target) {
+// TABLE … INHERITS can make one that is not. The column_parent has the source's columns in the source's order; those
+// that are the source's own are named once more.
+statements create_inheriting(const catalog::table& source, const qualified_name& column_parent,
+                             const qualified_name& target) {
     statements all;
     all.push_back({"the table", fmt::format("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING "
                                             "STORAGE INCLUDING COMPRESSION)",
-                                            mold.sql(), source.name.sql())});
+                                            column_parent.sql(), source.name.sql())});
     for (const auto& each : source.constraints) {
         if (is_handed_down(each)) {
-            all.push_back({label_of(each), fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", mold.sql(),
+            all.push_back({label_of(each), fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", column_parent.sql(),
                                                        quote_identifier(each.name), each.definition)});
         }
     }
@@ -37,11 +38,11 @@ statements create_heir(const catalog::table& source, const qualified_name& mold,
     }
     all.push_back({"the table",
                    fmt::format("CREATE {}TABLE {} ({}) INHERITS ({}){}", source.persistence == 'u' ? "UNLOGGED " : "",
-                               target.sql(), join(own, ", "), mold.sql(), storage_clauses(source))});
+                               target.sql(), join(own, ", "), column_parent.sql(), storage_clauses(source))});
     return all;
 }
 
-statements heir_details(const catalog::table& source, const catalog::table& found, const qualified_name& target) {
+statements inheriting_details(const catalog::table& source, const catalog::table& found, const qualified_name& target) {
     statements all;
     for (const auto& wanted : source.constraints) {
         const bool made = found.find_constraint(wanted.name) != nullptr;

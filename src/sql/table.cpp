@@ -67,16 +67,16 @@ std::string storage_clauses(const catalog::table& source) {
 
 statements declared_dimensions(const catalog::table& source, const qualified_name& target) {
     statements all;
-    // A type cannot be restated where a generated column uses it, or of a column that is inherited, as all of an heir's
-    // are from the mold; nothing but the catalog's number is lost then.
+    // A type cannot be restated where a generated column uses it, or of a column that is inherited, as all of an
+    // inheriting table's are from the column_parent; nothing but the catalog's number is lost then.
     const auto is_used = [&](const catalog::column& column) {
         return std::any_of(source.columns.begin(), source.columns.end(), [&](const catalog::column& other) {
             return other.generated != 0 && other.default_expression.value_or("").find(column.name) != std::string::npos;
         });
     };
     for (const auto& column : source.columns) {
-        if (column.dimensions == 0 || !column.type.ends_with("[]") || column.generated != 0 || source.is_heir() ||
-            is_used(column)) {
+        if (column.dimensions == 0 || !column.type.ends_with("[]") || column.generated != 0 ||
+            source.inherits_columns() || is_used(column)) {
             continue;
         }
         std::string type = column.type;

@@ -99,7 +99,7 @@ void note_foreign(ending& end, const std::exception& problem, bool is_cancellati
 
 /// Whatever failed when the change was in effect: the user is told that it is.
 void note_in_effect(ending& end, const task::kind& kind, std::int64_t job) {
-    const std::string& effect = kind.said().effect;
+    const std::string& effect = kind.labels().effect;
     const bool told = end.message.find(effect) != std::string::npos;
     if (told || end.code != exit_code::failed) {
         return;
@@ -120,7 +120,7 @@ void note_in_effect(ending& end, const task::kind& kind, std::int64_t job) {
 }
 
 std::string and_meanwhile(const task::kind& kind) {
-    const std::string& goes_on = kind.said().meanwhile;
+    const std::string& goes_on = kind.labels().meanwhile;
     return goes_on.empty() ? std::string() : ", and " + goes_on;
 }
 
@@ -208,7 +208,7 @@ awaitable<std::optional<job::record>> try_again(session_set& sessions, const tas
 [[noreturn]] void throw_lost_for_good(const task::kind& kind, const job::record& record, const std::string& why,
                                       const std::string& problem) {
     const std::string now = kind.reached(record).in_effect
-                                ? kind.said().effect + " and is in use"
+                                ? kind.labels().effect + " and is in use"
                                 : "the source table is in use and complete" + and_meanwhile(kind);
     throw error(exit_code::connection_lost, fmt::format("{}: {}", why, problem),
                 fmt::format("{}; when the server is reliable again: pgeist resume {}", now, record.id));
@@ -251,7 +251,7 @@ awaitable<void> undo(session_set& sessions, const task::kind& kind, const job::r
     const bool in_effect = co_await is_in_effect(sessions, kind, record.id);
     if (in_effect) {
         co_await note_end(sessions, record, "interrupted", "cancelled after the swap");
-        throw error(exit_code::cancelled, "cancelled after the swap: " + kind.said().effect,
+        throw error(exit_code::cancelled, "cancelled after the swap: " + kind.labels().effect,
                     fmt::format("finish with: pgeist resume {}", record.id));
     }
     co_await note_end(sessions, record, "cancelled", message);

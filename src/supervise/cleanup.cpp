@@ -57,7 +57,7 @@ awaitable<void> require_cleanable(pg::connection& session, const task::kind& kin
                                   const leftovers& left) {
     const task::phase& reached = kind.phase_named(left.phase);
     if (reached.in_effect && !kind.is_done(reached) && left.state != "done") {
-        throw not_finished(
+        throw error(
             exit_code::refused,
             fmt::format("job {} has swapped {} and not finished, and what is left to do stands in schema pgeist of "
                         "role {}: it is not executed with your rights",
@@ -114,6 +114,7 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task:
     if (job_holder) {
         job::throw_held(fmt::format("job {}", job), *job_holder);
     }
+    co_await job::guarded(*session, reading);  // once more: a run may just have ended
     if (!own_state) {
         co_await require_cleanable(*session, kind, job, left);
     }
@@ -125,7 +126,7 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task:
     const auto beginning = [&] { return begin(*session, job, mine); };
     co_await job::guarded(*session, beginning);
     mine.guarded = !own_state;
-    task::undoing at{pool, *session, hold, mine, own_state, left.table, left.table_oid, observer};
+    task::undo_context at{pool, *session, hold, mine, own_state, left.table, left.table_oid, observer};
     for (auto phase = kind.phases().rbegin(); phase != kind.phases().rend(); ++phase) {
         if (phase->undo != nullptr) {
             co_await phase->undo(at);

@@ -132,7 +132,7 @@ awaitable<void> obey(vital_signs& of, beating& state, job::control_request reque
         state.owed = number;
         show(of, state);
     }
-    if (of.switches.deed_under_way()) {
+    if (of.switches.effect_under_way()) {
         co_return;  // a few hundred milliseconds: then it is certain which came first
     }
     if (of.switches.cancel_requested()) {
@@ -171,7 +171,7 @@ bool is_passing(const pg::sql_error& failure) { return !failure.poisons_connecti
 /// chosen, nobody asks for it.
 awaitable<void> look_for_others(job::advisory_locks& hold, switchboard& switches) {
     const run::settings& chosen = switches.chosen();
-    if (switches.deed_under_way() || (chosen.workers_chosen && chosen.index_jobs_chosen)) {
+    if (switches.effect_under_way() || (chosen.workers_chosen && chosen.index_jobs_chosen)) {
         co_return;
     }
     std::optional<int> at_work;
@@ -229,12 +229,12 @@ awaitable<void> heartbeat(vital_signs& of) {
     co_await of.hold.session().execute(
         "SET lock_timeout = '5s'; SET plan_cache_mode = force_generic_plan; LISTEN pgeist");
     if (of.phase->in_effect) {
-        of.switches.deed_is(task::deed::done);
+        of.switches.effect_is(task::effect::done);
     }
     beating state;
     while (true) {
         show(of, state);
-        if (of.phase->is_load) {
+        if (of.phase->stops_at_critical_load) {
             check_critical(of.mine.job, of.switches.gate());
         }
         try {

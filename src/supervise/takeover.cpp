@@ -14,9 +14,6 @@ namespace {
 /// What somebody else's transaction on the job (a cleanup, a statement of an orphan of another role) may take.
 constexpr const char* longest_wait = "60s";
 
-/// A server that does not answer for so long is lost, whatever TCP says.
-constexpr auto longest_silence = std::chrono::seconds(30);
-
 /// For a few questions to a server that has just come back.
 constexpr auto answer_timeout = std::chrono::seconds(10);
 
@@ -82,21 +79,14 @@ awaitable<void> take_locks(session_set& sessions, const job::record& what) {
 
 }  // namespace
 
-awaitable<void> open_hold(session_set& sessions) {
-    auto session = co_await sessions.pool.open_own("pgeist");
-    session->answer_within(longest_silence);
-    sessions.hold = std::make_unique<job::advisory_locks>(std::move(session));
-    sessions.own.insert(sessions.hold->which());
-    sessions.pool.close_idle();
-    sessions.pool.admit_only(job::exists_condition(sessions.hold->which()));
-}
-
 awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, std::int64_t job, job::requests what) {
     co_await job::bring_state_up_to_date(sessions.hold->session());
     co_await job::require_own_state_of(sessions.hold->session(), job);
     const job::record before = co_await job::load(sessions.hold->session(), job);
     co_await require_not_restored(sessions.hold->session(), before);
     co_await require_hand_over(sessions.hold->session(), kind, before);
+    const std::vector<qualified_name> written =
+        kind.written_tables(before);  // a plan of another version is refused here
     co_await take_locks(sessions, before);
     // By this name a later attempt ends what this one leaves on the server, should its connections be lost too.
     sessions.pool.name_sessions(job::session_name(job));
@@ -104,7 +94,7 @@ awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, 
     co_await job::end_orphans(*session, job);
     co_await session->execute(fmt::format("SET lock_timeout = '{}'", longest_wait));
     co_await job::begin_tenure(*session, job, what);
-    for (const qualified_name& each : kind.written_tables(before)) {
+    for (const qualified_name& each : written) {
         // What an orphan of another role still does to it ends before this lock is ours.
         co_await session->execute(
             fmt::format("BEGIN; SET LOCAL lock_timeout = '{}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT",
@@ -114,10 +104,10 @@ awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, 
     co_return now;
 }
 
-awaitable<birth> note_birth(session_set& sessions, pg::connection& session, std::int64_t job) {
+awaitable<pending_creation> note_creation(session_set& sessions, pg::connection& session, std::int64_t job) {
     const pg::result row =
         co_await session.query("SELECT pg_current_xact_id(), token FROM pgeist.jobs WHERE id = $1", job);
-    birth when;
+    pending_creation when;
     when.job = job;
     when.xid = row.text(0, 0);
     when.token = row.text(0, 1);
@@ -129,7 +119,8 @@ awaitable<birth> note_birth(session_set& sessions, pg::connection& session, std:
 namespace {
 
 /// Whether the job is there; nothing while that is not certain.
-awaitable<std::optional<bool>> ask_for_birth(session_set& sessions, const birth& when, std::string& problem) {
+awaitable<std::optional<bool>> ask_for_creation(session_set& sessions, const pending_creation& when,
+                                                std::string& problem) {
     std::optional<bool> born;
     const auto soon = deadline::in(answer_timeout);
     const auto session = co_await sessions.pool.acquire();
@@ -154,8 +145,8 @@ awaitable<std::optional<bool>> ask_for_birth(session_set& sessions, const birth&
 
 }  // namespace
 
-awaitable<job::record> find_born(session_set& sessions, const task::kind& kind, birth when,
-                                 std::chrono::milliseconds longest) {
+awaitable<job::record> resolve_creation(session_set& sessions, const task::kind& kind, pending_creation when,
+                                        std::chrono::milliseconds longest) {
     const auto until = deadline::in(longest);
     std::string problem;
     sessions.pool.admit_only("");
@@ -163,7 +154,7 @@ awaitable<job::record> find_born(session_set& sessions, const task::kind& kind, 
         co_await pg::sleep_for(reconnect_policy::pause(attempt));
         sessions.pool.close_idle();  // a new one may lead to the right server
         try {
-            const auto born = co_await ask_for_birth(sessions, when, problem);
+            const auto born = co_await ask_for_creation(sessions, when, problem);
             if (born && !*born) {
                 throw error(exit_code::connection_lost, "the connection was lost before the job was made",
                             "nothing was changed: run it again");

@@ -8,6 +8,7 @@
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
+#include "pgeist/swap/changing_rights.hpp"
 #include "pgeist/swap/exchange.hpp"
 #include "pgeist/swap/fidelity.hpp"
 #include "pgeist/swap/old_snapshots.hpp"
@@ -55,7 +56,7 @@ swapper::swapper(build::workspace& work, replay::replayer& changes, gate& user)
     target_.tables.push_back(work.plan.table);
     const std::vector<qualified_name> others = work.plan.swap.locked_tables();
     target_.tables.insert(target_.tables.end(), others.begin(), others.end());
-    target_.views = work.plan.swap.lock_statements(work.plan.table);
+    target_.lock_statements = work.plan.swap.lock_statements(work.plan.table);
 }
 
 bool swapper::waited_long_enough() const { return clock::now() >= started_ + work_->settings.swap_max_wait; }
@@ -310,7 +311,7 @@ awaitable<bool> swapper::shorten_log(pg::connection& session, pg::connection& ob
         co_return true;
     }
     work_->progress.detail = "changing the change log for a short one";
-    const bool changed = co_await replay::change_log(*work_, session, how);
+    const bool changed = co_await replay::replace_log(*work_, session, how);
     if (!changed) {
         lock::target wanted = replay::log_target(work_->transfer);
         wanted.tables.push_back(replay::log_before_target(work_->transfer).tables.front());
@@ -365,6 +366,10 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
         rights_changed_ = true;
         co_return xid;
     }
+    others_ = co_await changing_rights(session, work_->plan.source_oid);  // just now
+    if (!others_.empty()) {
+        co_return xid;
+    }
     step_ = "noting the swap";
     xid = co_await note_swap(session);
     co_return xid;
@@ -409,8 +414,8 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     std::optional<std::string> xid;
     try {
         xid = co_await under_lock(session, last, drained);
-    } catch (const temporary_views_left& found) {
-        views_ = found.views();  // made just now
+    } catch (const temporary_others_left& found) {
+        others_ = found.views();  // made just now
     } catch (const pg::sql_error& error) {
         if (error.passing() && !error.poisons_connection()) {
             passing = fmt::format("{}{}{} ({})", step_, step_.empty() ? "" : ": ", error.what(), error.sqlstate());
@@ -432,7 +437,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
         if (failure) {
             std::rethrow_exception(failure);
         }
-        if (!views_.empty()) {
+        if (!others_.empty()) {
             co_return attempt_result::blocked;
         }
         if (std::exchange(rights_changed_, false)) {
@@ -482,8 +487,8 @@ awaitable<void> swapper::report_obstacles(lock::target wanted, pg::connection& s
     if (how.timeout.count() == 0 && how.number < work_->settings.swap_attempts) {
         co_return;  // asked for NOWAIT: the next attempt may do
     }
-    blockers_ = views_;
-    if (views_.empty()) {
+    blockers_ = others_;
+    if (others_.empty()) {
         blockers_ = co_await lock::find_blockers(observer_session, wanted, session.backend_pid());
     }
     report_blocked(how.number, blockers_);
@@ -543,9 +548,12 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
         }
         work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
         attempt_result result = attempt_result::blocked;
-        views_ = co_await temporary_views(*observer_session, work_->plan.source_oid);
+        others_ = co_await temporary_views(*observer_session, work_->plan.source_oid);
+        if (others_.empty()) {
+            others_ = co_await changing_rights(*observer_session, work_->plan.source_oid);
+        }
         co_await choose_order(*observer_session);
-        if (views_.empty()) {
+        if (others_.empty()) {
             result = co_await attempt(*session, how, attempts.exhausted());
         }
         if (result == attempt_result::swapped) {

@@ -159,8 +159,8 @@ awaitable<void> assemble(build_context& at) {
     co_await create_schema(at, at.job_schema);
     co_await create_schema(at, at.passage_schema);
     statements first{create_table(at.source, at.shadow)};
-    if (at.source.is_heir()) {
-        first = create_heir(at.source, mold_of(at), at.shadow);
+    if (at.source.inherits_columns()) {
+        first = create_inheriting(at.source, column_parent_of(at), at.shadow);
     }
     auto with_types = co_await with_array_type(at, std::move(first), at.shadow, at.source.array_type);
     co_await run_statements(at, std::move(with_types));
@@ -169,8 +169,8 @@ awaitable<void> assemble(build_context& at) {
     const auto bare = co_await catalog::read_shape(at.conn, at.shadow_oid);
     statements all = declared_dimensions(at.source, at.shadow);
     const auto add = [&](statements more) { all.insert(all.end(), more.begin(), more.end()); };
-    add(at.source.is_heir() ? heir_details(at.source, bare, at.shadow)
-                            : constraint_corrections(at.source, bare, at.shadow));
+    add(at.source.inherits_columns() ? inheriting_details(at.source, bare, at.shadow)
+                                     : constraint_corrections(at.source, bare, at.shadow));
     for (const auto& sequence : at.source.sequences) {
         if (sequence.identity) {
             add(add_identity(at.source, sequence, at.shadow));

@@ -48,7 +48,7 @@ awaitable<void> note_bound(build_context& at) {
 
 }  // namespace
 
-qualified_name mold_of(const build_context& at) { return {at.passage_schema, "pgeist_mold"}; }
+qualified_name column_parent_of(const build_context& at) { return {at.passage_schema, "pgeist_mold"}; }
 
 awaitable<void> join_parents(build_context& at) {
     for (const auto& each : at.source.inherits) {
@@ -61,10 +61,10 @@ awaitable<void> join_parents(build_context& at) {
     for (std::size_t place = 0; place < at.parents.size(); ++place) {
         all.push_back(join_parent(at.source.inherits[place], at.parents[place].name, at.shadow));
     }
-    if (at.source.is_heir()) {
+    if (at.source.inherits_columns()) {
         const catalog::parent plain;
-        all.push_back(leave_parent(plain, mold_of(at), at.shadow));
-        all.push_back({"the table", "DROP TABLE " + mold_of(at).sql()});
+        all.push_back(leave_parent(plain, column_parent_of(at), at.shadow));
+        all.push_back({"the table", "DROP TABLE " + column_parent_of(at).sql()});
     }
     for (auto& each : own_share(at.source, at.shadow)) {
         all.push_back(std::move(each));

@@ -20,7 +20,7 @@ const phase& kind::phase_named(const std::string& name) const {
 const phase& kind::first_in_effect() const {
     const auto found = std::find_if(phases_.begin(), phases_.end(), [](const phase& each) { return each.in_effect; });
     if (found == phases_.end()) {
-        throw std::logic_error("kind " + said_.name + " has no phase in which its change is in effect");
+        throw std::logic_error("kind " + labels_.name + " has no phase in which its change is in effect");
     }
     return *found;
 }

@@ -9,15 +9,15 @@
 
 namespace pgeist::tasks {
 
-const task::kind& kind_named(const std::string& name) {
+const task::kind& kind_named(const std::string& name, std::int64_t job) {
     const std::array all{&rewrite::kind()};
     for (const task::kind* each : all) {
-        if (each->said().name == name) {
+        if (each->labels().name == name) {
             return *each;
         }
     }
     throw error(exit_code::refused,
-                fmt::format("the job is work of kind \"{}\", which this version of pgeist does not know", name),
+                fmt::format("job {} is work of kind \"{}\", which this version of pgeist does not know", job, name),
                 "use the version of pgeist that started the job");
 }
 

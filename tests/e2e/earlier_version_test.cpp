@@ -85,5 +85,97 @@ TEST_F(earlier_version, of_a_table_that_was_changed_is_not_resumed) {
     expect_cleanup_leaves_nothing();
 }
 
+// As the version before last wrote schema pgeist: no kind of work, and the swap as eight lists.
+constexpr const char* as_version_3 = R"sql(
+    UPDATE pgeist.jobs j SET blueprint = j.blueprint - 'swap' || jsonb_build_object('version', 2) || (
+        SELECT jsonb_build_object(
+            'swap_parents', (SELECT coalesce(jsonb_agg(l -> 'name'), '[]') FROM steps, jsonb_array_elements(step -> 'locks') l
+                              WHERE l ->> 'by' = 'parent'),
+            'swap_locks', (SELECT coalesce(jsonb_agg(l -> 'name'), '[]') FROM steps, jsonb_array_elements(step -> 'locks') l
+                            WHERE l ->> 'by' = 'table'),
+            'swap_views', (SELECT coalesce(jsonb_agg(jsonb_build_object('label', 'view', 'sql', l -> 'sql')), '[]')
+                             FROM steps, jsonb_array_elements(step -> 'locks') l WHERE l ->> 'by' = 'statement'),
+            'ahead', (SELECT coalesce(jsonb_agg(one), '[]') FROM steps WHERE step ->> 'when' = 'ahead'),
+            'before_swap', (SELECT coalesce(jsonb_agg(one), '[]') FROM steps WHERE step ->> 'when' = 'before'),
+            'instead_of_swap', '[]'::jsonb,
+            'before_move', (SELECT coalesce(jsonb_agg(one), '[]') FROM steps WHERE step ->> 'when' = 'detach'),
+            'after_move', (SELECT coalesce(jsonb_agg(one), '[]') FROM steps WHERE step ->> 'when' = 'attach'),
+            'finish', (SELECT coalesce(jsonb_agg(one), '[]') FROM steps WHERE step ->> 'when' = 'finish'))
+          FROM (SELECT) AS one_row)
+      FROM (SELECT) AS nothing)sql";
+
+/// Schema pgeist of version 3, and in it what a run that was killed before its swap has left.
+class state_of_version_3 : public run_test {
+protected:
+    void leave_job() {
+        make_table(500);
+        sql().execute(
+            "CREATE TABLE public.item (id int PRIMARY KEY, t int REFERENCES public.t (id)); INSERT INTO public.item "
+            "SELECT "
+            "g, g FROM generate_series(1, 50) g; CREATE VIEW public.few AS SELECT id, note FROM public.t WHERE id < "
+            "10");
+        pgeist_process running = start({"--repack", "--postpone-swap"});
+        running.wait_for_phase("swap");
+        running.kill_hard();
+        wait_for_job_state(db().uri(), "interrupted");
+        step_back();
+    }
+
+    /// What this version has added is taken away.
+    void step_back() {
+        std::string steps =
+            "(SELECT step, jsonb_build_object('label', step -> 'label', 'sql', step -> 'sql') AS one FROM "
+            "jsonb_array_elements(j.blueprint -> 'swap') AS step) AS steps";
+        std::string sql_text = as_version_3;
+        for (std::size_t at = sql_text.find("FROM steps"); at != std::string::npos;
+             at = sql_text.find("FROM steps", at + 5)) {
+            sql_text.replace(at, 10, "FROM " + steps);
+        }
+        sql().execute(sql_text);
+        sql().execute(
+            "ALTER TABLE pgeist.jobs DROP COLUMN kind; COMMENT ON SCHEMA pgeist IS 'pgeist: state of online "
+            "table changes, version 3'");
+    }
+};
+
+TEST_F(state_of_version_3, is_told_of_and_gone_on_with) {
+    leave_job();
+    const std::string digest = table_digest(sql(), "public.t");
+    EXPECT_TRUE(says(command("status"), {"interrupted", "public.t", "swap"}));
+    pgeist_process running(db().uri(), {"resume", "1"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(table_digest(sql(), "public.t"), digest);
+    EXPECT_EQ(sql().scalar("SELECT confrelid::regclass FROM pg_constraint WHERE conrelid = 'public.item'::regclass AND "
+                           "contype = 'f' AND convalidated"),
+              "t");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.few"), 9);
+    EXPECT_EQ(sql().scalar("SELECT kind FROM pgeist.jobs"), "copy");
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(state_of_version_3, is_cleaned_up) {
+    leave_job();
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(state_of_version_3, of_which_a_run_is_at_work_is_steered_and_not_changed) {
+    make_table(500);
+    pgeist_process running = start({"--repack", "--postpone-swap"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    auto other = db().connect();
+    other.execute("BEGIN; LOCK TABLE pgeist.jobs IN ROW SHARE MODE");  // as a transaction of that run has it for long
+    sql().execute("COMMENT ON SCHEMA pgeist IS 'pgeist: state of online table changes, version 3'");
+    sql().execute("CREATE TABLE public.another (id int PRIMARY KEY)");
+    const run_result refused = command("run", {"--table", "public.another", "--repack"});
+    EXPECT_TRUE(exited(refused, 4));
+    EXPECT_TRUE(says(refused, {"of an earlier version"}));
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    EXPECT_TRUE(exited(running.finish(), 0));
+    other.execute("ROLLBACK");
+    expect_cleanup_leaves_nothing();
+}
+
 }  // namespace
 }  // namespace pgeist::test

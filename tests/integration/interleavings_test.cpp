@@ -288,7 +288,7 @@ TEST_F(interleavings, ANewLogIsVacuumedLikeAnyOther) {
     replay::replayer changes(work());
     await(changes.vacuum());
     ASSERT_GT(sql().number("SELECT pg_table_size('" + log + "')"), 40 << 20);
-    EXPECT_TRUE(await(replay::change_log(work(), session(), lock::attempt())));
+    EXPECT_TRUE(await(replay::replace_log(work(), session(), lock::attempt())));
     changes.log_was_changed();
     old.execute("COMMIT");
     sql().execute("INSERT INTO " + log + " SELECT 0 FROM generate_series(1, 230000)");

@@ -15,8 +15,8 @@ public:
     [[nodiscard]] awaitable<void> before_batch(std::int64_t, std::chrono::nanoseconds) override { co_return; }
     [[nodiscard]] std::optional<std::string> postponed() const override { return std::nullopt; }
     void waits_for_permission(bool) override {}
-    void deed_is(task::deed) override {}
-    [[nodiscard]] task::deed stands() const override { return task::deed::to_come; }
+    void effect_is(task::effect) override {}
+    [[nodiscard]] task::effect effect_state() const override { return task::effect::to_come; }
     [[nodiscard]] bool comparison_asked() const override { return false; }
     [[nodiscard]] std::optional<std::int64_t> take_comparison() override { return std::nullopt; }
 };

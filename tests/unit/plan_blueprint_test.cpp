@@ -123,6 +123,7 @@ description described(const blueprint& plan, const change_request& change) {
     description what;
     what.change = &change;
     what.blueprint = &plan;
+    what.phases = {{"swap", "exchange the tables", "ACCESS EXCLUSIVE, milliseconds"}};
     remark warning;
     warning.text = "a long transaction";
     warning.hint = "wait for it";

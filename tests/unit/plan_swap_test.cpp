@@ -79,8 +79,9 @@ TEST(swap_plan, what_is_locked_by_reference_comes_after_all_others) {
                                                   {lock_way::parent, {"a", "p"}, ""},
                                                   {lock_way::table, {"a", "b"}, ""}};
     EXPECT_EQ(sql_of(plan.lock_statements({"a", "t"})),
-              (std::vector<std::string>{"ALTER VIEW a.v SET SCHEMA a",
-                                        R"(LOCK TABLE ONLY "a"."p", "a"."t", "a"."b" IN ACCESS EXCLUSIVE MODE; CREATE TABLE x (…))"}));
+              (std::vector<std::string>{
+                  "ALTER VIEW a.v SET SCHEMA a",
+                  R"(LOCK TABLE ONLY "a"."p", "a"."t", "a"."b" IN ACCESS EXCLUSIVE MODE; CREATE TABLE x (…))"}));
 }
 
 TEST(swap_plan, of_several_is_one_stage_by_stage) {

@@ -323,7 +323,7 @@ struct table {
     std::int64_t index_bytes = 0;
 
     /// Inherits from tables that are not partitioned.
-    [[nodiscard]] bool is_heir() const { return !is_partition && !inherits.empty(); }
+    [[nodiscard]] bool inherits_columns() const { return !is_partition && !inherits.empty(); }
 
     [[nodiscard]] const column* find_column(const std::string& column_name) const;
     [[nodiscard]] const column* find_column(int attnum) const;

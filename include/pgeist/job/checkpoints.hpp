@@ -11,13 +11,14 @@
 
 namespace pgeist::job {
 
-/// Records a finished chunk; to be called in the chunk's own transaction.
+/// What a chunk of rows has come to.
 struct chunk_counts {
     std::int64_t rows = 0;
     std::optional<std::int64_t> write_rows;
     std::optional<std::string> checksum;
     std::optional<std::string> write_checksum;
 };
+/// Records a finished chunk; to be called in the chunk's own transaction.
 [[nodiscard]] awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind,
                                          walk::key_range range, chunk_counts counts);
 /// The chunks of a kind in key order, and how many rows they hold.

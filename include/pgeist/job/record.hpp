@@ -17,7 +17,7 @@ struct record {
     std::int64_t id = 0;
     qualified_name table;
     std::int64_t table_oid = 0;
-    std::string kind;    ///< of work: task::kind::name()
+    std::string kind;    ///< of work: task::labels_of_kind::name
     std::string change;  ///< what the user asked for, as JSON that the kind reads
     run::settings settings;
     std::optional<std::string> plan;  ///< all that the phases need to know, likewise; absent until it is made
@@ -45,7 +45,8 @@ struct beginning {
 };
 /// Adds a job. @returns its id, and the first tenure of it
 [[nodiscard]] awaitable<tenure> create(pg::connection& session, beginning what);
-/// Of which kind a job's work is. Reads nothing else of its row, which may be of another version.
+/// Of which kind a job's work is. Reads nothing else of its row, which may be of another version. To be asked under
+/// guard_state() where the state may be somebody else's.
 /// @throws error (refused) when there is no such job
 [[nodiscard]] awaitable<std::string> kind_of(pg::connection& session, std::int64_t job);
 /// @throws error (refused) when there is no such job

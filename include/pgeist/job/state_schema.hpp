@@ -11,9 +11,10 @@ namespace pgeist::job {
 
 /// Adds what a schema of an earlier version lacks, if there is one, in transactions of its own: a job that an earlier
 /// version began can be gone on with, and steered, and a new one be recorded.
-/// Locks: ACCESS EXCLUSIVE on the tables that lack something, of pgeist.jobs those of the first version only; waits for
-/// each five seconds at most.
-/// @throws sql_error when it may not be changed by this role, or somebody holds it
+/// Locks: ACCESS EXCLUSIVE on the tables that lack something, pgeist.jobs included; waits for each five seconds at
+/// most.
+/// @throws error (lock_not_obtained) when a run of an earlier version is at work; sql_error when this role may not
+/// change it
 [[nodiscard]] awaitable<void> bring_state_up_to_date(pg::connection& session);
 
 }  // namespace pgeist::job

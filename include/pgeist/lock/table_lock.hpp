@@ -23,9 +23,9 @@ struct target {
     /// the parent locks it first too.
     std::vector<qualified_name> parents;
     lock::mode mode = lock::mode::access_exclusive;
-    /// Statements that lock one view each and change nothing, run first: who reads a view holds its lock and then wants
-    /// the tables'. The label is the view's name.
-    std::vector<pg::statement> views;
+    /// Statements that lock by what they do, and change nothing; the label is what they lock. Run first: who reads a
+    /// view holds its lock and then wants the tables'.
+    std::vector<pg::statement> lock_statements;
     /// The same for sequences, which LOCK TABLE does not know: nextval() holds its lock until its transaction ends.
     std::vector<pg::statement> sequences;
     /// Who draws a number first and writes the row later (an ORM) wants the sequence and then the table: then the
@@ -39,7 +39,7 @@ struct target {
 
     /// Whether others wait for one relation only.
     [[nodiscard]] bool is_single() const noexcept {
-        return parents.size() + tables.size() + views.size() + sequences.size() == 1;
+        return parents.size() + tables.size() + lock_statements.size() + sequences.size() == 1;
     }
 };
 

@@ -23,7 +23,7 @@ using walk::key;
 using walk::key_column;
 
 /// Everything the phases after "prepare" need to know, and all of it: stored with the job, so that a run is resumed
-/// from any host. The shadow module writes it once, inside the transaction that creates the shadow.
+/// from any host. rewrite::make_blueprint() writes it once, inside the transaction that creates the shadow.
 struct blueprint {
     static constexpr int current_version = 3;
     static constexpr int first_version = 2;  ///< that is still read
@@ -52,7 +52,8 @@ struct blueprint {
     bool key_index_is_temporary = false;  ///< no index of the target schema serves; dropped before the swap
     std::vector<index> indexes;           ///< all others
 
-    /// What catalog::definition() must find after the swap, one line each; what is only validated later is left out.
+    /// What catalog::definition_in_swap() must find after the swap, one line each; what is only validated later is left
+    /// out.
     std::vector<std::string> expected;
 
     /// Conditions that must be true after the exchange: what was read again from text uses the operators that it used

@@ -16,11 +16,19 @@ struct remark {
     std::string hint;
 };
 
+/// A phase of the run, as a plan shows it.
+struct phase_note {
+    std::string name;
+    std::string what;
+    std::string lock;  ///< on the user's table
+};
+
 /// What `pgeist plan` shows. Without blueprint when a check refused before one could be made.
 struct description {
     const change_request* change = nullptr;
     const plan::blueprint* blueprint = nullptr;
     std::vector<remark> remarks;
+    std::vector<phase_note> phases;               ///< in order
     const plan::server_repack* server = nullptr;  ///< of a --repack, where the server has its own
 };
 

@@ -8,7 +8,7 @@
 
 namespace pgeist::run {
 
-/// Where an option stands in `--help`; the groups of cli.md.
+/// Where an option stands in `--help`; the groups of docs/options.md.
 enum class option_group { copy, throttle, verify, swap, after, safety };
 
 /// Whether an option may change in the course of a job. What names a file of pgeist's host, or holds SQL that runs with

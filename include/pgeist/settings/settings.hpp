@@ -11,8 +11,8 @@ namespace pgeist::run {
 enum class verify_mode { full, sample, off };
 enum class on_blocked { wait, cancel, terminate };
 
-/// The options of `pgeist run` (cli.md), as values. Stored with the job; `resume` uses what was stored unless told
-/// otherwise.
+/// The options of `pgeist run` (docs/options.md), as values. Stored with the job; `resume` uses what was stored unless
+/// told otherwise.
 struct settings {
     // copy
     int workers = 2;

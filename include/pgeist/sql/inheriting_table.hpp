@@ -10,12 +10,13 @@
 namespace pgeist::sql {
 
 /// CREATE TABLE `target` as create_table() does, for a table that inherits from others: columns and constraints that
-/// are not its own come from the table `mold`, made for that purpose and to be left when the parents are joined.
-[[nodiscard]] statements create_heir(const catalog::table& source, const qualified_name& mold,
-                                     const qualified_name& target);
+/// are not its own come from the table `column_parent`, made for that purpose and to be left when the parents are
+/// joined.
+[[nodiscard]] statements create_inheriting(const catalog::table& source, const qualified_name& column_parent,
+                                           const qualified_name& target);
 
-/// What create_heir() leaves out of what LIKE gives: the table's own constraints, comments.
-[[nodiscard]] statements heir_details(const catalog::table& source, const catalog::table& found,
-                                      const qualified_name& target);
+/// What create_inheriting() leaves out of what LIKE gives: the table's own constraints, comments.
+[[nodiscard]] statements inheriting_details(const catalog::table& source, const catalog::table& found,
+                                            const qualified_name& target);
 
 }  // namespace pgeist::sql

@@ -10,22 +10,17 @@
 
 namespace pgeist::supervise {
 
-/// The change is in effect, and what is left to do stands in rows that may not be executed with these rights.
-class not_finished : public error {
-public:
-    using error::error;
-};
-
 /// Takes a job back, phase by phase from the last to the first, or removes what is left of one that is done. Needs no
 /// plan. `hold` takes the job's lock. Locks: as the phases' undo.
 /// Where the state is somebody else's, nothing that stands in it is executed, and schemas go only if they belong to the
 /// state's owner, the table's or this role.
-/// @throws not_finished (refused), and error (refused) for such schemas; error (already_running) when somebody works on
-/// the job, or takes it on after the hold was lost: then nothing more is removed
+/// @throws error (refused) for other schemas, and for a job of somebody else's that is swapped and not finished; error
+/// (lock_not_obtained) when there was no moment for a lock; error (already_running) when somebody works on the job, or
+/// takes it on after the hold was lost: then nothing more is removed
 [[nodiscard]] awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task::kind& kind,
                                         std::int64_t job, report::observer& observer);
 
-/// Drops schema pgeist when no job is left in it.
+/// Drops schema pgeist when no job is left in it. Locks: ACCESS EXCLUSIVE on pgeist.jobs, if it is to be had at once.
 [[nodiscard]] awaitable<void> clean_state(pg::pool& pool);
 
 }  // namespace pgeist::supervise

@@ -25,16 +25,16 @@ public:
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t rows, std::chrono::nanoseconds took) override;
     [[nodiscard]] awaitable<void> before_batch(std::int64_t rows, std::chrono::nanoseconds took) override;
     [[nodiscard]] bool holds_back() const override { return gate_.holds_back(); }
-    void deed_is(task::deed state) override { deed_ = state; }
-    [[nodiscard]] task::deed stands() const override { return deed_; }
+    void effect_is(task::effect state) override { effect_ = state; }
+    [[nodiscard]] task::effect effect_state() const override { return effect_; }
     [[nodiscard]] int workers(int chosen) const override;
     [[nodiscard]] bool others_at_work() const override { return others_.present(); }
     [[nodiscard]] std::optional<std::string> postponed() const override;
 
     /// Not when the change is in effect: then the run only finishes.
-    [[nodiscard]] bool cancel_requested() const noexcept { return asked_.cancel && deed_ != task::deed::done; }
-    [[nodiscard]] bool cancel_came_too_late() const noexcept { return asked_.cancel && deed_ == task::deed::done; }
-    [[nodiscard]] bool deed_under_way() const noexcept { return deed_ == task::deed::under_way; }
+    [[nodiscard]] bool cancel_requested() const noexcept { return asked_.cancel && effect_ != task::effect::done; }
+    [[nodiscard]] bool cancel_came_too_late() const noexcept { return asked_.cancel && effect_ == task::effect::done; }
+    [[nodiscard]] bool effect_under_way() const noexcept { return effect_ == task::effect::under_way; }
     [[nodiscard]] bool swap_requested() const noexcept { return asked_.swap; }
     [[nodiscard]] bool paused() const noexcept { return asked_.paused; }
     [[nodiscard]] bool comparison_asked() const noexcept override { return asked_.verify > verify_taken_; }
@@ -62,7 +62,7 @@ private:
     std::int64_t obeyed_ = 0;
     std::int64_t changes_made_ = 0;
     std::int64_t verify_taken_ = 0;
-    task::deed deed_ = task::deed::to_come;
+    task::effect effect_ = task::effect::to_come;
     bool waiting_for_swap_ = false;
 };
 

@@ -16,12 +16,14 @@ namespace pgeist::supervise {
 /// from it. State that an earlier version made is brought up to date first. Requests that come in from then on are
 /// kept; `what` tells of earlier ones.
 /// @returns the job as it is now that nobody else moves it
-/// @throws error (already_running) naming who holds job or table
+/// Locks: SHARE ROW EXCLUSIVE on the tables that the job writes to, momentarily.
+/// @throws error (already_running) naming who holds job or table; error (refused) when the state is not one's own, the
+/// job was restored from a dump, or its role may not be given what it still needs
 [[nodiscard]] awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, std::int64_t job,
                                                job::requests what = job::requests::keep);
 
 /// What tells a job whose making may have failed at its COMMIT.
-struct birth {
+struct pending_creation {
     std::int64_t job = 0;
     std::string xid;
     std::string token;
@@ -29,12 +31,13 @@ struct birth {
 };
 
 /// To be asked in the transaction that makes the job, open on `session`, before its COMMIT.
-[[nodiscard]] awaitable<birth> note_birth(session_set& sessions, pg::connection& session, std::int64_t job);
+[[nodiscard]] awaitable<pending_creation> note_creation(session_set& sessions, pg::connection& session,
+                                                        std::int64_t job);
 
 /// After the connection was lost at that COMMIT: finds out, within `longest`, whether the job is there, and takes it
 /// over. A standby and another server are not believed: the right one may answer yet. @throws error (connection_lost)
 /// saying that nothing was made, or that nobody knows
-[[nodiscard]] awaitable<job::record> find_born(session_set& sessions, const task::kind& kind, birth when,
-                                               std::chrono::milliseconds longest);
+[[nodiscard]] awaitable<job::record> resolve_creation(session_set& sessions, const task::kind& kind,
+                                                      pending_creation when, std::chrono::milliseconds longest);
 
 }  // namespace pgeist::supervise

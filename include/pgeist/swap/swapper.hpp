@@ -22,8 +22,9 @@ public:
     swapper(build::workspace& work, replay::replayer& changes, gate& user);
 
     /// @returns nothing when the user wants no attempt now, or something else first: nothing is swapped, no lock held.
-    /// @throws error: lock_not_obtained (nothing swapped, resumable), outcome_unknown, or failed when the source's
-    /// definition has been changed by someone else. @throws transfer::source_truncated
+    /// @throws error: lock_not_obtained (nothing swapped, resumable), connection_lost (rolled back, or the job's lock
+    /// was lost), outcome_unknown, or failed when the source's definition has been changed by someone else.
+    /// @throws transfer::source_truncated, transfer::source_rewritten
     [[nodiscard]] awaitable<std::optional<report::swap_outcome>> swap();
 
 private:
@@ -72,7 +73,7 @@ private:
     lock::target target_;
     lock::blocker_removal removal_;
     std::vector<report::blocker> blockers_;  ///< who was in the way of the last attempt
-    std::vector<report::blocker> views_;     ///< of them, temporary views
+    std::vector<report::blocker> others_;    ///< of them, those that hold no lock: temporary views, changed rights
     std::optional<standby_snapshots> standbys_;
     deadline::clock::time_point started_;
     std::chrono::milliseconds drain_;      ///< how long the next drain under the lock may take

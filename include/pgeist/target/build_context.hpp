@@ -45,7 +45,8 @@ struct event_trigger {
     std::string function;  ///< without its schema
 };
 
-/// The place where a shadow is built: what the steps of build_shadow() share. Lives as long as build_shadow() runs.
+/// The place where a shadow is built: what the steps of rewrite::make_blueprint() share. Lives as long as
+/// rewrite::make_blueprint() runs.
 struct build_context {
     /// `schema`: where the shadow is made, and whose name with `_old` is that of the passage schema.
     build_context(pg::connection& connection, const catalog::table& table, const plan::change_request& request,

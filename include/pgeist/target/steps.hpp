@@ -8,7 +8,7 @@
 #include "pgeist/plan/alter.hpp"
 #include "pgeist/target/build_context.hpp"
 
-/// The steps of build_shadow(), in the order in which it takes them. All run in the caller's transaction.
+/// The steps of rewrite::make_blueprint(), all in the caller's transaction.
 namespace pgeist::target {
 
 /// Makes both schemas and the shadow with everything the source has but foreign keys.
@@ -28,7 +28,7 @@ namespace pgeist::target {
 /// Makes the shadow a child of stand-ins for the source's parents.
 [[nodiscard]] awaitable<void> join_parents(build_context& at);
 /// The table that hands down what is not an inheriting source's own, until the stand-ins do.
-[[nodiscard]] qualified_name mold_of(const build_context& at);
+[[nodiscard]] qualified_name column_parent_of(const build_context& at);
 
 /// Reads the shadow as a table that has the source's name and whose foreign keys lead to the real tables.
 [[nodiscard]] awaitable<catalog::table> read_shadow(build_context& at);

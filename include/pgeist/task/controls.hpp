@@ -8,8 +8,8 @@
 
 namespace pgeist::task {
 
-/// How the step that cannot be taken back stands.
-enum class deed { to_come, under_way, done };
+/// Whether the step that cannot be taken back has put the change into effect.
+enum class effect { to_come, under_way, done };
 
 /// What others ask of a job at work, as its task sees it.
 class controls : public throttle::limiter {
@@ -20,8 +20,8 @@ public:
     /// All is done but that step, which the user postpones.
     virtual void waits_for_permission(bool waiting) = 0;
     /// While it is under way nothing that is asked for is acknowledged, since it may come too late.
-    virtual void deed_is(deed state) = 0;
-    [[nodiscard]] virtual deed stands() const = 0;
+    virtual void effect_is(effect state) = 0;
+    [[nodiscard]] virtual effect effect_state() const = 0;
     /// Whether `pgeist verify` asked for a comparison that has not begun.
     [[nodiscard]] virtual bool comparison_asked() const = 0;
     /// The number of that request, if there is one: it is taken for begun.

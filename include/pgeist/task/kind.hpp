@@ -13,7 +13,7 @@
 namespace pgeist::task {
 
 /// What a kind is called, and how things stand with it, for people.
-struct words {
+struct labels_of_kind {
     std::string name;       ///< in the job's row
     std::string strategy;   ///< as users see it: event `job`, status
     std::string effect;     ///< once it is done: `the table has its new definition`
@@ -28,7 +28,7 @@ public:
     kind& operator=(const kind&) = delete;
     virtual ~kind() = default;
 
-    [[nodiscard]] const words& said() const noexcept { return said_; }
+    [[nodiscard]] const labels_of_kind& labels() const noexcept { return labels_; }
     /// In order. The last one does nothing: the job is done.
     [[nodiscard]] const std::vector<phase>& phases() const noexcept { return phases_; }
     /// @throws error for a phase that this version does not know
@@ -65,10 +65,10 @@ public:
                                                       report::observer& to) const = 0;
 
 protected:
-    kind(words said, std::vector<phase> phases) : said_(std::move(said)), phases_(std::move(phases)) {}
+    kind(labels_of_kind labels, std::vector<phase> phases) : labels_(std::move(labels)), phases_(std::move(phases)) {}
 
 private:
-    words said_;
+    labels_of_kind labels_;
     std::vector<phase> phases_;
 };
 

@@ -13,7 +13,7 @@ namespace pgeist::task {
 
 /// What taking a job back works with. The job's locks are held, its tenure has begun, no transaction is open. The plan
 /// may be of another version of pgeist: what is to be removed is known by its name.
-struct undoing {
+struct undo_context {
     pg::pool& pool;
     pg::connection& session;
     job::advisory_locks& hold;
@@ -25,9 +25,9 @@ struct undoing {
 };
 
 /// Where a process begins that takes a job on in the middle of a phase.
-enum class again {
-    at_checkpoint,  ///< what is committed of it is kept
-    from_start      ///< repeated whole, over what it has made already
+enum class resume_from {
+    checkpoint,  ///< what is committed of it is kept
+    start        ///< repeated whole, over what it has made already
 };
 
 /// A phase of a kind of work: how it is stored, what is told of it, how it is repeated and taken back.
@@ -35,14 +35,14 @@ struct phase {
     std::string name;     ///< in the job's row; no other phase of the kind has it
     std::string purpose;  ///< what it does, for people
     report::phase told;
-    again resumed = again::from_start;
+    resume_from resumed = resume_from::start;
     /// Takes back what the phase has made, or what an interrupted one may have; null: nothing is left of it. Called
     /// from the last phase to the first, whichever of them the job has come to.
-    awaitable<void> (*undo)(undoing& at) = nullptr;
+    awaitable<void> (*undo)(undo_context& at) = nullptr;
     bool in_effect = false;  ///< the change is made: the job can be finished, but not cancelled any more
     bool long_statement =
-        false;            ///< has nothing to show for hours: losing the server there again and again is hopeless
-    bool is_load = true;  ///< to be given up when the server is at --critical-load
+        false;  ///< has nothing to show for hours: losing the server there again and again is hopeless
+    bool stops_at_critical_load = true;  ///< to be given up when the server is at --critical-load
 };
 
 }  // namespace pgeist::task

@@ -39,7 +39,8 @@ public:
     [[nodiscard]] virtual awaitable<void> begin(const phase& next) = 0;
     /// How many rows of a phase are done already.
     [[nodiscard]] virtual awaitable<std::int64_t> done_before(const phase& next) = 0;
-    /// Does a phase. @returns the one to go on with, often the next, which the supervisor stores
+    /// Does a phase. @returns the phase to continue with, usually the next one; the supervisor
+    /// stores it
     /// @throws error; the job is then resumable unless the message says otherwise
     [[nodiscard]] virtual awaitable<const phase*> carry_out(const phase& now) = 0;
     /// Looks over the session of the job's locks, ten times a second, whether anything speaks against going on.

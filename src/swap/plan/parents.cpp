@@ -80,7 +80,7 @@ awaitable<void> plan_swap_parents(build_context& at, const catalog::table& after
     for (const auto& each : at.source.inherits) {
         into.swap.add(plan::stage::attach, join_parent(each, each.name, at.source.name));
     }
-    if (at.source.is_heir()) {
+    if (at.source.inherits_columns()) {
         // Only now: a column that no parent has any more would become the table's own.
         for (std::size_t place = 0; place < at.parents.size(); ++place) {
             const auto& standing_in = at.parents[place].name;

@@ -93,7 +93,7 @@ awaitable<void> work::compare_rows(run::verify_mode how, job::comparison& found)
 awaitable<void> work::compare() { return compare_again(reached_); }
 
 awaitable<void> work::compare_again(step reached) {
-    co_await replay::finish_change_of_log(work_);
+    co_await replay::finish_log_replacement(work_);
     {
         const auto session = co_await work_.pool.acquire();
         co_await job::forget_chunks(*session, work_.tenure(), "verify");

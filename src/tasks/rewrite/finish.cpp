@@ -1,11 +1,11 @@
-#include "pgeist/tasks/rewrite/finish.hpp"
+#include "finish.hpp"
 
 #include <fmt/format.h>
 
 #include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/record.hpp"
-#include "pgeist/tasks/rewrite/polite_step.hpp"
+#include "polite_step.hpp"
 
 namespace pgeist::rewrite {
 

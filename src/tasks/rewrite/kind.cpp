@@ -14,8 +14,8 @@ namespace pgeist::rewrite {
 
 namespace {
 
-task::words own_words() {
-    task::words all;
+task::labels_of_kind own_words() {
+    task::labels_of_kind all;
     all.name = kind_name;
     all.strategy = "shadow";
     all.effect = "the table has its new definition";

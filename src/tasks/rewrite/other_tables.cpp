@@ -1,9 +1,9 @@
-#include "pgeist/tasks/rewrite/other_tables.hpp"
+#include "other_tables.hpp"
 
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/tasks/rewrite/polite_step.hpp"
+#include "polite_step.hpp"
 
 namespace pgeist::rewrite {
 

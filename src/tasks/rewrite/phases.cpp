@@ -19,14 +19,14 @@ task::phase in_rows(const char* name, const char* purpose, const char* lock, boo
     task::phase one = quiet(name, purpose, lock);
     one.told.counts = report::unit::rows;
     one.told.in_chunks = in_chunks;
-    one.resumed = task::again::at_checkpoint;
+    one.resumed = task::resume_from::checkpoint;
     return one;
 }
 
 task::phase in_indexes(const char* name, const char* purpose) {
     task::phase one = quiet(name, purpose, "none");
     one.told.counts = report::unit::indexes;
-    one.resumed = task::again::at_checkpoint;
+    one.resumed = task::resume_from::checkpoint;
     one.long_statement = true;
     return one;
 }
@@ -53,8 +53,8 @@ task::phase catch_up() {
 task::phase swap() {
     task::phase one = in_rows("swap", "apply the last changes, exchange the tables",
                               "ACCESS EXCLUSIVE, milliseconds, under lock_timeout", false);
-    one.resumed = task::again::from_start;
-    one.is_load = false;  // nothing is left there that could be one
+    one.resumed = task::resume_from::start;
+    one.stops_at_critical_load = false;  // nothing is left there that could be one
     one.undo = drop_bound_constraint;
     return one;
 }
@@ -63,7 +63,7 @@ task::phase finish() {
     task::phase one = quiet("finish", "validate foreign keys, remove what is not needed any more",
                             "SHARE UPDATE EXCLUSIVE to validate foreign keys");
     one.in_effect = true;
-    one.is_load = false;
+    one.stops_at_critical_load = false;
     one.undo = finish_what_was_swapped;
     return one;
 }

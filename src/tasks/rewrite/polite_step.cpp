@@ -1,4 +1,4 @@
-#include "pgeist/tasks/rewrite/polite_step.hpp"
+#include "polite_step.hpp"
 
 #include "pgeist/job/record.hpp"
 #include "pgeist/lock/politely.hpp"

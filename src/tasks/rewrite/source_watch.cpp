@@ -46,7 +46,7 @@ awaitable<void> source_watch::look(pg::connection& session, const task::phase& n
 
 /// Stops before a log that replay cannot keep up with fills the disk. After the swap nobody writes to it.
 awaitable<void> source_watch::check_log_size(pg::connection& session) {
-    if (!work_->settings.max_log_size || steering_->stands() != task::deed::to_come) {
+    if (!work_->settings.max_log_size || steering_->effect_state() != task::effect::to_come) {
         co_return;
     }
     std::int64_t bytes = 0;
@@ -58,7 +58,8 @@ awaitable<void> source_watch::check_log_size(pg::connection& session) {
         }
     }
     const bool too_large = bytes > work_->settings.max_log_size.value_or(bytes);  // `pgeist set` may have taken it away
-    if (too_large && steering_->stands() == task::deed::to_come) {  // still: an attempt may have begun meanwhile
+    if (too_large &&
+        steering_->effect_state() == task::effect::to_come) {  // still: an attempt may have begun meanwhile
         throw error(
             exit_code::failed,
             fmt::format("the change log has grown to {}, more than --max-log-size allows ({})", format_size(bytes),

@@ -1,11 +1,11 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
+#include "other_tables.hpp"
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/swap/swapper.hpp"
-#include "pgeist/tasks/rewrite/other_tables.hpp"
 #include "work.hpp"
 
 namespace pgeist::rewrite {
@@ -27,13 +27,13 @@ public:
     void swap_is(swap::state state) override {
         switch (state) {
             case swap::state::none:
-                steering_->deed_is(task::deed::to_come);
+                steering_->effect_is(task::effect::to_come);
                 break;
             case swap::state::under_way:
-                steering_->deed_is(task::deed::under_way);
+                steering_->effect_is(task::effect::under_way);
                 break;
             case swap::state::committed:
-                steering_->deed_is(task::deed::done);
+                steering_->effect_is(task::effect::done);
                 break;
         }
     }

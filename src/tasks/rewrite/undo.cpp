@@ -16,7 +16,7 @@ namespace pgeist::rewrite {
 
 namespace {
 
-awaitable<bool> has_triggers(task::undoing& at) {
+awaitable<bool> has_triggers(task::undo_context& at) {
     const pg::result row = co_await at.session.query(
         "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgname LIKE "
         "$2)",
@@ -33,7 +33,7 @@ awaitable<void> conclude_script(pg::connection& session, job::tenure mine, std::
 }
 
 /// Waits, politely, for ACCESS EXCLUSIVE on `table`, runs `sql` under it, and commits.
-awaitable<void> run_locked(task::undoing& at, qualified_name table, std::string sql) {
+awaitable<void> run_locked(task::undo_context& at, qualified_name table, std::string sql) {
     const auto observer_session = co_await at.pool.acquire();
     lock::target target;
     target.tables.push_back(std::move(table));
@@ -45,7 +45,7 @@ awaitable<void> run_locked(task::undoing& at, qualified_name table, std::string 
 
 }  // namespace
 
-awaitable<void> take_off_triggers(task::undoing& at) {
+awaitable<void> take_off_triggers(task::undo_context& at) {
     const bool triggers = co_await has_triggers(at);
     if (!triggers) {
         co_return;
@@ -59,7 +59,8 @@ awaitable<void> take_off_triggers(task::undoing& at) {
     co_await run_locked(at, at.table, capture::drop_triggers_sql(names, at.table));
 }
 
-awaitable<void> drop_bound_constraint(task::undoing& at) {
+awaitable<void> drop_bound_constraint(task::undo_context& at) {
+    co_await take_off_triggers(at);
     const std::string constraint = job_schema(at.mine.job) + "_bound";
     const pg::result found = co_await at.session.query(
         "SELECT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
@@ -76,7 +77,7 @@ awaitable<void> drop_bound_constraint(task::undoing& at) {
 namespace {
 
 /// First what could have dependents outside: RESTRICT. What is left in the schemas is ours alone.
-awaitable<std::string> removal_script(task::undoing& at) {
+awaitable<std::string> removal_script(task::undo_context& at) {
     const std::string schema = job_schema(at.mine.job);
     const std::string passage = passage_schema(at.mine.job);
     const pg::result tables = co_await at.session.query(
@@ -103,7 +104,7 @@ awaitable<std::string> removal_script(task::undoing& at) {
 
 }  // namespace
 
-awaitable<void> drop_own(task::undoing& at) {
+awaitable<void> drop_own(task::undo_context& at) {
     std::string script = co_await removal_script(at);
     // The old table's foreign keys go with it, which needs locks on tables that the application uses.
     const lock::policy rules;

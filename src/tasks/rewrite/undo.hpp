@@ -6,18 +6,19 @@
 namespace pgeist::rewrite {
 
 /// What is left of a swap that was made: does it. What cannot be done is told, with the statement.
-[[nodiscard]] awaitable<void> finish_what_was_swapped(task::undoing& at);
+[[nodiscard]] awaitable<void> finish_what_was_swapped(task::undo_context& at);
 
 /// Takes away the constraint that a run puts on a DEFAULT partition just before the swap; its partitions have it too.
-/// Locks: that partition ACCESS EXCLUSIVE, by the polite protocol.
-[[nodiscard]] awaitable<void> drop_bound_constraint(task::undoing& at);
+/// First the triggers: whoever keeps the partition locked must not keep capture at work. Locks: that partition ACCESS
+/// EXCLUSIVE, by the polite protocol, and as take_off_triggers().
+[[nodiscard]] awaitable<void> drop_bound_constraint(task::undo_context& at);
 
 /// Takes the triggers off the live table. Locks: ACCESS EXCLUSIVE, by the polite protocol, and its advisory lock.
 /// @throws error (already_running) when another job has that
-[[nodiscard]] awaitable<void> take_off_triggers(task::undoing& at);
+[[nodiscard]] awaitable<void> take_off_triggers(task::undo_context& at);
 
 /// Drops both schemas of the job with the shadow or the old table, and its row. Locks: those tables, and the ends of
 /// their foreign keys. @throws error (lock_not_obtained) when there was no moment for it
-[[nodiscard]] awaitable<void> drop_own(task::undoing& at);
+[[nodiscard]] awaitable<void> drop_own(task::undo_context& at);
 
 }  // namespace pgeist::rewrite

@@ -43,7 +43,7 @@ awaitable<steps> read_steps(pg::connection& session, std::int64_t job) {
 
 }  // namespace
 
-awaitable<void> finish_what_was_swapped(task::undoing& at) {
+awaitable<void> finish_what_was_swapped(task::undo_context& at) {
     if (!at.own_state) {
         co_return;
     }

@@ -1,10 +1,10 @@
 #include "work.hpp"
 
+#include "finish.hpp"
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/source_file.hpp"
-#include "pgeist/tasks/rewrite/finish.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
@@ -58,7 +58,7 @@ const task::phase& work::at(step which) const { return kind_->phases()[static_ca
 awaitable<void> work::begin(const task::phase& next) {
     const step now = step_of(*kind_, next);
     if (now > step::capture && now < step::finish) {
-        co_await replay::finish_change_of_log(work_);
+        co_await replay::finish_log_replacement(work_);
     }
 }
 

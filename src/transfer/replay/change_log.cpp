@@ -109,7 +109,7 @@ lock::target log_target(const transfer::spec& transfer) {
     return wanted;
 }
 
-awaitable<bool> change_log(transfer::workspace& work, pg::connection& session, lock::attempt how) {
+awaitable<bool> replace_log(transfer::workspace& work, pg::connection& session, lock::attempt how) {
     const auto readers = co_await try_to_drop_before(work);
     if (!readers.empty()) {
         co_return false;
@@ -120,11 +120,11 @@ awaitable<bool> change_log(transfer::workspace& work, pg::connection& session, l
     }
     const auto change = [&] { return begin_anew(session, work.transfer); };
     co_await job::conclude_in_tenure(session, work.tenure(), change);
-    co_await finish_change_of_log(work);
+    co_await finish_log_replacement(work);
     co_return true;
 }
 
-awaitable<void> finish_change_of_log(transfer::workspace& work) {
+awaitable<void> finish_log_replacement(transfer::workspace& work) {
     {
         const auto session = co_await work.pool.acquire();
         const auto end = [&] { return put_together(*session, work.transfer); };

@@ -26,7 +26,7 @@ awaitable<std::vector<report::blocker>> who_is_there(pg::connection& session, co
 
 }  // namespace
 
-own_tables_wait::own_tables_wait(workspace& work) : work_(&work), began_(clock::now()), next_told_(began_) {}
+own_tables_wait::own_tables_wait(workspace& work) : work_(&work), next_told_(clock::now()) {}
 
 std::string own_tables_wait::timeout_sql() {
     return "SELECT set_config('lock_timeout', (setting::bigint + 2000)::text, true) FROM pg_settings WHERE name = "
@@ -38,7 +38,8 @@ awaitable<void> own_tables_wait::tell(pg::connection& session) {
     const std::string who = holders.empty() ? "somebody who has gone meanwhile" : lock::describe(holders.front());
     const std::string what = fmt::format("tables in schema {}, which belong to the run alone, are held by {}",
                                          display_identifier(work_->transfer.schema), who);
-    if (clock::now() >= began_ + work_->settings.swap_max_wait) {
+    began_ = began_.value_or(clock::now());
+    if (clock::now() >= *began_ + work_->settings.swap_max_wait) {
         throw error(exit_code::lock_not_obtained, what,
                     "end that transaction, or allow more with --swap-max-wait; then go on with: pgeist resume JOB");
     }

@@ -5,8 +5,7 @@
 
 #include "pgeist/target/steps.hpp"
 
-/// The parts of the plan of a swap, in the order in which they are made, and its rehearsal. All run in the transaction
-/// that makes the table to be.
+/// The parts of the plan of a swap, and its rehearsal, all in the transaction that makes the table to be.
 namespace pgeist::swap {
 
 using namespace sql;  // its builders are this room's words, too

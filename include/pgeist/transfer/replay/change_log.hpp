@@ -14,7 +14,7 @@ struct log_look {
     std::int64_t blocks = 0;       ///< of its file
 };
 
-/// Reads the log once, dead rows and all. @throws error when the log is in two parts (see change_log())
+/// Reads the log once, dead rows and all. @throws error when the log is in two parts (see replace_log())
 [[nodiscard]] awaitable<log_look> look_at_log(pg::connection& session, const transfer::spec& transfer);
 
 /// Bytes of the log's file.
@@ -23,7 +23,7 @@ struct log_look {
 /// A log whose file is longer is not read under the last lock: a hundred thousand dead rows, some milliseconds.
 constexpr std::int64_t longest_log_under_lock = 4 << 20;
 
-/// What change_log() locks.
+/// What replace_log() locks.
 [[nodiscard]] lock::target log_target(const transfer::spec& transfer);
 /// A log of an earlier change, if one is left: it must go before the next change.
 [[nodiscard]] lock::target log_before_target(const transfer::spec& transfer);
@@ -39,17 +39,17 @@ constexpr std::int64_t longest_log_under_lock = 4 << 20;
 ///   nothing comes into the old log any more once it is renamed.
 /// - *A writer that waits* for the log finds, when it has its lock, that the plan of its trigger is out of date, and
 ///   looks for the log by its name again: its rows are in the new one.
-/// - *Killed between the two transactions*, the log is in two parts. finish_change_of_log() puts them together before
+/// - *Killed between the two transactions*, the log is in two parts. finish_log_replacement() puts them together before
 ///   anything else is done with the job; look_at_log() refuses to count one part for the whole.
 /// - *A snapshot of before it* finds the new log by its name and none of its rows in it: replay would leave them, and a
 ///   comparison take what they explain for differences. None of ours is in use: this process does nothing beside the
 ///   swap, and one that has lost the job cannot be in a transaction any more, since each of them holds the job's row
 ///   (require_tenure()), which begin_tenure() waits for. Those of the application write into the log and never read it.
 /// - *Somebody reads the old log* when it is to be dropped (a dump): it is left, as void, and dropped later.
-[[nodiscard]] awaitable<bool> change_log(transfer::workspace& work, pg::connection& session, lock::attempt how);
+[[nodiscard]] awaitable<bool> replace_log(transfer::workspace& work, pg::connection& session, lock::attempt how);
 
 /// Puts a log together that was left in two parts, and drops what is left of the one before if nobody reads it; else
 /// does nothing. To be called before the log is used.
-[[nodiscard]] awaitable<void> finish_change_of_log(transfer::workspace& work);
+[[nodiscard]] awaitable<void> finish_log_replacement(transfer::workspace& work);
 
 }  // namespace pgeist::replay

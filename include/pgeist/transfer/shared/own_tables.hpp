@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "pgeist/core/deadline.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/transfer/shared/workspace.hpp"
@@ -21,7 +23,7 @@ public:
 
 private:
     workspace* work_;
-    deadline::clock::time_point began_;
+    std::optional<deadline::clock::time_point> began_;  ///< to wait; the work itself may take hours before that
     deadline::clock::time_point next_told_;
 };
 
