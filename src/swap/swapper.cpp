@@ -414,7 +414,7 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
     std::optional<std::string> xid;
     try {
         xid = co_await under_lock(session, last, drained);
-    } catch (const temporary_others_left& found) {
+    } catch (const temporary_views_left& found) {
         others_ = found.views();  // made just now
     } catch (const pg::sql_error& error) {
         if (error.passing() && !error.poisons_connection()) {

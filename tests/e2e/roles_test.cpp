@@ -125,7 +125,7 @@ TEST_F(roles, a_job_that_a_superuser_went_on_with_is_gone_on_with_by_its_own_rol
 // Since PostgreSQL 16 who has a role's rights need not be able to give it anything.
 TEST_F(roles, a_member_that_cannot_become_the_jobs_role_is_told_before_it_goes_on) {
     if (sql().server_major() < 16) {
-        GTEST_SKIP() << "every member can become the role";
+        return;  // every member can become the role
     }
     {
         const auto running = held_run();
