@@ -106,8 +106,13 @@ std::vector<std::string> locked_in(const stage& at, const snapshot& seen) {
     return names;
 }
 
-awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing) {
-    const snapshot before = co_await look(at);
+/// `kept`: what is there; afterwards what is there then, or nothing where that has to be looked at again.
+awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing, std::optional<snapshot>& kept) {
+    if (!kept) {
+        kept = co_await look(at);
+    }
+    const snapshot before = std::move(*kept);
+    kept.reset();
     std::string led = co_await lead_statement(at, statement);
     co_await at.session.execute("SAVEPOINT pgeist_trial");
     static_cast<void>(at.session.take_notices());
@@ -122,7 +127,7 @@ awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing)
     }
     const auto notices = at.session.take_notices();
     if (problem) {
-        co_await at.session.execute("ROLLBACK TO SAVEPOINT pgeist_trial");
+        co_await at.session.execute("ROLLBACK TO SAVEPOINT pgeist_trial; RELEASE SAVEPOINT pgeist_trial");
         co_return answer_of_failure(at, statement, before, *problem, guessing);
     }
     trial_answer answer;
@@ -130,6 +135,8 @@ awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing)
     answer.tried = true;
     answer.found = effect_of(at, statement, before, after, notices);
     answer.locked_before = locked_in(at, before);
+    co_await at.session.execute("RELEASE SAVEPOINT pgeist_trial");
+    kept = after;
     co_return answer;
 }
 
@@ -137,13 +144,14 @@ awaitable<void> run_all(stage& at, const std::vector<std::string>& statements, c
                         std::vector<trial_answer>& answers) {
     co_await at.session.execute(session_for_trial(at, options));
     bool guessing = false;
+    std::optional<snapshot> kept;
     for (std::size_t place = 0; place < statements.size(); ++place) {
         if (!answers[place].why_not.empty()) {
             guessing = true;
             continue;
         }
         try {
-            answers[place] = co_await run_one(at, statements[place], guessing);
+            answers[place] = co_await run_one(at, statements[place], guessing, kept);
         } catch (const not_tried& reason) {
             // It may have reached what it must not: nothing after it is tried, and the transaction ends now.
             for (std::size_t rest = place; rest < statements.size(); ++rest) {

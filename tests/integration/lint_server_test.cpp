@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
 #include "probe_test.hpp"
 #include "support/sync_connection.hpp"
 
@@ -174,6 +178,31 @@ TEST_F(lint_server, takes_nothing_stronger_than_access_share) {
     other.execute("BEGIN; LOCK TABLE app.t IN ACCESS EXCLUSIVE MODE; LOCK TABLE app.empty IN EXCLUSIVE MODE");
     const lint::report found = lint_with_server({"DROP TABLE app.empty;\nTRUNCATE app.t;\n"});
     EXPECT_FALSE(found.findings.empty()) << "it did not wait";
+}
+
+// The labelled migrations name tables that are not here, or make them: whatever comes of it, nothing stays.
+TEST_F(lint_server, any_file_leaves_the_database_as_it_was) {
+    const auto trace = [&] {
+        return sql().scalar(
+            "SELECT (SELECT count(*) FROM pg_class) || ' ' || (SELECT count(*) FROM pg_type) || ' ' || (SELECT "
+            "count(*) "
+            "FROM pg_proc) || ' ' || (SELECT count(*) FROM pg_constraint) || ' ' || (SELECT count(*) FROM app.t)");
+    };
+    const std::string before = trace();
+    namespace fs = std::filesystem;
+    std::size_t files = 0;
+    for (const char* const folder : {"dangerous", "harmless"}) {
+        for (const auto& each : fs::directory_iterator(fs::path(PGEIST_SOURCE_DIR) / "tests/lint" / folder)) {
+            std::ostringstream text;
+            text << std::ifstream(each.path(), std::ios::binary).rdbuf();
+            const lint::report found = lint_with_server({text.str(), text.str() + "\n'"});  // the second is cut off
+            EXPECT_TRUE(found.unreadable) << each.path();
+            ++files;
+        }
+    }
+    EXPECT_GE(files, 70U);
+    // An orderly end of the session's temporary schema is the server's: its types and toast tables go with it.
+    EXPECT_EQ(trace(), before);
 }
 
 }  // namespace

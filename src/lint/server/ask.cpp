@@ -39,7 +39,7 @@ std::string in_dollars(const std::string& text) {
 }
 
 awaitable<void> read_block(pg::connection& session, std::string block) {
-    co_await session.execute("SET LOCAL statement_timeout TO '10s'");
+    co_await session.execute("SET LOCAL statement_timeout TO '10s'; SET LOCAL check_function_bodies TO on");
     co_await session.execute("DO LANGUAGE plpgsql " + block);
 }
 

@@ -5,6 +5,7 @@
 #include "parts.hpp"
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/ddl/lexer.hpp"
+#include "pgeist/probe/static_effects.hpp"
 #include "pgeist/probe/trial.hpp"
 
 namespace pgeist::lint {
@@ -48,8 +49,13 @@ bool changes_nothing(const ddl::statement& what) {
         case statement_kind::analyze:
         case statement_kind::refresh:
         case statement_kind::grant:
+        case statement_kind::repack:
         case statement_kind::meta_command:
             return true;
+        case statement_kind::reindex:
+            return what.concurrently;
+        case statement_kind::select:
+            return std::all_of(what.functions.begin(), what.functions.end(), probe::is_own_function);
         default:
             return false;
     }
