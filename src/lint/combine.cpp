@@ -80,6 +80,14 @@ probe::effect of_server(probe::static_answer& by_rules, const answer& said) {
         }
     }
     made.transaction = by_rules.whole.transaction;
+    for (const probe::dependent& each : by_rules.whole.dependents) {  // why there is work, only the rules say
+        const bool why =
+            (each.kind == "check" && !made.scans.empty()) ||
+            (each.kind == "index" && std::find(made.builds.begin(), made.builds.end(), each.name) != made.builds.end());
+        if (why && std::find(made.dependents.begin(), made.dependents.end(), each) == made.dependents.end()) {
+            made.dependents.push_back(each);
+        }
+    }
     for (probe::effect& clause : by_rules.clauses) {
         bear_out(clause, made);
     }

@@ -75,7 +75,13 @@ trial_answer answer_of_failure(const stage& at, const std::string& statement, co
         answer.why_not = "the server refused the trial: " + found.message;
         return answer;
     }
-    if (guessing && problem.in_class("42")) {
+    constexpr const char* enum_value_not_committed = "55P04";
+    if (problem.is(enum_value_not_committed)) {
+        // Here everything is one transaction; in the user's hands it need not be.
+        answer.why_not = "a new enum value cannot be used before the transaction that adds it has committed";
+        return answer;
+    }
+    if (guessing && (problem.in_class("42") || problem.in_class("3F"))) {
         answer.why_not = "it may need what an earlier statement makes, which was not tried";
         return answer;
     }
@@ -147,7 +153,7 @@ awaitable<void> run_all(stage& at, const std::vector<std::string>& statements, c
     std::optional<snapshot> kept;
     for (std::size_t place = 0; place < statements.size(); ++place) {
         if (!answers[place].why_not.empty()) {
-            guessing = true;
+            guessing = guessing || made_schema(statements[place]).empty();
             continue;
         }
         try {
@@ -185,6 +191,11 @@ awaitable<void> try_tried(stage& at, const std::vector<std::string>& statements,
     for (std::size_t place = 0; place < statements.size(); ++place) {
         if (answers[place].why_not.empty()) {
             wanted.push_back(statements[place]);
+        }
+    }
+    for (const std::string& each : statements) {
+        if (std::string schema = made_schema(each); !schema.empty()) {
+            at.new_schemas.insert(std::move(schema));
         }
     }
     at.with_tablespaces =

@@ -104,6 +104,7 @@ struct stage {
     std::vector<std::int64_t> views;       ///< named, or over what is named
     std::vector<std::int64_t> sequences;   ///< named ones that belong to no table
     std::vector<real_dependent> dependents;
+    std::set<std::string> new_schemas;  ///< that the statements make: what is made in them is found
     /// Names of which there is no stand-in, and why: statements that have them are not tried.
     std::map<std::pair<std::string, std::string>, std::string> refused;
     std::set<std::string> invalid_indexes;  ///< by trial name: here they are valid

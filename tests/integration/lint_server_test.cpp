@@ -61,6 +61,54 @@ TEST_F(lint_server, what_a_statement_makes_is_known_to_the_next) {
     EXPECT_EQ(found.count(lint::level::error), 1U) << all(found);
 }
 
+TEST_F(lint_server, a_new_schema_and_what_is_made_in_it) {
+    const lint::report found =
+        lint_with_server({"CREATE SCHEMA IF NOT EXISTS fresh;\n"
+                          "CREATE TABLE fresh.a (id int PRIMARY KEY);\n"
+                          "CREATE TABLE fresh.b (a_id int REFERENCES fresh.a);\n"
+                          "ALTER TABLE fresh.b ADD COLUMN c int, ALTER COLUMN a_id SET NOT NULL;\n"
+                          "ALTER TABLE fresh.b ALTER COLUMN nosuch SET NOT NULL;\n"});
+    ASSERT_TRUE(fails(found)) << all(found);
+    EXPECT_EQ(find(found, "will-fail")->line, 5U) << all(found);
+    EXPECT_EQ(sql().scalar("SELECT count(*) FROM pg_namespace WHERE nspname = 'fresh'"), "0");
+}
+
+TEST_F(lint_server, a_new_enum_value_in_a_later_transaction) {
+    sql().execute("CREATE TYPE app.mood AS ENUM ('sad'); ALTER TABLE app.t ADD COLUMN m app.mood");
+    const lint::report found =
+        lint_with_server({"ALTER TYPE app.mood ADD VALUE 'ok';\nALTER TABLE app.t ALTER COLUMN m SET DEFAULT 'ok';\n"},
+                         ddl::transaction_mode::statement);
+    EXPECT_FALSE(fails(found)) << all(found);
+    const lint::report one = lint_with_server(
+        {"BEGIN;\nALTER TYPE app.mood ADD VALUE 'ok';\nALTER TABLE app.t ALTER COLUMN m SET DEFAULT 'ok';\nCOMMIT;\n"});
+    EXPECT_NE(find(one, "enum-value-used-in-transaction"), nullptr) << all(one);
+}
+
+TEST_F(lint_server, a_table_that_is_renamed_and_made_anew) {
+    const lint::report found = lint_with_server({"ALTER TABLE app.t RENAME TO t_old;\n"
+                                                 "CREATE TABLE app.t (id int PRIMARY KEY, n bigint, v text);\n"
+                                                 "INSERT INTO app.t SELECT * FROM app.t_old;\n"
+                                                 "ALTER TABLE app.t ADD COLUMN c float DEFAULT random();\n"
+                                                 "ALTER TABLE app.t_old DROP COLUMN n;\n"
+                                                 "ALTER TABLE app.t DROP COLUMN nosuch, DROP COLUMN n;\n"
+                                                 "DROP TABLE app.t_old;\n"},
+                                                ddl::transaction_mode::statement);
+    ASSERT_TRUE(fails(found)) << all(found);
+    EXPECT_EQ(find(found, "will-fail")->line, 6U) << all(found);
+    EXPECT_EQ(found.count(lint::level::error), 1U) << all(found);
+}
+
+TEST_F(lint_server, names_that_need_quotes) {
+    sql().execute(
+        "CREATE SCHEMA \"My.Schema\"; CREATE TABLE \"My.Schema\".\"order\" (\"Id\" int PRIMARY KEY, n int); "
+        "INSERT INTO \"My.Schema\".\"order\" SELECT i, i FROM generate_series(1, 10) AS i; ANALYZE");
+    const lint::report found = lint_with_server({"ALTER TABLE \"My.Schema\".\"order\" ALTER COLUMN n TYPE bigint;"});
+    const lint::finding* change = find(found, "changing-column-type");
+    ASSERT_NE(change, nullptr) << all(found);
+    EXPECT_EQ(change->does.rewrites, std::vector<std::string>{"\"My.Schema\".\"order\""});
+    EXPECT_TRUE(change->does.blocks_ms.has_value());
+}
+
 TEST_F(lint_server, size_decides) {
     const char* const statement = "ALTER TABLE app.t ALTER COLUMN n TYPE bigint;";
     const lint::report small = lint_with_server({statement});
