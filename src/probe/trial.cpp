@@ -206,11 +206,15 @@ awaitable<void> try_tried(stage& at, const std::vector<std::string>& statements,
         return kind_of(each) == "truncate" && has_word(each, "cascade");
     });
     std::string reason;
+    bool hopeless = false;
     try {
         co_await make_stand_ins(at, wanted, options);
         leave_out_refused(at, statements, answers);
         const auto running = [&] { return run_all(at, statements, options, answers); };
         co_await pg::rolled_back(at.session, running);
+    } catch (const nothing_tried& refused) {
+        reason = refused.what();
+        hopeless = true;
     } catch (const not_tried& refused) {
         reason = refused.what();
     } catch (const pg::sql_error& problem) {
@@ -222,6 +226,7 @@ awaitable<void> try_tried(stage& at, const std::vector<std::string>& statements,
     for (trial_answer& each : answers) {
         if (!each.tried && each.why_not.empty()) {
             each.why_not = reason;
+            each.hopeless = hopeless;
         }
     }
 }

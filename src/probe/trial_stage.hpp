@@ -23,6 +23,12 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// Nothing can be tried, whatever the statement.
+class nothing_tried : public not_tried {
+public:
+    using not_tried::not_tried;
+};
+
 /// Which stand-in has which name. Stand-ins are named as what they stand for, unless that name is taken.
 class name_map {
 public:

@@ -198,6 +198,20 @@ TEST_F(lint_server, a_role_that_may_only_read) {
     EXPECT_NE(found.asked.find("temporary"), std::string::npos) << found.asked;
 }
 
+TEST_F(lint_server, says_why_nothing_is_tried_at_all) {
+    sql().execute(
+        "CREATE FUNCTION app.e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; "
+        "CREATE EVENT TRIGGER " +
+        db().name() + "_e ON ddl_command_end EXECUTE FUNCTION app.e()");
+    connect_as(db().create_role("someone"));
+    const lint::report found =
+        lint_with_server({"ALTER TABLE app.t ADD COLUMN c int;\nALTER TABLE app.t DROP COLUMN n;\n"});
+    EXPECT_NE(found.asked.find("event trigger"), std::string::npos) << found.asked;
+    for (const lint::finding& each : found.findings) {
+        EXPECT_EQ(each.does.source, probe::evidence::catalog);
+    }
+}
+
 TEST_F(lint_server, a_role_without_any_right_on_the_tables) {
     connect_as(db().create_role("nobody"));
     const lint::report found = lint_with_server({"ALTER TABLE app.t ALTER COLUMN n TYPE bigint;"});

@@ -73,7 +73,7 @@ awaitable<void> read_unread(pg::connection& session, const ddl::migration& file,
 
 awaitable<void> simulate_all(pg::connection& session, const std::vector<source>& files,
                              const std::vector<ddl::migration>& migrations, answers& into) {
-    for (std::size_t first = 0; first < files.size();) {
+    for (std::size_t first = 0; first < files.size() && into.server.nothing_tried.empty();) {
         std::size_t last = first + 1;
         while (last < files.size() && !files[last].begins_simulation) {
             ++last;

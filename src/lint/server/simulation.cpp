@@ -207,6 +207,11 @@ awaitable<void> try_batch(pg::connection& session, batch what, bool after_others
         options.settings = next.settings;
         options.most_relations = 500;
         const auto found = co_await probe::try_statements(session, next.statements, options);
+        const auto hopeless = std::find_if(found.begin(), found.end(), [](const auto& each) { return each.hopeless; });
+        if (hopeless != found.end()) {
+            into.server.nothing_tried = hopeless->why_not;
+            co_return;
+        }
         const bool halve = none_tried(found) && could_be_tried(next, found);
         if (!halve) {
             take(next, found, after_others, into);
@@ -227,6 +232,9 @@ awaitable<void> simulate(pg::connection& session, const std::vector<source>& fil
     const std::vector<batch> batches = batches_of(files, migrations, first, last);
     bool after_others = false;
     for (const batch& each : batches) {
+        if (!into.server.nothing_tried.empty()) {
+            co_return;
+        }
         co_await try_batch(session, each, after_others, into);
         after_others = true;
     }
