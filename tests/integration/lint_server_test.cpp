@@ -20,7 +20,7 @@ protected:
             sql().execute(
                 "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY, n int, v varchar(20)); "
                 "INSERT INTO app.t SELECT i, i, 'v' FROM generate_series(1, 1000) AS i; "
-                "CREATE TABLE app.empty (id int PRIMARY KEY); ANALYZE");
+                "CREATE TABLE app.empty (id int PRIMARY KEY, long_text text); ANALYZE");
         }
     }
 
@@ -59,6 +59,15 @@ TEST_F(lint_server, what_a_statement_makes_is_known_to_the_next) {
     EXPECT_EQ(find(found, "will-fail")->file, "m2.sql") << all(found);
     EXPECT_EQ(find(found, "will-fail")->line, 3U) << all(found);
     EXPECT_EQ(found.count(lint::level::error), 1U) << all(found);
+}
+
+TEST_F(lint_server, a_required_column_fails_where_there_are_rows) {
+    const lint::report full = lint_with_server({"ALTER TABLE app.t ADD COLUMN c int NOT NULL;"});
+    ASSERT_NE(find(full, "adding-required-field"), nullptr) << all(full);
+    EXPECT_EQ(find(full, "adding-required-field")->how_bad, lint::level::error);
+    const lint::report empty = lint_with_server({"ALTER TABLE app.empty ADD COLUMN c int NOT NULL;"});
+    EXPECT_EQ(find(empty, "adding-required-field"), nullptr) << all(empty);
+    EXPECT_FALSE(fails(empty)) << all(empty);
 }
 
 TEST_F(lint_server, a_new_schema_and_what_is_made_in_it) {

@@ -15,7 +15,7 @@ void failing(const subject& on, reporter& to) {
     if (!on.does.fails || on.does.needless) {
         return;
     }
-    const bool told = !on.tried() && on.does.fails->sqlstate == "23502";  // adding-required-field
+    const bool told = on.does.fails->sqlstate == "23502";  // adding-required-field
     if (!told) {
         std::vector<std::string> instead;
         if (!on.does.fails->detail.empty()) {
