@@ -24,6 +24,11 @@ protected:
         }
     }
 
+    lint::report lint_with_server_of(const test_database& other, const std::vector<std::string>& texts) {
+        connect_to(other.uri());
+        return lint_with_server(texts);
+    }
+
     static const lint::finding* find(const lint::report& found, const std::string& rule) {
         for (const lint::finding& each : found.findings) {
             if (each.rule == rule) {
@@ -116,6 +121,17 @@ TEST_F(lint_server, names_that_need_quotes) {
     ASSERT_NE(change, nullptr) << all(found);
     EXPECT_EQ(change->does.rewrites, std::vector<std::string>{"\"My.Schema\".\"order\""});
     EXPECT_TRUE(change->does.blocks_ms.has_value());
+}
+
+TEST_F(lint_server, a_database_in_another_encoding) {
+    test_database latin(server_under_test().value(), "LATIN1");
+    latin.connect().execute("CREATE TABLE public.t (id int PRIMARY KEY, n int)");
+    const lint::report found = lint_with_server_of(
+        latin,
+        {"ALTER TABLE public.t ADD COLUMN \"caf\xc3\xa9\" int;\nALTER TABLE public.t ALTER COLUMN n TYPE bigint;\n"
+         "COMMENT ON TABLE public.t IS '\xe2\x82\xac';\nCREATE TABLE \"\xe2\x82\xac\" (id int);\n"});
+    ASSERT_NE(find(found, "changing-column-type"), nullptr) << all(found);
+    EXPECT_EQ(find(found, "changing-column-type")->does.source, probe::evidence::tried) << all(found);
 }
 
 TEST_F(lint_server, size_decides) {

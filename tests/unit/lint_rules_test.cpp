@@ -201,6 +201,7 @@ TEST(lint, time_decides_where_it_is_known) {
     does.source = probe::evidence::tried;
     does.blocks_ms = 499;
     tried.server.schema.apply(ddl::understand("CREATE TABLE t (a int)"));
+    tried.server.schema.set_complete();
     answer said;
     said.tried = does;
     tried.of_files = {{said}};
