@@ -3,7 +3,7 @@
 
     check_lint_output.py github FILE
     check_lint_output.py gitlab FILE
-    check_lint_output.py yaml FILE...     CI examples: that they are YAML, and have what such a file must have
+    check_lint_output.py ci FILE...     CI jobs, as JSON: that they have what such a file must have
 
 GitHub: https://docs.github.com/actions/reference/workflow-commands-for-github-actions (error, warning, notice: file,
 line, endLine, col, endColumn, title; data escapes %, CR and LF, properties also : and ,).
@@ -80,13 +80,11 @@ def check_gitlab(text):
     print(f"{len(issues)} issues are as GitLab documents them")
 
 
-def check_yaml(paths):
-    import yaml
-
+def check_ci(paths):
     for path in paths:
-        document = yaml.safe_load(pathlib.Path(path).read_text())
-        if "jobs" in document:  # GitHub; YAML 1.1 reads the key `on` as true
-            if not {"name", "jobs", "permissions"} <= set(document) or True not in document and "on" not in document:
+        document = json.loads(pathlib.Path(path).read_text())
+        if "jobs" in document:  # GitHub
+            if not {"name", "on", "jobs", "permissions"} <= set(document):
                 die(f"{path}: {sorted(map(str, document))}")
             for job in document["jobs"].values():
                 if not job.get("runs-on") or not all(("run" in step) != ("uses" in step) for step in job["steps"]):
@@ -102,10 +100,10 @@ def check_yaml(paths):
 
 
 def main():
-    if len(sys.argv) < 3 or sys.argv[1] not in ("github", "gitlab", "yaml"):
+    if len(sys.argv) < 3 or sys.argv[1] not in ("github", "gitlab", "ci"):
         sys.exit(__doc__)
-    if sys.argv[1] == "yaml":
-        check_yaml(sys.argv[2:])
+    if sys.argv[1] == "ci":
+        check_ci(sys.argv[2:])
     else:
         text = pathlib.Path(sys.argv[2]).read_text()
         check_github(text) if sys.argv[1] == "github" else check_gitlab(text)

@@ -10,7 +10,8 @@ usage() {
 usage: scripts/check_lint_output.sh [--pgeist PROGRAM] [--no-npm]
 
   --pgeist PROGRAM  default: build/release/pgeist
-  --no-npm          leave out SARIF, whose check installs TypeScript and @types/sarif from the npm registry
+  --no-npm          leave out SARIF and the jobs' YAML, whose checks install TypeScript, @types/sarif and yaml from the
+                    npm registry
 USAGE
 }
 
@@ -38,7 +39,6 @@ lint --output github "${inputs[@]}" >"$work/github"
 scripts/check_lint_output.py github "$work/github"
 lint --output gitlab "${inputs[@]}" >"$work/gitlab"
 scripts/check_lint_output.py gitlab "$work/gitlab"
-scripts/check_lint_output.py yaml examples/ci/*.yml
 
 # The jobs' script, in a repository whose branch changes one migration and drops another.
 repository=$work/repository
@@ -72,7 +72,12 @@ if $npm; then
  "esModuleInterop": true, "types": ["sarif", "node"], "outDir": "out"}, "files": ["sarif.ts"]}
 JSON
     echo '{"name": "check", "version": "1.0.0", "private": true}' >"$work/package.json"
-    (cd "$work" && npm install --silent --no-audit --no-fund typescript@5 @types/sarif@2 @types/node@20 >/dev/null)
+    (cd "$work" && npm install --silent --no-audit --no-fund typescript@5 @types/sarif@2 @types/node@20 yaml@2 >/dev/null)
+    for file in examples/ci/*.yml; do
+        (cd "$work" && node -e 'console.log(JSON.stringify(require("yaml").parse(require("fs").readFileSync(0, "utf8"))))') \
+            <"$file" >"$work/$(basename "$file" .yml).json"
+    done
+    scripts/check_lint_output.py ci "$work/github-workflow.json" "$work/gitlab-job.json"
     lint --output sarif "${inputs[@]}" >"$work/log.json"
     (cd "$work" && npx --no-install tsc -p . && node out/sarif.js)
 fi

@@ -71,7 +71,7 @@ private:
             schema_.begin_transaction(transactions_);
         }
         probe::static_answer by_rules = probe::static_effect(step.what, schema_, options_.server);
-        does_ = combined(step.what, by_rules, said(), schema_, server_ != nullptr);
+        does_ = combined(step.what, by_rules, said(), schema_, server_ != nullptr && server_->schema.complete());
         first_of_step_ = found_.size();
         const subject on{options_,         file_,   step,  step.what, does_,
                          by_rules.clauses, schema_, past_, server_,   has_neighbours(step)};

@@ -69,8 +69,23 @@ void bear_out(probe::effect& clause, const probe::effect& whole) {
     }
 }
 
-probe::effect of_server(probe::static_answer& by_rules, const answer& said) {
+/// Fails because of rows, of which stand-ins have none: a new column that is NOT NULL and has no default.
+const probe::effect* failing_for_rows(const ddl::statement& what, const probe::static_answer& by_rules,
+                                      const probe::schema& before) {
+    const probe::known_relation* table = before.find(before.name_of(what.relation));
+    const bool empty = table != nullptr && table->size && table->size->bytes == 0;
+    const auto found = std::find_if(by_rules.clauses.begin(), by_rules.clauses.end(), [](const probe::effect& each) {
+        return each.fails && each.fails->sqlstate == "23502";
+    });
+    return empty || found == by_rules.clauses.end() ? nullptr : &*found;
+}
+
+probe::effect of_server(const ddl::statement& what, probe::static_answer& by_rules, const answer& said,
+                        const probe::schema& before) {
     probe::effect made = *said.tried;
+    if (const probe::effect* clause = failing_for_rows(what, by_rules, before); clause != nullptr && !made.fails) {
+        made.fails = clause->fails;
+    }
     for (const std::string& each : said.locked_before) {
         const auto& locks = by_rules.whole.locks;
         const auto known = std::find_if(locks.begin(), locks.end(),
@@ -80,6 +95,14 @@ probe::effect of_server(probe::static_answer& by_rules, const answer& said) {
         }
     }
     made.transaction = by_rules.whole.transaction;
+    for (const probe::dependent& each : by_rules.whole.dependents) {  // why there is work, only the rules say
+        const bool why =
+            (each.kind == "check" && !made.scans.empty()) ||
+            (each.kind == "index" && std::find(made.builds.begin(), made.builds.end(), each.name) != made.builds.end());
+        if (why && std::find(made.dependents.begin(), made.dependents.end(), each) == made.dependents.end()) {
+            made.dependents.push_back(each);
+        }
+    }
     for (probe::effect& clause : by_rules.clauses) {
         bear_out(clause, made);
     }
@@ -95,9 +118,12 @@ probe::effect combined(const ddl::statement& what, probe::static_answer& by_rule
         return made;
     }
     if (said != nullptr && said->tried) {
-        made = of_server(by_rules, *said);
+        made = of_server(what, by_rules, *said, before);
     } else {
         made.source = probe::evidence::catalog;
+        if (made.fails && made.fails->sqlstate == "23502" && failing_for_rows(what, by_rules, before) == nullptr) {
+            made.fails.reset();
+        }
         if (said != nullptr && said->fails && !made.fails) {
             made.fails = said->fails;
         }

@@ -12,8 +12,13 @@ namespace pgeist::probe {
 
 namespace {
 
-/// Every word that may be a name, also within literals (nextval('s'), the body of a DO block).
-std::vector<std::string> names_in_texts(const std::vector<std::string>& texts) {
+bool is_ascii(const std::string& text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+/// Every word that may be a name, also within literals (nextval('s'), the body of a DO block). A database in another
+/// encoding may not have the characters of some, and then has no such name either.
+std::vector<std::string> names_in_texts(const std::vector<std::string>& texts, bool all_characters) {
     std::set<std::string> names;
     for (const std::string& text : texts) {
         for (const ddl::token& each : ddl::tokens_of(text)) {
@@ -26,6 +31,7 @@ std::vector<std::string> names_in_texts(const std::vector<std::string>& texts) {
             }
         }
     }
+    std::erase_if(names, [&](const std::string& each) { return !all_characters && !is_ascii(each); });
     return {names.begin(), names.end()};
 }
 
@@ -125,7 +131,8 @@ awaitable<schema> read_schema(pg::connection& session, std::vector<std::string> 
                               std::vector<std::string> search_path) {
     schema made;
     made.set_default_path(std::move(search_path));
-    const std::string names = pg::array_literal(names_in_texts(texts));
+    const auto encoding = co_await session.query("SELECT current_setting('server_encoding') = 'UTF8'");
+    const std::string names = pg::array_literal(names_in_texts(texts, encoding.boolean(0, 0)));
     reading_schema reader(session, made);
     const auto reading = [&] { return reader.read(names); };
     co_await pg::rolled_back(session, reading);

@@ -142,7 +142,7 @@ const char* const sizes = R"(
 
 // Takes ACCESS SHARE on each for a moment.
 const char* const measured = R"(
-    SELECT n.nspname, c.relname, pg_table_size(c.oid) AS bytes
+    SELECT n.nspname, c.relname, pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0) AS bytes
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index i ON i.indexrelid = c.oid
       LEFT JOIN pg_class o ON o.oid = i.indrelid
      WHERE c.relkind IN ('r', 'i', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'

@@ -75,7 +75,13 @@ trial_answer answer_of_failure(const stage& at, const std::string& statement, co
         answer.why_not = "the server refused the trial: " + found.message;
         return answer;
     }
-    if (guessing && problem.in_class("42")) {
+    constexpr const char* enum_value_not_committed = "55P04";
+    if (problem.is(enum_value_not_committed)) {
+        // Here everything is one transaction; in the user's hands it need not be.
+        answer.why_not = "a new enum value cannot be used before the transaction that adds it has committed";
+        return answer;
+    }
+    if (guessing && (problem.in_class("42") || problem.in_class("3F"))) {
         answer.why_not = "it may need what an earlier statement makes, which was not tried";
         return answer;
     }
@@ -106,8 +112,13 @@ std::vector<std::string> locked_in(const stage& at, const snapshot& seen) {
     return names;
 }
 
-awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing) {
-    const snapshot before = co_await look(at);
+/// `kept`: what is there; afterwards what is there then, or nothing where that has to be looked at again.
+awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing, std::optional<snapshot>& kept) {
+    if (!kept) {
+        kept = co_await look(at);
+    }
+    const snapshot before = std::move(*kept);
+    kept.reset();
     std::string led = co_await lead_statement(at, statement);
     co_await at.session.execute("SAVEPOINT pgeist_trial");
     static_cast<void>(at.session.take_notices());
@@ -122,7 +133,7 @@ awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing)
     }
     const auto notices = at.session.take_notices();
     if (problem) {
-        co_await at.session.execute("ROLLBACK TO SAVEPOINT pgeist_trial");
+        co_await at.session.execute("ROLLBACK TO SAVEPOINT pgeist_trial; RELEASE SAVEPOINT pgeist_trial");
         co_return answer_of_failure(at, statement, before, *problem, guessing);
     }
     trial_answer answer;
@@ -130,6 +141,8 @@ awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing)
     answer.tried = true;
     answer.found = effect_of(at, statement, before, after, notices);
     answer.locked_before = locked_in(at, before);
+    co_await at.session.execute("RELEASE SAVEPOINT pgeist_trial");
+    kept = after;
     co_return answer;
 }
 
@@ -137,13 +150,14 @@ awaitable<void> run_all(stage& at, const std::vector<std::string>& statements, c
                         std::vector<trial_answer>& answers) {
     co_await at.session.execute(session_for_trial(at, options));
     bool guessing = false;
+    std::optional<snapshot> kept;
     for (std::size_t place = 0; place < statements.size(); ++place) {
         if (!answers[place].why_not.empty()) {
-            guessing = true;
+            guessing = guessing || made_schema(statements[place]).empty();
             continue;
         }
         try {
-            answers[place] = co_await run_one(at, statements[place], guessing);
+            answers[place] = co_await run_one(at, statements[place], guessing, kept);
         } catch (const not_tried& reason) {
             // It may have reached what it must not: nothing after it is tried, and the transaction ends now.
             for (std::size_t rest = place; rest < statements.size(); ++rest) {
@@ -179,6 +193,11 @@ awaitable<void> try_tried(stage& at, const std::vector<std::string>& statements,
             wanted.push_back(statements[place]);
         }
     }
+    for (const std::string& each : statements) {
+        if (std::string schema = made_schema(each); !schema.empty()) {
+            at.new_schemas.insert(std::move(schema));
+        }
+    }
     at.with_tablespaces =
         std::any_of(wanted.begin(), wanted.end(), [](const auto& each) { return has_word(each, "tablespace"); });
     at.with_truncate_triggers =
@@ -187,11 +206,15 @@ awaitable<void> try_tried(stage& at, const std::vector<std::string>& statements,
         return kind_of(each) == "truncate" && has_word(each, "cascade");
     });
     std::string reason;
+    bool hopeless = false;
     try {
         co_await make_stand_ins(at, wanted, options);
         leave_out_refused(at, statements, answers);
         const auto running = [&] { return run_all(at, statements, options, answers); };
         co_await pg::rolled_back(at.session, running);
+    } catch (const nothing_tried& refused) {
+        reason = refused.what();
+        hopeless = true;
     } catch (const not_tried& refused) {
         reason = refused.what();
     } catch (const pg::sql_error& problem) {
@@ -203,6 +226,7 @@ awaitable<void> try_tried(stage& at, const std::vector<std::string>& statements,
     for (trial_answer& each : answers) {
         if (!each.tried && each.why_not.empty()) {
             each.why_not = reason;
+            each.hopeless = hopeless;
         }
     }
 }

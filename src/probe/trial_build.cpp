@@ -31,8 +31,8 @@ awaitable<void> silence_event_triggers(stage& at, bool superuser) {
     for (int row = 0; row < rows.rows(); ++row) {
         const bool by_setting = at.session.server_major() >= first_with_event_triggers_off;
         if (!superuser || (!by_setting && rows.text(row, "enabled") == "A")) {
-            throw not_tried(fmt::format("event trigger {} would be fired, and cannot be switched off here",
-                                        rows.text(row, "name")));
+            throw nothing_tried(fmt::format("event trigger {} would be fired, and cannot be switched off here",
+                                            rows.text(row, "name")));
         }
         at.quiet = by_setting ? "SET LOCAL event_triggers TO off; " : "SET LOCAL session_replication_role TO replica; ";
         at.assumptions.push_back(fmt::format("event trigger {} does not mind", rows.text(row, "name")));
@@ -70,10 +70,10 @@ awaitable<void> execute_both(stage& at, std::string before, std::string script) 
 awaitable<void> open_stage(stage& at, std::vector<std::pair<std::string, std::string>> settings) {
     const auto session = co_await at.session.query(session_sql);
     if (session.boolean(0, "standby")) {
-        throw not_tried("a standby makes no stand-ins");
+        throw nothing_tried("a standby makes no stand-ins");
     }
     if (!session.boolean(0, "may_make")) {
-        throw not_tried("the role may not make temporary tables in this database");
+        throw nothing_tried("the role may not make temporary tables in this database");
     }
     co_await silence_event_triggers(at, session.boolean(0, "superuser"));
     at.quiet += "SET LOCAL temp_tablespaces TO ''; SET LOCAL default_tablespace TO ''";

@@ -304,6 +304,7 @@ void read_locks(const pg::result& rows, snapshot& into) {
 }  // namespace
 
 awaitable<snapshot> look(stage& at) {
+    const pg::connection::kept_plans kept(at.session);
     snapshot seen;
     const auto relations = co_await at.session.query(relations_sql);
     read_relations(relations, seen);

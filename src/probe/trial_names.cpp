@@ -180,7 +180,8 @@ awaitable<std::string> lead_statement(stage& at, std::string statement) {
         const auto known = at.names.find(each.schema, each.name);
         if (known) {
             with.emplace_back(each, in_temp(*known));
-        } else if (rows.boolean(row, "has_schema") && !rows.boolean(row, "is_other")) {
+        } else if ((rows.boolean(row, "has_schema") || at.new_schemas.contains(each.schema)) &&
+                   !rows.boolean(row, "is_other")) {
             if (!at.names.add_new({each.schema, each.name})) {
                 throw not_tried("two objects in different schemas are called " + display_identifier(each.name));
             }

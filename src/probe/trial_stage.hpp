@@ -23,6 +23,12 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// Nothing can be tried, whatever the statement.
+class nothing_tried : public not_tried {
+public:
+    using not_tried::not_tried;
+};
+
 /// Which stand-in has which name. Stand-ins are named as what they stand for, unless that name is taken.
 class name_map {
 public:
@@ -104,6 +110,7 @@ struct stage {
     std::vector<std::int64_t> views;       ///< named, or over what is named
     std::vector<std::int64_t> sequences;   ///< named ones that belong to no table
     std::vector<real_dependent> dependents;
+    std::set<std::string> new_schemas;  ///< that the statements make: what is made in them is found
     /// Names of which there is no stand-in, and why: statements that have them are not tried.
     std::map<std::pair<std::string, std::string>, std::string> refused;
     std::set<std::string> invalid_indexes;  ///< by trial name: here they are valid

@@ -110,6 +110,18 @@ std::string kind_of(const std::string& sql) {
     return words[0] + " " + words[1];
 }
 
+std::string made_schema(const std::string& sql) {
+    const std::vector<token> all = tokens_of(sql);
+    if (!is_word(all, 0, "create") || !is_word(all, 1, "schema")) {
+        return {};
+    }
+    const std::size_t at = is_word(all, 2, "if") ? 5 : 2;  // IF NOT EXISTS
+    const bool elements = std::count_if(all.begin(), all.end(), [](const token& each) {
+                              return each.kind == token_kind::word && each.value == "create";
+                          }) > 1;
+    return is_name(all, at) && !is_word(all, at, "authorization") && !elements ? all[at].value : std::string();
+}
+
 bool has_word(const std::string& sql, const std::string& word) {
     const std::vector<token> all = tokens_of(sql);
     return std::any_of(all.begin(), all.end(),

@@ -37,6 +37,9 @@ struct written_name {
 /// The leading words of a statement, in lower case, without IF EXISTS and its like: `alter table`, `create index`.
 [[nodiscard]] std::string kind_of(const std::string& sql);
 
+/// The name in a CREATE SCHEMA that makes nothing else; empty for every other statement.
+[[nodiscard]] std::string made_schema(const std::string& sql);
+
 /// Whether `word` stands in the text as a word (not in a literal or in quotes).
 [[nodiscard]] bool has_word(const std::string& sql, const std::string& word);
 

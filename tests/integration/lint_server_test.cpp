@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
 #include "probe_test.hpp"
 #include "support/sync_connection.hpp"
 
@@ -16,8 +20,13 @@ protected:
             sql().execute(
                 "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY, n int, v varchar(20)); "
                 "INSERT INTO app.t SELECT i, i, 'v' FROM generate_series(1, 1000) AS i; "
-                "CREATE TABLE app.empty (id int PRIMARY KEY); ANALYZE");
+                "CREATE TABLE app.empty (id int PRIMARY KEY, long_text text); ANALYZE");
         }
+    }
+
+    lint::report lint_with_server_of(const test_database& other, const std::vector<std::string>& texts) {
+        connect_to(other.uri());
+        return lint_with_server(texts);
     }
 
     static const lint::finding* find(const lint::report& found, const std::string& rule) {
@@ -55,6 +64,74 @@ TEST_F(lint_server, what_a_statement_makes_is_known_to_the_next) {
     EXPECT_EQ(find(found, "will-fail")->file, "m2.sql") << all(found);
     EXPECT_EQ(find(found, "will-fail")->line, 3U) << all(found);
     EXPECT_EQ(found.count(lint::level::error), 1U) << all(found);
+}
+
+TEST_F(lint_server, a_required_column_fails_where_there_are_rows) {
+    const lint::report full = lint_with_server({"ALTER TABLE app.t ADD COLUMN c int NOT NULL;"});
+    ASSERT_NE(find(full, "adding-required-field"), nullptr) << all(full);
+    EXPECT_EQ(find(full, "adding-required-field")->how_bad, lint::level::error);
+    const lint::report empty = lint_with_server({"ALTER TABLE app.empty ADD COLUMN c int NOT NULL;"});
+    EXPECT_EQ(find(empty, "adding-required-field"), nullptr) << all(empty);
+    EXPECT_FALSE(fails(empty)) << all(empty);
+}
+
+TEST_F(lint_server, a_new_schema_and_what_is_made_in_it) {
+    const lint::report found =
+        lint_with_server({"CREATE SCHEMA IF NOT EXISTS fresh;\n"
+                          "CREATE TABLE fresh.a (id int PRIMARY KEY);\n"
+                          "CREATE TABLE fresh.b (a_id int REFERENCES fresh.a);\n"
+                          "ALTER TABLE fresh.b ADD COLUMN c int, ALTER COLUMN a_id SET NOT NULL;\n"
+                          "ALTER TABLE fresh.b ALTER COLUMN nosuch SET NOT NULL;\n"});
+    ASSERT_TRUE(fails(found)) << all(found);
+    EXPECT_EQ(find(found, "will-fail")->line, 5U) << all(found);
+    EXPECT_EQ(sql().scalar("SELECT count(*) FROM pg_namespace WHERE nspname = 'fresh'"), "0");
+}
+
+TEST_F(lint_server, a_new_enum_value_in_a_later_transaction) {
+    sql().execute("CREATE TYPE app.mood AS ENUM ('sad'); ALTER TABLE app.t ADD COLUMN m app.mood");
+    const lint::report found =
+        lint_with_server({"ALTER TYPE app.mood ADD VALUE 'ok';\nALTER TABLE app.t ALTER COLUMN m SET DEFAULT 'ok';\n"},
+                         ddl::transaction_mode::statement);
+    EXPECT_FALSE(fails(found)) << all(found);
+    const lint::report one = lint_with_server(
+        {"BEGIN;\nALTER TYPE app.mood ADD VALUE 'ok';\nALTER TABLE app.t ALTER COLUMN m SET DEFAULT 'ok';\nCOMMIT;\n"});
+    EXPECT_NE(find(one, "enum-value-used-in-transaction"), nullptr) << all(one);
+}
+
+TEST_F(lint_server, a_table_that_is_renamed_and_made_anew) {
+    const lint::report found = lint_with_server({"ALTER TABLE app.t RENAME TO t_old;\n"
+                                                 "CREATE TABLE app.t (id int PRIMARY KEY, n bigint, v text);\n"
+                                                 "INSERT INTO app.t SELECT * FROM app.t_old;\n"
+                                                 "ALTER TABLE app.t ADD COLUMN c float DEFAULT random();\n"
+                                                 "ALTER TABLE app.t_old DROP COLUMN n;\n"
+                                                 "ALTER TABLE app.t DROP COLUMN nosuch, DROP COLUMN n;\n"
+                                                 "DROP TABLE app.t_old;\n"},
+                                                ddl::transaction_mode::statement);
+    ASSERT_TRUE(fails(found)) << all(found);
+    EXPECT_EQ(find(found, "will-fail")->line, 6U) << all(found);
+    EXPECT_EQ(found.count(lint::level::error), 1U) << all(found);
+}
+
+TEST_F(lint_server, names_that_need_quotes) {
+    sql().execute(
+        "CREATE SCHEMA \"My.Schema\"; CREATE TABLE \"My.Schema\".\"order\" (\"Id\" int PRIMARY KEY, n int); "
+        "INSERT INTO \"My.Schema\".\"order\" SELECT i, i FROM generate_series(1, 10) AS i; ANALYZE");
+    const lint::report found = lint_with_server({"ALTER TABLE \"My.Schema\".\"order\" ALTER COLUMN n TYPE bigint;"});
+    const lint::finding* change = find(found, "changing-column-type");
+    ASSERT_NE(change, nullptr) << all(found);
+    EXPECT_EQ(change->does.rewrites, std::vector<std::string>{"\"My.Schema\".\"order\""});
+    EXPECT_TRUE(change->does.blocks_ms.has_value());
+}
+
+TEST_F(lint_server, a_database_in_another_encoding) {
+    test_database latin(server_under_test().value(), "LATIN1");
+    latin.connect().execute("CREATE TABLE public.t (id int PRIMARY KEY, n int)");
+    const lint::report found = lint_with_server_of(
+        latin,
+        {"ALTER TABLE public.t ADD COLUMN \"caf\xc3\xa9\" int;\nALTER TABLE public.t ALTER COLUMN n TYPE bigint;\n"
+         "COMMENT ON TABLE public.t IS '\xe2\x82\xac';\nCREATE TABLE \"\xe2\x82\xac\" (id int);\n"});
+    ASSERT_NE(find(found, "changing-column-type"), nullptr) << all(found);
+    EXPECT_EQ(find(found, "changing-column-type")->does.source, probe::evidence::tried) << all(found);
 }
 
 TEST_F(lint_server, size_decides) {
@@ -146,6 +223,20 @@ TEST_F(lint_server, a_role_that_may_only_read) {
     EXPECT_NE(found.asked.find("temporary"), std::string::npos) << found.asked;
 }
 
+TEST_F(lint_server, says_why_nothing_is_tried_at_all) {
+    sql().execute(
+        "CREATE FUNCTION app.e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; "
+        "CREATE EVENT TRIGGER " +
+        db().name() + "_e ON ddl_command_end EXECUTE FUNCTION app.e()");
+    connect_as(db().create_role("someone"));
+    const lint::report found =
+        lint_with_server({"ALTER TABLE app.t ADD COLUMN c int;\nALTER TABLE app.t DROP COLUMN n;\n"});
+    EXPECT_NE(found.asked.find("event trigger"), std::string::npos) << found.asked;
+    for (const lint::finding& each : found.findings) {
+        EXPECT_EQ(each.does.source, probe::evidence::catalog);
+    }
+}
+
 TEST_F(lint_server, a_role_without_any_right_on_the_tables) {
     connect_as(db().create_role("nobody"));
     const lint::report found = lint_with_server({"ALTER TABLE app.t ALTER COLUMN n TYPE bigint;"});
@@ -174,6 +265,31 @@ TEST_F(lint_server, takes_nothing_stronger_than_access_share) {
     other.execute("BEGIN; LOCK TABLE app.t IN ACCESS EXCLUSIVE MODE; LOCK TABLE app.empty IN EXCLUSIVE MODE");
     const lint::report found = lint_with_server({"DROP TABLE app.empty;\nTRUNCATE app.t;\n"});
     EXPECT_FALSE(found.findings.empty()) << "it did not wait";
+}
+
+// The labelled migrations name tables that are not here, or make them: whatever comes of it, nothing stays.
+TEST_F(lint_server, any_file_leaves_the_database_as_it_was) {
+    const auto trace = [&] {
+        return sql().scalar(
+            "SELECT (SELECT count(*) FROM pg_class) || ' ' || (SELECT count(*) FROM pg_type) || ' ' || (SELECT "
+            "count(*) "
+            "FROM pg_proc) || ' ' || (SELECT count(*) FROM pg_constraint) || ' ' || (SELECT count(*) FROM app.t)");
+    };
+    const std::string before = trace();
+    namespace fs = std::filesystem;
+    std::size_t files = 0;
+    for (const char* const folder : {"dangerous", "harmless"}) {
+        for (const auto& each : fs::directory_iterator(fs::path(PGEIST_SOURCE_DIR) / "tests/lint" / folder)) {
+            std::ostringstream text;
+            text << std::ifstream(each.path(), std::ios::binary).rdbuf();
+            const lint::report found = lint_with_server({text.str(), text.str() + "\n'"});  // the second is cut off
+            EXPECT_TRUE(found.unreadable) << each.path();
+            ++files;
+        }
+    }
+    EXPECT_GE(files, 70U);
+    // An orderly end of the session's temporary schema is the server's: its types and toast tables go with it.
+    EXPECT_EQ(trace(), before);
 }
 
 }  // namespace

@@ -248,9 +248,11 @@ void probe_test::TearDown() {
     database_test::TearDown();
 }
 
-void probe_test::connect_as(const std::string& role) {
+void probe_test::connect_as(const std::string& role) { connect_to(db().uri_as(role)); }
+
+void probe_test::connect_to(const std::string& uri) {
     pg::connect_options options;
-    options.set("dbname", db().uri_as(role));
+    options.set("dbname", uri);
     session_ = await(pg::connection::open(options, "pgeist probe test"));
 }
 

@@ -65,6 +65,7 @@ protected:
 
     /// A session of the program's as the role.
     void connect_as(const std::string& role);
+    void connect_to(const std::string& uri);
     [[nodiscard]] pg::connection& session() { return *session_; }
     probe::trial_answer try_out(const std::string& statement, probe::trial_options options = {});
     /// What lint says of files that are one simulation, when it has asked the server.

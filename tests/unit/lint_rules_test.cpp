@@ -201,6 +201,7 @@ TEST(lint, time_decides_where_it_is_known) {
     does.source = probe::evidence::tried;
     does.blocks_ms = 499;
     tried.server.schema.apply(ddl::understand("CREATE TABLE t (a int)"));
+    tried.server.schema.set_complete();
     answer said;
     said.tried = does;
     tried.of_files = {{said}};
@@ -209,6 +210,15 @@ TEST(lint, time_decides_where_it_is_known) {
     EXPECT_TRUE(test::has(check(files, migrations, {}, &tried), "require-concurrent-index-creation", level::error));
     tried.of_files[0][0].tried->blocks_ms.reset();
     EXPECT_TRUE(test::has(check(files, migrations, {}, &tried), "require-concurrent-index-creation", level::error));
+}
+
+TEST(lint, an_enum_value_in_a_default_or_a_check_is_used) {
+    for (const char* const sql : {"ALTER TABLE t ALTER m SET DEFAULT 'ok';", "ALTER TABLE t ADD k mood DEFAULT 'ok';",
+                                  "ALTER TABLE t ADD CHECK (m <> 'ok');", "CREATE TABLE n (m mood DEFAULT 'ok');"}) {
+        EXPECT_TRUE(test::has(test::checked(std::string("BEGIN; ALTER TYPE mood ADD VALUE 'ok'; ") + sql + " COMMIT;"),
+                              "enum-value-used-in-transaction", level::error))
+            << sql;
+    }
 }
 
 TEST(lint, every_lock_is_told) {

@@ -59,6 +59,7 @@ TEST(lint_server, size_decides) {
     const report large = checked(sql, told_by_server(1000 * megabyte, 10'000'000));
     EXPECT_TRUE(test::has(large, "changing-column-type", level::error));
     EXPECT_GT(find(large, "changing-column-type")->does.blocks_ms.value_or(0), 1000);
+    EXPECT_TRUE(says(large, "use-pgeist", "a copy does, in about"));
     settings patient;
     patient.max_block = std::chrono::hours(1);
     EXPECT_FALSE(test::has(checked(sql, told_by_server(1000 * megabyte, 10'000'000), patient), "changing-column-type",

@@ -25,6 +25,8 @@ struct trial_answer {
     bool tried = false;
     effect found;
     std::string why_not;
+    /// `why_not` is about the server or the session: no statement can be tried.
+    bool hopeless = false;
     /// Relations whose lock an earlier statement of the same trial held already: `found.locks` may tell less about them
     /// than the statement takes.
     std::vector<std::string> locked_before;

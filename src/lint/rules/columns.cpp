@@ -120,8 +120,7 @@ void required(const subject& on, reporter& to) {
     for (std::size_t at = 0; at < on.what.clauses.size(); ++at) {
         const ddl::clause& each = on.what.clauses[at];
         const bool fails = on.of_clause(at).fails && on.of_clause(at).fails->sqlstate == "23502";
-        const bool tried = on.tried();
-        if (each.kind != clause_kind::add_column || !each.added || !fails || (tried && !on.does.fails)) {
+        if (each.kind != clause_kind::add_column || !each.added || !fails || !on.does.fails) {
             continue;
         }
         const std::string column = ddl::sql_name(each.name);

@@ -92,9 +92,34 @@ void nesting(const subject& on, reporter& to) {
     }
 }
 
+/// Strings of the statement, and of the defaults and conditions in it.
+std::vector<std::string> literals_of(const ddl::statement& what) {
+    std::vector<std::string> all = what.literals;
+    const auto take = [&](const std::optional<ddl::expression>& value) {
+        if (value) {
+            all.insert(all.end(), value->literals.begin(), value->literals.end());
+        }
+    };
+    const auto take_constraints = [&](const std::vector<ddl::constraint>& constraints) {
+        for (const ddl::constraint& each : constraints) {
+            take(each.value);
+        }
+    };
+    for (const ddl::clause& each : what.clauses) {
+        take(each.value);
+        take(each.made ? each.made->value : std::nullopt);
+        take_constraints(each.added ? each.added->constraints : std::vector<ddl::constraint>());
+    }
+    for (const ddl::column& each : what.columns) {
+        take_constraints(each.constraints);
+    }
+    take_constraints(what.constraints);
+    return all;
+}
+
 void enum_value(const subject& on, reporter& to) {
     const auto used = [&](const std::string& literal) { return !on.before.types_with_fresh_value(literal).empty(); };
-    const auto& literals = on.what.literals;
+    const auto literals = literals_of(on.what);
     const auto found = std::find_if(literals.begin(), literals.end(), used);
     std::string value = found == literals.end() ? "" : *found;
     if (value.empty() || on.what.kind == statement_kind::add_enum_value) {

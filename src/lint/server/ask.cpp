@@ -39,7 +39,7 @@ std::string in_dollars(const std::string& text) {
 }
 
 awaitable<void> read_block(pg::connection& session, std::string block) {
-    co_await session.execute("SET LOCAL statement_timeout TO '10s'");
+    co_await session.execute("SET LOCAL statement_timeout TO '10s'; SET LOCAL check_function_bodies TO on");
     co_await session.execute("DO LANGUAGE plpgsql " + block);
 }
 
@@ -71,9 +71,22 @@ awaitable<void> read_unread(pg::connection& session, const ddl::migration& file,
     }
 }
 
+/// Without them the rules answer as without a connection.
+awaitable<void> read_catalogs(pg::connection& session, std::vector<std::string> texts, std::vector<std::string> path,
+                              server_facts& into) {
+    try {
+        into.schema = co_await probe::read_schema(session, std::move(texts), std::move(path));
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }
+        into.nothing_tried = "its catalogs cannot be read: " + problem.diag().message;
+    }
+}
+
 awaitable<void> simulate_all(pg::connection& session, const std::vector<source>& files,
                              const std::vector<ddl::migration>& migrations, answers& into) {
-    for (std::size_t first = 0; first < files.size();) {
+    for (std::size_t first = 0; first < files.size() && into.server.nothing_tried.empty();) {
         std::size_t last = first + 1;
         while (last < files.size() && !files[last].begins_simulation) {
             ++last;
@@ -94,8 +107,9 @@ awaitable<answers> ask(pg::connection& session, const std::vector<source>& files
     std::vector<std::string> path;
     const auto reading = [&] { return read_path(session, path); };
     co_await pg::rolled_back(session, reading);
-    made.server.schema = co_await probe::read_schema(session, texts_of(migrations), path);
     co_await look_around(session, made.server);
+    co_await read_catalogs(session, texts_of(migrations), path, made.server);
+    co_await look_at_others(session, made.server);
     for (const ddl::migration& file : migrations) {
         made.of_files.emplace_back(file.steps.size());
         co_await read_unread(session, file, made.of_files.back());

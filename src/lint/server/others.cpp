@@ -131,9 +131,12 @@ awaitable<void> read_settings(pg::connection& session, server_facts& into) {
 }  // namespace
 
 awaitable<void> look_around(pg::connection& session, server_facts& into) {
-    by_session all;
     const auto settings = [&] { return read_settings(session, into); };
     co_await pg::rolled_back(session, settings);
+}
+
+awaitable<void> look_at_others(pg::connection& session, server_facts& into) {
+    by_session all;
     const auto others = [&] { return read_others(session, all, into.schema); };
     co_await pg::rolled_back(session, others);
     for (auto& [key, each] : all) {

@@ -11,7 +11,9 @@ namespace pgeist::lint {
                                        const std::vector<ddl::migration>& migrations, std::size_t first,
                                        std::size_t last, answers& into);
 
-/// Who else is at work here, and the server's settings.
+/// The server's settings, and the role's.
 [[nodiscard]] awaitable<void> look_around(pg::connection& session, server_facts& into);
+/// Who else is at work here.
+[[nodiscard]] awaitable<void> look_at_others(pg::connection& session, server_facts& into);
 
 }  // namespace pgeist::lint

@@ -5,6 +5,7 @@
 #include "parts.hpp"
 #include "pgeist/core/identifier.hpp"
 #include "pgeist/ddl/lexer.hpp"
+#include "pgeist/probe/static_effects.hpp"
 #include "pgeist/probe/trial.hpp"
 
 namespace pgeist::lint {
@@ -48,8 +49,13 @@ bool changes_nothing(const ddl::statement& what) {
         case statement_kind::analyze:
         case statement_kind::refresh:
         case statement_kind::grant:
+        case statement_kind::repack:
         case statement_kind::meta_command:
             return true;
+        case statement_kind::reindex:
+            return what.concurrently;
+        case statement_kind::select:
+            return std::all_of(what.functions.begin(), what.functions.end(), probe::is_own_function);
         default:
             return false;
     }
@@ -201,6 +207,11 @@ awaitable<void> try_batch(pg::connection& session, batch what, bool after_others
         options.settings = next.settings;
         options.most_relations = 500;
         const auto found = co_await probe::try_statements(session, next.statements, options);
+        const auto hopeless = std::find_if(found.begin(), found.end(), [](const auto& each) { return each.hopeless; });
+        if (hopeless != found.end()) {
+            into.server.nothing_tried = hopeless->why_not;
+            co_return;
+        }
         const bool halve = none_tried(found) && could_be_tried(next, found);
         if (!halve) {
             take(next, found, after_others, into);
@@ -221,6 +232,9 @@ awaitable<void> simulate(pg::connection& session, const std::vector<source>& fil
     const std::vector<batch> batches = batches_of(files, migrations, first, last);
     bool after_others = false;
     for (const batch& each : batches) {
+        if (!into.server.nothing_tried.empty()) {
+            co_return;
+        }
         co_await try_batch(session, each, after_others, into);
         after_others = true;
     }
