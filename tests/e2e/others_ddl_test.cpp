@@ -249,34 +249,30 @@ TEST_F(queued_behind_ddl, that_rewrites_without_a_change_it_compares_again) {
 /// what it commits afterwards would be a right on the old one.
 class rights_in_an_open_transaction : public run_test {
 protected:
-    /// Gives it in `other`, and has the swap stand before it.
-    pgeist_process swap_beside(sync_connection& other) {
+    /// Gives it in `other`, has the swap stand before it, and ends that with `statement`.
+    run_result swap_beside(const std::string& statement) {
         make_table(1000);
+        auto other = db().connect();
         pgeist_process running = start({"--repack", "--postpone-swap"});
         wait_for_job_state(db().uri(), "waiting_for_swap");
         other.execute("BEGIN; GRANT SELECT (note) ON public.t TO PUBLIC");
         EXPECT_TRUE(exited(command("swap", {"1"}), 0));
         running.wait_for_event("who is in the way",
                                [](const auto& event) { return text_of(event, "event") == "lock_wait"; });
-        return running;
+        other.execute(statement);
+        return running.finish();
     }
 };
 
 TEST_F(rights_in_an_open_transaction, are_waited_for_and_told_when_they_are_committed) {
-    auto other = db().connect();
-    pgeist_process running = swap_beside(other);
-    other.execute("COMMIT");
-    const run_result result = running.finish();
+    const run_result result = swap_beside("COMMIT");
     EXPECT_TRUE(exited(result, 1));
     EXPECT_TRUE(says(result, {"GRANT SELECT (note)", "the rights on column note"}));
     expect_cleanup_leaves_nothing();
 }
 
 TEST_F(rights_in_an_open_transaction, are_waited_for_and_forgotten_when_they_are_taken_back) {
-    auto other = db().connect();
-    pgeist_process running = swap_beside(other);
-    other.execute("ROLLBACK");
-    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_TRUE(exited(swap_beside("ROLLBACK"), 0));
     expect_cleanup_leaves_nothing();
 }
 
