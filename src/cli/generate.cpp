@@ -75,7 +75,7 @@ std::string man_page() {
         "pgeist \\- changes a live PostgreSQL table online\n.SH SYNOPSIS\n";
     for (const command_info& info : command_catalog()) {
         text += info.available ? fmt::format(".B pgeist {}\n.I {}{}\n.br\n", roff(info.name),
-                                             info.takes_files ? "" : "CONNECTION ", roff(info.arguments))
+                                             info.takes_files ? "[CONNECTION] " : "CONNECTION ", roff(info.arguments))
                                : "";
     }
     text +=

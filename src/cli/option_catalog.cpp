@@ -73,7 +73,8 @@ const option_info own[] = {
 
     {"all", 0, "", "", "clean up after every job that is not running", group::command},
     {"watch", 0, "", "", "follow it live", group::command},
-    {"server", 0, "VERSION", "15", "the server's version for which to answer, 14 to 19; a minor may follow (14.2)",
+    {"server", 0, "VERSION", "15",
+     "without a connection: the server's version for which to answer, 14 to 19; a minor may follow (14.2)",
      group::command},
     {"transaction", 0, "auto|file|statement|none", "auto",
      "what runs in one transaction: by the marks in the file, a whole file, or each statement by itself",

@@ -9,6 +9,15 @@ namespace pgeist::lint {
 
 namespace {
 
+/// As far as plain columns go: expressions are not compared.
+bool same_columns(const ddl::index& made, const probe::known_index& there) {
+    std::vector<std::string> columns;
+    for (const ddl::index_column& each : made.columns) {
+        columns.push_back(each.name.empty() ? "expr" : each.name);
+    }
+    return there.name_parts == columns;
+}
+
 using ddl::clause_kind;
 using ddl::statement_kind;
 
@@ -34,7 +43,7 @@ bool done_already(const ddl::statement& what, const probe::failure& why, const p
         const probe::known_index* there =
             before.find_index(before.beside(before.name_of(what.relation), what.made_index->name));
         return state == "42P07" && there != nullptr && there->valid && there->table == before.name_of(what.relation) &&
-               there->unique == what.made_index->unique;
+               there->unique == what.made_index->unique && same_columns(*what.made_index, *there);
     }
     if (what.kind == statement_kind::alter_table) {
         if (what.clauses.size() != 1) {

@@ -72,10 +72,14 @@ void create_index(const question& asked, effect& into) {
                                                            : asked.before.beside(table, what.made_index->name);
     const known_index* there = what.made_index->name.empty() ? nullptr : asked.before.find_index(name);
     if (there != nullptr) {
-        into.needless = there->valid;
-        if (!there->valid && !what.if_not_exists) {
-            fail(into, "42P07", fmt::format("index {} is there already, and not valid", name),
-                 "drop it, or REINDEX INDEX CONCURRENTLY it");
+        const bool same = there->table == table && there->unique == what.made_index->unique &&
+                          (there->expression || there->name_parts == columns);
+        into.needless = there->valid && same;
+        if (!into.needless && !what.if_not_exists) {
+            fail(into, "42P07",
+                 fmt::format("index {} is there already, {}", name,
+                             there->valid ? "with another definition" : "and not valid"),
+                 there->valid ? "choose another name" : "drop it, or REINDEX INDEX CONCURRENTLY it");
         }
         into.lock(table, what.concurrently ? share_update_exclusive : share);
         return;

@@ -137,12 +137,12 @@ awaitable<trial_answer> run_one(stage& at, std::string statement, bool guessing,
         co_return answer_of_failure(at, statement, before, *problem, guessing);
     }
     trial_answer answer;
-    const snapshot after = co_await look(at);
+    snapshot after = co_await look(at);
     answer.tried = true;
     answer.found = effect_of(at, statement, before, after, notices);
     answer.locked_before = locked_in(at, before);
     co_await at.session.execute("RELEASE SAVEPOINT pgeist_trial");
-    kept = after;
+    kept = std::move(after);
     co_return answer;
 }
 

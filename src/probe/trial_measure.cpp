@@ -14,7 +14,7 @@ constexpr const char* relations_sql = R"(
     SELECT c.oid, c.relname, c.relkind, c.relfilenode, coalesce(i.indrelid, 0) AS table_oid,
            CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_stat_get_xact_numscans(c.oid) END AS scans
       FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
-     WHERE c.relnamespace = pg_catalog.pg_my_temp_schema())";
+     WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() ORDER BY c.oid)";
 
 constexpr const char* keys_sql = R"(
     SELECT oid, conname, conrelid, confrelid, convalidated FROM pg_catalog.pg_constraint
@@ -275,15 +275,22 @@ private:
     std::map<std::int64_t, std::int64_t> builds_;
 };
 
+/// There may be thousands, after each statement: columns are found by their place, and come in the order of OIDs.
 void read_relations(const pg::result& rows, snapshot& into) {
+    const int oid = rows.column("oid");
+    const int name = rows.column("relname");
+    const int kind = rows.column("relkind");
+    const int file = rows.column("relfilenode");
+    const int table = rows.column("table_oid");
+    const int scans = rows.column("scans");
     for (int row = 0; row < rows.rows(); ++row) {
         seen_relation each;
-        each.name = rows.text(row, "relname");
-        each.kind = rows.view(row, rows.column("relkind")).front();
-        each.file = rows.integer(row, "relfilenode");
-        each.table = rows.integer(row, "table_oid");
-        each.scans = rows.integer(row, "scans");
-        into.relations[rows.integer(row, "oid")] = std::move(each);
+        each.name = rows.text(row, name);
+        each.kind = rows.view(row, kind).front();
+        each.file = rows.integer(row, file);
+        each.table = rows.integer(row, table);
+        each.scans = rows.integer(row, scans);
+        into.relations.emplace_hint(into.relations.end(), rows.integer(row, oid), std::move(each));
     }
 }
 

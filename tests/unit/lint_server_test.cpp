@@ -123,8 +123,14 @@ TEST(lint_server, names_an_index_that_is_not_valid) {
 }
 
 TEST(lint_server, another_index_of_that_name) {
-    EXPECT_TRUE(says(checked("CREATE INDEX i ON u (a);", told_by_server(megabyte, 1000)), "invalid-index-in-the-way",
-                     "another definition"));
+    const answers said = told_by_server(megabyte, 1000);
+    for (const char* const sql :
+         {"CREATE INDEX i ON u (a);", "CREATE INDEX i ON t (a);", "CREATE UNIQUE INDEX i ON t (id);",
+          "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id, a);"}) {
+        const report found = checked(sql, said);
+        EXPECT_TRUE(says(found, "invalid-index-in-the-way", "another definition")) << sql;
+        EXPECT_EQ(find(found, "needless-change"), nullptr) << sql;
+    }
 }
 
 TEST(lint_server, tells_of_room) {

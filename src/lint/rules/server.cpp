@@ -96,8 +96,7 @@ void invalid_index(const subject& on, reporter& to) {
                                index->unique ? "; it refuses duplicates all the same" : ""),
                    {fmt::format("REINDEX INDEX CONCURRENTLY {}; -- or", name),
                     fmt::format("DROP INDEX CONCURRENTLY {};", name)});
-        } else if (on.what.kind == statement_kind::create_index &&
-                   (index->table != table || index->unique != on.what.made_index->unique)) {
+        } else if (on.what.kind == statement_kind::create_index && !on.does.needless) {
             to.add("invalid-index-in-the-way", level::error,
                    fmt::format("there is an index {} with another definition, on {}", name, index->table));
         }
