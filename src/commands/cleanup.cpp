@@ -15,12 +15,13 @@ namespace pgeist::commands {
 namespace {
 
 /// The jobs that nobody works on. One whose run may come back is told of and left out.
-awaitable<void> find_abandoned(pg::connection& session, report::observer& observer, std::vector<std::int64_t>& jobs) {
+awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, report::observer& observer) {
     // First those that may come back: one that does so in between is held when the others are looked for.
     const std::vector<supervise::disconnected_run> absent =
         co_await supervise::find_disconnected(session, std::nullopt);
     const pg::result rows = co_await session.query("SELECT id FROM pgeist.jobs j WHERE NOT " +
                                                    job::held_condition("j.id") + " ORDER BY id");
+    std::vector<std::int64_t> jobs;
     for (int row = 0; row < rows.rows(); ++row) {
         jobs.push_back(rows.integer(row, 0));
     }
@@ -35,6 +36,7 @@ awaitable<void> find_abandoned(pg::connection& session, report::observer& observ
                     each.job, format_duration(each.silent), format_duration(each.patience)));
         }
     }
+    co_return jobs;
 }
 
 /// One job after the other. Where one is refused (a later version's, somebody else's schema, rows that may not be
@@ -75,8 +77,8 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
     if (job) {
         jobs.push_back(*job);
     } else {
-        const auto finding = [&] { return find_abandoned(sessions.hold->session(), observer, jobs); };
-        co_await job::guarded(sessions.hold->session(), finding);
+        const auto finding = [&] { return find_abandoned(sessions.hold->session(), observer); };
+        jobs = co_await job::guarded(sessions.hold->session(), finding);
     }
     co_await clean_all(sessions, jobs, observer);
     co_await supervise::clean_state(sessions.pool);

@@ -10,18 +10,13 @@
 
 namespace pgeist::commands {
 
-[[nodiscard]] inline awaitable<void> read_kind(pg::connection& session, std::int64_t job, std::string& name) {
-    name = co_await job::kind_of(session, job);
-}
-
 /// The kind of a job's work, once the state is up to date; in no transaction. The state may be somebody else's: it is
 /// read under job::guard_state().
 /// @throws error (refused) when there is no such job, or this version does not know its kind
 [[nodiscard]] inline awaitable<const task::kind*> find_kind(pg::connection& session, std::int64_t job) {
     co_await job::bring_state_up_to_date(session);
-    std::string name;
-    const auto reading = [&] { return read_kind(session, job, name); };
-    co_await job::guarded(session, reading);
+    const auto reading = [&] { return job::kind_of(session, job); };
+    const std::string name = co_await job::guarded(session, reading);
     co_return &tasks::kind_named(name, job);
 }
 

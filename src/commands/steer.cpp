@@ -93,19 +93,12 @@ awaitable<std::int64_t> steer_each(pg::connection& session, std::int64_t job, co
     co_return number;
 }
 
-template <class Body>
-awaitable<void> keep_number(const Body& requests, std::int64_t& into) {
-    into = co_await requests();
-}
-
 /// Hands in what is asked for: one request, or with `set` one a value, all or none. @returns the last one's number
 awaitable<std::int64_t> hand_in_all(pg::connection& session, std::int64_t job, const std::string& action,
                                     const named_values& values) {
     const auto requests = [&] { return steer_each(session, job, action, values); };
     try {
-        std::int64_t number = 0;
-        const auto keeping = [&] { return keep_number(requests, number); };
-        co_await job::guarded(session, keeping);
+        const std::int64_t number = co_await job::guarded(session, requests);
         co_return number;
     } catch (const pg::sql_error& problem) {
         if (problem.is(pg::sqlstate::untranslatable_character)) {

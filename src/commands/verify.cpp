@@ -86,10 +86,11 @@ awaitable<void> ask_run_to_verify(pg::connection& session, std::int64_t job, rep
     observer.message(report::level::info, fmt::format("job {}: {}", job, found->detail));
 }
 
-awaitable<void> look_for_run(pg::connection& session, std::int64_t job, bool& runs) {
+/// Whether a run has the job, which must be there.
+awaitable<bool> look_for_run(pg::connection& session, std::int64_t job) {
     static_cast<void>(co_await job::load(session, job));
     const pg::result row = co_await session.query("SELECT " + job::held_condition("$1::bigint"), job);
-    runs = row.boolean(0, 0);
+    co_return row.boolean(0, 0);
 }
 
 }  // namespace
@@ -100,8 +101,8 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
     {
         const auto session = co_await sessions.pool.acquire();
         co_await job::bring_state_up_to_date(*session);
-        const auto looking = [&] { return look_for_run(*session, job, runs); };
-        co_await job::guarded(*session, looking);
+        const auto looking = [&] { return look_for_run(*session, job); };
+        runs = co_await job::guarded(*session, looking);
         if (runs) {
             co_await ask_run_to_verify(*session, job, observer);
         }

@@ -28,12 +28,13 @@ constexpr const char* left_behind_sql = R"sql(
       FROM pgeist.jobs j LEFT JOIN pg_class c ON c.oid = j.table_oid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE j.id = $1)sql";
 
-awaitable<void> read_leftovers(pg::connection& session, std::int64_t job, leftovers& left) {
+awaitable<leftovers> read_leftovers(pg::connection& session, std::int64_t job) {
     const pg::result row = co_await session.query(left_behind_sql, job);
     if (row.empty()) {
         throw error(exit_code::refused, fmt::format("there is no job {} in this database", job),
                     "list the jobs with: pgeist status");
     }
+    leftovers left;
     left.table_oid = row.integer(0, "table_oid");
     left.table.schema = row.text(0, "nspname");
     left.table.name = row.text(0, "relname");
@@ -41,6 +42,7 @@ awaitable<void> read_leftovers(pg::connection& session, std::int64_t job, leftov
     left.phase = row.text(0, "phase");
     left.state = row.text(0, "state");
     left.state_owner = row.text(0, "state_owner");
+    co_return left;
 }
 
 // Schemas named as a job's, where the number comes from somebody else's row.
@@ -94,10 +96,6 @@ awaitable<void> drop_state_if_unused(pg::connection& session) {
     }
 }
 
-awaitable<void> begin(pg::connection& session, std::int64_t job, job::tenure& mine) {
-    mine = co_await job::begin_tenure(session, job);
-}
-
 }  // namespace
 
 awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task::kind& kind, std::int64_t job,
@@ -106,15 +104,13 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task:
     pool.name_sessions("pgeist");
     co_await job::bring_state_up_to_date(hold.session());
     const auto session = co_await pool.acquire();
-    leftovers left;
     const bool own_state = co_await job::is_own_state(*session);
-    const auto reading = [&] { return read_leftovers(*session, job, left); };
-    co_await job::guarded(*session, reading);
     const auto job_holder = co_await hold.take_job(job);
     if (job_holder) {
         job::throw_held(fmt::format("job {}", job), *job_holder);
     }
-    co_await job::guarded(*session, reading);  // once more: a run may just have ended
+    const auto reading = [&] { return read_leftovers(*session, job); };
+    const leftovers left = co_await job::guarded(*session, reading);  // now: a run may just have ended
     if (!own_state) {
         co_await require_cleanable(*session, kind, job, left);
     }
@@ -122,9 +118,8 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task:
     // A run that has lost its hold without knowing must not make its objects anew; and should ours be lost, whoever
     // takes the job on then must keep what is his: each transaction of an undo looks whether the job is still ours.
     co_await session->execute("SET lock_timeout = '60s'");
-    job::tenure mine;
-    const auto beginning = [&] { return begin(*session, job, mine); };
-    co_await job::guarded(*session, beginning);
+    const auto beginning = [&] { return job::begin_tenure(*session, job); };
+    job::tenure mine = co_await job::guarded(*session, beginning);
     mine.guarded = !own_state;
     task::undo_context at{pool, *session, hold, mine, own_state, left.table, left.table_oid, observer};
     for (auto phase = kind.phases().rbegin(); phase != kind.phases().rend(); ++phase) {

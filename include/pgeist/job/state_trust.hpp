@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
 
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/pg/transaction.hpp"
@@ -63,9 +66,20 @@ template <class Body>
 
 /// pg::transaction() under guard_state().
 template <class Body>
+requires std::is_void_v<pg::yield_of<Body>>
 [[nodiscard]] awaitable<void> guarded(pg::connection& session, const Body& body) {
     const auto watched = [&] { return after_guard(session, body); };
     co_await pg::transaction(session, pg::isolation::read_committed, watched);
+}
+
+/// As above. @returns what `body` returns
+template <class Body>
+requires(!std::is_void_v<pg::yield_of<Body>>)
+    [[nodiscard]] awaitable<pg::yield_of<Body>> guarded(pg::connection& session, const Body& body) {
+    std::optional<pg::yield_of<Body>> out;
+    const auto keeping = [&] { return pg::keep_yield(body, out); };
+    co_await guarded(session, keeping);
+    co_return std::move(*out);
 }
 
 }  // namespace pgeist::job
