@@ -115,15 +115,7 @@ void add_locks(std::string& text, const blueprint& plan, const swap_plan& whole)
     for (const statement& each : whole.lock_statements(plan.table)) {
         text += fmt::format("  {};\n", each.sql);
     }
-    std::vector<std::string> tables;
-    for (const qualified_name& each : whole.locked_parents()) {
-        tables.push_back("ONLY " + each.sql());
-    }
-    tables.push_back(plan.table.sql());
-    for (const qualified_name& each : whole.locked_tables()) {
-        tables.push_back(each.sql());
-    }
-    text += fmt::format("  LOCK TABLE {} IN ACCESS EXCLUSIVE MODE;\n", join(tables, ", "));
+    text += fmt::format("  {};\n", whole.lock_table(plan.table));
 }
 
 void add_swap(std::string& text, const blueprint& plan, const swap_plan& whole) {

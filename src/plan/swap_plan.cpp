@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,10 +17,6 @@ swap_step step_of(stage when, pg::statement what) {
     step.label = std::move(what.label);
     step.sql = std::move(what.sql);
     return step;
-}
-
-bool is_same(const qualified_name& one, const qualified_name& other) {
-    return one.schema == other.schema && one.name == other.name;
 }
 
 }  // namespace
@@ -61,12 +57,14 @@ std::vector<pg::statement> swap_plan::undo() const {
 
 std::vector<const swap_lock*> swap_plan::locks(lock_way by) const {
     std::vector<const swap_lock*> found;
-    for (const stage when : {stage::detach, stage::exchange, stage::attach}) {
+    const auto is_new = [&](const swap_lock& each) {
+        return std::none_of(found.begin(), found.end(),
+                            [&](const swap_lock* other) { return other->name == each.name; });
+    };
+    for (const stage when : stages_under_locks) {
         for (const swap_step& step : steps_) {
             for (const swap_lock& each : step.locks) {
-                const bool known = std::any_of(found.begin(), found.end(),
-                                               [&](const swap_lock* other) { return is_same(other->name, each.name); });
-                if (step.when == when && each.by == by && !known) {
+                if (step.when == when && each.by == by && is_new(each)) {
                     found.push_back(&each);
                 }
             }
@@ -94,23 +92,26 @@ std::vector<qualified_name> swap_plan::locked_tables() const {
     return names;
 }
 
+std::string swap_plan::lock_table(const qualified_name& in_use) const {
+    std::vector<std::string> tables;
+    for (const qualified_name& each : locked_parents()) {
+        tables.push_back("ONLY " + each.sql());
+    }
+    tables.push_back(in_use.sql());
+    for (const qualified_name& each : locked_tables()) {
+        tables.push_back(each.sql());
+    }
+    return fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", join(tables, ", "));
+}
+
 std::vector<pg::statement> swap_plan::lock_statements(const qualified_name& in_use) const {
     std::vector<pg::statement> found;
     for (const swap_lock* each : locks(lock_way::statement)) {
         const bool whole = each->name.schema.empty();  // as version 2 stored it
         found.push_back({whole ? each->name.name : each->name.sql(), each->sql});
     }
-    std::vector<std::string> first;
-    for (const qualified_name& each : locked_parents()) {
-        first.push_back("ONLY " + each.sql());
-    }
-    first.push_back(in_use.sql());
-    for (const qualified_name& each : locked_tables()) {
-        first.push_back(each.sql());
-    }
     for (const swap_lock* each : locks(lock_way::by_reference)) {
-        found.push_back({each->name.sql(),
-                         fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; {}", join(first, ", "), each->sql)});
+        found.push_back({each->name.sql(), fmt::format("{}; {}", lock_table(in_use), each->sql)});
     }
     return found;
 }

@@ -49,7 +49,7 @@ awaitable<void> exchange(pg::connection& session, const plan::blueprint& plan) {
     // One script: each round trip lengthens the time under the lock.
     const plan::swap_plan swap = all_steps(plan);
     std::vector<plan::statement> steps;
-    for (const auto when : {plan::stage::detach, plan::stage::exchange, plan::stage::attach}) {
+    for (const auto when : plan::stages_under_locks) {
         for (plan::statement& each : swap.statements(when)) {
             steps.push_back(std::move(each));
         }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ enum class stage {
     attach,    ///< under all locks: the new table, which has its final name now, gets it
     finish     ///< after the commit, each in a transaction of its own, under weak locks; may be repeated
 };
+
+/// Those that are one transaction, under all locks.
+inline constexpr std::array stages_under_locks{stage::detach, stage::exchange, stage::attach};
 
 enum class lock_way {
     table,        ///< LOCK TABLE
@@ -65,6 +69,8 @@ public:
     [[nodiscard]] std::vector<qualified_name> locked_parents() const;
     /// Each once, in the order of their names, as any other careful program would take them.
     [[nodiscard]] std::vector<qualified_name> locked_tables() const;
+    /// LOCK TABLE of all of these and of `in_use`, in that order: parents, `in_use`, the others.
+    [[nodiscard]] std::string lock_table(const qualified_name& in_use) const;
     /// Statements that take locks, by name; the last ones take those of `in_use` and of all tables once more first,
     /// since writers lock a table before what it refers to.
     [[nodiscard]] std::vector<pg::statement> lock_statements(const qualified_name& in_use) const;

@@ -141,9 +141,10 @@ statements whole_exchange(const build_context& played, const plan::blueprint& pl
     for (auto& each : plan::exchange_steps({played.source.name, played.job_schema, played.passage_schema})) {
         swap.add(std::move(each));
     }
-    for (const auto when : {plan::stage::detach, plan::stage::exchange, plan::stage::attach, plan::stage::finish}) {
+    for (const auto when : plan::stages_under_locks) {
         add(all, swap.statements(when));
     }
+    add(all, swap.statements(plan::stage::finish));
     return all;
 }
 
