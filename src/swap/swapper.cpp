@@ -159,6 +159,7 @@ awaitable<void> swapper::ask_ahead(pg::connection& session) {
     static_cast<void>(co_await pending(session));
     co_await check_unchanged(session);
     co_await swap::warm_up(session, work_->plan);
+    static_cast<void>(co_await changing_rights(session, work_->plan.source_oid));
 }
 
 awaitable<replay::log_look> swapper::pending(pg::connection& session) {
