@@ -34,11 +34,22 @@ std::string_view json_name(const key_column&, std::string_view member) {
 
 namespace transfer {
 
-BOOST_DESCRIBE_STRUCT(column, (), (name, type, read_name, expression, compared, conversion))
+BOOST_DESCRIBE_STRUCT(column, (),
+                      (name, type, read_name, expression, compared, conversion, inverse, read_type, proven, kept))
 
 std::string_view json_name(const column&, std::string_view member) {
     return member == "read_name" ? "source_name" : member;
 }
+
+bool json_may_lack(const column&, std::string_view member) {
+    return member == "inverse" || member == "read_type" || member == "proven" || member == "kept";
+}
+
+BOOST_DESCRIBE_ENUM(replay_mode, replace, keep)
+BOOST_DESCRIBE_STRUCT(relation, (), (name, oid, has_leaves))
+BOOST_DESCRIBE_STRUCT(spec, (),
+                      (read, write, schema, key, heap_order, columns, row_triggers, mode, sets_apart, fingerprint,
+                       fingerprint_parts))
 
 }  // namespace transfer
 
@@ -205,6 +216,22 @@ blueprint blueprint_from_json(const std::string& text) {
                 fmt::format("the stored plan has version {}, this program knows versions {} to {}", version,
                             blueprint::first_version, blueprint::current_version),
                 "use the pgeist that started the job");
+}
+
+std::string to_json(const transfer::spec& value) {
+    transfer::spec sendable = value;
+    for (column& each : sendable.columns) {
+        boost::replace_all(each.conversion, "→", "->");
+    }
+    return described_json::to_text(sendable);
+}
+
+transfer::spec transfer_from_json(const std::string& text) {
+    try {
+        return described_json::from_text<transfer::spec>(text);
+    } catch (const std::exception& broken) {
+        throw error(exit_code::failed, fmt::format("the stored transfer cannot be read: {}", broken.what()));
+    }
 }
 
 std::string to_json(const change_request& value) { return described_json::to_text(value); }

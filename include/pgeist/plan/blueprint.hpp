@@ -85,6 +85,11 @@ struct blueprint {
 /// @throws error when the text is no blueprint of a version this program knows.
 [[nodiscard]] blueprint blueprint_from_json(const std::string& text);
 
+/// A transfer beside the blueprint's own: a way back.
+[[nodiscard]] std::string to_json(const transfer::spec& value);
+/// @throws error when the text is no transfer
+[[nodiscard]] transfer::spec transfer_from_json(const std::string& text);
+
 [[nodiscard]] std::string to_json(const change_request& value);
 [[nodiscard]] change_request change_request_from_json(const std::string& text);
 

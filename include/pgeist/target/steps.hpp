@@ -7,6 +7,7 @@
 
 #include "pgeist/plan/alter.hpp"
 #include "pgeist/target/build_context.hpp"
+#include "pgeist/transfer/way_back.hpp"
 
 /// The steps of rewrite::make_blueprint(), all in the caller's transaction.
 namespace pgeist::target {
@@ -99,6 +100,14 @@ struct known_column {
 /// Chooses the walked key, the shadow's key index and the indexes built later: `key`, `key_index`, `indexes`.
 [[nodiscard]] awaitable<void> plan_key_and_indexes(build_context& at, const catalog::table& after,
                                                    plan::blueprint& into);
+
+/// The way back from the table that the shadow is to be, with its `--back-set` texts: asks the server which values it
+/// assigns, and resolves the expressions as the user's session would, over the new columns. `into` has the way there:
+/// key, key index and columns. @throws error (refused) for a text that is no expression over the new columns, or names
+/// no old column
+[[nodiscard]] awaitable<transfer::way_back> plan_way_back(build_context& at, const catalog::table& after,
+                                                          const plan::blueprint& into,
+                                                          std::vector<std::string> back_sets);
 
 /// Fills in `made.meaning` for an index that the shadow has now.
 [[nodiscard]] awaitable<void> note_meaning(build_context& at, const catalog::table& after, plan::index& made);

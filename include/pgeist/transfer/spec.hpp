@@ -29,6 +29,29 @@ struct column {
     std::optional<std::string> expression;
     bool compared = true;    ///< verified byte for byte; false where the value cannot be derived (a volatile default)
     std::string conversion;  ///< for humans: "unchanged", "integer → bigint", "USING …", "default …", "generated"
+
+    // What follows is said where the read side's rows once came from the write side; see replay_mode::keep.
+
+    /// SQL over the columns of the write side: what `read_name` has, as long as nobody has changed it since the row
+    /// came from there. Values are compared in the read side's type by it, and where a row lived through, what it says
+    /// to be unchanged keeps the write side's bytes.
+    std::optional<std::string> inverse;
+    std::string read_type;  ///< of `read_name`; empty where there is no `inverse`
+    /// A value is only brought when `inverse` gives it back byte for byte; else the row is set apart. False for values
+    /// that the user's own expression gives.
+    bool proven = false;
+    /// The write side's own: rows that lived through keep what they have, `expression` (or the default, where there is
+    /// none) is for others.
+    bool kept = false;
+};
+
+/// What replay does to a row that the write side has already.
+enum class replay_mode {
+    replace,  ///< deletes it, and inserts the read side's current row
+    /// The write side's row is what the read side's row once came from, and may hold what the other does not: columns
+    /// of its own (column::kept), and more precise values (column::inverse). They survive for as long as the row lives
+    /// and its value is not changed, also when its key changes; not in a row that is made later under the same key.
+    keep
 };
 
 /// A transfer: the rows of one table, the read side, are brought to another, the write side, by a key, while others go
@@ -46,6 +69,10 @@ struct spec {
     std::vector<column> columns;  ///< in the write side's order, dropped ones left out
     /// Statement triggers would not fire for every change of the read side, or keep too much.
     bool row_triggers = false;
+    replay_mode mode = replay_mode::replace;
+    /// Rows that do not fit the write side are set apart, see unfit(), and replay goes on without them. Otherwise the
+    /// first one ends it.
+    bool sets_apart = false;
     std::string fingerprint;                     ///< of the read side's definition when the transfer was made
     std::vector<std::string> fingerprint_parts;  ///< what it is made of, to tell what changed; may be empty
 
@@ -55,6 +82,15 @@ struct spec {
     [[nodiscard]] qualified_name truncations() const { return {schema, "pgeist_truncations"}; }
     /// Keys that the comparison has to look at again.
     [[nodiscard]] qualified_name recheck() const { return {schema, "pgeist_recheck"}; }
+
+    /// In mode keep: one row for each row whose key was changed, with the key before.
+    [[nodiscard]] qualified_name links() const { return {schema, "pgeist_links"}; }
+    /// In mode keep: numbers what links and births are, in their order.
+    [[nodiscard]] qualified_name events() const { return {schema, "pgeist_events"}; }
+    /// Where rows are set apart: those that do not fit, by their key, why, and what the write side had.
+    [[nodiscard]] qualified_name unfit() const { return {schema, "pgeist_unfit"}; }
+    /// What one batch works with. Empty to everybody but its transaction.
+    [[nodiscard]] qualified_name batch() const { return {schema, "pgeist_batch"}; }
 
     /// The key by which rows are copied: the walked one, or their place.
     [[nodiscard]] const walk::key& copy_key() const { return heap_order ? walk::key_of_places() : key; }

@@ -29,6 +29,22 @@ namespace pgeist::capture {
 /// source.
 [[nodiscard]] std::string triggers_sql(const transfer::spec& transfer);
 
+/// Creates the triggers on `table`, which is the read side before it gets its name, switched off: nothing is captured
+/// until enable_sql(). To be run in a transaction that holds SHARE ROW EXCLUSIVE on it (CREATE TRIGGER takes that).
+[[nodiscard]] std::string dormant_triggers_sql(const transfer::spec& transfer, const qualified_name& table);
+
+/// One ALTER TABLE that enables the triggers always, for the swap's transaction: what is written to `table` from its
+/// commit on is captured. Takes SHARE ROW EXCLUSIVE on `table`. No semicolon.
+[[nodiscard]] std::string enable_sql(const transfer::spec& transfer, const qualified_name& table);
+
+/// Ends capture without a lock on the read side, by functions that do nothing: writers use them from their next
+/// statement on, those that are in the middle of one may still log its keys. What is in the log afterwards is not all.
+/// To be run by an owner of the functions; the triggers can be dropped any time later. Goes back by log_sql()'s
+/// functions only, with everything compared anew.
+[[nodiscard]] std::string switch_off_sql(const transfer::spec& transfer);
+/// Whether that was done. No lock.
+[[nodiscard]] awaitable<bool> is_switched_off(pg::connection& session, const transfer::spec& transfer);
+
 /// Drops the triggers that are there. To be run in a transaction that holds ACCESS EXCLUSIVE on `table`.
 [[nodiscard]] std::vector<pg::statement> drop_triggers(const transfer::spec& transfer, const qualified_name& table);
 /// The same as one script.
