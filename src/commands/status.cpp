@@ -56,6 +56,12 @@ void read_figures(const std::string& text, report::job_status& into) {
     if (into.rows_per_second > 0.0 && into.rows_total > into.rows_done) {
         into.eta_seconds = static_cast<double>(into.rows_total - into.rows_done) / *into.rows_per_second;
     }
+    into.server_phase = words("server_phase");
+    if (!into.server_phase.empty()) {
+        into.percent = number("percent");
+        into.eta_seconds = number("eta_seconds");
+    }
+    into.run_eta_seconds = number("run_eta_seconds");
     into.workers = static_cast<int>(number("workers").value_or(0));
     into.chunk_rows = static_cast<std::int64_t>(number("chunk_rows").value_or(0));
     into.chunk_ms = static_cast<std::int64_t>(number("chunk_ms").value_or(0));

@@ -22,13 +22,17 @@ struct addition {
     std::string sql;
 };
 
+/// Of several topics; in their order.
+std::string version_5() { return std::string(templates::state_builds) + std::string(templates::state_version_5); }
+
 std::vector<addition> additions() {
     std::string tools(templates::state_tools);
     boost::replace_all(tools, "{job_space}", std::to_string(job_space));
     // Of two that come to this at once the second waits, and then finds it done.
     return {{2, "LOCK TABLE pgeist.jobs IN SHARE ROW EXCLUSIVE MODE", std::move(tools)},
             {3, "", std::string(templates::state_identity)},
-            {4, "", std::string(templates::state_kinds)}};
+            {4, "", std::string(templates::state_kinds)},
+            {5, "", version_5()}};
 }
 
 /// 0: the first.

@@ -55,6 +55,16 @@ std::string figures_of(const report::progress& now, std::optional<double> rate) 
     if (now.lag_time) {
         figures["lag_ms"] = now.lag_time->count();
     }
+    if (now.server) {
+        figures["percent"] = std::round(now.server->percent * 100) / 100;
+        figures["server_phase"] = now.server->phase;
+        if (now.server->eta_seconds) {
+            figures["eta_seconds"] = std::round(*now.server->eta_seconds * 10) / 10;
+        }
+    }
+    if (now.run_eta_seconds) {
+        figures["run_eta_seconds"] = std::round(*now.run_eta_seconds);
+    }
     figures["doing"] = now.detail;
     figures["blocked_by"] = now.blocked_by;
     return boost::json::serialize(figures);
@@ -73,7 +83,8 @@ std::string state_of(const vital_signs& of) {
 /// `pgeist job 3: copy 41%`, for those who look at pg_stat_activity.
 std::string application_name(std::int64_t job, const std::string& phase, const report::progress& now) {
     std::string name = fmt::format("pgeist job {}: {}", job, phase);
-    if (const auto percent = report::percent_of(now.rows_done, now.rows_total)) {
+    const auto by_rows = report::percent_of(now.rows_done, now.rows_total);
+    if (const auto percent = now.server ? now.server->percent : by_rows) {
         name += fmt::format(" {:.0f}%", std::floor(*percent));
     }
     return name;

@@ -45,6 +45,7 @@ runner::runner(pg::pool& pool, pg::connect_options options, job::advisory_locks&
 void runner::enter(const task::phase& now) {
     current_ = &now;
     progress_.detail.clear();
+    progress_.server.reset();
     told_.phase_started(now.told);
 }
 

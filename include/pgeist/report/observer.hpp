@@ -30,6 +30,14 @@ enum class permission { granted, not_yet, refused };
 
 enum class level { info, warning, error };
 
+/// What the server says of a statement of its own that is at work for long, such as an index build: chunks and rows say
+/// nothing of those.
+struct server_figures {
+    std::string phase;                  ///< in the server's words: `building index: scanning table`
+    double percent = 0;                 ///< 0 … 100, of all that the phase of the job has to build
+    std::optional<double> eta_seconds;  ///< by the pace until now; unset: too early to tell
+};
+
 /// How far the current phase is. Rates and ETA are the observer's business: it sees the clock.
 struct progress {
     std::int64_t rows_done = 0;
@@ -44,6 +52,8 @@ struct progress {
     int workers = 0;                        ///< at work on chunks; 0: the phase has none
     std::optional<std::int64_t> lag_bytes;  ///< of the furthest replica, as far as it is measured
     std::optional<milliseconds> lag_time;   ///< the same in time
+    std::optional<server_figures> server;   ///< unset: the server is at work on nothing that it tells of
+    std::optional<double> run_eta_seconds;  ///< until the whole job is done; unset: unknown
 };
 
 struct swap_outcome {

@@ -21,6 +21,8 @@ struct job_status {
     std::optional<double> percent;          ///< 0 … 100; unset: unknown
     std::optional<double> rows_per_second;  ///< recent; unset: unknown or not at work
     std::optional<double> eta_seconds;      ///< of the phase; unset: unknown
+    std::optional<double> run_eta_seconds;  ///< of the whole job; unset: unknown
+    std::string server_phase;               ///< what the server says of a build that it is at; empty: nothing
     std::int64_t log_pending = 0;           ///< changes not yet replayed (estimate); -1: unknown
     std::optional<std::string> throttled;   ///< why it waits
 

@@ -83,10 +83,14 @@ void json_observer::write_progress(importance weight) {
     json_line line = event("progress");
     line.text("phase", phase_.name).integer("rows_done", last_.rows_done);
     line.integer("rows_total", known(last_.rows_total, last_.rows_total > 0));
-    line.number("percent", percent_of(last_.rows_done, last_.rows_total), 2);
     const bool rows = phase_.counts_rows();
+    const auto& server = last_.server;
+    line.number("percent", server ? server->percent : percent_of(last_.rows_done, last_.rows_total), 2);
     line.number("rows_per_second", rows ? rate_.rows_per_second() : std::nullopt, 0);
-    line.number("eta_seconds", rows ? rate_.eta_seconds(last_.rows_total) : std::nullopt, 1);
+    const auto by_rows = rows ? rate_.eta_seconds(last_.rows_total) : std::nullopt;
+    line.number("eta_seconds", server ? server->eta_seconds : by_rows, 1);
+    line.number("run_eta_seconds", last_.run_eta_seconds, 1);
+    line.text("server_phase", server ? std::optional<std::string>(server->phase) : std::nullopt);
     line.integer("log_pending", known(last_.log_pending, last_.log_pending >= 0));
     line.text("throttled", last_.throttled).text("detail", last_.detail);
     line.integer("workers", known(last_.workers, last_.workers > 0));

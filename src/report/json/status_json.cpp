@@ -10,7 +10,8 @@ std::string status_json(const job_status& job) {
     line.integer("rows_done", job.rows_done);
     line.integer("rows_total", job.rows_total > 0 ? std::optional<std::int64_t>(job.rows_total) : std::nullopt);
     line.number("percent", job.percent, 2).number("rows_per_second", job.rows_per_second, 0);
-    line.number("eta_seconds", job.eta_seconds, 1);
+    line.number("eta_seconds", job.eta_seconds, 1).number("run_eta_seconds", job.run_eta_seconds, 1);
+    line.text("server_phase", job.server_phase.empty() ? std::nullopt : std::optional<std::string>(job.server_phase));
     line.integer("log_pending", job.log_pending >= 0 ? std::optional<std::int64_t>(job.log_pending) : std::nullopt);
     line.text("throttled", job.throttled);
     line.text("started_at", job.started_at).text("updated_at", job.updated_at);

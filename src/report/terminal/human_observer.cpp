@@ -48,6 +48,9 @@ live_view human_observer::view() const {
         now.rows_per_second = rate_.rows_per_second();
         now.eta_seconds = rate_.eta_seconds(last_.rows_total);
     }
+    if (last_.server) {
+        now.eta_seconds = last_.server->eta_seconds;
+    }
     now.elapsed = facts_.phases.current_time(time_.now());
     now.waits_for = last_.throttled;
     return now;

@@ -40,9 +40,22 @@ std::string count_text(const live_view& view) {
     return now.rows_done > 0 ? counted(now.rows_done, view.at) : std::string();
 }
 
+/// Where an estimate of the total was too low, nobody knows how long it will still take.
+bool has_eta_of(const live_view& view) {
+    return view.eta_seconds && (view.now.server || view.now.rows_done < view.now.rows_total);
+}
+
+std::optional<double> percent_shown(const live_view& view) {
+    return view.now.server ? view.now.server->percent : percent_of(view.now.rows_done, view.now.rows_total);
+}
+
+/// `whole run 12m`: beside the phase's own.
+std::string run_eta_text(const live_view& view) {
+    return view.now.run_eta_seconds ? "run " + seconds_text(*view.now.run_eta_seconds) : std::string();
+}
+
 std::vector<part> parts_of(const live_view& view) {
-    // An estimate of the total that was too low: nobody knows how long it will still take.
-    const bool has_eta = view.eta_seconds && view.now.rows_done < view.now.rows_total;
+    const bool has_eta = has_eta_of(view);
     std::vector<part> parts;
     const auto add = [&](int rank, std::string text, bool can_shrink = false) {
         if (!text.empty()) {
@@ -53,10 +66,12 @@ std::vector<part> parts_of(const live_view& view) {
     add(4, view.rows_per_second && *view.rows_per_second > 0 ? rate_text(*view.rows_per_second) : "");
     add(2, has_eta ? "ETA " + seconds_text(*view.eta_seconds) : "");
     add(3, has_eta ? "" : format_duration(view.elapsed));
+    add(4, run_eta_text(view));
     add(5, view.now.log_pending > 0 ? "log " + format_count(view.now.log_pending) : "");
     add(6, view.now.lag_bytes && *view.now.lag_bytes > 0 ? "lag " + format_size(*view.now.lag_bytes) : "");
     add(9, view.now.workers > 0 ? fmt::format("{} worker{}", view.now.workers, view.now.workers == 1 ? "" : "s") : "");
     add(8, one_line(view.now.detail), true);
+    add(9, view.now.server ? one_line(view.now.server->phase) : "", true);
     add(1, view.waits_for ? "waits: " + one_line(*view.waits_for) : "", true);
     return parts;
 }
@@ -84,7 +99,7 @@ void choose(std::vector<part>& parts, std::size_t room, bool utf8) {
 }  // namespace
 
 std::string live_line(const live_view& view, int columns, bool utf8) {
-    const auto percent = percent_of(view.now.rows_done, view.now.rows_total);
+    const auto percent = percent_shown(view);
     const std::string name = padded(one_line(view.at.name), name_columns);
     const std::string number = percent ? fmt::format("{:5.1f}%", *percent) : std::string();
     const auto width = static_cast<std::size_t>(std::max(columns, 0));
@@ -119,7 +134,7 @@ std::string live_line(const live_view& view, int columns, bool utf8) {
 
 std::string plain_line(const live_view& view) {
     std::vector<std::string> facts;
-    if (const auto percent = percent_of(view.now.rows_done, view.now.rows_total)) {
+    if (const auto percent = percent_shown(view)) {
         facts.push_back(fmt::format("{:.1f}%", *percent));
     }
     if (const std::string rows = count_text(view); !rows.empty()) {
@@ -128,10 +143,13 @@ std::string plain_line(const live_view& view) {
     if (view.rows_per_second && *view.rows_per_second > 0) {
         facts.push_back(rate_text(*view.rows_per_second));
     }
-    if (view.eta_seconds && view.now.rows_done < view.now.rows_total) {
+    if (has_eta_of(view)) {
         facts.push_back("ETA " + seconds_text(*view.eta_seconds));
     } else {
         facts.push_back("for " + format_duration(view.elapsed));
+    }
+    if (const std::string eta = run_eta_text(view); !eta.empty()) {
+        facts.push_back(eta);
     }
     if (view.now.log_pending > 0) {
         facts.push_back("log " + format_count(view.now.log_pending));
@@ -141,6 +159,9 @@ std::string plain_line(const live_view& view) {
     }
     if (!view.now.detail.empty()) {
         facts.push_back(one_line(view.now.detail));
+    }
+    if (view.now.server) {
+        facts.push_back(one_line(view.now.server->phase));
     }
     if (view.waits_for) {
         facts.push_back("waits: " + one_line(*view.waits_for));

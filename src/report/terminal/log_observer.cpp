@@ -64,6 +64,9 @@ void log_observer::progressed(const progress& now) {
         view.rows_per_second = rate_.rows_per_second();
         view.eta_seconds = rate_.eta_seconds(now.rows_total);
     }
+    if (now.server) {
+        view.eta_seconds = now.server->eta_seconds;
+    }
     view.elapsed = std::chrono::duration_cast<milliseconds>(at - phase_begun_);
     write(level::info, plain_line(view));
 }

@@ -111,12 +111,14 @@ std::string status_detail(const job_status& job, const terminal& screen) {
         fact("rate", format_count(static_cast<std::int64_t>(*job.rows_per_second + 0.5)) + " rows/s");
     }
     fact("ETA", job.eta_seconds ? seconds_text(*job.eta_seconds) : "");
+    fact("whole run", job.run_eta_seconds ? "ETA " + seconds_text(*job.run_eta_seconds) : "");
     fact("log", job.log_pending != 0 ? log_of(job) + " changes to replay" : "");
     fact("log size", job.log_bytes > 0 ? format_size(job.log_bytes) : "");
     fact("warning", log_warning(job), paint::yellow);
     fact("waits for", job.throttled.value_or(""));
     fact("in the way", job.blocked_by);
     fact("doing", job.doing);
+    fact("server", job.server_phase);
     fact("workers", job.workers > 0 ? std::to_string(job.workers) : "");
     std::string lag = job.lag_bytes ? format_size(*job.lag_bytes) : "";
     if (job.lag_ms) {
