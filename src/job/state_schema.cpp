@@ -22,8 +22,11 @@ struct addition {
     std::string sql;
 };
 
-/// Of several topics; in their order.
-std::string version_5() { return std::string(templates::state_builds) + std::string(templates::state_version_5); }
+/// Of several topics, one file each; in their order. Each may be run where it is done already.
+std::string version_5() {
+    return std::string(templates::state_builds) + std::string(templates::state_steps) +
+           std::string(templates::state_version_5);
+}
 
 std::vector<addition> additions() {
     std::string tools(templates::state_tools);
@@ -44,7 +47,7 @@ awaitable<std::int64_t> version(pg::connection& session) {
 }
 
 /// Whoever adds something leaves it to the schema's owner: who has made the jobs must be able to use it, and to replace
-/// it. Tables that are there keep theirs.
+/// it.
 constexpr const char* hand_over_sql = R"sql(
     DO $pgeist$
     DECLARE
@@ -53,6 +56,10 @@ constexpr const char* hand_over_sql = R"sql(
         FOR made IN
             SELECT format('ALTER VIEW pgeist.%I OWNER TO %I', c.relname, pg_get_userbyid(n.nspowner))
               FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'v'
+             WHERE n.nspname = 'pgeist' AND c.relowner <> n.nspowner AND pg_get_userbyid(c.relowner) = current_user
+            UNION ALL
+            SELECT format('ALTER TABLE pgeist.%I OWNER TO %I', c.relname, pg_get_userbyid(n.nspowner))
+              FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'r'
              WHERE n.nspname = 'pgeist' AND c.relowner <> n.nspowner AND pg_get_userbyid(c.relowner) = current_user
             UNION ALL
             SELECT format('ALTER FUNCTION %s OWNER TO %I', p.oid::regprocedure, pg_get_userbyid(n.nspowner))

@@ -4,6 +4,8 @@ namespace pgeist::report {
 
 void observer::verified_before(const std::string&) {}
 
+void observer::step_changed(const step_event&) {}
+
 void observer::described(const description&) {}
 
 permission observer::may_swap(std::string&) { return permission::granted; }

@@ -34,6 +34,10 @@ std::string_view meaning(exit_code code) noexcept {
 
 std::string message_of(exit_code code) { return code == exit_code::done ? "done" : std::string(meaning(code)); }
 
+std::string describe(const step_event& now) {
+    return fmt::format("step {} of {} {} ({}): {}", now.number, now.of, now.state, now.method, now.statement);
+}
+
 std::string describe(const swap_outcome& done) {
     if (done.attempts == 0) {
         return done.told_before ? "made by an earlier run of the job"

@@ -8,11 +8,12 @@ namespace pgeist::run {
 
 BOOST_DESCRIBE_ENUM(verify_mode, full, sample, off)
 BOOST_DESCRIBE_ENUM(on_blocked, wait, cancel, terminate)
+BOOST_DESCRIBE_ENUM(method_choice, automatic, native, copy)
 BOOST_DESCRIBE_STRUCT(settings, (),
-                      (workers, workers_auto, workers_chosen, chunk_time, chunk_rows, index_jobs, index_jobs_chosen,
-                       maintenance_work_mem, max_lag_bytes, max_lag_time, lag_replicas, max_slot_lag, max_load,
-                       max_lock_waiters, max_commit_latency, max_wal_rate, critical_load, critical_grace, window,
-                       max_rate, throttle_query, pause_file, nice, verify, verify_sample_percent, lock_timeout,
+                      (method, max_block, workers, workers_auto, workers_chosen, chunk_time, chunk_rows, index_jobs,
+                       index_jobs_chosen, maintenance_work_mem, max_lag_bytes, max_lag_time, lag_replicas, max_slot_lag,
+                       max_load, max_lock_waiters, max_commit_latency, max_wal_rate, critical_load, critical_grace,
+                       window, max_rate, throttle_query, pause_file, nice, verify, verify_sample_percent, lock_timeout,
                        swap_attempts, swap_max_wait, blocked, postpone_swap, postpone_file, swap_window,
                        ignore_old_snapshots, drop_old, statement_timeout, max_log_size, reconnect_max))
 
@@ -20,15 +21,11 @@ namespace {
 
 /// Times bear their unit in their names, which SQL reads too.
 constexpr std::pair<std::string_view, std::string_view> stored_names[] = {
-    {"chunk_time", "chunk_time_ms"},
-    {"max_lag_time", "max_lag_time_ms"},
-    {"max_commit_latency", "max_commit_latency_ms"},
-    {"critical_grace", "critical_grace_ms"},
-    {"lock_timeout", "lock_timeout_ms"},
-    {"swap_max_wait", "swap_max_wait_ms"},
-    {"statement_timeout", "statement_timeout_ms"},
-    {"reconnect_max", "reconnect_max_ms"},
-    {"blocked", "on_blocked"},
+    {"max_block", "max_block_ms"},           {"chunk_time", "chunk_time_ms"},
+    {"max_lag_time", "max_lag_time_ms"},     {"max_commit_latency", "max_commit_latency_ms"},
+    {"critical_grace", "critical_grace_ms"}, {"lock_timeout", "lock_timeout_ms"},
+    {"swap_max_wait", "swap_max_wait_ms"},   {"statement_timeout", "statement_timeout_ms"},
+    {"reconnect_max", "reconnect_max_ms"},   {"blocked", "on_blocked"},
 };
 
 }  // namespace

@@ -56,6 +56,11 @@ void event_recorder::verified(const report::verification& found) {
     to_->verified(found);
 }
 
+void event_recorder::step_changed(const report::step_event& now) {
+    note("step", report::describe(now));
+    to_->step_changed(now);
+}
+
 void event_recorder::swapped(const report::swap_outcome& done) {
     progress_->blocked_by.clear();
     note("swapped", report::describe(done));

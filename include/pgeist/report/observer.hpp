@@ -71,6 +71,15 @@ struct verification {
     std::int64_t repaired = 0;
 };
 
+/// A step of a job that is done step by step, as its state changes.
+struct step_event {
+    int number = 0;
+    int of = 0;  ///< how many there are
+    std::string statement;
+    std::string method;  ///< native, validate, …
+    std::string state;   ///< started, done, skipped
+};
+
 /// What is changed, and where.
 struct description {
     std::string server;  ///< user, host, port and database; never a password
@@ -101,6 +110,7 @@ public:
     /// An earlier run of the job has compared the rows, and found `what`, for people.
     virtual void verified_before(const std::string& what);
     virtual void swapped(const swap_outcome& done) = 0;
+    virtual void step_changed(const step_event& now);
     virtual void message(level severity, const std::string& text) = 0;
     /// Whether described() is of use: it costs a look at the catalogs.
     [[nodiscard]] virtual bool wants_description() const { return false; }

@@ -22,6 +22,9 @@ namespace pgeist::report {
 /// What a comparison has found: `1,000 rows in 4 chunks, 0 differences, 0 repaired`.
 [[nodiscard]] std::string describe(const verification& found);
 
+/// `step 2 of 3 done (validate): ALTER TABLE …`
+[[nodiscard]] std::string describe(const step_event& now);
+
 /// The next action after an outcome that brings no hint of its own; may be empty.
 [[nodiscard]] std::string next_action(exit_code code, std::optional<std::int64_t> job);
 

@@ -10,10 +10,20 @@ namespace pgeist::run {
 
 enum class verify_mode { full, sample, off };
 enum class on_blocked { wait, cancel, terminate };
+/// Which ways of making a change may be taken.
+enum class method_choice {
+    automatic,  ///< the first that keeps others waiting no longer than max_block
+    native,     ///< as automatic, but never a copy
+    copy        ///< always a copy
+};
 
 /// The options of `pgeist run` (docs/options.md), as values. Stored with the job; `resume` uses what was stored unless
 /// told otherwise.
 struct settings {
+    // method
+    method_choice method = method_choice::automatic;
+    std::chrono::milliseconds max_block{500};  ///< how long a step may keep others waiting
+
     // copy
     int workers = 2;
     bool workers_auto = false;    ///< `workers` is where it starts; the number follows the server's head-room

@@ -5,6 +5,7 @@
 
 #include "pgeist/job/identity.hpp"
 #include "pgeist/job/record.hpp"
+#include "pgeist/job/tenure.hpp"
 #include "pgeist/pg/pool.hpp"
 #include "pgeist/report/observer.hpp"
 #include "pgeist/settings/settings.hpp"
@@ -25,6 +26,7 @@ struct context {
     std::function<void(const phase& now)> enter;
     int hold_pid = 0;  ///< backend that holds the job's advisory locks
     const job::identity& known;
+    job::tenure mine{};  ///< of the job, for every transaction that changes anything of it
 };
 
 /// A job's task at work, from one connection to its loss.

@@ -131,6 +131,13 @@ void json_observer::swapped(const swap_outcome& done) {
     write(line);
 }
 
+void json_observer::step_changed(const step_event& now) {
+    json_line line = event("step");
+    line.integer("number", now.number).integer("of", now.of).text("statement", now.statement);
+    line.text("method", now.method).text("state", now.state);
+    write(line);
+}
+
 void json_observer::message(level severity, const std::string& text) {
     if (severity == level::info) {
         last_info_ = text;

@@ -96,6 +96,12 @@ void human_observer::verified_before(const std::string& what) { facts_.verified_
 
 void human_observer::swapped(const swap_outcome& done) { facts_.swapped = done; }
 
+void human_observer::step_changed(const step_event& now) {
+    if (!how_much_.quiet && now.state != "started") {
+        line(shown(describe(now)));
+    }
+}
+
 void human_observer::message(level severity, const std::string& text) {
     switch (severity) {
         case level::info:

@@ -85,6 +85,8 @@ void log_observer::verified(const verification& found) {
 
 void log_observer::swapped(const swap_outcome& done) { write(level::info, "swapped: " + describe(done)); }
 
+void log_observer::step_changed(const step_event& now) { write(level::info, describe(now)); }
+
 void log_observer::message(level severity, const std::string& text) { write(severity, text); }
 
 void log_observer::finished(const outcome& result) {

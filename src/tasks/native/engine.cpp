@@ -1,0 +1,1 @@
+#include "pgeist/tasks/native/engine.hpp"
