@@ -61,8 +61,8 @@ void drop_table(const question& asked, effect& into) {
             }
         }
         drop_references(asked, name, into);
-        for (const std::string& each : asked.before.sequences_of(name)) {
-            into.lock(each, access_exclusive, relation_kind::sequence);
+        for (const std::string& sequence : asked.before.sequences_of(name)) {
+            into.lock(sequence, access_exclusive, relation_kind::sequence);
         }
         if (asked.what.cascade) {
             lock_views(asked, name, "", into);
