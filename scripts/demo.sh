@@ -107,7 +107,7 @@ load_pid=$!
 sleep 3
 started=$(sql -c 'SELECT clock_timestamp()')
 
-change=(run -d "$database" --table pgbench_accounts --alter "ALTER COLUMN aid TYPE bigint")
+change=(run -d "$database" --table pgbench_accounts --alter "ALTER COLUMN aid TYPE bigint" --method copy)  # of any size
 say "pgeist run -d URI --table pgbench_accounts --alter \"ALTER COLUMN aid TYPE bigint\""
 status=0
 "$pgeist" "${change[@]}" --yes 2>&1 | tee "$work/pgeist.out" || status=$?

@@ -79,7 +79,7 @@ class Bench:
         return {"seconds": measured.seconds, "lock_held_ms": measured.seconds * 1000}
 
     def run_pgeist(self, database: str, *change: str) -> dict:
-        measured = Measured([str(self.options.pgeist), "run", "-d", self.server.uri(database), "--table", "orders", *change,
+        measured = Measured([str(self.options.pgeist), "run", "-d", self.server.uri(database), "--table", "orders", "--method", "copy", *change,
                              "--drop-old", "--yes", "--output", "json", *self.options.pgeist_options])
         return {
             "seconds": measured.seconds,

@@ -157,7 +157,7 @@ report_in_a_browser() {
     started+=(15)
     psql -X -q -d "$uri" -c "CREATE TABLE public.reported AS SELECT i AS id, 'note ' || i AS note FROM generate_series(1, 100000) AS i" \
         -c "ALTER TABLE public.reported ADD PRIMARY KEY (id)" || return 1
-    build/release/pgeist run -d "$uri" --table reported --alter "ALTER COLUMN id TYPE bigint" --max-rate 50000 --quiet \
+    build/release/pgeist run -d "$uri" --table reported --alter "ALTER COLUMN id TYPE bigint" --method copy --max-rate 50000 --quiet \
         --report "$results/report.html" || return 1
     scripts/check_report.py --self-test && scripts/check_report.py "$results/report.html"
 }

@@ -21,7 +21,7 @@ class Online(Process):
         self.events: list[dict] = []
         self._news = threading.Condition()
         self._ended = False
-        what = ["run", "--table", "orders", "--yes", *change] if job is None else ["resume", str(job)]
+        what = ["run", "--table", "orders", "--yes", "--method", "copy", *change] if job is None else ["resume", str(job)]
         super().__init__([str(context.pgeist), *what, "-d", context.server.uri(database), "--output", "json", *options],
                          self._take)
 

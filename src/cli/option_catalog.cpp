@@ -10,6 +10,8 @@ namespace {
 
 group group_of(run::option_group place) {
     switch (place) {
+        case run::option_group::change:
+            return group::change;
         case run::option_group::copy:
             return group::copy;
         case run::option_group::throttle:
@@ -78,8 +80,6 @@ const option_info own[] = {
      group::command},
     {"transaction", 0, "auto|file|statement|none", "auto",
      "what runs in one transaction: by the marks in the file, a whole file, or each statement by itself",
-     group::command},
-    {"max-block", 0, "TIME", "500ms", "the longest that others may be kept waiting, where a size is known",
      group::command},
     {"fail-on", 0, "error|warning|never", "error", "exit with 1 when there is a finding of this level or worse",
      group::command},

@@ -156,6 +156,25 @@ void read_settings(const given& options, run::settings& into) {
     }
 }
 
+/// What only a copy can do makes the change one.
+void let_options_choose(const given& options, run::settings& into) {
+    if (into.method == run::method_choice::copy) {
+        return;
+    }
+    for (const char* name :
+         {"postpone-swap", "postpone-file", "swap-window", "keep-old", "key", "copy-order", "revertible"}) {
+        const given_option* found = options.find(name);
+        if (found == nullptr) {
+            continue;
+        }
+        if (into.method == run::method_choice::native) {
+            throw usage_error(fmt::format("{}: this needs a copy, and --method native allows none", found->origin),
+                              "leave one of the two out");
+        }
+        into.method = run::method_choice::copy;
+    }
+}
+
 /// Options that replace those a job was started with.
 commands::named_values read_changes(const given& options) {
     run::settings trial;
@@ -396,6 +415,7 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
     if (info.id == command::run || info.id == command::plan) {
         read_change(options, made.change);
         read_settings(options, made.settings);
+        let_options_choose(options, made.settings);
         made.what = options.is_on("dry-run") ? command::plan : made.what;
     }
     return made;

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "methods.hpp"
 #include "pgeist/check/server_repack.hpp"
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/pg/pool.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/describe.hpp"
+#include "pgeist/report/json/json_line.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/swap/exchange.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
@@ -50,9 +52,73 @@ awaitable<void> try_to_prepare(pg::connection& session, const plan::change_reque
 
 }  // namespace
 
+namespace {
+
+/// The same object with `steps`; names need not be UTF-8.
+std::string with_steps(const std::string& plan, const std::vector<steps::step>& steps) {
+    std::string list;
+    for (const steps::step& each : steps) {
+        list += (list.empty() ? "" : ",") + steps::describe_json(each);
+    }
+    return report::harmless(plan.substr(0, plan.size() - 1) + ",\"steps\":[" + list + "]}");
+}
+
+std::string statements_of(const std::vector<steps::step>& steps) {
+    std::string sql = "SQL\n";
+    for (const steps::step& step : steps) {
+        for (const steps::action& each : step.actions) {
+            sql += fmt::format("  -- step {}: {}\n", step.number, each.label);
+            for (const std::string& statement : each.statements) {
+                sql += statement.empty() ? "" : "  " + statement + ";\n";
+            }
+        }
+    }
+    return sql;
+}
+
+/// The plan of a change that is made where the table is.
+plan_result without_copy(const plan::change_request& change, const decision& how) {
+    const std::string table = how.table ? how.table->name.display() : change.table.display();
+    std::string text = fmt::format("Plan for {}\n", change.describe());
+    std::string remarks;
+    for (const steps::obstacle& each : how.chosen.refusals) {
+        text += fmt::format("refused: {}\n", each.message) + (each.hint.empty() ? "" : "  hint: " + each.hint + "\n");
+        remarks +=
+            (remarks.empty() ? "" : ",") +
+            report::json_line().boolean("refuses", true).text("message", each.message).text("hint", each.hint).str();
+    }
+    for (const std::string& each : how.chosen.warnings) {
+        text += "warning: " + each + "\n";
+        remarks += (remarks.empty() ? "" : ",") +
+                   report::json_line().boolean("refuses", false).text("message", each).text("hint", "").str();
+    }
+    if (how.nothing) {
+        const std::string message = "nothing to do: " + *how.nothing;
+        text += message + "\n";
+        remarks += (remarks.empty() ? "" : ",") +
+                   report::json_line().boolean("refuses", false).text("message", message).text("hint", "").str();
+    }
+    const bool refused = !how.chosen.refusals.empty();
+    if (!refused) {
+        text += "Steps\n" + steps::describe(how.chosen.steps);
+    }
+    report::json_line line;
+    line.text("event", "plan").text("table", table).text("change", change.describe()).boolean("refused", refused);
+    line.text("strategy", "native").raw("remarks", "[" + remarks + "]");
+    return {refused ? exit_code::refused : exit_code::done, std::move(text), statements_of(how.chosen.steps),
+            with_steps(line.str(), how.chosen.steps)};
+}
+
+}  // namespace
+
 awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change, run::settings chosen) {
     pg::pool pool(std::move(options), "pgeist plan");
     const auto session = co_await pool.acquire();
+    const decision how = co_await decide(*session, change, chosen);
+    if (!how.copy) {
+        plan_result in_place = without_copy(change, how);
+        co_return in_place;
+    }
     rewrite::preparation made;
     const auto trial = [&] { return try_to_prepare(*session, change, chosen, made); };
     bool not_readable = false;
@@ -97,8 +163,15 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
         server = co_await check::consider_server_repack(*session, made.blueprint->source_oid);
     }
     what.server = server ? &*server : nullptr;
+    std::vector<steps::step> steps = how.chosen.steps;
+    if (steps.empty()) {
+        const std::string table = made.blueprint ? made.blueprint->table.display() : change.table.display();
+        steps.push_back(copy_step(change, table,
+                                  copies_anyway(change, chosen) ? "only a copy does it, or was asked for"
+                                                                : "the table cannot be changed otherwise"));
+    }
     std::string text = plan::describe(what);
-    std::string json = report::harmless(plan::describe_json(what));  // names need not be UTF-8
+    std::string json = with_steps(plan::describe_json(what), steps);
     std::string sql;
     if (made.blueprint) {
         sql = sql_of(made);

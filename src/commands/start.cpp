@@ -1,13 +1,20 @@
 #include <fmt/format.h>
 
 #include "find_kind.hpp"
+#include "methods.hpp"
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/events.hpp"
 #include "pgeist/job/state_schema.hpp"
+#include "pgeist/job/state_trust.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/settings/options.hpp"
+#include "pgeist/steps/store.hpp"
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/supervise/takeover.hpp"
+#include "pgeist/tasks/native/engine.hpp"
+#include "pgeist/tasks/native/kind.hpp"
+#include "pgeist/tasks/native/preparation.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
 
@@ -79,16 +86,143 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
 
 }  // namespace
 
-awaitable<exit_code> start(pg::connect_options options, plan::change_request change, run::settings chosen,
-                           report::observer& observer) {
-    supervise::session_set sessions(std::move(options));
-    co_await supervise::open_hold(sessions);
+namespace {
+
+awaitable<void> record_native(supervise::session_set& sessions, pg::connection& session,
+                              const plan::change_request& change, const run::settings& chosen, const decision& made,
+                              supervise::pending_creation& when) {
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+    co_await rewrite::wait_for_turn(session);
+    auto profile = co_await pg::read_profile(session);
+    co_await session.adopt(std::move(profile));
+    co_await rewrite::require_sendable(session, plan::to_json(change));
+    co_await rewrite::require_sendable(session, run::to_json(chosen));
+    co_await job::require_own_state(session, made.table->oid);
+    co_await rewrite::take_table(*sessions.hold, *made.table);
+    co_await rewrite::make_state(session);
+    co_await job::require_own_state(session, made.table->oid);
+    native::beginning first;
+    first.kind = native::kind_name;
+    first.table = made.table->name;
+    first.table_oid = made.table->oid;
+    first.change = plan::to_json(change);
+    first.chosen = chosen;
+    first.phase = native::kind().phases().front().name;
+    first.steps = made.chosen.steps;
+    const job::tenure mine = co_await native::record_job(session, std::move(first));
+    const auto by = co_await sessions.hold->take_job(mine.job);
+    if (by) {
+        job::throw_held(fmt::format("job {}", mine.job), *by);
+    }
+    when = co_await supervise::note_creation(sessions, session, mine.job);
+}
+
+/// The job of a change that is made step by step, committed.
+awaitable<job::record> make_native_job(supervise::session_set& sessions, const plan::change_request& change,
+                                       const run::settings& chosen, const decision& made) {
+    const auto session = co_await sessions.pool.acquire();
+    co_await job::bring_state_up_to_date(*session);
+    supervise::pending_creation when;
+    bool in_doubt = false;
+    const auto recording = [&] { return record_native(sessions, *session, change, chosen, made, when); };
+    try {
+        co_await pg::transaction(*session, pg::isolation::read_committed, recording);
+    } catch (const pg::sql_error& problem) {
+        in_doubt = problem.outcome_unknown();
+        if (!in_doubt) {
+            throw;
+        }
+    }
+    if (in_doubt) {
+        auto found = co_await supervise::resolve_creation(sessions, native::kind(), when, chosen.reconnect_max);
+        co_return found;
+    }
+    auto record = co_await job::load(*session, when.job);
+    co_return record;
+}
+
+/// What is left of a job whose next step is a copy: its statements, as a change of their own. The job ends here.
+awaitable<plan::change_request> end_before_copy(supervise::session_set& sessions, const job::record& record) {
+    const auto session = co_await sessions.pool.acquire();
+    plan::change_request rest = plan::change_request_from_json(record.change);
+    const auto all = co_await steps::load_steps(*session, record.id);
+    const bool first = std::none_of(all.begin(), all.end(),
+                                    [](const steps::stored_step& each) { return each.state == steps::state::done; });
+    const job::tenure mine{record.id, record.incarnation};
+    if (first) {
+        co_await job::remove(*session, record.id);
+        co_return rest;
+    }
+    rest.alters.clear();
+    for (const steps::stored_step& each : all) {
+        if (each.state != steps::state::done && each.state != steps::state::skipped) {
+            rest.alters.push_back(each.what.statement);
+            co_await steps::save_progress(*session, mine, each.what.number, steps::state::skipped, 0,
+                                          "done by a copy, in a job of its own");
+        }
+    }
+    co_await job::save_phase(*session, mine, native::kind().phases().back().name);
+    co_await job::save_state(*session, mine, "done", "the rest is done by a copy, in a job of its own");
+    co_return rest;
+}
+
+awaitable<exit_code> copy(supervise::session_set& sessions, plan::change_request change, run::settings chosen,
+                          report::observer& observer) {
     auto record = co_await make_job(sessions, std::move(change), std::move(chosen), observer);
     if (record) {
         sessions.pool.name_sessions(job::session_name(record->id));
         co_await supervise::carry_out(sessions, rewrite::kind(), std::move(*record), observer);
     }
     co_return exit_code::done;
+}
+
+/// Carries out a job; where one of steps comes to a copy, that too.
+awaitable<exit_code> go_on(supervise::session_set& sessions, const task::kind& kind, job::record record,
+                           report::observer& observer) {
+    bool by_copy = false;
+    sessions.pool.name_sessions(job::session_name(record.id));
+    try {
+        co_await supervise::carry_out(sessions, kind, record, observer);
+    } catch (const native::needs_copy&) {
+        by_copy = true;
+    }
+    if (by_copy) {
+        plan::change_request rest = co_await end_before_copy(sessions, record);
+        sessions.pool.name_sessions("pgeist");
+        run::settings chosen = record.settings;
+        chosen.method = run::method_choice::copy;
+        co_return co_await copy(sessions, std::move(rest), std::move(chosen), observer);
+    }
+    co_return exit_code::done;
+}
+
+}  // namespace
+
+awaitable<exit_code> start(pg::connect_options options, plan::change_request change, run::settings chosen,
+                           report::observer& observer) {
+    supervise::session_set sessions(std::move(options));
+    co_await supervise::open_hold(sessions);
+    if (copies_anyway(change, chosen)) {
+        co_return co_await copy(sessions, std::move(change), std::move(chosen), observer);
+    }
+    decision made;
+    {
+        const auto session = co_await sessions.pool.acquire();
+        co_await job::bring_state_up_to_date(*session);
+        made = co_await decide(*session, change, chosen);
+    }
+    if (made.copy) {
+        co_return co_await copy(sessions, std::move(change), std::move(chosen), observer);
+    }
+    if (made.nothing) {
+        observer.message(report::level::info, "nothing to do: " + *made.nothing);
+        co_return exit_code::done;
+    }
+    throw_if_refused(made.chosen);
+    tell({}, made.chosen.warnings, observer);
+    auto record = co_await make_native_job(sessions, change, chosen, made);
+    observer.job_started(record.id, record.table.display(), native::kind().labels().strategy);
+    co_return co_await go_on(sessions, native::kind(), std::move(record), observer);
 }
 
 awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named_values changes,
@@ -125,8 +259,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
         co_await job::add_event(*session, job, "resumed", changed);
     }
     observer.job_started(record.id, record.table.display(), kind.labels().strategy);
-    co_await supervise::carry_out(sessions, kind, std::move(record), observer);
-    co_return exit_code::done;
+    co_return co_await go_on(sessions, kind, std::move(record), observer);
 }
 
 }  // namespace pgeist::commands

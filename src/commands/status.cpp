@@ -8,6 +8,7 @@
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/state_trust.hpp"
 #include "pgeist/pg/transaction.hpp"
+#include "pgeist/steps/store.hpp"
 #include "pgeist/tasks/registry.hpp"
 
 namespace pgeist::commands {
@@ -132,10 +133,31 @@ report::job_status status_from(const pg::result& rows, int row) {
 
 namespace {
 
-awaitable<void> read_jobs(pg::connection& session, std::optional<std::int64_t> job, pg::result& into) {
+/// The steps of a job; none where an earlier version's state has no table of them.
+awaitable<void> read_steps(pg::connection& session, std::int64_t job, std::vector<report::job_status::step>& into) {
+    const pg::result there = co_await session.query("SELECT to_regclass('pgeist.steps') IS NOT NULL");
+    if (!there.boolean(0, 0)) {
+        co_return;
+    }
+    const auto all = co_await steps::load_steps(session, job);
+    for (const steps::stored_step& each : all) {
+        report::job_status::step one;
+        one.number = each.what.number;
+        one.statement = each.what.statement;
+        one.method = steps::word_of(each.what.how);
+        one.state = steps::word_of(each.state);
+        one.message = each.message;
+        one.json = steps::describe_json(each.what, steps::word_of(each.state));
+        into.push_back(std::move(one));
+    }
+}
+
+awaitable<void> read_jobs(pg::connection& session, std::optional<std::int64_t> job, pg::result& into,
+                          std::vector<report::job_status::step>& steps) {
     const bool present = co_await job::has_readable_jobs(session);
     if (present && job) {
         into = co_await session.query(status_query(true), *job);
+        co_await read_steps(session, *job, steps);
     } else if (present) {
         into = co_await session.query(status_query(false));
     }
@@ -147,10 +169,14 @@ awaitable<std::vector<report::job_status>> list_jobs(pg::connect_options options
     const auto session = co_await pg::connection::open(std::move(options), "pgeist status");
     std::vector<report::job_status> jobs;
     pg::result rows;
-    const auto read = [&] { return read_jobs(*session, job, rows); };
+    std::vector<report::job_status::step> steps;
+    const auto read = [&] { return read_jobs(*session, job, rows, steps); };
     co_await pg::rolled_back(*session, read);
     for (int row = 0; row < rows.rows(); ++row) {
         jobs.push_back(status_from(rows, row));
+    }
+    if (!jobs.empty()) {
+        jobs.front().steps = std::move(steps);
     }
     if (job && jobs.empty()) {
         throw error(exit_code::refused, fmt::format("there is no job {} in this database", *job),

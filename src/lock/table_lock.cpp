@@ -16,7 +16,9 @@ constexpr milliseconds longest_no_wait{10};  // for what knows no NOWAIT: less t
 constexpr int attempts_before_force = 3;     // waiting attempts that fail before --on-blocked acts
 
 std::string mode_name(mode value) {
-    return value == mode::access_exclusive ? "ACCESS EXCLUSIVE" : "SHARE ROW EXCLUSIVE";
+    constexpr const char* names[] = {"ROW SHARE",           "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE",
+                                     "SHARE ROW EXCLUSIVE", "EXCLUSIVE",     "ACCESS EXCLUSIVE"};
+    return names[static_cast<std::size_t>(value)];
 }
 
 std::string tables_sql(const target& wanted) {
@@ -30,10 +32,29 @@ std::string tables_sql(const target& wanted) {
     return join(names, ", ");
 }
 
-/// Only AccessShare and RowShare go together with SHARE ROW EXCLUSIVE; nothing goes with ACCESS EXCLUSIVE.
+/// SQL condition on pg_locks: what does not go together with this mode.
 std::string conflicting_modes(mode value) {
-    return value == mode::access_exclusive ? "true" : "l.mode NOT IN ('AccessShareLock', 'RowShareLock')";
+    switch (value) {
+        case mode::row_share:
+            return "l.mode IN ('ExclusiveLock', 'AccessExclusiveLock')";
+        case mode::row_exclusive:
+            return "l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
+        case mode::share_update_exclusive:
+            return "l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')";
+        case mode::share:
+            return "l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock')";
+        case mode::share_row_exclusive:
+            return "l.mode NOT IN ('AccessShareLock', 'RowShareLock')";
+        case mode::exclusive:
+            return "l.mode <> 'AccessShareLock'";
+        case mode::access_exclusive:
+            break;
+    }
+    return "true";
 }
+
+/// Waiting for such a lock holds up no reader and no writer.
+bool is_harmless(const target& wanted) { return wanted.mode <= mode::share_update_exclusive; }
 
 }  // namespace
 
@@ -53,7 +74,8 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
     if (wanted.own) {
         sql += fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; ", wanted.own->sql());
     }
-    if (how.timeout.count() > 0 && how.timeout < how.vacuum_timeout) {
+    const bool tables = !wanted.parents.empty() || !wanted.tables.empty();
+    if (tables && !is_harmless(wanted) && how.timeout.count() > 0 && how.timeout < how.vacuum_timeout) {
         sql += fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ", tables_sql(wanted));
     }
     return under_strong_lock_sql() + (sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql);
@@ -69,8 +91,14 @@ std::vector<std::string> stages(const target& wanted, bool waits) {
     for (const pg::statement& each : wanted.sequences) {
         sequences += each.sql + "; ";
     }
-    const std::string tables =
-        fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), waits ? "" : " NOWAIT");
+    const char* const how = waits ? "" : " NOWAIT";
+    std::string tables;
+    if (!wanted.parents.empty() || !wanted.tables.empty()) {
+        tables = fmt::format("LOCK TABLE {} IN {} MODE{}; ", tables_sql(wanted), mode_name(wanted.mode), how);
+    }
+    for (const weaker_lock& each : wanted.weaker) {
+        tables += fmt::format("LOCK TABLE ONLY {} IN {} MODE{}; ", each.table.sql(), mode_name(each.mode), how);
+    }
     if (sequences.empty()) {
         return {by_statement + tables};
     }
@@ -122,6 +150,9 @@ awaitable<lock_result> try_locks(pg::connection& session, const target& wanted, 
     if (wanted.is_single()) {
         how.timeout = std::max(how.timeout, how.timeout_alone);
     }
+    if (is_harmless(wanted)) {
+        how.timeout = how.vacuum_timeout;
+    }
     std::exception_ptr failure;
     bool blocked = false;
     std::size_t obtained = 0;
@@ -163,6 +194,11 @@ awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_s
             names.push_back(each.label);
         }
     }
+    std::string weaker;
+    for (const weaker_lock& each : wanted.weaker) {
+        weaker += fmt::format(" OR (l.relation = to_regclass({})::oid AND {})", quote_literal(each.table.sql()),
+                              conflicting_modes(each.mode));
+    }
     std::string sql = fmt::format(R"sql(
         SELECT DISTINCT l.pid, coalesce(a.usename, p.owner, '?') AS usename, coalesce(a.application_name, '') AS application_name,
                coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
@@ -174,9 +210,9 @@ awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_s
         LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
         WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM $2
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND l.relation IN (SELECT to_regclass(n)::oid FROM unnest($1::text[]) n) AND {}
+          AND ((l.relation IN (SELECT to_regclass(n)::oid FROM unnest($1::text[]) n) AND {}){})
         ORDER BY age DESC)sql",
-                                  conflicting_modes(wanted.mode));
+                                  conflicting_modes(wanted.mode), weaker);
     const pg::result found = co_await observer_session.query(std::move(sql), pg::array_literal(names), own_pid);
     std::vector<report::blocker> blockers;
     for (int row = 0; row < found.rows(); ++row) {

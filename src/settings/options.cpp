@@ -82,6 +82,18 @@ void apply_verify(settings& into, text value) {
     }
 }
 
+void apply_method(settings& into, text value) {
+    if (value == "auto") {
+        into.method = method_choice::automatic;
+    } else if (value == "native") {
+        into.method = method_choice::native;
+    } else if (value == "copy") {
+        into.method = method_choice::copy;
+    } else {
+        throw usage_error(fmt::format("\"{}\" is no method", value), "use auto, native or copy");
+    }
+}
+
 void apply_on_blocked(settings& into, text value) {
     if (value == "wait") {
         into.blocked = on_blocked::wait;
@@ -137,6 +149,14 @@ using enum option_group;
 
 // Name, value, default, help, group, steerable, repeatable, reader.
 const option table[] = {
+    {"method", "auto|native|copy", "auto",
+     "how the change is made: by the first way that keeps others waiting no longer than --max-block; the same, but "
+     "never "
+     "by a copy; always by a copy",
+     change, fixed, once, apply_method},
+    {"max-block", "TIME", "500ms", "the longest that others may be kept waiting by one step, where a size is known",
+     change, steerable, once, [](settings& s, text v) { s.max_block = duration(v, milliseconds(1), hours(1)); }},
+
     {"workers", "N|auto", "2",
      "copy workers, 1 to 64 (by default 1 while other sessions are at work); auto: more while that is faster and the "
      "server has room, fewer as soon as it has not",

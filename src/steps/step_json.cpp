@@ -26,8 +26,8 @@ BOOST_DESCRIBE_STRUCT(qualified_name, (), (schema, name))
 namespace pgeist::steps {
 
 BOOST_DESCRIBE_ENUM(method, nothing, native, validate, concurrently, copy, backfill, reindex, server)
-BOOST_DESCRIBE_ENUM(action_kind, transaction, patient, build_index, drop_index, reindex, detach, run_alone, copy,
-                    backfill)
+BOOST_DESCRIBE_ENUM(action_kind, transaction, patient, build_index, build_on_partitions, drop_index, reindex, detach,
+                    run_alone, copy, backfill)
 BOOST_DESCRIBE_STRUCT(wanted_lock, (), (relation, mode, kind))
 BOOST_DESCRIBE_STRUCT(action, (), (kind, label, statements, locks, bounded, take_back, relation, index))
 BOOST_DESCRIBE_STRUCT(step, (),

@@ -257,7 +257,7 @@ awaitable<void> undo(session_set& sessions, const task::kind& kind, const job::r
     co_await note_end(sessions, record, "cancelled", message);
     co_await clean_job(sessions.pool, *sessions.hold, kind, record.id, observer);
     throw error(exit_code::cancelled,
-                fmt::format("job {} was cancelled and cleaned up; the table is as it was", record.id), "");
+                fmt::format("job {} was cancelled and cleaned up; {}", record.id, kind.labels().undone), "");
 }
 
 }  // namespace

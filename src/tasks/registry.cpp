@@ -5,12 +5,13 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/tasks/native/kind.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
 
 namespace pgeist::tasks {
 
 const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    const std::array all{&rewrite::kind()};
+    const std::array all{&rewrite::kind(), &native::kind()};
     for (const task::kind* each : all) {
         if (each->labels().name == name) {
             return *each;

@@ -13,15 +13,12 @@ namespace pgeist::test {
 namespace {
 
 /// Small tables may be changed without a copy. A run in these tests is about the copy unless it says which method it
-/// wants, or what becomes of the old table.
+/// wants.
 std::vector<std::string> about_the_copy(std::vector<std::string> arguments) {
-    const std::vector<std::string> decisive{"--keep-old", "--drop-old", "--method"};
-    const auto decides = [&](const std::string& argument) {
-        return std::find(decisive.begin(), decisive.end(), argument) != decisive.end();
-    };
-    const bool is_run = !arguments.empty() && arguments.front() == "run";
-    if (is_run && std::none_of(arguments.begin(), arguments.end(), decides)) {
-        arguments.insert(arguments.begin() + 1, "--keep-old");
+    const bool changes = !arguments.empty() && (arguments.front() == "run" || arguments.front() == "plan");
+    const bool of_table = std::find(arguments.begin(), arguments.end(), "--table") != arguments.end();
+    if (changes && of_table && std::find(arguments.begin(), arguments.end(), "--method") == arguments.end()) {
+        arguments.insert(arguments.begin() + 1, {"--method", "copy"});
     }
     return arguments;
 }

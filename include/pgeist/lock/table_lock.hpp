@@ -14,7 +14,22 @@
 
 namespace pgeist::lock {
 
-enum class mode { share_row_exclusive, access_exclusive };
+/// From the weakest to the strongest.
+enum class mode {
+    row_share,
+    row_exclusive,
+    share_update_exclusive,
+    share,
+    share_row_exclusive,
+    exclusive,
+    access_exclusive
+};
+
+/// A table that is locked in a mode of its own, without its children.
+struct weaker_lock {
+    qualified_name table;
+    lock::mode mode = lock::mode::share_update_exclusive;
+};
 
 /// The tables that are locked together, in this order, in one statement.
 struct target {
@@ -23,6 +38,8 @@ struct target {
     /// the parent locks it first too.
     std::vector<qualified_name> parents;
     lock::mode mode = lock::mode::access_exclusive;
+    /// Locked after `tables`.
+    std::vector<weaker_lock> weaker;
     /// Statements that lock by what they do, and change nothing; the label is what they lock. Run first: who reads a
     /// view holds its lock and then wants the tables'.
     std::vector<pg::statement> lock_statements;
@@ -39,7 +56,7 @@ struct target {
 
     /// Whether others wait for one relation only.
     [[nodiscard]] bool is_single() const noexcept {
-        return parents.size() + tables.size() + lock_statements.size() + sequences.size() == 1;
+        return parents.size() + tables.size() + weaker.size() + lock_statements.size() + sequences.size() == 1;
     }
 };
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace pgeist::report {
 
@@ -45,6 +46,17 @@ struct job_status {
     std::optional<double> log_bytes_per_hour;
     std::string old_table;  ///< where the old table is kept; empty: not swapped, or dropped
     std::string message;    ///< the last message, or why it stopped; may be empty
+
+    /// Of a job that is done step by step.
+    struct step {
+        int number = 0;
+        std::string statement;
+        std::string method;
+        std::string state;
+        std::string message;  ///< why it failed or was skipped; may be empty
+        std::string json;     ///< all that is known of it, as one JSON object
+    };
+    std::vector<step> steps;  ///< in order; only where one job was asked for
 };
 
 /// What is to be done about a job that nobody works on, while the application's writes go on being logged; empty when

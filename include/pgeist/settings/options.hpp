@@ -9,7 +9,7 @@
 namespace pgeist::run {
 
 /// Where an option stands in `--help`; the groups of docs/options.md.
-enum class option_group { copy, throttle, verify, swap, after, safety };
+enum class option_group { change, copy, throttle, verify, swap, after, safety };
 
 /// Whether an option may change in the course of a job. What names a file of pgeist's host, or holds SQL that runs with
 /// the rights of the run, is not for everybody who may write to the job's row: `pgeist set` can only take it away.

@@ -36,12 +36,16 @@ enum class action_kind {
     /// without statement_timeout.
     patient,
     build_index,  ///< CREATE INDEX CONCURRENTLY
-    drop_index,   ///< DROP INDEX CONCURRENTLY
-    reindex,      ///< REINDEX (INDEX | TABLE) CONCURRENTLY
-    detach,       ///< ALTER TABLE … DETACH PARTITION … CONCURRENTLY
-    run_alone,    ///< one statement that is refused in a transaction block (VACUUM, ALTER SYSTEM)
-    copy,         ///< the step's statement, by a shadow table
-    backfill,     ///< the step's statement, an UPDATE or DELETE, in chunks
+    /// The same on each leaf of a partitioned table; statements: definition, constraint, `unique` or nothing. What is
+    /// to
+    /// be said of the leaves afterwards goes before the next action's statements.
+    build_on_partitions,
+    drop_index,  ///< DROP INDEX CONCURRENTLY
+    reindex,     ///< REINDEX (INDEX | TABLE) CONCURRENTLY
+    detach,      ///< ALTER TABLE … DETACH PARTITION … CONCURRENTLY
+    run_alone,   ///< one statement that is refused in a transaction block (VACUUM, ALTER SYSTEM)
+    copy,        ///< the step's statement, by a shadow table
+    backfill,    ///< the step's statement, an UPDATE or DELETE, in chunks
 };
 
 struct action {

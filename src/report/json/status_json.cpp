@@ -27,6 +27,13 @@ std::string status_json(const job_status& job) {
     line.text("change", job.change).text("strategy", job.strategy);
     line.text("old_table", job.old_table.empty() ? std::nullopt : std::optional<std::string>(job.old_table));
     line.text("message", job.message);
+    if (!job.steps.empty()) {
+        std::string list;
+        for (const job_status::step& each : job.steps) {
+            list += (list.empty() ? "" : ",") + each.json;
+        }
+        line.raw("steps", "[" + list + "]");
+    }
     return line.str();
 }
 

@@ -1,1 +1,199 @@
 #include "pgeist/tasks/native/engine.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "executors.hpp"
+#include "pgeist/concurrently/concurrently.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/lock/politely.hpp"
+
+namespace pgeist::native {
+
+namespace {
+
+bool is_over(const steps::stored_step& each) {
+    return each.state == steps::state::done || each.state == steps::state::skipped;
+}
+
+/// How a failure is named: the step, and where it stands.
+std::string place_of(const steps::step& what, std::size_t of) {
+    const std::string line = what.line == 0 ? "" : fmt::format(" (line {})", what.line);
+    return of == 1 && line.empty() ? std::string() : fmt::format("step {} of {}{}: ", what.number, of, line);
+}
+
+awaitable<void> undo_action(pg::connection& session, job::tenure mine, const std::vector<std::string>& statements) {
+    std::string script = "SET LOCAL search_path TO DEFAULT; ";
+    for (const std::string& each : statements) {
+        script += each + "; ";
+    }
+    const lock::policy rules;
+    const auto ours = [&mine](pg::connection& used) { return job::require_tenure(used, mine); };
+    const auto blocked = co_await lock::politely(session, script, rules, ours);
+    if (blocked) {
+        throw error(exit_code::lock_not_obtained,
+                    fmt::format("what a step had made found no moment to be taken back: {}", blocked->what()),
+                    fmt::format("try again with: pgeist cleanup {}", mine.job));
+    }
+}
+
+}  // namespace
+
+awaitable<void> record(pg::connection& session, const task::context& with, const steps::step& of, int at) {
+    const bool last = static_cast<std::size_t>(at) + 1 == of.actions.size();
+    const steps::state now = last ? steps::state::done : steps::state::started;
+    co_await steps::save_progress(session, with.mine, of.number, now, at + 1);
+    if (last) {
+        co_await concurrently::forget(session, with.mine);
+    }
+}
+
+awaitable<void> take_back(pg::connection& session, job::tenure mine, steps::step of, int actions_done) {
+    for (int at = actions_done - 1; at >= 0; --at) {
+        const std::vector<std::string> statements = of.actions.at(static_cast<std::size_t>(at)).take_back;
+        if (!statements.empty()) {
+            co_await undo_action(session, mine, statements);
+        }
+    }
+}
+
+engine::engine(const task::context& with) : with_(with) {
+    using kind = steps::action_kind;
+    own_.push_back(std::make_unique<transactions>());
+    own_.push_back(std::make_unique<server_steps>());
+    for (const kind each : {kind::transaction, kind::patient, kind::run_alone}) {
+        add(each, *own_.front());
+    }
+    for (const kind each :
+         {kind::build_index, kind::build_on_partitions, kind::drop_index, kind::reindex, kind::detach}) {
+        add(each, *own_.back());
+    }
+}
+
+engine::~engine() = default;
+
+void engine::add(steps::action_kind kind, executor& does) { executors_[kind] = &does; }
+
+void engine::tell(const steps::stored_step& now, steps::state state) {
+    report::step_event what;
+    what.number = now.what.number;
+    what.of = static_cast<int>(all_.size());
+    what.statement = now.what.statement;
+    what.method = steps::word_of(now.what.how);
+    what.state = steps::word_of(state);
+    with_.observer.step_changed(what);
+}
+
+awaitable<void> engine::save(const steps::stored_step& now) {
+    const auto session = co_await with_.pool.acquire();
+    const auto saving = [&] {
+        return steps::save_progress(*session, with_.mine, now.what.number, now.state, now.actions_done, now.message);
+    };
+    co_await pg::transaction(*session, pg::isolation::read_committed, saving);
+}
+
+awaitable<void> engine::run() {
+    const auto session = co_await with_.pool.acquire();
+    all_ = co_await steps::load_steps(*session, with_.mine.job);
+    with_.progress.rows_total = static_cast<std::int64_t>(all_.size());
+    for (steps::stored_step& each : all_) {
+        with_.progress.rows_done = each.what.number - 1;
+        if (is_over(each)) {
+            continue;
+        }
+        co_await with_.steering.before_chunk(0, std::chrono::nanoseconds(0));
+        co_await run_step(each);
+    }
+    with_.progress.rows_done = with_.progress.rows_total;
+}
+
+awaitable<void> engine::run_step(steps::stored_step& now) {
+    if (now.what.how == steps::method::nothing) {
+        now.state = steps::state::skipped;
+        now.message = now.what.why;
+        co_await save(now);
+        tell(now, now.state);
+        co_return;
+    }
+    now.state = steps::state::started;
+    now.message.clear();
+    co_await save(now);
+    tell(now, now.state);
+    std::optional<too_slow> slow;
+    std::optional<error> failed;
+    try {
+        co_await do_actions(now);
+    } catch (const needs_copy&) {
+        throw;
+    } catch (const cancelled&) {
+        throw;
+    } catch (const too_slow& why) {
+        slow = why;
+    } catch (const error& why) {
+        const bool goes_on = why.code() == exit_code::connection_lost || why.code() == exit_code::lock_not_obtained ||
+                             why.code() == exit_code::already_running || why.code() == exit_code::outcome_unknown;
+        if (goes_on) {
+            throw;  // what is done of the step stays, for whoever goes on
+        }
+        failed = error(why.code(), why.what(), why.hint());
+    }
+    if (slow && !now.what.otherwise.empty()) {
+        co_await go_over(now, *slow);
+        co_await run_step(now);
+        co_return;
+    }
+    if (slow) {
+        failed = error(exit_code::failed, slow->what(), slow->hint());
+    }
+    if (failed) {
+        co_await fail(now, failed->what());
+        const std::string hint = failed->hint().empty()
+                                     ? "what was done of this step is taken back, earlier steps stay; "
+                                       "set it right, then go on with: pgeist resume JOB"
+                                     : failed->hint();
+        throw error(failed->code(), place_of(now.what, all_.size()) + failed->what(), hint);
+    }
+    now.state = steps::state::done;
+    tell(now, now.state);
+}
+
+awaitable<void> engine::do_actions(steps::stored_step& now) {
+    while (static_cast<std::size_t>(now.actions_done) < now.what.actions.size()) {
+        const steps::action& next = now.what.actions[static_cast<std::size_t>(now.actions_done)];
+        const auto does = executors_.find(next.kind);
+        if (does == executors_.end()) {
+            throw needs_copy(exit_code::failed, now.what.statement);
+        }
+        with_.progress.detail = next.label;
+        co_await with_.steering.before_chunk(0, std::chrono::nanoseconds(0));
+        co_await does->second->carry_out(with_, now.what, now.actions_done);
+        ++now.actions_done;
+    }
+}
+
+awaitable<void> engine::go_over(steps::stored_step& now, const too_slow& why) {
+    steps::step next = now.what.otherwise.front();
+    next.session = now.what.session;
+    with_.observer.message(report::level::warning,
+                           fmt::format("{}{}; it is done by the next method: {}", place_of(now.what, all_.size()),
+                                       why.what(), steps::word_of(next.how)));
+    const auto session = co_await with_.pool.acquire();
+    const auto replacing = [&] { return steps::replace_step(*session, with_.mine, next); };
+    co_await pg::transaction(*session, pg::isolation::read_committed, replacing);
+    now.what = std::move(next);
+    now.actions_done = 0;
+}
+
+awaitable<void> engine::fail(steps::stored_step& now, std::string why) {
+    const auto session = co_await with_.pool.acquire();
+    co_await take_back(*session, with_.mine, now.what, now.actions_done);
+    co_await take_back_builds(with_);
+    now.actions_done = 0;
+    now.state = steps::state::failed;
+    now.message = std::move(why);
+    co_await save(now);
+}
+
+}  // namespace pgeist::native

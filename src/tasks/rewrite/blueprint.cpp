@@ -91,6 +91,22 @@ awaitable<void> warn_of_subscribers(target::build_context& at, std::vector<plan:
 
 }  // namespace
 
+awaitable<std::optional<std::string>> find_applied(pg::connection& conn, const catalog::table& source,
+                                                   const plan::change_request& change, std::int64_t job) {
+    target::build_context at(conn, source, change, fmt::format("pgeist_{}", job));
+    co_await conn.execute(catalog::session_settings(conn));
+    qualified_name named = change.table;
+    auto alters = plan::parse_alters(change.alters, named);
+    co_await hold_definition(at);
+    co_await read_event_triggers(at);
+    co_await assemble(at);
+    co_await add_foreign_keys(at);
+    co_await join_parents(at);
+    auto assembled = co_await read_shadow(at);
+    auto reason = co_await already_applied(at, std::move(alters), std::move(assembled));
+    co_return reason;
+}
+
 awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& source,
                                    const plan::change_request& change, std::int64_t job) {
     target::build_context at(conn, source, change, fmt::format("pgeist_{}", job));

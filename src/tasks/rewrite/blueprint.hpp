@@ -32,4 +32,8 @@ struct prepared {
 [[nodiscard]] awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& source,
                                                  const plan::change_request& change, std::int64_t job);
 
+/// Why the table is already what the change would make it; nothing when it is not. As above: to be rolled back.
+[[nodiscard]] awaitable<std::optional<std::string>> find_applied(pg::connection& conn, const catalog::table& source,
+                                                                 const plan::change_request& change, std::int64_t job);
+
 }  // namespace pgeist::rewrite

@@ -5,13 +5,11 @@
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/tasks/rewrite/preparation.hpp"
 
 // What pgeist makes for itself. An event trigger of the user's may refuse that, or change what was made: the shadow's
 // builder tells which it was for the shadow, and these for all else. In the transaction that is open.
 namespace pgeist::rewrite {
-
-/// Makes schema `pgeist` unless it is there. @throws error (refused) naming the event trigger that is in the way
-[[nodiscard]] awaitable<void> make_state(pg::connection& session);
 
 /// What keeps pgeist's own objects from being dropped, in no transaction.
 /// @throws error (failed) naming the event trigger that `problem` came from; else `problem` itself

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "blueprint.hpp"
 #include "own_objects.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/check/preflight.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/record.hpp"
 #include "pgeist/job/state_trust.hpp"
+#include "pgeist/pg/transaction.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 
@@ -24,13 +26,6 @@ awaitable<std::int64_t> next_job(pg::connection& session) {
     }
     const pg::result row = co_await session.query(std::move(sql));
     co_return row.integer(0, 0);
-}
-
-awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& found) {
-    const auto by = co_await hold.take_table(found.oid);
-    if (by) {
-        job::throw_held(fmt::format("table {}", found.name.display()), *by);
-    }
 }
 
 awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& hold, const catalog::relation& found,
@@ -52,7 +47,52 @@ awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& 
     co_return first;
 }
 
+awaitable<void> look_for_change(pg::connection& session, const plan::change_request& change,
+                                std::optional<std::string>& into) {
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+    auto profile = co_await pg::read_profile(session);
+    co_await session.adopt(std::move(profile));
+    const auto found = co_await catalog::find_table(session, change.table);
+    if (!found || found->kind != 'r' || found->persistence == 't') {
+        co_return;
+    }
+    co_await job::require_own_state(session, found->oid);
+    const catalog::table source = co_await catalog::read_table(session, found->oid);
+    const auto done = co_await job::find_done(session, plan::to_json(change), found->oid, source.fingerprint);
+    if (done) {
+        into = fmt::format("job {} has made this change to {}", *done, found->name.display());
+        co_return;
+    }
+    const std::int64_t job = co_await next_job(session);
+    into = co_await find_applied(session, source, change, job);
+}
+
 }  // namespace
+
+awaitable<std::optional<std::string>> find_change(pg::connection& session, plan::change_request change) {
+    std::optional<std::string> reason;
+    const auto looking = [&] { return look_for_change(session, change, reason); };
+    try {
+        co_await pg::rolled_back(session, looking);
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }
+        reason.reset();  // it may be a change that a copy cannot be made of
+    } catch (const cancelled&) {
+        throw;
+    } catch (const error&) {
+        reason.reset();
+    }
+    co_return reason;
+}
+
+awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& table) {
+    const auto by = co_await hold.take_table(table.oid);
+    if (by) {
+        job::throw_held(fmt::format("table {}", table.name.display()), *by);
+    }
+}
 
 awaitable<void> require_sendable(pg::connection& session, std::string text) {
     std::string lacking;
@@ -91,7 +131,8 @@ namespace {
 
 constexpr int preparing_space = 0x70676569;  // that of the tables' locks, of which none has the OID 0
 
-/// One run prepares at a time: of two on tables that are tied to each other, the second must see the first one's job.
+}  // namespace
+
 awaitable<void> wait_for_turn(pg::connection& session) {
     bool taken = true;
     co_await session.execute("SET LOCAL lock_timeout = '60s'");
@@ -109,6 +150,8 @@ awaitable<void> wait_for_turn(pg::connection& session) {
     }
     co_await session.execute("SET LOCAL lock_timeout = '5s'");
 }
+
+namespace {
 
 // Whoever keeps ACCESS SHARE from others.
 constexpr const char* exclusive_locks_sql = R"(

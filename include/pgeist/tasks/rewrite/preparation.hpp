@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "pgeist/catalog/reader.hpp"
 #include "pgeist/check/finding.hpp"
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/pg/connection.hpp"
@@ -29,6 +30,19 @@ struct preparation {
 /// @throws error (already_running) when another run holds the table; error (refused) when the change is not valid
 [[nodiscard]] awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold,
                                              plan::change_request change, run::settings chosen);
+
+/// Why the change is there already, by the jobs that were, or by trying it on an empty copy of the table; nothing when
+/// it is not, or that cannot be told. In a transaction of its own, which is rolled back. Locks: ACCESS SHARE.
+[[nodiscard]] awaitable<std::optional<std::string>> find_change(pg::connection& session, plan::change_request change);
+
+/// One run prepares at a time, until the transaction that is open ends: of two on tables that are tied to each other
+/// the second must see the first one's job. @throws error (lock_not_obtained) after a minute
+[[nodiscard]] awaitable<void> wait_for_turn(pg::connection& session);
+/// Makes schema `pgeist` unless it is there, in the transaction that is open.
+/// @throws error (refused) naming the event trigger that is in the way
+[[nodiscard]] awaitable<void> make_state(pg::connection& session);
+/// Takes the table's advisory lock. @throws error (already_running) naming who has it
+[[nodiscard]] awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& table);
 
 /// For what the user has written and is stored with the job. @throws error (refused) when the database's encoding lacks
 /// a character of it; a transaction that is open has failed then

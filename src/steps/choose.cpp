@@ -1,0 +1,365 @@
+#include "pgeist/steps/choose.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/core/units.hpp"
+#include "recipes.hpp"
+
+namespace pgeist::steps {
+
+namespace {
+
+using ddl::clause_kind;
+using ddl::statement_kind;
+
+/// In which order the server carries out the clauses of one ALTER TABLE.
+int pass_of(const ddl::clause& each) {
+    switch (each.kind) {
+        case clause_kind::drop_column:
+        case clause_kind::drop_constraint:
+        case clause_kind::drop_not_null:
+        case clause_kind::drop_default:
+        case clause_kind::drop_expression:
+        case clause_kind::drop_identity:
+            return 0;
+        case clause_kind::alter_type:
+            return 1;
+        case clause_kind::add_column:
+            return 2;
+        case clause_kind::set_expression:
+            return 3;
+        case clause_kind::set_not_null:
+        case clause_kind::set_statistics:
+        case clause_kind::set_storage:
+        case clause_kind::set_compression:
+        case clause_kind::add_identity:
+        case clause_kind::set_identity:
+            return 4;
+        case clause_kind::add_constraint:
+            return each.made && each.made->kind == ddl::constraint_kind::foreign_key ? 6 : 5;
+        case clause_kind::set_default:
+            return 6;
+        default:
+            return 7;
+    }
+}
+
+bool is_alter(const ddl::statement& what) {
+    return what.kind == statement_kind::alter_table && what.object == ddl::object_kind::table;
+}
+
+/// Its clauses as statements of their own, as the server would carry them out.
+std::vector<part> clauses_of(const part& whole) {
+    std::vector<part> all;
+    std::vector<ddl::clause> clauses = whole.what.clauses;
+    std::stable_sort(clauses.begin(), clauses.end(),
+                     [](const ddl::clause& a, const ddl::clause& b) { return pass_of(a) < pass_of(b); });
+    const std::string head = head_of(whole.what);
+    for (const ddl::clause& each : clauses) {
+        part one;
+        one.of = whole.of;
+        one.what = ddl::understand(head + each.text);
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
+std::string table_of(const part& of) {
+    const ddl::statement& what = of.what;
+    if (!what.relation.name.empty()) {
+        return of.before.name_of(what.relation);
+    }
+    return what.relations.empty() ? std::string() : of.before.name_of(what.relations.front());
+}
+
+/// Makes the steps of the statements that were asked about.
+class choosing {
+public:
+    choosing(pg::connection& session, const question& asked, facts known)
+        : session_(session), asked_(asked), known_(std::move(known)) {}
+
+    [[nodiscard]] awaitable<choice> run() {
+        std::vector<part> wholes = understood();
+        co_await judge_parts(session_, asked_, known_, wholes);
+        std::vector<part> parts;
+        std::vector<std::size_t> first_of;  // of each statement's parts
+        for (const part& each : wholes) {
+            first_of.push_back(parts.size());
+            if (is_heavy(each) && is_alter(each.what) && each.what.clauses.size() > 1) {
+                for (part& clause : clauses_of(each)) {
+                    parts.push_back(std::move(clause));
+                }
+            } else {
+                parts.push_back(each);
+            }
+        }
+        first_of.push_back(parts.size());
+        if (parts.size() > wholes.size()) {
+            co_await judge_parts(session_, asked_, known_, parts);
+        }
+        for (std::size_t at = 0; at < wholes.size(); ++at) {
+            const auto begin = parts.begin() + static_cast<std::ptrdiff_t>(first_of[at]);
+            const auto end = parts.begin() + static_cast<std::ptrdiff_t>(first_of[at + 1]);
+            co_await add_statement(wholes[at], std::vector<part>(begin, end));
+        }
+        number();
+        co_return std::move(made_);
+    }
+
+private:
+    [[nodiscard]] std::vector<part> understood() const {
+        std::vector<part> wholes;
+        for (std::size_t at = 0; at < asked_.statements.size(); ++at) {
+            part one;
+            one.of = at;
+            one.what = ddl::understand(asked_.statements[at].text);
+            wholes.push_back(std::move(one));
+        }
+        return wholes;
+    }
+
+    /// Whether others would wait for its work longer than allowed, or nobody knows for how long.
+    [[nodiscard]] bool is_heavy(const part& of) const { return of.does.works() && keeps_waiting(of) && !fits(of); }
+
+    [[nodiscard]] bool fits(const part& of) const {
+        return of.does.blocks_ms && *of.does.blocks_ms <= asked_.max_block.count();
+    }
+
+    /// Rows are changed in the end by whoever does it, and rows are no definition.
+    [[nodiscard]] static bool fails(const part& of) { return of.does.fails && !of.does.needless; }
+
+    void refuse(const part& of, std::string message, std::string hint) {
+        const std::size_t line = asked_.statements[of.of].line;
+        const std::string where = line == 0 ? "" : fmt::format("line {}: ", line);
+        made_.refusals.push_back({line, where + std::move(message), std::move(hint)});
+    }
+
+    [[nodiscard]] awaitable<void> add_statement(const part& whole, std::vector<part> parts) {
+        if (fails(whole)) {
+            refuse(whole, whole.does.fails->message, whole.does.fails->detail);
+            co_return;
+        }
+        if (!whole.does.not_understood.empty() && whole.does.source != probe::evidence::tried) {
+            refuse(whole, whole.does.not_understood + ": " + whole.what.text, "run it by itself, with psql");
+            co_return;
+        }
+        const bool together = std::any_of(parts.begin(), parts.end(), [](const part& each) { return fails(each); });
+        if (together || parts.size() == 1) {
+            std::vector<part> one{whole};
+            parts = std::move(one);  // a clause that does not stand by itself
+        }
+        std::vector<step> steps;
+        std::string why_copy;
+        for (const part& each : parts) {
+            std::string why;
+            std::vector<step> some = co_await steps_for(each, why);
+            why_copy = why_copy.empty() ? why : why_copy;
+            for (step& one : some) {
+                steps.push_back(std::move(one));
+            }
+        }
+        if (!why_copy.empty()) {
+            steps.clear();
+            if (is_alter(whole.what) && asked_.method != run::method_choice::native) {
+                steps.push_back(copy_of(whole, why_copy));
+            } else {
+                refuse(whole, fmt::format("{} can only be done by a copy: {}", whole.what.text, why_copy),
+                       is_alter(whole.what) ? "allow it with --method auto, or more time with --max-block"
+                                            : "allow it more time with --max-block");
+            }
+        }
+        for (step& each : merged(std::move(steps))) {
+            made_.steps.push_back(std::move(each));
+        }
+    }
+
+    [[nodiscard]] step begun(const part& of, method how, std::string why) const {
+        step one;
+        one.statement = of.what.text;
+        one.line = asked_.statements[of.of].line;
+        one.session = asked_.statements[of.of].session;
+        one.table = table_of(of);
+        one.how = how;
+        one.why = std::move(why);
+        one.evidence = of.does.source;
+        return one;
+    }
+
+    [[nodiscard]] step done_by(const part& of, recipe by) const {
+        step one = begun(of, by.how, std::move(by.why));
+        one.actions = std::move(by.actions);
+        one.locks = of.does.locks;
+        one.rewrites = of.does.rewrites;
+        one.scans = of.does.scans;
+        one.builds = of.does.builds;
+        one.blocks_ms = of.does.blocks_ms;
+        one.estimated_ms = of.does.work_ms;
+        const bool gentle = by.how == method::validate || by.how == method::concurrently;
+        if (gentle) {
+            one.blocks_ms = std::min<std::int64_t>(of.does.blocks_ms.value_or(1), 1);
+        }
+        if (by.how == method::concurrently && of.what.kind == statement_kind::create_index) {
+            for (probe::relation_lock& each : one.locks) {
+                each.mode = std::min(each.mode, probe::lock_mode::share_update_exclusive);
+            }
+        }
+        return one;
+    }
+
+    [[nodiscard]] step copy_of(const part& of, std::string why) const {
+        step one = begun(of, method::copy, std::move(why));
+        probe::relation_lock lock;
+        lock.relation = one.table;
+        lock.mode = probe::lock_mode::access_exclusive;
+        lock.kind = probe::relation_kind::table;
+        one.locks.push_back(std::move(lock));
+        one.blocks_ms = 1;
+        constexpr std::int64_t copy_takes = 4;  // rows and indexes written, replayed and compared
+        if (of.does.work_ms) {
+            one.estimated_ms = *of.does.work_ms * copy_takes;
+        }
+        action copying;
+        copying.kind = action_kind::copy;
+        copying.label = "copying";
+        copying.statements.push_back(of.what.text);
+        one.actions.push_back(std::move(copying));
+        return one;
+    }
+
+    /// @param why_copy set when only a copy would do
+    [[nodiscard]] awaitable<std::vector<step>> steps_for(const part& of, std::string& why_copy) {
+        std::vector<step> made;
+        if (of.does.needless) {
+            made.push_back(begun(of, method::nothing, "it is so already"));
+            co_return made;
+        }
+        if (asks_for_steps(of.what)) {
+            recipe by = plain(of);
+            if (by.actions.front().kind == action_kind::transaction) {
+                std::optional<recipe> other = co_await gentle(session_, of, known_);
+                if (!other) {
+                    refuse(of, "this form of CONCURRENTLY is not known to pgeist: " + of.what.text,
+                           "run it by itself, with psql");
+                    co_return made;
+                }
+                by = std::move(*other);
+            }
+            made.push_back(done_by(of, std::move(by)));
+            co_return made;
+        }
+        const bool works = of.does.works() && keeps_waiting(of);
+        std::optional<recipe> other;
+        if (works) {
+            other = co_await gentle(session_, of, known_);
+        }
+        if (!is_heavy(of)) {
+            made.push_back(done_by(of, plain(of)));
+            if (works) {
+                made.back().why = fmt::format("{}, which takes less than --max-block ({})", work_of(of),
+                                              format_duration(asked_.max_block));
+                if (other) {
+                    made.back().otherwise.push_back(done_by(of, std::move(*other)));
+                } else if (is_alter(of.what) && asked_.method != run::method_choice::native) {
+                    made.back().otherwise.push_back(copy_of(of, work_of(of)));
+                }
+            }
+            co_return made;
+        }
+        if (other) {
+            made.push_back(done_by(of, std::move(*other)));
+        } else {
+            why_copy = work_of(of);
+        }
+        co_return made;
+    }
+
+    /// Written so that the server does it in transactions of its own.
+    [[nodiscard]] static bool asks_for_steps(const ddl::statement& what) {
+        return what.concurrently || std::any_of(what.clauses.begin(), what.clauses.end(),
+                                                [](const ddl::clause& each) { return each.concurrently; });
+    }
+
+    [[nodiscard]] static std::string work_of(const part& of) {
+        const std::pair<const char*, const std::vector<std::string>&> work[] = {
+            {"writes {} anew", of.does.rewrites}, {"builds {}", of.does.builds}, {"reads all of {}", of.does.scans}};
+        for (const auto& [text, names] : work) {
+            if (!names.empty()) {
+                const std::string time =
+                    of.does.work_ms
+                        ? fmt::format(", about {}", format_duration(std::chrono::milliseconds(*of.does.work_ms)))
+                        : "";
+                return fmt::format("it {} while others wait{}", fmt::format(fmt::runtime(text), join(names, ", ")),
+                                   time);
+            }
+        }
+        return "it keeps others waiting";
+    }
+
+    /// Neighbours that only change catalogs are done together.
+    [[nodiscard]] static std::vector<step> merged(std::vector<step> all) {
+        std::vector<step> out;
+        const auto is_light = [](const step& each) {
+            return each.how == method::native && each.rewrites.empty() && each.scans.empty() && each.builds.empty() &&
+                   each.actions.size() == 1 && each.actions.front().kind == action_kind::transaction;
+        };
+        for (step& each : all) {
+            if (out.empty() || !is_light(each) || !is_light(out.back()) || !join_clauses(out.back(), each)) {
+                out.push_back(std::move(each));
+            }
+        }
+        return out;
+    }
+
+    /// False where they are not clauses of the same ALTER.
+    static bool join_clauses(step& into, const step& more) {
+        const ddl::statement a = ddl::understand(into.statement);
+        const ddl::statement b = ddl::understand(more.statement);
+        const std::string head = head_of(a);
+        if (!is_alter(a) || !is_alter(b) || head != head_of(b)) {
+            return false;
+        }
+        into.statement += ", " + more.statement.substr(head.size());
+        into.actions.front().statements = {into.statement};
+        probe::effect both;
+        both.locks = into.locks;
+        for (const probe::relation_lock& each : more.locks) {
+            both.lock(each.relation, each.mode, each.kind);
+        }
+        into.locks = both.locks;
+        into.actions.front().locks = locks_of(both);
+        into.actions.front().bounded = into.actions.front().bounded || more.actions.front().bounded;
+        return true;
+    }
+
+    void number() {
+        int next = 0;
+        for (step& each : made_.steps) {
+            each.number = ++next;
+            for (step& other : each.otherwise) {
+                other.number = each.number;
+            }
+        }
+    }
+
+    pg::connection& session_;
+    const question& asked_;
+    facts known_;
+    choice made_;
+};
+
+}  // namespace
+
+bool choice::needs_copy() const {
+    return std::any_of(steps.begin(), steps.end(), [](const step& each) { return each.how == method::copy; });
+}
+
+awaitable<choice> choose(pg::connection& session, question what) {
+    facts known = co_await read_facts(session, what);
+    choosing work(session, what, std::move(known));
+    choice made = co_await work.run();
+    co_return made;
+}
+
+}  // namespace pgeist::steps

@@ -1,0 +1,100 @@
+// Constraints that existing rows must satisfy: added NOT VALID, and validated while nobody waits.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "recipes.hpp"
+
+namespace pgeist::steps {
+
+namespace {
+
+constexpr int not_null_is_constraint = 18;
+
+std::string drop_made(const part& of, const std::string& constraint) {
+    return head_of(of.what) + "DROP CONSTRAINT IF EXISTS " + constraint;
+}
+
+/// ADD … NOT VALID, then VALIDATE.
+recipe validated(const part& of, const std::string& clause, std::string why) {
+    recipe made;
+    made.how = method::validate;
+    made.why = std::move(why);
+    action first =
+        transaction_of("adding it for new rows", {head_of(of.what) + clause + " NOT VALID"}, locks_of(of.does));
+    first.take_back.push_back(drop_made(of, std::string(made_constraint)));
+    made.actions.push_back(std::move(first));
+    made.actions.push_back(validation_of(of, std::string(made_constraint)));
+    return made;
+}
+
+}  // namespace
+
+std::optional<recipe> add_check(const part& of, const ddl::clause& each) {
+    if (each.made->not_valid || each.made->not_enforced) {
+        return std::nullopt;
+    }
+    return validated(of, each.text, "existing rows are checked while others read and write");
+}
+
+std::optional<recipe> add_foreign_key(const part& of, const ddl::clause& each, const facts& known) {
+    const std::string table = of.before.name_of(of.what.relation);
+    const bool partitioned = of.before.kind_of(table) == probe::relation_kind::partitioned_table;
+    if (each.made->not_valid || each.made->not_enforced || (partitioned && known.version.major < 18)) {
+        return std::nullopt;
+    }
+    return validated(of, each.text, "existing rows are looked up while others read and write");
+}
+
+std::string helper_name(const std::string& column) {
+    constexpr std::size_t longest = 63;
+    std::string name = "pgeist_not_null_" + column;
+    if (name.size() > longest) {
+        std::size_t end = longest;
+        while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80) {
+            --end;  // not within a character
+        }
+        name.resize(end);
+    }
+    return name;
+}
+
+std::vector<action> prove_not_null(const part& of, const std::string& column, const facts& known) {
+    const std::string head = head_of(of.what);
+    std::string add;
+    std::string name;
+    if (known.version.major >= not_null_is_constraint) {
+        add = fmt::format("{}ADD NOT NULL {} NOT VALID", head, quote_identifier(column));
+        name = std::string(made_constraint);
+    } else {
+        name = quote_identifier(helper_name(column));
+        add = fmt::format("{}ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", head, name, quote_identifier(column));
+    }
+    action first = transaction_of("requiring a value of new rows", {std::move(add)}, locks_of(of.does));
+    for (wanted_lock& each : first.locks) {
+        each.mode = std::max(each.mode, probe::lock_mode::access_exclusive);
+    }
+    first.take_back.push_back(drop_made(of, name));
+    std::vector<action> made;
+    made.push_back(std::move(first));
+    made.push_back(validation_of(of, name));
+    return made;
+}
+
+std::optional<recipe> set_not_null(const part& of, const ddl::clause& each, const facts& known) {
+    recipe made;
+    made.how = method::validate;
+    made.why = "existing rows are looked at while others read and write";
+    made.actions = prove_not_null(of, each.name, known);
+    if (known.version.major < not_null_is_constraint) {
+        // Two statements: in one the helper would be dropped before it is looked for.
+        made.actions.push_back(transaction_of("marking the column",
+                                              {of.what.text, fmt::format("{}DROP CONSTRAINT {}", head_of(of.what),
+                                                                         quote_identifier(helper_name(each.name)))},
+                                              locks_of(of.does)));
+    }
+    return made;
+}
+
+}  // namespace pgeist::steps

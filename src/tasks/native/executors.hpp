@@ -1,0 +1,26 @@
+#pragma once
+
+#include "pgeist/tasks/native/engine.hpp"
+
+namespace pgeist::native {
+
+/// Actions that are one transaction: under locks that are taken first by the swap's protocol, or patiently.
+class transactions final : public executor {
+public:
+    [[nodiscard]] awaitable<void> carry_out(const task::context& with, steps::step& of, int at) override;
+};
+
+/// What the server does CONCURRENTLY.
+class server_steps final : public executor {
+public:
+    [[nodiscard]] awaitable<void> carry_out(const task::context& with, steps::step& of, int at) override;
+};
+
+/// Drops what a failed step has built, also where it is valid.
+[[nodiscard]] awaitable<void> take_back_builds(const task::context& with);
+
+/// `SET LOCAL` of everything in which a session of pgeist's differs from the user's own, and of what SETs have made of
+/// that.
+[[nodiscard]] std::string users_settings_sql(const steps::step& of);
+
+}  // namespace pgeist::native

@@ -1,0 +1,212 @@
+#include <algorithm>
+#include <optional>
+
+#include <boost/algorithm/string/replace.hpp>
+#include <fmt/format.h>
+
+#include "executors.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "targets.hpp"
+
+namespace pgeist::native {
+
+namespace {
+
+using clock = deadline::clock;
+constexpr int most_tries = 20;  // with the locks had, and something else in the way
+
+/// One try of an action's transaction.
+struct attempt {
+    const task::context& with;
+    steps::step& of;
+    int at;
+    pg::connection& session;
+
+    [[nodiscard]] const steps::action& what() const { return of.actions[static_cast<std::size_t>(at)]; }
+};
+
+/// The statement that failed, in the words of the user.
+std::exception_ptr named(const pg::sql_error& problem, const std::string& statement) {
+    const std::string detail = problem.diag().detail.empty() ? "" : "; " + problem.diag().detail;
+    return std::make_exception_ptr(error(
+        exit_code::failed, fmt::format("{}{}: {}", problem.diag().message, detail, statement), problem.diag().hint));
+}
+
+/// The constraints that the transaction has made, if later actions are to know: a name is the server's choice.
+awaitable<void> put_in_names(attempt& now) {
+    const auto names_it = [](const std::vector<std::string>& statements) {
+        return std::any_of(statements.begin(), statements.end(),
+                           [](const std::string& each) { return each.find("{{made}}") != std::string::npos; });
+    };
+    bool wanted = false;
+    for (const steps::action& each : now.of.actions) {
+        wanted = wanted || names_it(each.statements) || names_it(each.take_back);
+    }
+    if (!wanted) {
+        co_return;
+    }
+    const pg::result made = co_await now.session.query(
+        "SELECT quote_ident(k.conname) FROM pg_constraint k WHERE k.xmin = pg_current_xact_id()::xid AND NOT "
+        "k.convalidated "
+        "AND k.conparentid = 0 AND k.coninhcount = 0 ORDER BY k.oid LIMIT 1");
+    if (made.empty()) {
+        throw error(exit_code::failed, "the constraint that was added is not there", "please report this");
+    }
+    const std::string name = made.text(0, 0);
+    for (steps::action& each : now.of.actions) {
+        for (auto* texts : {&each.statements, &each.take_back}) {
+            for (std::string& text : *texts) {
+                boost::replace_all(text, "{{made}}", name);
+            }
+        }
+    }
+    co_await now.session.query("UPDATE pgeist.steps SET plan = $3::jsonb WHERE job = $1 AND number = $2",
+                               now.with.mine.job, now.of.number, steps::to_json(now.of));
+}
+
+/// In the transaction that is open, under the locks. @throws too_slow; error naming the statement; sql_error
+awaitable<void> run_statements(attempt& now) {
+    const auto limit = now.with.chosen.max_block;
+    co_await job::require_tenure(now.session, now.with.mine);
+    std::string settings = users_settings_sql(now.of);
+    const bool bounded = now.what().bounded;
+    settings += fmt::format("; SET LOCAL statement_timeout = {}", bounded ? limit.count() : 0);
+    co_await now.session.execute(std::move(settings));
+    std::exception_ptr failure;
+    for (const std::string& each : now.what().statements) {
+        const auto began = clock::now();
+        try {
+            co_await now.session.execute(each);
+        } catch (const pg::sql_error& problem) {
+            const auto took = clock::now() - began;
+            if (bounded && problem.is(pg::sqlstate::query_canceled) && took >= limit * 9 / 10) {
+                throw too_slow(exit_code::failed,
+                               fmt::format("it takes longer than --max-block ({})", format_duration(limit)),
+                               "allow it more time with --max-block, or a copy with --method auto");
+            }
+            if (problem.passing() || problem.poisons_connection()) {
+                throw;
+            }
+            failure = named(problem, each);
+        }
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+    }
+    co_await now.session.execute(
+        "SET LOCAL search_path TO pg_catalog; SET LOCAL statement_timeout TO 0; SET CONSTRAINTS ALL IMMEDIATE");
+    co_await put_in_names(now);
+    co_await record(now.session, now.with, now.of, now.at);
+}
+
+/// @returns what was in the way, if anything; no transaction is open afterwards
+awaitable<std::optional<pg::sql_error>> try_once(attempt& now) {
+    std::optional<pg::sql_error> blocked;
+    const auto body = [&] { return run_statements(now); };
+    try {
+        co_await pg::conclude(now.session, body);
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection() || !problem.passing()) {
+            throw;
+        }
+        blocked = problem;
+    }
+    co_return blocked;
+}
+
+lock::policy policy_of(const run::settings& chosen) {
+    lock::policy rules;
+    rules.lock_timeout = chosen.lock_timeout;
+    rules.attempts = chosen.swap_attempts;
+    rules.max_wait = chosen.swap_max_wait;
+    return rules;
+}
+
+/// Begins a transaction, with the locks where there are any to be had.
+awaitable<void> begin(attempt& now, pg::connection& observer_session, const lock::target& wanted,
+                      const lock::policy& rules) {
+    if (is_empty(wanted)) {
+        co_await now.session.begin();
+        if (now.what().kind == steps::action_kind::transaction) {
+            co_await now.session.execute(fmt::format("SET LOCAL lock_timeout = {}", rules.lock_timeout.count()));
+        }
+        co_return;
+    }
+    co_await lock::acquire(now.session, observer_session, wanted, rules, now.with.chosen.blocked, now.with.observer,
+                           &now.with.chosen);
+}
+
+/// With everything asked for in hand, something that nobody could name was in the way.
+awaitable<void> retry(attempt& now, const lock::target& wanted) {
+    const auto observer_session = co_await now.with.pool.acquire();
+    lock::policy rules = policy_of(now.with.chosen);
+    co_await lock::fit_to_server(now.session, rules);
+    const auto began = clock::now();
+    std::optional<pg::sql_error> blocked;
+    for (int tries = 1; tries <= most_tries && clock::now() - began < now.with.chosen.swap_max_wait; ++tries) {
+        co_await begin(now, *observer_session, wanted, rules);
+        blocked = co_await try_once(now);
+        if (!blocked) {
+            co_return;
+        }
+        const auto waited = std::chrono::duration_cast<report::milliseconds>(clock::now() - began);
+        const auto blockers = co_await lock::find_blockers(*observer_session, wanted, now.session.backend_pid());
+        now.with.observer.lock_waited(tries, waited, blockers);
+        co_await pg::sleep_for(std::chrono::milliseconds(50) * tries);
+    }
+    throw error(exit_code::lock_not_obtained,
+                fmt::format("a lock that the statement takes besides was not to be had: {}", blocked->what()),
+                "nothing was changed by this step; go on with: pgeist resume JOB");
+}
+
+/// Statements that are refused in a transaction block; recorded when they are done.
+awaitable<void> run_alone(attempt& now) {
+    std::string settings = users_settings_sql(now.of);
+    boost::replace_all(settings, "SET LOCAL ", "SET ");
+    boost::replace_all(settings, ", true)", ", false)");
+    const auto own = co_await now.with.pool.open_own(job::session_name(now.with.mine.job));
+    co_await own->execute(std::move(settings));
+    std::exception_ptr failure;
+    try {
+        co_await own->execute(now.what().statements.front());
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }
+        failure = named(problem, now.what().statements.front());
+    }
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+    const auto recording = [&] { return record(now.session, now.with, now.of, now.at); };
+    co_await pg::transaction(now.session, pg::isolation::read_committed, recording);
+}
+
+}  // namespace
+
+std::string users_settings_sql(const steps::step& of) {
+    std::string sql =
+        "SET LOCAL search_path TO DEFAULT; SET LOCAL default_tablespace TO DEFAULT; SET LOCAL "
+        "default_table_access_method TO DEFAULT; SET LOCAL row_security TO DEFAULT; SET LOCAL check_function_bodies TO "
+        "DEFAULT";
+    for (const auto& [name, value] : of.session) {
+        sql += fmt::format("; SELECT pg_catalog.set_config({}, {}, true)", quote_literal(name), quote_literal(value));
+    }
+    return sql;
+}
+
+awaitable<void> transactions::carry_out(const task::context& with, steps::step& of, int at) {
+    const auto session = co_await with.pool.acquire();
+    attempt now{with, of, at, *session};
+    if (now.what().kind == steps::action_kind::run_alone) {
+        co_await run_alone(now);
+        co_return;
+    }
+    const lock::target wanted = co_await target_for(*session, now.what().locks);
+    co_await retry(now, wanted);
+}
+
+}  // namespace pgeist::native
