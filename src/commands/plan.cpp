@@ -170,7 +170,11 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
                                   copies_anyway(change, chosen) ? "only a copy does it, or was asked for"
                                                                 : "the table cannot be changed otherwise"));
     }
-    std::string text = plan::describe(what);
+    std::string text;
+    if (!copies_anyway(change, chosen) && !how.chosen.steps.empty()) {
+        text = fmt::format("By a copy, because {}\n", steps.front().why);
+    }
+    text += plan::describe(what);
     std::string json = with_steps(plan::describe_json(what), steps);
     std::string sql;
     if (made.blueprint) {

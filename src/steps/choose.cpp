@@ -165,7 +165,9 @@ private:
             if (is_alter(whole.what) && asked_.method != run::method_choice::native) {
                 steps.push_back(copy_of(whole, why_copy));
             } else {
-                refuse(whole, fmt::format("{} can only be done by a copy: {}", whole.what.text, why_copy),
+                const char* const what =
+                    is_alter(whole.what) ? "{} can only be done by a copy: {}" : "{} keeps others waiting: {}";
+                refuse(whole, fmt::format(fmt::runtime(what), whole.what.text, why_copy),
                        is_alter(whole.what) ? "allow it with --method auto, or more time with --max-block"
                                             : "allow it more time with --max-block");
             }
@@ -249,6 +251,19 @@ private:
             made.push_back(done_by(of, std::move(by)));
             co_return made;
         }
+        if (is_backfill(of)) {
+            step one = begun(of, method::backfill, "it changes many rows: it is done in chunks");
+            one.estimated_ms = of.does.work_ms;
+            one.blocks_ms = 0;
+            action chunks;
+            chunks.kind = action_kind::backfill;
+            chunks.label = "changing rows";
+            chunks.statements.push_back(of.what.text);
+            chunks.relation = of.what.relation;
+            one.actions.push_back(std::move(chunks));
+            made.push_back(std::move(one));
+            co_return made;
+        }
         const bool works = of.does.works() && keeps_waiting(of);
         std::optional<recipe> other;
         if (works) {
@@ -273,6 +288,13 @@ private:
             why_copy = work_of(of);
         }
         co_return made;
+    }
+
+    /// An UPDATE or DELETE that is not certain to be quick.
+    [[nodiscard]] bool is_backfill(const part& of) const {
+        const bool changes = of.what.kind == statement_kind::update || of.what.kind == statement_kind::remove;
+        const bool quick = of.does.work_ms && *of.does.work_ms <= asked_.max_block.count();
+        return changes && !of.what.pointed && !of.what.limited && !quick;
     }
 
     /// Written so that the server does it in transactions of its own.

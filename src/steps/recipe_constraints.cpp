@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/ddl/lexer.hpp"
 #include "recipes.hpp"
 
 namespace pgeist::steps {
@@ -45,6 +46,49 @@ std::optional<recipe> add_foreign_key(const part& of, const ddl::clause& each, c
         return std::nullopt;
     }
     return validated(of, each.text, "existing rows are looked up while others read and write");
+}
+
+std::optional<recipe> add_foreign_key_to_partitions(const part& of, const ddl::clause& each, const std::string& name) {
+    const auto tokens = ddl::tokens_of(each.text);
+    const std::string table = of.before.name_of(of.what.relation);
+    const bool partitioned = of.before.kind_of(table) == probe::relation_kind::partitioned_table;
+    const auto foreign =
+        std::find_if(tokens.begin(), tokens.end(), [](const ddl::token& one) { return one.is("foreign"); });
+    if (!partitioned || each.made->not_valid || each.made->not_enforced || foreign == tokens.end()) {
+        return std::nullopt;
+    }
+    const std::string key = each.text.substr(foreign->begin);
+    const std::string constraint = quote_identifier(name);
+    recipe made;
+    made.how = method::validate;
+    made.why = "the rows of each partition are looked up while others read and write";
+    for (const std::string& leaf : of.before.tree_of(table, false)) {
+        const qualified_name relation = parse_qualified_name(leaf);
+        if (of.before.kind_of(leaf) == probe::relation_kind::partitioned_table) {
+            continue;
+        }
+        std::vector<wanted_lock> locks{{relation, probe::lock_mode::share_row_exclusive, probe::relation_kind::table}};
+        const qualified_name partner = parse_qualified_name(of.before.name_of(each.made->references));
+        locks.push_back({partner, probe::lock_mode::share_row_exclusive, probe::relation_kind::table});
+        action first = transaction_of(
+            "adding it to " + leaf + " for new rows",
+            {fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", relation.sql(), constraint, key)}, locks);
+        first.take_back.push_back(
+            fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", relation.sql(), constraint));
+        made.actions.push_back(std::move(first));
+        action second;
+        second.kind = action_kind::patient;
+        second.label = "validating it in " + leaf;
+        second.statements.push_back(fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", relation.sql(), constraint));
+        locks.resize(1);
+        locks.front().mode = probe::lock_mode::share_update_exclusive;
+        second.locks = std::move(locks);
+        made.actions.push_back(std::move(second));
+    }
+    // The server finds those of the partitions, and validates nothing again.
+    made.actions.push_back(transaction_of(
+        "joining them", {fmt::format("{}ADD CONSTRAINT {} {}", head_of(of.what), constraint, key)}, locks_of(of.does)));
+    return made;
 }
 
 std::string helper_name(const std::string& column) {

@@ -109,6 +109,9 @@ private:
 std::string spaced(const std::string& text) { return text.empty() ? "" : " " + text; }
 
 std::string suffix_of(const ddl::constraint& what) {
+    if (what.kind == ddl::constraint_kind::foreign_key) {
+        return "fkey";
+    }
     return what.kind == ddl::constraint_kind::primary_key ? "pkey" : "key";
 }
 

@@ -34,7 +34,28 @@ action patient(std::string label, std::string statement, const part& of) {
     return one;
 }
 
+/// Rows read and changed as the statement says: it waits for whom it has to wait.
+bool is_about_rows(const ddl::statement& what) {
+    switch (what.kind) {
+        case statement_kind::insert:
+        case statement_kind::update:
+        case statement_kind::remove:
+        case statement_kind::merge:
+        case statement_kind::copy:
+        case statement_kind::select:
+        case statement_kind::perform:
+        case statement_kind::call:
+        case statement_kind::analyze:
+            return true;
+        default:
+            return false;
+    }
+}
+
 std::string why_plain(const part& of) {
+    if (is_about_rows(of.what)) {
+        return "it is run as it is";
+    }
     if (!of.does.works()) {
         return keeps_waiting(of) ? "only the catalogs are changed" : "nobody waits for it";
     }
@@ -81,6 +102,20 @@ std::optional<action> server_steps(const part& of) {
         return one;
     }
     return std::nullopt;
+}
+
+/// REINDEX, CONCURRENTLY.
+recipe rebuilt(const part& of) {
+    recipe made;
+    made.how = method::concurrently;
+    made.why = "it is rebuilt while others read and write";
+    action one;
+    one.kind = action_kind::reindex;
+    (of.what.object == ddl::object_kind::index ? one.index : one.relation) = of.what.relation;
+    one.label = "rebuilding " + of.what.relation.display();
+    one.statements.push_back(of.what.text);
+    made.actions.push_back(std::move(one));
+    return made;
 }
 
 }  // namespace
@@ -144,7 +179,12 @@ recipe plain(const part& of) {
         made.actions.push_back(std::move(*alone));
         return made;
     }
-    if (of.does.works() && !keeps_waiting(of) && of.what.kind == statement_kind::alter_table) {
+    const bool validates = of.does.works() && !keeps_waiting(of) && of.what.kind == statement_kind::alter_table;
+    if (is_about_rows(of.what)) {
+        action one = patient("running it", of.what.text, of);
+        one.locks.clear();
+        made.actions.push_back(std::move(one));
+    } else if (validates) {
         made.actions.push_back(patient("validating", of.what.text, of));
     } else {
         action one = transaction_of("changing the catalogs", {of.what.text}, locks_of(of.does));
@@ -170,6 +210,10 @@ recipe plain(const part& of) {
 awaitable<std::optional<recipe>> gentle(pg::connection& session, const part& of, const facts& known) {
     std::optional<recipe> made;
     const ddl::statement& what = of.what;
+    if (what.kind == statement_kind::reindex && !what.all_tables && !what.relation.name.empty()) {
+        made = rebuilt(of);
+        co_return made;
+    }
     if (what.kind == statement_kind::create_index) {
         if (what.made_index) {
             const std::string name = co_await name_for(session, of, *what.made_index);
@@ -199,6 +243,10 @@ awaitable<std::optional<recipe>> gentle(pg::connection& session, const part& of,
                 made = add_check(of, each);
             } else if (each.made && each.made->kind == constraint_kind::foreign_key) {
                 made = add_foreign_key(of, each, known);
+                if (!made) {
+                    const std::string name = co_await name_for(session, of, *each.made);
+                    made = add_foreign_key_to_partitions(of, each, name);
+                }
             } else if (each.made && (each.made->kind == constraint_kind::unique ||
                                      each.made->kind == constraint_kind::primary_key)) {
                 const std::string name = co_await name_for(session, of, *each.made);

@@ -35,6 +35,9 @@ struct recipe {
 // By kind; each is only asked for what it is named after.
 [[nodiscard]] std::optional<recipe> add_check(const part& of, const ddl::clause& each);
 [[nodiscard]] std::optional<recipe> add_foreign_key(const part& of, const ddl::clause& each, const facts& known);
+/// Of a partitioned table, before PostgreSQL 18: partition by partition. `name`: see name_for().
+[[nodiscard]] std::optional<recipe> add_foreign_key_to_partitions(const part& of, const ddl::clause& each,
+                                                                  const std::string& name);
 [[nodiscard]] std::optional<recipe> set_not_null(const part& of, const ddl::clause& each, const facts& known);
 /// `name`: of the index, see name_for().
 [[nodiscard]] std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const facts& known,

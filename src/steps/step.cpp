@@ -23,7 +23,7 @@ std::string listed(const std::vector<std::string>& names) {
     return text;
 }
 
-std::string locks_of(const step& what) {
+std::string locks_in_words(const step& what) {
     std::string text;
     for (const probe::relation_lock& each : what.locks) {
         text += fmt::format("{}{} on {}", text.empty() ? "" : ", ", probe::words_of(each.mode), each.relation);
@@ -54,7 +54,7 @@ std::string describe(const std::vector<step>& all) {
         if (each.how == method::nothing) {
             continue;
         }
-        text += fmt::format("     locks: {}\n", locks_of(each));
+        text += fmt::format("     locks: {}\n", locks_in_words(each));
         const std::pair<const char*, const std::vector<std::string>&> work[] = {
             {"rewrites", each.rewrites}, {"scans", each.scans}, {"builds", each.builds}};
         for (const auto& [what, names] : work) {

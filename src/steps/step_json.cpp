@@ -61,7 +61,7 @@ json::array strings(const std::vector<std::string>& texts) {
     return list;
 }
 
-json::array locks_of(const step& what) {
+json::array locks_as_json(const step& what) {
     json::array list;
     for (const probe::relation_lock& each : what.locks) {
         list.push_back(json::object{{"relation", each.relation}, {"mode", probe::words_of(each.mode)}});
@@ -80,7 +80,7 @@ std::string describe_json(const step& what, std::optional<std::string_view> stat
     object["method"] = word_of(what.how);
     object["why"] = what.why;
     object["evidence"] = probe::word_of(what.evidence);
-    object["locks"] = locks_of(what);
+    object["locks"] = locks_as_json(what);
     object["rewrites"] = strings(what.rewrites);
     object["scans"] = strings(what.scans);
     object["builds"] = strings(what.builds);

@@ -106,7 +106,7 @@ std::string status_detail(const job_status& job, const terminal& screen) {
     std::string done =
         job.percent ? fmt::format("{} {:.1f}%, ", render_bar(*job.percent, 20, screen.utf8), *job.percent) : "";
     done += format_count(job.rows_done) + (job.rows_total > 0 ? " of " + format_count(job.rows_total) : "") + " rows";
-    fact("progress", job.percent || job.rows_done > 0 ? done : "");
+    fact("progress", job.steps.empty() && (job.percent || job.rows_done > 0) ? done : "");
     if (job.rows_per_second && *job.rows_per_second > 0) {
         fact("rate", format_count(static_cast<std::int64_t>(*job.rows_per_second + 0.5)) + " rows/s");
     }
@@ -132,6 +132,10 @@ std::string status_detail(const job_status& job, const terminal& screen) {
     fact("process", job.pid_alive ? "alive" : "none");
     fact("resumable", job.resumable ? fmt::format("yes: pgeist resume {}", job.job) : "no");
     fact("message", job.message);
+    for (const job_status::step& each : job.steps) {
+        fact(fmt::format("step {}", each.number), fmt::format("{} ({}): {}{}", each.state, each.method, each.statement,
+                                                              each.message.empty() ? "" : "; " + each.message));
+    }
     return text;
 }
 

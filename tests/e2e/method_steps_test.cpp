@@ -1,0 +1,407 @@
+// Changes without a copy, beside others who read, write and hold locks, with data that is slow, wrong or in the way,
+// and killed at named points.
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "e2e/run_test.hpp"
+#include "support/gate.hpp"
+#include "support/json_lines.hpp"
+#include "support/table_rows.hpp"
+#include "support/tcp_proxy.hpp"
+#include "support/wait_for.hpp"
+
+namespace pgeist::test {
+namespace {
+
+using strings = std::vector<std::string>;
+using clock = std::chrono::steady_clock;
+namespace json = boost::json;
+
+/// Reads and writes a row of public.t all the time, and knows how long it waited at most.
+class prober {
+public:
+    explicit prober(test_database& database) : thread_([this, &database] { work(database); }) {}
+    ~prober() {
+        if (thread_.joinable()) {
+            stop();
+        }
+    }
+    prober(const prober&) = delete;
+    prober& operator=(const prober&) = delete;
+
+    /// The longest wait, in ms.
+    long long stop() {
+        stop_ = true;
+        thread_.join();
+        EXPECT_EQ(error_, "");
+        EXPECT_GT(rounds_, 0);
+        return std::chrono::duration_cast<std::chrono::milliseconds>(longest_).count();
+    }
+
+private:
+    void work(test_database& database) {
+        try {
+            sync_connection connection = database.connect();
+            while (!stop_) {
+                const auto begin = clock::now();
+                connection.execute(
+                    "SELECT count(*) FROM public.t WHERE id = 3; UPDATE public.t SET amount = 1 WHERE id = 3");
+                longest_ = std::max(longest_, clock::now() - begin);
+                ++rounds_;
+            }
+        } catch (const std::exception& failure) {
+            error_ = failure.what();
+        }
+    }
+
+    std::atomic<bool> stop_ = false;
+    clock::duration longest_{};
+    std::string error_;
+    int rounds_ = 0;
+    std::thread thread_;
+};
+
+class method_steps : public run_test {
+protected:
+    void SetUp() override {
+        run_test::SetUp();
+        if (!IsSkipped()) {
+            make_table(500);
+        }
+    }
+
+    /// `pgeist run --method native` on public.t.
+    strings in_place(const std::string& alter, strings more = {"--max-block", "1ms"}) {
+        strings arguments{"--output", "json", "--table", "t", "--method", "native", "--alter", alter};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return arguments;
+    }
+
+    run_result change(const std::string& alter, strings more = {"--max-block", "1ms"}) {
+        return command("run", in_place(alter, std::move(more)));
+    }
+
+    /// A CHECK or USING function for which each row takes so many milliseconds.
+    void make_slow_function(int milliseconds) {
+        sql().execute(
+            "CREATE FUNCTION public.slow(value int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS "
+            "'BEGIN PERFORM pg_sleep(" +
+            std::to_string(milliseconds / 1000.0) + "); RETURN value; END'");
+    }
+
+    json::object status_of(const json::object& job) {
+        const run_result found = command("status", {"--output", "json", text_of(job, "job")});
+        return parse_json_lines(found.out).at(0);
+    }
+
+    std::string state_of_step(std::size_t at) {
+        const json::object job = status_of(only_job(db().uri()));
+        return text_of(job.at("steps").as_array().at(at).as_object(), "state");
+    }
+
+    long long constraints(const std::string& condition) {
+        return sql().number(
+            "SELECT count(*) FROM pg_constraint WHERE conrelid = 'public.t'::regclass AND contype <> 'n' AND " +
+            condition);
+    }
+
+    /// `max-block` and the share of the lock's protocol, on a busy machine.
+    static constexpr long long most_wait = 1500;
+};
+
+TEST_F(method_steps, validate_while_others_read_and_write) {
+    gate slow(db(), 1);
+    slow.close();
+    prober application(db());
+    const std::string check = "ADD CONSTRAINT checked CHECK (" + slow.expression("id = 250", "code") + " > 0)";
+    pgeist_process running(db().uri(), [&] {
+        strings arguments = in_place(check);
+        arguments.insert(arguments.begin(), "run");
+        return arguments;
+    }());
+    slow.wait_until_reached();
+    EXPECT_EQ(constraints("conname = 'checked' AND NOT convalidated"), 1);
+    EXPECT_EQ(state_of_step(0), "started");
+    slow.open();
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_LT(application.stop(), most_wait);
+    EXPECT_EQ(constraints("conname = 'checked' AND convalidated"), 1);
+    EXPECT_EQ(state_of_step(0), "done");
+}
+
+TEST_F(method_steps, killed_in_a_validation_goes_on_there) {
+    gate slow(db(), 1);
+    slow.close();
+    const std::string check =
+        "ADD CONSTRAINT checked CHECK (" + slow.expression("id = 250", "code") + " > 0), ADD COLUMN extra int";
+    strings arguments = in_place(check);
+    arguments.insert(arguments.begin(), "run");
+    pgeist_process running(db().uri(), arguments);
+    slow.wait_until_reached();
+    running.kill_hard();
+    const std::string oid = sql().scalar("SELECT oid FROM pg_constraint WHERE conname = 'checked'");
+    slow.open();
+    const json::object job = only_job(db().uri());
+    EXPECT_EQ(text_of(job, "state"), "interrupted");
+    EXPECT_TRUE(exited(command("resume", {text_of(job, "job")}), 0));
+    EXPECT_EQ(sql().scalar("SELECT oid FROM pg_constraint WHERE conname = 'checked'"), oid) << "it was made again";
+    EXPECT_EQ(constraints("convalidated AND contype = 'c'"), 1);
+    EXPECT_EQ(type_of("extra"), "integer");
+    EXPECT_EQ(text_of(only_job(db().uri()), "state"), "done");
+}
+
+TEST_F(method_steps, cancelled_in_a_validation_take_back_what_they_made) {
+    gate slow(db(), 1);
+    slow.close();
+    strings arguments = in_place("ADD COLUMN extra int, ADD CONSTRAINT checked CHECK (" +
+                                 slow.expression("id = 250", "code") + " > 0)");
+    arguments.insert(arguments.begin(), "run");
+    pgeist_process running(db().uri(), arguments);
+    slow.wait_until_reached();
+    EXPECT_TRUE(exited(command("cancel", {text_of(only_job(db().uri()), "job")}), 0));
+    const run_result result = running.finish();
+    slow.open();
+    EXPECT_TRUE(exited(result, 6));
+    EXPECT_EQ(constraints("conname = 'checked'"), 0);
+    EXPECT_EQ(type_of("extra"), "integer") << "a step that was done";
+    expect_nothing_left();
+}
+
+TEST_F(method_steps, a_wrong_estimate_costs_max_block_once) {
+    make_slow_function(5);  // 500 rows: two and a half seconds, where the size says one millisecond
+    prober application(db());
+    const run_result result = change("ADD CONSTRAINT checked CHECK (public.slow(code) > 0)", {"--max-block", "400ms"});
+    EXPECT_LT(application.stop(), 400 + most_wait);
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_TRUE(says(result, {"longer than --max-block", "validate"}));
+    EXPECT_EQ(constraints("conname = 'checked' AND convalidated"), 1);
+}
+
+TEST_F(method_steps, a_wrong_estimate_of_a_rewrite_ends_in_a_copy) {
+    make_slow_function(2);
+    strings arguments{"--output",
+                      "json",
+                      "--table",
+                      "t",
+                      "--method",
+                      "auto",
+                      "--max-block",
+                      "300ms",
+                      "--drop-old",
+                      "--alter",
+                      "ALTER COLUMN code TYPE bigint USING public.slow(code)"};
+    const run_result result = command("run", arguments);
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_EQ(type_of("code"), "bigint");
+    EXPECT_EQ(result.events("swap").size(), 1U);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE code = id * 10"), 500);
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(method_steps, of_native_only_fail_where_a_copy_would_be_next) {
+    make_slow_function(2);
+    const table_state before = state_of();
+    const run_result result = change("ALTER COLUMN code TYPE bigint USING public.slow(code)", {"--max-block", "300ms"});
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"longer than --max-block"}));
+    expect_unchanged(before);
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(method_steps, name_who_is_in_the_way_and_can_be_resumed) {
+    sync_connection reader = db().connect();
+    reader.execute("BEGIN; SELECT 1 FROM public.t LIMIT 1");
+    const table_state before = state_of();
+    const run_result result = change("ADD COLUMN extra int", {"--swap-attempts", "12", "--swap-max-wait", "3s"});
+    EXPECT_TRUE(exited(result, 4));
+    EXPECT_TRUE(says(result, {std::to_string(reader.backend_pid()), "resume"}));
+    EXPECT_GE(result.events("lock_wait").size(), 1U);
+    expect_unchanged(before);
+    EXPECT_EQ(reader.sqlstate_of("SELECT count(*) FROM public.t"), "") << "the reader was disturbed";
+    reader.execute("COMMIT");
+    EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+    EXPECT_EQ(type_of("extra"), "integer");
+}
+
+TEST_F(method_steps, lock_the_other_table_too) {
+    sql().execute(
+        "CREATE TABLE public.parent (id int PRIMARY KEY); INSERT INTO public.parent SELECT generate_series(1, 500)");
+    sync_connection writer = db().connect();
+    writer.execute("BEGIN; UPDATE public.parent SET id = id WHERE id = 1");
+    prober application(db());
+    const run_result result = change("ADD CONSTRAINT known FOREIGN KEY (id) REFERENCES public.parent",
+                                     {"--swap-attempts", "12", "--swap-max-wait", "3s"});
+    EXPECT_LT(application.stop(), most_wait) << "the first lock was held while the second was waited for";
+    EXPECT_TRUE(exited(result, 4));
+    EXPECT_TRUE(says(result, {std::to_string(writer.backend_pid())}));
+    writer.execute("COMMIT");
+    EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+    EXPECT_EQ(constraints("conname = 'known' AND convalidated"), 1);
+}
+
+TEST_F(method_steps, that_fail_take_back_what_they_made_and_earlier_ones_stay) {
+    sql().execute("UPDATE public.t SET code = -1 WHERE id = 77");
+    const run_result result = change("ADD COLUMN extra int, ADD CONSTRAINT positive CHECK (code > 0)");
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"step 2", "positive"}));
+    EXPECT_EQ(constraints("conname = 'positive'"), 0);
+    EXPECT_EQ(type_of("extra"), "integer");
+    EXPECT_EQ(state_of_step(0), "done");
+    EXPECT_EQ(state_of_step(1), "failed");
+    sql().execute("UPDATE public.t SET code = 1 WHERE id = 77");
+    EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+    EXPECT_EQ(constraints("conname = 'positive' AND convalidated"), 1);
+}
+
+TEST_F(method_steps, of_a_missing_value_leave_no_helper) {
+    sql().execute("UPDATE public.t SET note = NULL WHERE id = 77");
+    const run_result result = change("ALTER COLUMN note SET NOT NULL");
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_EQ(constraints("contype = 'c'"), 0);
+    EXPECT_EQ(sql().number(
+                  "SELECT count(*) FROM pg_constraint WHERE conrelid = 'public.t'::regclass AND conname LIKE '%note%'"),
+              0);
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    expect_nothing_left();
+}
+
+TEST_F(method_steps, of_a_duplicate_name_it_and_leave_no_index) {
+    sql().execute("UPDATE public.t SET code = 5000 WHERE id IN (7, 8)");
+    const run_result result = change("ADD CONSTRAINT once UNIQUE (code)");
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"5000"}));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE relname = 'once'"), 0);
+    sql().execute("UPDATE public.t SET code = 5001 WHERE id = 8");
+    EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+    EXPECT_EQ(constraints("conname = 'once' AND contype = 'u'"), 1);
+}
+
+TEST_F(method_steps, pause_between_them) {
+    gate slow(db(), 1);
+    slow.close();
+    strings arguments = in_place("ADD CONSTRAINT checked CHECK (" + slow.expression("id = 250", "code") +
+                                 " > 0), SET (fillfactor = 80)");
+    arguments.insert(arguments.begin(), "run");
+    pgeist_process running(db().uri(), arguments);
+    slow.wait_until_reached();
+    const std::string job = text_of(only_job(db().uri()), "job");
+    EXPECT_TRUE(exited(command("pause", {job}), 0));
+    slow.open();
+    wait_for("the validation", [&] { return constraints("conname = 'checked' AND convalidated") == 1; });
+    wait_for_job_state(db().uri(), "paused");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE oid = 'public.t'::regclass AND reloptions IS NOT NULL"),
+              0);
+    EXPECT_TRUE(exited(command("continue", {job}), 0));
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE oid = 'public.t'::regclass AND reloptions IS NOT NULL"),
+              1);
+}
+
+TEST_F(method_steps, refuse_a_second_run_on_the_table) {
+    gate slow(db(), 1);
+    slow.close();
+    strings arguments = in_place("ADD CONSTRAINT checked CHECK (" + slow.expression("id = 250", "code") + " > 0)");
+    arguments.insert(arguments.begin(), "run");
+    pgeist_process running(db().uri(), arguments);
+    slow.wait_until_reached();
+    EXPECT_TRUE(exited(change("ADD COLUMN extra int"), 8));
+    slow.open();
+    EXPECT_TRUE(exited(running.finish(), 0));
+}
+
+/// The message at which the program is killed: before it arrives (held), or when its answer is on the way.
+struct step_kill_point {
+    const char* name;
+    const char* after;
+    const char* text;
+    fate what;
+};
+
+// GoogleTest finds it by this name.
+void PrintTo(const step_kill_point& value, std::ostream* out) {
+    *out << value.name;
+}  // NOLINT(readability-identifier-naming)
+
+/// Three steps: in the catalogs, by validation, by an index.
+class step_kill_points : public method_steps, public ::testing::WithParamInterface<step_kill_point> {
+protected:
+    static constexpr const char* alter =
+        "ADD COLUMN extra int DEFAULT 1, ADD CONSTRAINT positive CHECK (code > 0), ADD CONSTRAINT once UNIQUE (code)";
+
+    void kill_there() {
+        proxy_ = std::make_unique<tcp_proxy>(db().address());
+        const step_kill_point& point = GetParam();
+        proxy_->lay({point.after, point.text, point.what});
+        strings arguments = in_place(alter);
+        arguments.insert(arguments.begin(), "run");
+        pgeist_process running(proxy_->through(db().address()).uri(), arguments);
+        proxy_->wait_for_ambush();
+        running.kill_hard();
+        proxy_->drop_all();
+        wait_for("the end of its sessions", [&] {
+            return sql().number(
+                       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                       "application_name LIKE 'pgeist%'") == 0;
+        });
+        proxy_.reset();
+    }
+
+    void expect_all_once() {
+        EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE extra = 1"), 500);
+        EXPECT_EQ(constraints("convalidated AND contype = 'c'"), 1);
+        EXPECT_EQ(constraints("contype = 'u'"), 1);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 'public.t'::regclass"), 2);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), 0);
+    }
+
+private:
+    std::unique_ptr<tcp_proxy> proxy_;
+};
+
+TEST_P(step_kill_points, are_survived) {
+    kill_there();
+    const json::object job = only_job(db().uri());
+    EXPECT_EQ(text_of(job, "state"), "interrupted");
+    EXPECT_TRUE(exited(command("resume", {text_of(job, "job")}), 0));
+    expect_all_once();
+    EXPECT_EQ(text_of(only_job(db().uri()), "state"), "done");
+    expect_cleanup_leaves_nothing();
+    expect_all_once();
+}
+
+TEST_P(step_kill_points, are_cleaned_up) {
+    kill_there();
+    expect_cleanup_leaves_nothing();
+    EXPECT_EQ(constraints("NOT convalidated"), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    named, step_kill_points,
+    ::testing::Values(
+        step_kill_point{"before_the_first_statement", "", "check_function_bodies TO DEFAULT", fate::held},
+        step_kill_point{"before_its_commit", "check_function_bodies TO DEFAULT", "COMMIT", fate::held},
+        step_kill_point{"after_its_commit", "check_function_bodies TO DEFAULT", "COMMIT", fate::answer_lost},
+        step_kill_point{"before_not_valid_is_committed", "NOT k.convalidated", "COMMIT", fate::held},
+        step_kill_point{"after_not_valid_is_committed", "NOT k.convalidated", "COMMIT", fate::answer_lost},
+        step_kill_point{"before_it_validates", "", "\"t\" VALIDATE CONSTRAINT", fate::held},
+        step_kill_point{"before_validation_is_committed", "\"t\" VALIDATE CONSTRAINT", "COMMIT", fate::held},
+        step_kill_point{"after_validation_is_committed", "\"t\" VALIDATE CONSTRAINT", "COMMIT", fate::answer_lost},
+        step_kill_point{"before_the_index", "", "CREATE UNIQUE INDEX CONCURRENTLY \"once\"", fate::held},
+        step_kill_point{"after_the_index", "", "CREATE UNIQUE INDEX CONCURRENTLY \"once\"", fate::answer_lost},
+        step_kill_point{"before_the_constraint", "", "\"once\" UNIQUE USING INDEX", fate::held},
+        step_kill_point{"after_the_constraint", "\"once\" UNIQUE USING INDEX", "COMMIT", fate::answer_lost}),
+    [](const auto& one) { return std::string(one.param.name); });
+
+}  // namespace
+}  // namespace pgeist::test
