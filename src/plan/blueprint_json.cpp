@@ -49,7 +49,7 @@ BOOST_DESCRIBE_ENUM(replay_mode, replace, keep)
 BOOST_DESCRIBE_STRUCT(relation, (), (name, oid, has_leaves))
 BOOST_DESCRIBE_STRUCT(spec, (),
                       (read, write, schema, key, heap_order, columns, row_triggers, mode, sets_apart, fingerprint,
-                       fingerprint_parts))
+                       fingerprint_parts, read_columns))
 
 }  // namespace transfer
 

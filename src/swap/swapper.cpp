@@ -180,11 +180,14 @@ awaitable<bool> swapper::drain(pg::connection& session, std::chrono::millisecond
         co_return false;
     }
     if (waiting.rows > 0) {
-        // Nobody writes now: in front there are only dead rows, which are not read again.
+        // Nobody writes now: in front there are only dead rows, which are not read again. Where rows are set apart,
+        // replay must know that it has all of the log.
         replay::selection rest;
-        rest.within.emplace();
-        rest.within->first = waiting.first_block;
-        rest.within->last = waiting.blocks;
+        if (!work_->transfer.sets_apart) {
+            rest.within.emplace();
+            rest.within->first = waiting.first_block;
+            rest.within->last = waiting.blocks;
+        }
         // As in replay: a table that seems small may have grown since it was analyzed.
         co_await session.execute("SET LOCAL enable_seqscan = off");
         co_await replay::apply(session, work_->transfer, rest);

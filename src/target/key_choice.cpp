@@ -13,11 +13,22 @@ namespace pgeist::target {
 
 namespace {
 
-/// Smaller is better: a key that the change leaves alone, the primary key, then an index that is checked at once, then
-/// the narrowest.
+/// Whether the new table has an index by which rows can be walked back.
+bool serves_way_back(const build_context& at, const catalog::table& after, const catalog::index& each) {
+    const auto walked = catalog::key_columns(each);
+    std::vector<int> mapped;
+    for (const auto& column : walked) {
+        mapped.push_back(shadow_attnum(at, after, column.attnum));
+    }
+    const auto* found = choose_shadow_index(after, mapped, walked);
+    return found != nullptr && found->immediate;
+}
+
+/// Smaller is better: a key that the change leaves alone, one that serves a way back where there is to be one, the
+/// primary key, then an index that is checked at once, then the narrowest.
 auto rank(const build_context& at, const catalog::table& after, const catalog::index& each) {
-    return std::make_tuple(!keeps_key(at, after, each), !each.primary, !each.immediate,
-                           catalog::key_columns(each).size(), each.bytes, each.name);
+    return std::make_tuple(!keeps_key(at, after, each), at.way_back && !serves_way_back(at, after, each), !each.primary,
+                           !each.immediate, catalog::key_columns(each).size(), each.bytes, each.name);
 }
 
 bool same_equality(const std::vector<catalog::index_column>& a, const std::vector<catalog::index_column>& b) {

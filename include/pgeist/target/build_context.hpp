@@ -55,6 +55,7 @@ struct build_context {
     pg::connection& conn;
     const catalog::table& source;
     const plan::change_request& change;
+    bool way_back = false;  ///< there is to be one: the new table must have an index, not deferrable, of the walked key
     std::string job_schema;
     std::string passage_schema;
     qualified_name shadow;
@@ -66,7 +67,8 @@ struct build_context {
     std::map<int, int> source_attnums;   ///< of the shadow's columns that were made from one, by attnum of the shadow
     std::set<std::int64_t> identity_sequences;  ///< of the shadow, made for the source's
     std::size_t value_functions = 0;            ///< made for expressions so far
-    std::vector<plan::statement> finish;        ///< what must be dropped after the swap
+    /// Drops the functions of expressions, after the swap; or when there is no way back any more, which uses them too.
+    std::vector<plan::statement> finish;
     std::vector<event_trigger> event_triggers;
     std::vector<std::string> warnings;
     std::string differences;  ///< between a column that is there and a clause that would add it; empty: none are known

@@ -76,6 +76,9 @@ struct spec {
     std::string fingerprint;                     ///< of the read side's definition when the transfer was made
     std::vector<std::string> fingerprint_parts;  ///< what it is made of, to tell what changed; may be empty
 
+    /// All columns of the read side that expressions may name, where rows are set apart.
+    std::vector<std::string> read_columns;
+
     /// The keys of changed rows, in any order, perhaps more than once.
     [[nodiscard]] qualified_name log() const { return {schema, "pgeist_log"}; }
     /// One row for each TRUNCATE of the read side.
@@ -89,6 +92,9 @@ struct spec {
     [[nodiscard]] qualified_name events() const { return {schema, "pgeist_events"}; }
     /// Where rows are set apart: those that do not fit, by their key, why, and what the write side had.
     [[nodiscard]] qualified_name unfit() const { return {schema, "pgeist_unfit"}; }
+    /// Rows of both sides as values, for columns with an `inverse` that are not `proven`.
+    [[nodiscard]] qualified_name read_row() const { return {schema, "pgeist_read_row"}; }
+    [[nodiscard]] qualified_name write_row() const { return {schema, "pgeist_write_row"}; }
     /// What one batch works with. Empty to everybody but its transaction.
     [[nodiscard]] qualified_name batch() const { return {schema, "pgeist_batch"}; }
 

@@ -43,9 +43,10 @@ struct column_back {
 
 struct way_back {
     replay_mode mode = replay_mode::replace;
-    std::vector<column> columns;        ///< for spec::columns, in the old table's order
-    walk::key key;                      ///< of the new table, and the old one's columns that compare with it
-    std::vector<column_back> told;      ///< for people
+    std::vector<column> columns;            ///< for spec::columns, in the old table's order
+    walk::key key;                          ///< of the new table, and the old one's columns that compare with it
+    std::vector<column_back> told;          ///< for people
+    std::vector<std::string> read_columns;  ///< all of the new table
     std::vector<std::string> added;     ///< columns of the new table that the old one has not: lost with the swap back
     std::vector<std::string> refusals;  ///< why there is no way back; each names the object and what to do
 };
@@ -58,9 +59,9 @@ struct way_back {
 [[nodiscard]] spec as_spec(const way_back& back, relation read, relation write, std::string schema, bool row_triggers);
 
 /// The other direction of a transfer that goes back, for a change that is made again: the same columns with read and
-/// write side exchanged. `there`: the columns of the first way. Always in mode keep, so that what the new table has of
-/// its own stays.
-[[nodiscard]] spec turned(const spec& back, const std::vector<column>& there);
+/// write side exchanged. `there`, `key`: the columns and the key of the first way. Always in mode keep, so that what
+/// the new table has of its own stays.
+[[nodiscard]] spec turned(const spec& back, const std::vector<column>& there, const walk::key& key);
 
 /// `keep: …` or `replace: …`, one line for each column and each refusal: for `pgeist plan`.
 [[nodiscard]] std::vector<std::string> describe(const way_back& back);

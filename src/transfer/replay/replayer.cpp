@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "cut_in_two.hpp"
+#include "keeper.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
@@ -38,12 +40,6 @@ bool is_unique_violation(const pg::sql_error& failure) {
     return failure.is(pg::sqlstate::unique_violation) || failure.is(pg::sqlstate::exclusion_violation);
 }
 
-/// A batch cut a set of dependent changes in two: to be repeated with the whole visible log.
-class cut_in_two : public error {
-public:
-    explicit cut_in_two(const std::string& message) : error(exit_code::failed, message) {}
-};
-
 /// The server cannot hash the key as dividing it needs: the parts of an array or a row decide that, not its own type.
 class cannot_be_shared : public error {
 public:
@@ -70,10 +66,6 @@ awaitable<void> prepare_replayer(pg::connection& session, const run::settings& s
                     settings.statement_timeout.count()));
 }
 
-namespace {
-
-/// The places of the rows found are kept in memory, so a large log is cut into ranges. A key in two of them does no
-/// harm here; it would in the INSERT.
 awaitable<void> delete_rows(pg::connection& session, const transfer::spec& transfer, selection rows) {
     constexpr std::int64_t blocks_at_once = 4096;  // a few hundred thousand keys
     if (rows.within) {
@@ -91,9 +83,11 @@ awaitable<void> delete_rows(pg::connection& session, const transfer::spec& trans
     }
 }
 
-}  // namespace
-
 awaitable<std::int64_t> apply(pg::connection& session, const transfer::spec& transfer, selection rows) {
+    if (transfer.sets_apart) {
+        const std::int64_t taken = co_await apply_keeping(session, transfer, rows);
+        co_return taken;
+    }
     co_await delete_rows(session, transfer, rows);
     co_await session.query(insert_sql(transfer, rows));
     const pg::result forgotten = co_await session.query(forget_sql(transfer, rows));
@@ -127,6 +121,8 @@ awaitable<std::int64_t> replayer::batch(pg::connection& session, selection rows)
         } catch (const pg::sql_error& error) {
             sql_failure = error;
             failure = std::current_exception();
+        } catch (const cut_in_two&) {
+            throw;
         } catch (...) {
             failure = std::current_exception();
         }
@@ -364,6 +360,9 @@ awaitable<void> replayer::vacuum() {
     taken_since_vacuum_ = 0;
     const auto session = co_await work_->pool.acquire();
     co_await session->execute("VACUUM " + work_->transfer.log().sql());
+    if (work_->transfer.sets_apart) {
+        co_await session->execute("VACUUM " + work_->transfer.batch().sql());
+    }
     bytes_after_vacuum_ = co_await capture::log_bytes(*session, work_->transfer);
 }
 

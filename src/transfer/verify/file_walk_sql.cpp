@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/transfer/verify/file_walk.hpp"
+#include "pgeist/transfer/verify/verify_sql.hpp"
 #include "pgeist/walk/key_values.hpp"
 
 namespace pgeist::verify {
@@ -111,11 +112,12 @@ walk::bound_sql file_walk_statements::queue_missing(const walk::key_range& range
     walk::bound_sql sql = over_rows(range, "b.*");
     sql.sql = fmt::format(
         "WITH missing AS MATERIALIZED ({0} WHERE NOT {1}), "
-        "unexplained AS (SELECT {2} FROM missing AS m WHERE NOT EXISTS (SELECT FROM {3} AS l WHERE {4})), "
+        "unexplained AS (SELECT {2} FROM missing AS m WHERE NOT EXISTS (SELECT FROM {3} AS l WHERE {4}){7}), "
         "found AS (INSERT INTO {5} ({2}, repaired) SELECT {2}, true FROM unexplained RETURNING {2}) "
         "INSERT INTO {3} ({2}) SELECT {2} FROM found RETURNING {6}",
         sql.sql, is_written(), columns, log, walk::log_equals_log(transfer_->key, "l", "m"), transfer_->recheck().sql(),
-        walk::readable_log_columns(transfer_->key, "pgeist_log"));
+        walk::readable_log_columns(transfer_->key, "pgeist_log"),
+        transfer_->sets_apart ? " AND NOT " + is_set_apart(*transfer_, "m") : "");
     return sql;
 }
 

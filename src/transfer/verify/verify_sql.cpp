@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 
+#include "pgeist/transfer/image.hpp"
 #include "pgeist/walk/key_values.hpp"
 
 namespace pgeist::verify {
@@ -19,49 +19,6 @@ std::string each_key(const walk::key& key, const char* separator, Function funct
         items.push_back(function(key.columns[at], at + 1));
     }
     return join(items, separator);
-}
-
-/// A type's name without its length: `numeric(12,2)` is numeric, `time(3) with time zone` time with time zone.
-std::string without_length(const std::string& type) {
-    const std::size_t open = type.find('(');
-    const std::size_t close = type.find(')');
-    return open == type.npos || close == type.npos ? type : type.substr(0, open) + type.substr(close + 1);
-}
-
-/// Types whose `=` is true only for the same bytes. Numbers with a scale or a negative zero, json, padded text,
-/// intervals and everything composed of others are not among them.
-bool is_plain(const std::string& type) {
-    static const std::set<std::string> plain{"smallint",
-                                             "integer",
-                                             "bigint",
-                                             "oid",
-                                             "boolean",
-                                             "date",
-                                             "timestamp without time zone",
-                                             "uuid",
-                                             "bytea",
-                                             "pg_lsn",
-                                             "\"char\"",
-                                             "name",
-                                             "money",
-                                             "timestamp with time zone",
-                                             "xid8",
-                                             "macaddr",
-                                             "time without time zone"};
-    return plain.count(type) != 0;
-}
-
-/// Types that are sent to a binary client value by value, so that the bytes sent are the same for the same value only.
-std::string send_function(const std::string& type) {
-    static const std::map<std::string, std::string> functions{
-        {"numeric", "numeric_send"},
-        {"real", "float4send"},
-        {"double precision", "float8send"},
-        {"interval", "interval_send"},
-        {"time with time zone", "timetz_send"},
-    };
-    const auto found = functions.find(type);
-    return found == functions.end() ? "" : found->second;
 }
 
 /// Hash functions of 64 bits that can be called by name, are cheap, and take the type as it is.
@@ -79,13 +36,37 @@ std::string hash_function(const std::string& type) {
 
 bool is_text(const std::string& type) { return type == "text" || type == "character varying"; }
 
+/// `ROW("id", …)::job.pgeist_read_row`
+std::string row_value(const std::vector<std::string>& columns, const qualified_name& type) {
+    std::vector<std::string> values;
+    for (const std::string& column : columns) {
+        values.push_back(quote_identifier(column));
+    }
+    return fmt::format("ROW({})::{}", join(values, ", "), type.sql());
+}
+
+std::vector<std::string> names(const transfer::spec& transfer) {
+    std::vector<std::string> all;
+    for (const transfer::column& column : transfer.columns) {
+        all.push_back(column.name);
+    }
+    return all;
+}
+
 }  // namespace
+
+std::string is_set_apart(const transfer::spec& transfer, const std::string& alias) {
+    return fmt::format("EXISTS (SELECT FROM {} AS u WHERE {})", transfer.unfit().sql(),
+                       walk::log_equals_log(transfer.key, "u", alias));
+}
 
 statements::statements(const transfer::spec& transfer) : transfer_(&transfer) {}
 
 std::vector<statements::compared> statements::compared_columns() const {
     std::vector<compared> all;
+    int number = 0;
     for (const transfer::column& column : transfer_->columns) {
+        ++number;
         if (!column.compared) {
             continue;
         }
@@ -93,14 +74,25 @@ std::vector<statements::compared> statements::compared_columns() const {
         each.name = fmt::format("c{}", all.size() + 1);
         each.column = &column;
         each.write_value = quote_identifier(column.name);
-        if (column.expression) {
+        each.type = transfer::without_length(column.type);
+        if (column.inverse && !column.proven) {
+            each.number = number;
+            each.read_value = row_value(transfer_->read_columns, transfer_->read_row());
+            each.write_value = row_value(names(*transfer_), transfer_->write_row());
+            each.type.clear();
+        } else if (column.inverse) {
+            // What was brought was proven by it, and it fails for no value of the write side, as the conversion might
+            // for one of the read side that does not fit.
+            each.read_value = quote_identifier(*column.read_name);
+            each.write_value = fmt::format("CAST({} AS {})", *column.inverse, column.read_type);
+            each.type = transfer::without_length(column.read_type);
+        } else if (column.expression) {
             each.read_value = fmt::format("CAST({} AS {})", *column.expression, column.type);
         } else if (column.read_name) {
             each.read_value = quote_identifier(*column.read_name);  // generated on both sides
         } else {
             each.read_value = fmt::format("CAST(NULL AS {})", column.type);  // new, without a default
         }
-        each.type = without_length(column.type);
         const auto& key = transfer_->key.columns;
         each.in_key =
             std::any_of(key.begin(), key.end(), [&](const auto& part) { return part.write_name == column.name; });
@@ -126,18 +118,11 @@ std::string statements::difference() const {
 }
 
 std::string statements::difference_in(const compared& each) const {
-    const std::string send = send_function(each.type);
-    if (is_plain(each.type)) {
-        return fmt::format("s.{0} IS DISTINCT FROM t.{0}", each.name);
+    if (each.number != 0) {
+        return fmt::format("{}.pgeist_fits_{}(s.{}, t.{}) IS NOT TRUE", quote_identifier(transfer_->schema),
+                           each.number, each.name, each.name);
     }
-    if (is_text(each.type)) {
-        return fmt::format("s.{0} COLLATE \"C\" IS DISTINCT FROM t.{0} COLLATE \"C\"", each.name);
-    }
-    if (!send.empty()) {
-        return fmt::format("{0}(s.{1}) IS DISTINCT FROM {0}(t.{1})", send, each.name);
-    }
-    // One column at a time: together large values may be more than the server can hold in one piece of memory.
-    return fmt::format("record_image_ne(ROW(s.{0}), ROW(t.{0}))", each.name);
+    return transfer::image_differs(each.type, "s." + each.name, "t." + each.name);
 }
 
 std::vector<statements::compared> statements::hashed_columns() const {
@@ -213,11 +198,11 @@ walk::bound_sql statements::list_differences(const walk::key_range& range) const
     sql.sql = fmt::format(
         "WITH differing AS ({0} WHERE {1}), "
         "found AS (INSERT INTO {2} ({3}, repaired) SELECT {3}, NOT EXISTS (SELECT FROM {4} AS l WHERE {5}) FROM "
-        "differing AS d "
-        "RETURNING {3}, repaired) "
+        "differing AS d{7} RETURNING {3}, repaired) "
         "INSERT INTO {4} ({3}) SELECT {3} FROM found WHERE repaired RETURNING {6}",
         sql.sql, difference(), transfer_->recheck().sql(), columns, transfer_->log().sql(),
-        walk::log_equals_log(key, "l", "d"), walk::readable_log_columns(key, "pgeist_log"));
+        walk::log_equals_log(key, "l", "d"), walk::readable_log_columns(key, "pgeist_log"),
+        transfer_->sets_apart ? " WHERE NOT " + is_set_apart(*transfer_, "d") : "");
     return sql;
 }
 
@@ -235,7 +220,7 @@ std::string statements::recheck() const {
     return fmt::format(
         "WITH looked_at AS MATERIALIZED (SELECT r.ctid AS place, r.*, "
         "  EXISTS (SELECT FROM {0} AS l WHERE {1}) AS pending, "
-        "  s.present IS NULL AND t.present IS NULL OR NOT {8} AS same, "
+        "  s.present IS NULL AND t.present IS NULL OR NOT {8}{10} AS same, "
         "  CASE WHEN r.repaired AND s.present AND t.present THEN {9} END AS differing "
         "  FROM {2} AS r LEFT JOIN LATERAL ({3}) AS s ON true LEFT JOIN LATERAL ({4}) AS t ON true), "
         "forgotten AS (DELETE FROM {2} WHERE ctid IN (SELECT place FROM looked_at WHERE same IS TRUE)), "
@@ -251,7 +236,8 @@ std::string statements::recheck() const {
         "FROM looked_at",
         transfer_->log().sql(), walk::log_equals_log(key, "l", "r"), transfer_->recheck().sql(), read, written,
         each_key(key, ", ", [](const walk::key_column&, std::size_t number) { return fmt::format("r.k{}", number); }),
-        columns, as_text, difference(), differing_columns());
+        columns, as_text, difference(), differing_columns(),
+        transfer_->sets_apart ? " OR " + is_set_apart(*transfer_, "r") : "");
 }
 
 std::string statements::differing_columns() const {

@@ -15,8 +15,24 @@ namespace pgeist::replay {
 /// Brings the write side up to what the selected log rows tell, inside the transaction that is open on `session`, and
 /// removes those rows from the log. @returns log rows taken. @throws sql_error
 ///
-/// Correct in a REPEATABLE READ transaction, where all three statements see one snapshot, and under a lock that keeps
-/// writers out. Deletes all keys before it inserts any, so that unique values may change places between rows.
+/// Correct in a REPEATABLE READ transaction, where all its statements see one snapshot, and under a lock that keeps
+/// writers out: then `rows` must be the whole log where rows are set apart. Deletes all keys before it inserts any, so
+/// that unique values may change places between rows.
+///
+/// Where the transfer sets rows apart (unfit.hpp), no row ends it. In mode keep each key is first looked up in the
+/// write side, and what that had goes into the row that is inserted. What can go wrong with that, and why it does not
+/// (each is stepped through in tests/integration/way_back_test.cpp):
+/// - *DELETE k, INSERT k* leaves one key in the log. The new row must not get what the dead one had: the INSERT is
+/// marked
+///   as a birth, and under a key with a birth there is nothing to keep. In two batches, in whichever order, the one
+///   with the birth makes the row anew, and until it has come its log row is there.
+/// - *A key that changes*, k1 to k2, and to k3: each step is logged as a link. While one is visible, the whole visible
+///   log is one batch, so that nothing of k1 has been deleted when k3 asks for it. A row has come under its key by the
+///   last birth or link of that key (keep_history.sql); what left it before does not matter.
+/// - *A value that does not fit* is found by halves, in savepoints, and its row set apart with what the write side had.
+/// - *A value that another row has*, under a unique or exclusion constraint that the read side has not: all rows in
+/// each
+///   other's way are set apart, also one that nobody has written. They belong to each batch until none is left.
 [[nodiscard]] awaitable<std::int64_t> apply(pg::connection& session, const transfer::spec& transfer, selection rows);
 
 /// Replays the change log of a job whose copy is complete. One at a time per job: the caller must not run two of its

@@ -14,6 +14,11 @@
 /// themselves; those in each other's way are looked at with every batch.
 namespace pgeist::replay {
 
+/// Creates the tables for that, beside the log (capture::log_sql(), which goes before). `read_side`, `write_side`:
+/// where they are now.
+[[nodiscard]] std::string set_apart_tables_sql(const transfer::spec& transfer, const qualified_name& read_side,
+                                               const qualified_name& write_side);
+
 struct unfit_row {
     std::string key;     ///< `id = 5`, the read side's
     std::string reason;  ///< `column price: 1.4 would come back as 1`, or the server's message

@@ -8,6 +8,9 @@
 
 namespace pgeist::verify {
 
+/// Whether the row with the key in `alias.k1, …` is set apart, and so rightly not in the write side.
+[[nodiscard]] std::string is_set_apart(const transfer::spec& transfer, const std::string& alias);
+
 /// The statements that compare both sides. All of a chunk's run in one REPEATABLE READ snapshot.
 class statements {
 public:
@@ -36,8 +39,9 @@ private:
         std::string name;
         std::string read_value;
         std::string write_value;
-        std::string type;  ///< of the write side, without a length
+        std::string type;  ///< in which both are compared, without a length
         bool in_key = false;
+        int number = 0;  ///< of a column whose values fit together by functions (triggers/unproven.sql); else 0
     };
 
     [[nodiscard]] std::vector<compared> compared_columns() const;

@@ -1,0 +1,368 @@
+#include "keep_sql.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/transfer/image.hpp"
+#include "pgeist/walk/key_values.hpp"
+
+// Expressions name columns of the read or the write side without qualification. So whatever else stands beside them in
+// a statement has names that begin with pgeist_; and expressions over the write side have a level of their own, where
+// only its columns are in sight.
+
+namespace pgeist::replay {
+
+namespace {
+
+template <class Each>
+std::string numbered(std::size_t count, Each each) {
+    std::vector<std::string> items;
+    for (std::size_t at = 1; at <= count; ++at) {
+        items.push_back(each(at));
+    }
+    return join(items, ", ");
+}
+
+std::string within(const numbers& of, const char* column) {
+    return fmt::format("{0} >= {1} AND {0} < {2}", column, of.first, of.end);
+}
+
+/// `b.k1 AS k1` for places under another name: `o` of `b.o1 AS k1`.
+std::string keys_from(const walk::key& key, const char* alias, char letter) {
+    return numbered(key.columns.size(),
+                    [&](std::size_t at) { return fmt::format("{}.{}{} AS k{}", alias, letter, at, at); });
+}
+
+std::string names(const walk::key& key, const char* alias, char letter) {
+    return numbered(key.columns.size(), [&](std::size_t at) { return fmt::format("{}{}{}", alias, letter, at); });
+}
+
+bool keeps_history(const transfer::spec& transfer) { return transfer.mode == transfer::replay_mode::keep; }
+
+}  // namespace
+
+std::string keep_statements::written_columns(const std::string& alias) const {
+    const auto& columns = transfer_->columns;
+    return numbered(columns.size(), [&](std::size_t at) {
+        return fmt::format("{}.{} AS c{}", alias, quote_identifier(columns[at - 1].name), at);
+    });
+}
+
+std::string keep_statements::named_columns(const std::string& alias) const {
+    const auto& columns = transfer_->columns;
+    return numbered(columns.size(), [&](std::size_t at) {
+        return fmt::format("{}c{} AS {}", alias, at, quote_identifier(columns[at - 1].name));
+    });
+}
+
+std::string keep_statements::kept_columns(const std::string& alias) const {
+    return numbered(transfer_->columns.size(), [&](std::size_t at) { return fmt::format("{}c{}", alias, at); });
+}
+
+std::string keep_statements::written_key(const std::string& alias) const {
+    const auto& columns = transfer_->key.columns;
+    return numbered(columns.size(), [&](std::size_t at) {
+        const walk::key_column& column = columns[at - 1];
+        return fmt::format("CAST({}.{} AS {}) AS k{}", alias, quote_identifier(column.write_name), column.type, at);
+    });
+}
+
+std::string keep_statements::look() const {
+    const std::string links =
+        keeps_history(*transfer_) ? fmt::format("EXISTS (SELECT FROM {})", transfer_->links().sql()) : "false";
+    return fmt::format(
+        "SELECT {0} AS links, EXISTS (SELECT FROM {1}) AS unfit, "
+        "EXISTS (SELECT FROM {1} WHERE state IN ('23505', '23P01')) AS conflicts",
+        links, transfer_->unfit().sql());
+}
+
+namespace {
+
+/// `keys` has k1 …, o1 … (the key under which the write side has the row) and `born`.
+std::string fill_from(const keep_statements& sql, const transfer::spec& transfer, const std::string& keys) {
+    const std::size_t columns = transfer.columns.size();
+    const std::string had = numbered(
+        columns, [](std::size_t at) { return fmt::format("CASE WHEN o.lived THEN o.c{0} ELSE u.c{0} END", at); });
+    const std::string where = fmt::format("(SELECT {}) AS g", keys_from(transfer.key, "b", 'o'));
+    return fmt::format(
+        "INSERT INTO {batch} (n, {keys}, lived, {columns}, since) "
+        "SELECT row_number() OVER (), {of_b}, coalesce(o.lived, u.lived, false), {had}, u.since FROM ({from}) AS b "
+        "LEFT JOIN LATERAL (SELECT true AS lived, {written} FROM {where} JOIN {write} AS t ON {found} WHERE NOT b.born "
+        "LIMIT 1) AS o ON true "
+        "LEFT JOIN LATERAL (SELECT x.lived, x.since, {set_apart} FROM {where} JOIN {unfit} AS x ON {found_apart} WHERE "
+        "NOT "
+        "b.born LIMIT 1) AS u ON true",
+        fmt::arg("batch", transfer.batch().sql()), fmt::arg("keys", walk::log_columns(transfer.key)),
+        fmt::arg("columns", sql.kept_columns()), fmt::arg("of_b", names(transfer.key, "b.", 'k')), fmt::arg("had", had),
+        fmt::arg("from", keys), fmt::arg("written", sql.written_columns("t")), fmt::arg("where", where),
+        fmt::arg("write", transfer.write.name.sql()), fmt::arg("found", walk::write_equals_log(transfer.key, "t", "g")),
+        fmt::arg("set_apart", sql.kept_columns("x.")), fmt::arg("unfit", transfer.unfit().sql()),
+        fmt::arg("found_apart", walk::log_equals_log(transfer.key, "x", "g")));
+}
+
+}  // namespace
+
+std::string keep_statements::fill(const selection& rows) const {
+    const walk::key& key = transfer_->key;
+    const std::string same =
+        numbered(key.columns.size(), [](std::size_t at) { return fmt::format("l.k{0} AS o{0}", at); });
+    const std::string born = keeps_history(*transfer_) ? "count(l.born) > 0" : "false";
+    return fill_from(*this, *transfer_,
+                     fmt::format("SELECT {0}, {1}, {2} AS born FROM {3} AS l{4} GROUP BY {0}", names(key, "l.", 'k'),
+                                 same, born, transfer_->log().sql(), condition(*transfer_, rows)));
+}
+
+std::string keep_statements::note_arrivals() const {
+    const walk::key& key = transfer_->key;
+    const std::string keys = walk::log_columns(key);
+    const std::string from = names(key, "", 'f');
+    return fmt::format(
+        "INSERT INTO {0}.pgeist_arrivals ({1}, {2}, number, linked) SELECT {1}, {2}, number, true FROM {3}; "
+        "INSERT INTO {0}.pgeist_arrivals ({1}, number, linked) SELECT {1}, born, false FROM {4} WHERE born IS DISTINCT "
+        "FROM "
+        "NULL",
+        quote_identifier(transfer_->schema), keys, from, transfer_->links().sql(), transfer_->log().sql());
+}
+
+// From the current key back to the one that the row had when replay last saw it: each step leads to the last arrival
+// before the one that led here. A row has only ever come by the last arrival; what left its key before does not matter.
+std::string keep_statements::fill_by_links() const {
+    const walk::key& key = transfer_->key;
+    const std::string keys = walk::log_columns(key);
+    const std::string history =
+        keeps_history(*transfer_) ? fmt::format("UNION ALL SELECT {} FROM {} ", keys, transfer_->links().sql()) : "";
+    const std::string all =
+        fmt::format("SELECT {0} FROM {1} {2}UNION ALL SELECT {0} FROM {3} WHERE state IN ('23505', '23P01')", keys,
+                    transfer_->log().sql(), history, transfer_->unfit().sql());
+    const std::string distinct = fmt::format("SELECT DISTINCT {0} FROM ({1}) AS l", names(key, "l.", 'k'), all);
+    if (!keeps_history(*transfer_)) {
+        return fill_from(
+            *this, *transfer_,
+            fmt::format("SELECT {0}, {1}, false AS born FROM ({2}) AS l", names(key, "l.", 'k'),
+                        numbered(key.columns.size(), [](std::size_t at) { return fmt::format("l.k{0} AS o{0}", at); }),
+                        distinct));
+    }
+    const std::string at = fmt::format("(SELECT {}) AS g", keys_from(key, "w", 'o'));
+    return fill_from(
+        *this, *transfer_,
+        fmt::format(
+            "WITH RECURSIVE way AS (SELECT {k_of_l}, {o_of_l}, NULL::bigint AS number, false AS born FROM ({distinct}) "
+            "AS l "
+            "UNION ALL SELECT {k_of_w}, {f_of_a}, a.number, NOT a.linked FROM way AS w CROSS JOIN LATERAL ("
+            "SELECT a.* FROM {at} JOIN {schema}.pgeist_arrivals AS a ON {same} "
+            "WHERE w.number IS NULL OR a.number < w.number ORDER BY a.number DESC LIMIT 1) AS a WHERE NOT w.born) "
+            "SELECT DISTINCT ON ({k_of_w}) {k_of_w}, {o_of_w}, w.born FROM way AS w ORDER BY {k_of_w}, w.number NULLS "
+            "LAST",
+            fmt::arg("k_of_l", names(key, "l.", 'k')),
+            fmt::arg("o_of_l",
+                     numbered(key.columns.size(), [](std::size_t n) { return fmt::format("l.k{0} AS o{0}", n); })),
+            fmt::arg("distinct", distinct), fmt::arg("k_of_w", names(key, "w.", 'k')),
+            fmt::arg("f_of_a", names(key, "a.", 'f')), fmt::arg("at", at),
+            fmt::arg("schema", quote_identifier(transfer_->schema)),
+            fmt::arg("same", walk::log_equals_log(key, "a", "g")), fmt::arg("o_of_w", names(key, "w.", 'o'))));
+}
+
+std::string keep_statements::take_out(const numbers& of) const { return take_out_where(within(of, "b.n")); }
+
+std::string keep_statements::take_out_where(const std::string& condition) const {
+    const std::string keys = fmt::format("SELECT {} FROM {} AS b WHERE {}", names(transfer_->key, "b.", 'k'),
+                                         transfer_->batch().sql(), condition);
+    const std::string same = walk::write_equals_log(transfer_->key, "t", "b");
+    if (transfer_->write.has_leaves) {
+        return fmt::format("DELETE FROM {} AS t USING ({}) AS b WHERE {}", transfer_->write.name.sql(), keys, same);
+    }
+    // As in replay_sql.cpp: by the key's index, whatever the planner thinks.
+    return fmt::format(
+        "DELETE FROM {0} AS t WHERE t.ctid = ANY (ARRAY(SELECT f.ctid FROM ({1}) AS b CROSS JOIN LATERAL (SELECT "
+        "t.ctid "
+        "FROM {0} AS t WHERE {2} OFFSET 0) AS f))",
+        transfer_->write.name.sql(), keys, same);
+}
+
+std::string keep_statements::take_out_unfit(const numbers& of) const {
+    return fmt::format(
+        "DELETE FROM {0} AS u WHERE u.ctid = ANY (ARRAY(SELECT f.ctid FROM {1} AS b CROSS JOIN LATERAL (SELECT u.ctid "
+        "FROM "
+        "{0} AS u WHERE {2} OFFSET 0) AS f WHERE {3}))",
+        transfer_->unfit().sql(), transfer_->batch().sql(), walk::log_equals_log(transfer_->key, "u", "b"),
+        within(of, "b.n"));
+}
+
+std::string keep_statements::batch_rows(const numbers& of, const char* condition) const {
+    const std::string keys = numbered(transfer_->key.columns.size(),
+                                      [](std::size_t at) { return fmt::format("b.k{0} AS pgeist_k{0}", at); });
+    const std::string values =
+        numbered(transfer_->columns.size(), [](std::size_t at) { return fmt::format("b.c{0} AS pgeist_c{0}", at); });
+    return fmt::format("(SELECT b.n AS pgeist_n, {}, {} FROM {} AS b WHERE {} AND b.state IS NULL AND {}) AS pgeist_b",
+                       keys, values, transfer_->batch().sql(), within(of, "b.n"), condition);
+}
+
+/// LATERAL and OFFSET 0: as in replay_sql.cpp.
+std::string keep_statements::read_row() const {
+    const std::string key = fmt::format("(SELECT {}) AS g", numbered(transfer_->key.columns.size(), [](std::size_t at) {
+                                            return fmt::format("pgeist_b.pgeist_k{0} AS k{0}", at);
+                                        }));
+    return fmt::format("CROSS JOIN LATERAL (SELECT s.* FROM {}, ONLY {} AS s WHERE {} OFFSET 0) AS s", key,
+                       transfer_->read.name.sql(), walk::read_equals_log(transfer_->key, "s", "g"));
+}
+
+/// What the read side has as long as nobody has changed it, from `row`, the write side's columns.
+std::string keep_statements::inverses(const std::string& row) const {
+    std::vector<std::string> values;
+    for (std::size_t at = 0; at < transfer_->columns.size(); ++at) {
+        const transfer::column& column = transfer_->columns[at];
+        if (column.proven) {
+            values.push_back(fmt::format("CAST({} AS {}) AS pgeist_v{}", *column.inverse, column.read_type, at + 1));
+        }
+    }
+    return values.empty() ? ""
+                          : fmt::format("CROSS JOIN LATERAL (SELECT {} FROM {}) AS pgeist_f", join(values, ", "), row);
+}
+
+std::string keep_statements::lived_value(std::size_t place) const {
+    const transfer::column& column = transfer_->columns[place];
+    if (column.kept) {
+        return fmt::format("pgeist_b.pgeist_c{}", place + 1);
+    }
+    if (!column.inverse) {
+        return *column.expression;
+    }
+    const std::string now = "s." + quote_identifier(*column.read_name);
+    std::string differs;
+    if (column.proven) {
+        differs = transfer::image_differs(column.read_type, fmt::format("pgeist_f.pgeist_v{}", place + 1), now);
+    } else {
+        differs = fmt::format("{}.pgeist_same_{}(ROW({})::{}, {}) IS NOT TRUE", quote_identifier(transfer_->schema),
+                              place + 1, kept_columns("pgeist_b.pgeist_"), transfer_->write_row().sql(), now);
+    }
+    return fmt::format("CASE WHEN {} THEN CAST({} AS {}) ELSE pgeist_b.pgeist_c{} END", differs, *column.expression,
+                       transfer::loose_type(column.type), place + 1);
+}
+
+std::string keep_statements::insert_lived(const numbers& of) const {
+    std::vector<std::string> targets;
+    std::vector<std::string> values;
+    for (std::size_t at = 0; at < transfer_->columns.size(); ++at) {
+        const transfer::column& column = transfer_->columns[at];
+        if (column.kept || column.expression) {
+            targets.push_back(quote_identifier(column.name));
+            values.push_back(lived_value(at));
+        }
+    }
+    return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} {} {}",
+                       transfer_->write.name.sql(), join(targets, ", "), join(values, ", "), batch_rows(of, "b.lived"),
+                       read_row(), inverses(fmt::format("(SELECT {}) AS o", named_columns("pgeist_b.pgeist_"))));
+}
+
+std::string keep_statements::insert_new(const numbers& of) const {
+    std::vector<std::string> targets;
+    std::vector<std::string> values;
+    for (const transfer::column& column : transfer_->columns) {
+        if (column.expression) {
+            targets.push_back(quote_identifier(column.name));
+            values.push_back(*column.expression);
+        }
+    }
+    return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} {}", transfer_->write.name.sql(),
+                       join(targets, ", "), join(values, ", "), batch_rows(of, "NOT b.lived"), read_row());
+}
+
+bool keep_statements::proves() const {
+    return std::any_of(transfer_->columns.begin(), transfer_->columns.end(),
+                       [](const transfer::column& each) { return each.proven; });
+}
+
+/// What is told of the first value that does not go back; null when all do.
+std::string keep_statements::what_changed() const {
+    std::string cases;
+    for (std::size_t at = 0; at < transfer_->columns.size(); ++at) {
+        const transfer::column& column = transfer_->columns[at];
+        if (column.proven) {
+            const std::string value = fmt::format("pgeist_f.pgeist_v{}", at + 1);
+            const std::string now = "s." + quote_identifier(*column.read_name);
+            const auto shown = [](const std::string& what) { return fmt::format("left(format('%s', {}), 60)", what); };
+            cases += fmt::format(" WHEN {} THEN concat({}, {}, ' would come back as ', {})",
+                                 transfer::image_differs(column.read_type, value, now),
+                                 quote_literal("column " + display_identifier(*column.read_name) + ": "), shown(now),
+                                 shown(value));
+        }
+    }
+    return "CASE" + cases + " END";
+}
+
+std::string keep_statements::mark(const std::string& from) const {
+    return fmt::format(
+        "UPDATE {0} AS b SET state = '22000', reason = m.pgeist_reason FROM (SELECT pgeist_b.pgeist_n, {1} AS "
+        "pgeist_reason "
+        "FROM {2} OFFSET 0) AS m WHERE b.n = m.pgeist_n AND m.pgeist_reason IS NOT NULL",
+        transfer_->batch().sql(), what_changed(), from);
+}
+
+std::string keep_statements::mark_changed(const numbers& of) const {
+    const std::string key = fmt::format("(SELECT {}) AS g", numbered(transfer_->key.columns.size(), [](std::size_t at) {
+                                            return fmt::format("pgeist_b.pgeist_k{0} AS k{0}", at);
+                                        }));
+    const std::string written = fmt::format(
+        "CROSS JOIN LATERAL (SELECT {} FROM {}, {} AS t WHERE {} OFFSET 0) AS pgeist_t", written_columns("t"), key,
+        transfer_->write.name.sql(), walk::write_equals_log(transfer_->key, "t", "g"));
+    return mark(fmt::format("{} {} {} {}", batch_rows(of, "true"), read_row(), written,
+                            inverses(fmt::format("(SELECT {}) AS o", named_columns("pgeist_t.")))));
+}
+
+std::string keep_statements::take_out_marked() const { return take_out_where("b.state IS NOT NULL"); }
+
+std::string keep_statements::stage(const numbers& of) const {
+    std::vector<std::string> targets{"n"};
+    std::vector<std::string> lived{"pgeist_b.pgeist_n"};
+    std::vector<std::string> anew{"pgeist_b.pgeist_n"};
+    for (std::size_t at = 0; at < transfer_->key.columns.size(); ++at) {
+        targets.push_back(fmt::format("k{}", at + 1));
+        lived.push_back(fmt::format("pgeist_b.pgeist_k{}", at + 1));
+        anew.push_back(lived.back());
+    }
+    for (std::size_t at = 0; at < transfer_->columns.size(); ++at) {
+        const transfer::column& column = transfer_->columns[at];
+        if (column.kept || column.expression) {
+            targets.push_back(fmt::format("c{}", at + 1));
+            lived.push_back(lived_value(at));
+            anew.push_back(column.expression.value_or("NULL"));
+        }
+    }
+    const std::string into = fmt::format("INSERT INTO {}.pgeist_stage ({}) SELECT ",
+                                         quote_identifier(transfer_->schema), join(targets, ", "));
+    return fmt::format("{0}{1} FROM {2} {3} {4}; {0}{5} FROM {6} {3}", into, join(lived, ", "),
+                       batch_rows(of, "b.lived"), read_row(),
+                       inverses(fmt::format("(SELECT {}) AS o", named_columns("pgeist_b.pgeist_"))), join(anew, ", "),
+                       batch_rows(of, "NOT b.lived"));
+}
+
+/// What the server generates is not in the stage.
+bool keep_statements::can_prove_in_stage() const {
+    return proves() && std::all_of(transfer_->columns.begin(), transfer_->columns.end(),
+                                   [](const transfer::column& each) { return each.kept || each.expression; });
+}
+
+std::string keep_statements::mark_changed_in_stage(const numbers& of) const {
+    const std::string staged = fmt::format(
+        "CROSS JOIN LATERAL (SELECT {} FROM {}.pgeist_stage AS x WHERE x.n = pgeist_b.pgeist_n OFFSET 0) AS "
+        "pgeist_t",
+        kept_columns("x."), quote_identifier(transfer_->schema));
+    return mark(fmt::format("{} {} {} {}", batch_rows(of, "true"), read_row(), staged,
+                            inverses(fmt::format("(SELECT {}) AS o", named_columns("pgeist_t.")))));
+}
+
+std::string keep_statements::set_apart() const {
+    const std::string columns = walk::log_columns(transfer_->key) + ", lived, " + kept_columns() + ", state, reason";
+    return fmt::format(
+        "INSERT INTO {0} ({1}, since) SELECT {1}, coalesce(since, clock_timestamp()) FROM {2} WHERE state IS NOT NULL",
+        transfer_->unfit().sql(), columns, transfer_->batch().sql());
+}
+
+std::string keep_statements::empty() const {
+    const std::string schema = quote_identifier(transfer_->schema);
+    return fmt::format("DELETE FROM {}; DELETE FROM {}.pgeist_stage{}", transfer_->batch().sql(), schema,
+                       keeps_history(*transfer_) ? fmt::format("; DELETE FROM {}.pgeist_arrivals", schema) : "");
+}
+
+}  // namespace pgeist::replay

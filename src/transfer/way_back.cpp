@@ -1,0 +1,305 @@
+#include "pgeist/transfer/way_back.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/transfer/image.hpp"
+
+namespace pgeist::transfer {
+
+namespace {
+
+/// Whether each value of `from` is one of `to`, and an assignment back gives it again or fails. (Assigned to a
+/// varchar(n), blanks beyond its length are cut without a word: so that a longer one, or text, is no such type.)
+bool is_exact_widening(const std::string& from, const std::string& to) {
+    const auto rank = [](const std::string& type) {
+        return type == "smallint" ? 1 : type == "integer" ? 2 : type == "bigint" ? 3 : 0;
+    };
+    return rank(from) > 0 && rank(to) >= rank(from);
+}
+
+/// The column of the new table that an old one has become.
+const column* find_new(const way_there& there, const catalog::column& old) {
+    const auto found = std::find_if(there.columns.begin(), there.columns.end(),
+                                    [&](const column& each) { return each.read_name == old.name; });
+    return found == there.columns.end() || there.new_table.find_column(found->name) == nullptr ? nullptr : &*found;
+}
+
+const back_set* find_set(const way_there& there, const catalog::column& old) {
+    const auto found = there.sets.find(old.name);
+    return found == there.sets.end() ? nullptr : &found->second;
+}
+
+struct mapped {
+    column value;
+    std::string how;
+    std::string refusal;
+    bool exact = true;  ///< nothing of the old value can be lost by what is written back
+};
+
+column begin(const catalog::column& old) {
+    column value;
+    value.name = old.name;
+    value.type = old.type;
+    return value;
+}
+
+mapped map_dropped(const catalog::column& old, const back_set* set) {
+    mapped out;
+    out.value = begin(old);
+    out.value.compared = false;
+    out.exact = false;
+    if (old.generated != 0) {
+        out.how = "generated";
+        return out;
+    }
+    out.value.kept = true;
+    if (set != nullptr) {
+        out.value.expression = set->expression;
+        out.how = "kept; new rows: " + set->text;
+    } else if (old.default_expression) {
+        out.how = "kept; new rows: default " + *old.default_expression;
+    } else if (old.identity != 0) {
+        out.how = "kept; new rows: the next number";
+    } else {
+        out.how = "kept; new rows: NULL";
+        if (old.not_null) {
+            out.refusal = fmt::format(
+                "column {} is NOT NULL and is dropped: rows made after the swap would have no value for it; say which: "
+                "--back-set \"{} = EXPRESSION over the new row\", or give it a default",
+                display_identifier(old.name), display_identifier(old.name));
+        }
+    }
+    return out;
+}
+
+/// `old` is generated: it takes no value, but its expression must give what the new table has, where that can be asked.
+mapped map_generated(const catalog::column& old, const column& there, const catalog::column& made) {
+    mapped out;
+    out.value = begin(old);
+    out.value.read_name = made.name;
+    out.how = "generated";
+    if (made.generated != 0) {
+        out.value.compared = there.compared;
+        return out;
+    }
+    out.value.inverse = quote_identifier(old.name);
+    out.value.read_type = made.type;
+    out.value.proven = true;
+    out.exact = false;
+    out.how = "generated, where it gives the same value";
+    return out;
+}
+
+mapped map_converted(const way_there& there, const catalog::column& old, const column& forth,
+                     const catalog::column& made, const back_set* set) {
+    mapped out;
+    out.value = begin(old);
+    out.value.read_name = made.name;
+    out.value.expression = set != nullptr ? set->expression : quote_identifier(made.name);
+    const bool is_plain = forth.expression == quote_identifier(old.name);
+    const bool same_type = old.type == made.type;
+    if (set == nullptr && is_plain && same_type) {
+        out.how = "unchanged";
+        return out;
+    }
+    if (set == nullptr && !same_type && there.assignable.count(old.name) == 0) {
+        out.refusal = fmt::format(
+            "column {}: the server assigns no {} to a {}, so its new values have no way back; say how: --back-set \"{} "
+            "= "
+            "EXPRESSION over the new row\"",
+            display_identifier(old.name), made.type, old.type, display_identifier(old.name));
+    }
+    // What an unrepeatable expression once gave says nothing of what it came from.
+    if (forth.expression && forth.compared) {
+        out.value.inverse = *forth.expression;
+        out.value.read_type = made.type;
+        out.value.proven = set == nullptr && !same_type;
+    }
+    out.value.compared = out.value.inverse.has_value();
+    out.exact = set == nullptr && is_plain && is_exact_widening(old.type, made.type);
+    if (set != nullptr) {
+        out.how = set->text + ", where the new value was changed";
+    } else if (same_type) {
+        out.how = "the new value, where it was changed";
+    } else {
+        out.how = fmt::format("{} → {}{}", made.type, old.type,
+                              out.exact ? ", where it fits" : ", where it was changed and fits");
+    }
+    return out;
+}
+
+mapped map_column(const way_there& there, const catalog::column& old) {
+    const back_set* set = find_set(there, old);
+    const column* forth = find_new(there, old);
+    if (forth == nullptr) {
+        return map_dropped(old, set);
+    }
+    const catalog::column& made = *there.new_table.find_column(forth->name);
+    return old.generated != 0 ? map_generated(old, *forth, made) : map_converted(there, old, *forth, made, set);
+}
+
+void map_columns(const way_there& there, way_back& into) {
+    bool exact = true;
+    for (const catalog::column& old : there.old_table.columns) {
+        mapped each = map_column(there, old);
+        exact = exact && each.exact;
+        column_back told;
+        told.name = old.name;
+        told.new_name = each.value.read_name.value_or("");
+        told.how = each.how;
+        each.value.conversion = each.how;
+        into.told.push_back(std::move(told));
+        into.columns.push_back(std::move(each.value));
+        if (!each.refusal.empty()) {
+            into.refusals.push_back(std::move(each.refusal));
+        }
+    }
+    into.mode = exact ? replay_mode::replace : replay_mode::keep;
+    for (const catalog::column& made : there.new_table.columns) {
+        into.read_columns.push_back(made.name);
+    }
+    for (const column& forth : there.columns) {
+        if (!forth.read_name && there.new_table.find_column(forth.name) != nullptr) {
+            into.added.push_back(forth.name);
+        }
+    }
+}
+
+std::string why_not_walkable(const way_there& there, const catalog::index* by) {
+    if (there.key.carried) {
+        return "the change drops or converts the key in a way that does not keep its order";
+    }
+    if (by == nullptr) {
+        return fmt::format("the new table has no index of its own for the key {}", display_identifier(there.key.index));
+    }
+    return by->immediate ? "" : fmt::format("{} is deferrable", display_identifier(by->name));
+}
+
+void map_key(const way_there& there, way_back& into) {
+    const catalog::index* by = there.key_index.empty() ? nullptr : there.new_table.find_index(there.key_index);
+    const std::string reason = why_not_walkable(there, by);
+    if (!reason.empty()) {
+        into.refusals.push_back(
+            fmt::format("{}: the way back needs a unique index, not deferrable, over columns that both tables have; if "
+                        "there is one, name it: --key INDEX",
+                        reason));
+        return;
+    }
+    into.key = there.key;
+    into.key.index = by->name;
+    for (std::size_t at = 0; at < into.key.columns.size(); ++at) {
+        walk::key_column& part = into.key.columns[at];
+        std::swap(part.read_name, part.write_name);
+        const catalog::column* column = there.new_table.find_column(part.read_name);
+        part.type = column == nullptr ? part.type : column->type;
+        part.descending = at < by->columns.size() && by->columns[at].descending;
+    }
+}
+
+void check_sets(const way_there& there, way_back& into) {
+    for (const auto& [name, set] : there.sets) {
+        const bool in_key = std::any_of(there.key.columns.begin(), there.key.columns.end(),
+                                        [&](const walk::key_column& each) { return each.read_name == name; });
+        if (in_key) {
+            into.refusals.push_back(
+                fmt::format("--back-set \"{}\": column {} is part of the key, by which rows are found again", set.text,
+                            display_identifier(name)));
+        }
+        const catalog::column* old = there.old_table.find_column(name);
+        if (old == nullptr || old->generated != 0) {
+            into.refusals.push_back(fmt::format("--back-set \"{}\": {} has no column {} that can be set", set.text,
+                                                there.old_table.name.display(), display_identifier(name)));
+        }
+    }
+}
+
+}  // namespace
+
+way_back plan_way_back(const way_there& there) {
+    way_back out;
+    map_columns(there, out);
+    map_key(there, out);
+    check_sets(there, out);
+    return out;
+}
+
+spec as_spec(const way_back& back, relation read, relation write, std::string schema, bool row_triggers) {
+    spec out;
+    out.read = std::move(read);
+    out.write = std::move(write);
+    out.schema = std::move(schema);
+    out.key = back.key;
+    out.columns = back.columns;
+    out.row_triggers = row_triggers;
+    out.mode = back.mode;
+    out.sets_apart = true;
+    out.read_columns = back.read_columns;
+    return out;
+}
+
+namespace {
+
+/// A column of the new table once more, when the old one has been live: `back` is what it came from, if anything.
+column turned_column(const column& forth, const column* back) {
+    column out = forth;
+    if (back == nullptr) {  // the change added it
+        out.kept = true;
+        out.compared = false;
+        return out;
+    }
+    const bool plain = back->expression == quote_identifier(forth.name) && back->type == forth.type;
+    if (forth.expression && !plain) {
+        // What the row had stays as long as what went back for it has not been changed.
+        out.inverse = back->expression;
+        out.read_type = back->type;
+        out.proven = is_exact_widening(back->type, forth.type);
+        out.compared = out.inverse.has_value();
+    }
+    return out;
+}
+
+}  // namespace
+
+spec turned(const spec& back, const std::vector<column>& there, const walk::key& key) {
+    spec out = back;
+    out.read = back.write;
+    out.write = back.read;
+    out.mode = replay_mode::keep;
+    out.key = key;
+    out.columns.clear();
+    out.read_columns.clear();
+    for (const column& each : back.columns) {
+        out.read_columns.push_back(each.name);
+    }
+    for (const column& forth : there) {
+        const auto found = std::find_if(back.columns.begin(), back.columns.end(),
+                                        [&](const column& each) { return forth.read_name == each.name; });
+        out.columns.push_back(turned_column(forth, found == back.columns.end() ? nullptr : &*found));
+    }
+    out.fingerprint.clear();
+    out.fingerprint_parts.clear();
+    return out;
+}
+
+std::vector<std::string> describe(const way_back& back) {
+    std::vector<std::string> lines;
+    lines.emplace_back(back.mode == replay_mode::replace
+                           ? "rows are replaced: nothing is dropped, and every conversion has an exact inverse"
+                           : "rows keep what the new table does not have, or nobody has changed");
+    for (const column_back& each : back.told) {
+        const bool renamed = !each.new_name.empty() && each.new_name != each.name;
+        lines.push_back(fmt::format("{}{}: {}", display_identifier(each.name),
+                                    renamed ? " ← " + display_identifier(each.new_name) : "", each.how));
+    }
+    for (const std::string& each : back.added) {
+        lines.push_back(fmt::format("{}: not in the old table, its values do not come back", display_identifier(each)));
+    }
+    for (const std::string& each : back.refusals) {
+        lines.push_back("no way back: " + each);
+    }
+    return lines;
+}
+
+}  // namespace pgeist::transfer
