@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/ddl/lexer.hpp"
 #include "pgeist/ddl/statement.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/alter.hpp"
@@ -38,6 +39,10 @@ bool is_for_no_copy(const ddl::statement& what) {
            });
 }
 
+std::string as_written(const qualified_name& name) {
+    return (name.schema.empty() ? "" : ddl::sql_name(name.schema) + ".") + ddl::sql_name(name.name);
+}
+
 bool is_whole(const std::string& text) {
     const ddl::statement what = ddl::understand(text);
     return what.kind == ddl::statement_kind::alter_table;
@@ -46,7 +51,7 @@ bool is_whole(const std::string& text) {
 /// The statements of `--alter`, each one of its own. RENAME in a list is split out.
 std::vector<steps::written_statement> statements_of(const plan::change_request& change) {
     std::vector<steps::written_statement> all;
-    const std::string table = change.table.sql();
+    const std::string table = as_written(change.table);
     for (const std::string& text : change.alters) {
         const std::string whole = is_whole(text) ? text : fmt::format("ALTER TABLE {} {}", table, text);
         const ddl::statement what = ddl::understand(whole);
@@ -105,7 +110,7 @@ steps::step copy_step(const plan::change_request& change, const std::string& tab
     one.why = std::move(why);
     for (const std::string& each : change.alters) {
         one.statement += (one.statement.empty() ? "" : "; ") +
-                         (is_whole(each) ? each : fmt::format("ALTER TABLE {} {}", change.table.sql(), each));
+                         (is_whole(each) ? each : fmt::format("ALTER TABLE {} {}", as_written(change.table), each));
     }
     if (one.statement.empty()) {
         one.statement = "REPACK " + table;

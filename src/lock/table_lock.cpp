@@ -350,7 +350,7 @@ awaitable<void> acquire(pg::connection& session, pg::connection& observer_sessio
         if (obtained) {
             co_return;
         }
-        if (how.timeout.count() > 0 || attempts.exhausted()) {
+        if (how.timeout.count() > 0 || is_harmless(wanted) || attempts.exhausted()) {
             blockers = co_await find_blockers(observer_session, wanted, session.backend_pid());
             const auto waited = std::chrono::duration_cast<milliseconds>(deadline::clock::now() - started);
             observer.lock_waited(how.number, waited, blockers);

@@ -70,28 +70,28 @@ std::optional<action> server_steps(const part& of) {
     const ddl::statement& what = of.what;
     action one;
     one.statements.push_back(what.text);
-    const std::string name = of.before.name_of(what.relation);
+    const auto resolved = [&](const qualified_name& name) { return parse_qualified_name(of.before.name_of(name)); };
     if (what.kind == statement_kind::create_index && what.concurrently) {
         return std::nullopt;  // by create_index()
     }
     if (what.kind == statement_kind::drop && what.object == ddl::object_kind::index && what.concurrently) {
         one.kind = action_kind::drop_index;
-        one.index = what.relations.empty() ? what.relation : what.relations.front();
+        one.index = resolved(what.relations.empty() ? what.relation : what.relations.front());
         one.label = "dropping " + one.index.display();
         return one;
     }
     if (what.kind == statement_kind::reindex && what.concurrently) {
         one.kind = action_kind::reindex;
         const bool index = what.object == ddl::object_kind::index;
-        (index ? one.index : one.relation) = what.relation;
+        (index ? one.index : one.relation) = resolved(what.relation);
         one.label = "rebuilding " + what.relation.display();
         return one;
     }
     for (const ddl::clause& each : what.clauses) {
         if (each.kind == clause_kind::detach_partition && each.concurrently) {
             one.kind = action_kind::detach;
-            one.relation = what.relation;
-            one.index = each.partner;  // the partition
+            one.relation = resolved(what.relation);
+            one.index = resolved(each.partner);  // the partition
             one.label = "detaching " + each.partner.display();
             return one;
         }
@@ -111,7 +111,8 @@ recipe rebuilt(const part& of) {
     made.why = "it is rebuilt while others read and write";
     action one;
     one.kind = action_kind::reindex;
-    (of.what.object == ddl::object_kind::index ? one.index : one.relation) = of.what.relation;
+    (of.what.object == ddl::object_kind::index ? one.index : one.relation) =
+        parse_qualified_name(of.before.name_of(of.what.relation));
     one.label = "rebuilding " + of.what.relation.display();
     one.statements.push_back(of.what.text);
     made.actions.push_back(std::move(one));

@@ -336,7 +336,7 @@ void PrintTo(const step_kill_point& value, std::ostream* out) {
 class step_kill_points : public method_steps, public ::testing::WithParamInterface<step_kill_point> {
 protected:
     static constexpr const char* alter =
-        "ADD COLUMN extra int DEFAULT 1, ADD CONSTRAINT positive CHECK (code > 0), ADD CONSTRAINT once UNIQUE (code)";
+        "ADD COLUMN extra int DEFAULT 1, ADD CONSTRAINT \"Positive\" CHECK (code > 0), ADD CONSTRAINT once UNIQUE (code)";
 
     void kill_there() {
         proxy_ = std::make_unique<tcp_proxy>(db().address());
@@ -394,9 +394,9 @@ INSTANTIATE_TEST_SUITE_P(
         step_kill_point{"after_its_commit", "check_function_bodies TO DEFAULT", "COMMIT", fate::answer_lost},
         step_kill_point{"before_not_valid_is_committed", "NOT k.convalidated", "COMMIT", fate::held},
         step_kill_point{"after_not_valid_is_committed", "NOT k.convalidated", "COMMIT", fate::answer_lost},
-        step_kill_point{"before_it_validates", "", "\"t\" VALIDATE CONSTRAINT", fate::held},
-        step_kill_point{"before_validation_is_committed", "\"t\" VALIDATE CONSTRAINT", "COMMIT", fate::held},
-        step_kill_point{"after_validation_is_committed", "\"t\" VALIDATE CONSTRAINT", "COMMIT", fate::answer_lost},
+        step_kill_point{"before_it_validates", "", "VALIDATE CONSTRAINT \"Positive\"", fate::held},
+        step_kill_point{"before_validation_is_committed", "VALIDATE CONSTRAINT \"Positive\"", "COMMIT", fate::held},
+        step_kill_point{"after_validation_is_committed", "VALIDATE CONSTRAINT \"Positive\"", "COMMIT", fate::answer_lost},
         step_kill_point{"before_the_index", "", "CREATE UNIQUE INDEX CONCURRENTLY \"once\"", fate::held},
         step_kill_point{"after_the_index", "", "CREATE UNIQUE INDEX CONCURRENTLY \"once\"", fate::answer_lost},
         step_kill_point{"before_the_constraint", "", "\"once\" UNIQUE USING INDEX", fate::held},
