@@ -5,12 +5,13 @@ CREATE TABLE IF NOT EXISTS pgeist.steps (
     number       int NOT NULL,
     statement    text NOT NULL,
     method       text NOT NULL,                -- nothing, native, validate, concurrently, copy, backfill, reindex, server
-    state        text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'started', 'done', 'skipped', 'failed')),
+    state        text NOT NULL DEFAULT 'pending',  -- pending, started, done, skipped, failed
     line         int,                          -- in the file
     plan         jsonb NOT NULL,               -- steps::step
     actions_done int NOT NULL DEFAULT 0,
     xid          xid8,                         -- of the transaction that recorded it last
     message      text,
+    work_ms      bigint,                       -- what its statements took, without waiting for locks
     started_at   timestamptz,
     finished_at  timestamptz,
     PRIMARY KEY (job, number)

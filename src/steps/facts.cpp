@@ -5,13 +5,16 @@
 #include "pgeist/ddl/lexer.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/probe/read_schema.hpp"
+#include "pgeist/steps/store.hpp"
 #include "pgeist/probe/trial.hpp"
 
 namespace pgeist::steps {
 
 namespace {
 
-awaitable<void> read_path(pg::connection& session, std::vector<std::string>& into) {
+awaitable<void> read_server(pg::connection& session, facts& known) {
+    known.slowness = co_await slowness(session);
+    std::vector<std::string>& into = known.search_path;
     co_await session.execute("SET LOCAL search_path TO DEFAULT");
     const auto rows = co_await session.query("SELECT pg_catalog.current_schemas(false)");
     into = rows.array(0, 0);
@@ -92,13 +95,24 @@ std::vector<batch> batches_of(const question& asked, const std::vector<part>& pa
     return all;
 }
 
+/// By what this server has shown before.
+void correct(probe::effect& does, double slowness) {
+    if (!does.work_ms || !does.works()) {
+        return;
+    }
+    *does.work_ms = static_cast<std::int64_t>(static_cast<double>(*does.work_ms) * slowness);
+    if (does.blocks_ms && *does.blocks_ms > 0) {
+        does.blocks_ms = std::max<std::int64_t>(1, *does.work_ms);
+    }
+}
+
 }  // namespace
 
 awaitable<facts> read_facts(pg::connection& session, const question& asked) {
     facts known;
     known.version.major = session.server_major();
     known.version.minor = session.server_version() % 10000;
-    const auto reading = [&] { return read_path(session, known.search_path); };
+    const auto reading = [&] { return read_server(session, known); };
     co_await pg::rolled_back(session, reading);
     std::vector<std::string> texts;
     for (const written_statement& each : asked.statements) {
@@ -141,6 +155,7 @@ awaitable<void> judge_parts(pg::connection& session, const question& asked, cons
         each.by_rules = probe::static_effect(each.what, now, known.version);
         each.before = now;
         each.does = probe::combine(each.what, each.by_rules, said[place], now);
+        correct(each.does, known.slowness);
         now.apply(each.what);
     }
 }

@@ -23,6 +23,7 @@ struct facts {
     probe::schema before;  ///< as it is now
     probe::server_version version;
     std::vector<std::string> search_path;
+    double slowness = 1;  ///< of this server, against the estimate's
 };
 
 /// Reads the catalogs for everything that the statements name.

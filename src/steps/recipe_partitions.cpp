@@ -37,7 +37,7 @@ constexpr const char* parent_sql = R"sql(
     SELECT c.oid::bigint AS oid, p.partstrat, pg_get_partkeydef(c.oid) AS key,
            coalesce(pg_get_partition_constraintdef(c.oid), '') AS own,
            EXISTS (SELECT FROM unnest(p.partcollation::oid[]) AS u(c) WHERE u.c <> 0) AS collated,
-           coalesce(format('%I.%I', dn.nspname, d.relname), '') AS default_partition
+           CASE WHEN d.oid IS NULL THEN '' ELSE format('%I.%I', dn.nspname, d.relname) END AS default_partition
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_partitioned_table p ON p.partrelid = c.oid
       LEFT JOIN pg_class d ON d.oid = p.partdefid LEFT JOIN pg_namespace dn ON dn.oid = d.relnamespace
      WHERE n.nspname = $1 AND c.relname = $2)sql";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,6 +33,12 @@ struct stored_step {
 /// it): the step's state, and how many of its actions are done. @throws error (already_running) as require_tenure()
 [[nodiscard]] awaitable<void> save_progress(pg::connection& session, job::tenure mine, int number, steps::state now,
                                             int actions_done, std::string message = {});
+/// Adds to what the step's statements took.
+[[nodiscard]] awaitable<void> add_work(pg::connection& session, job::tenure mine, int number,
+                                       std::chrono::milliseconds took);
+/// By how much slower than estimated this server has done the steps of earlier jobs; 1 where that is not known.
+[[nodiscard]] awaitable<double> slowness(pg::connection& session);
+
 /// What is to be done instead: the step of this number by another method, or with actions that are known only now.
 [[nodiscard]] awaitable<void> replace_step(pg::connection& session, job::tenure mine, const step& what);
 

@@ -41,10 +41,14 @@ awaitable<void> undo_action(pg::connection& session, job::tenure mine, const std
 
 }  // namespace
 
-awaitable<void> record(pg::connection& session, const task::context& with, const steps::step& of, int at) {
+awaitable<void> record(pg::connection& session, const task::context& with, const steps::step& of, int at,
+                       std::chrono::milliseconds took) {
     const bool last = static_cast<std::size_t>(at) + 1 == of.actions.size();
     const steps::state now = last ? steps::state::done : steps::state::started;
     co_await steps::save_progress(session, with.mine, of.number, now, at + 1);
+    if (took.count() > 0) {
+        co_await steps::add_work(session, with.mine, of.number, took);
+    }
     if (last) {
         co_await concurrently::forget(session, with.mine);
     }

@@ -76,6 +76,7 @@ awaitable<void> run_statements(attempt& now) {
     settings += fmt::format("; SET LOCAL statement_timeout = {}", bounded ? limit.count() : 0);
     co_await now.session.execute(std::move(settings));
     std::exception_ptr failure;
+    clock::duration worked{};
     for (const std::string& each : now.what().statements) {
         const auto began = clock::now();
         try {
@@ -95,11 +96,13 @@ awaitable<void> run_statements(attempt& now) {
         if (failure) {
             std::rethrow_exception(failure);
         }
+        worked += clock::now() - began;
     }
     co_await now.session.execute(
         "SET LOCAL search_path TO pg_catalog; SET LOCAL statement_timeout TO 0; SET CONSTRAINTS ALL IMMEDIATE");
     co_await put_in_names(now);
-    co_await record(now.session, now.with, now.of, now.at);
+    co_await record(now.session, now.with, now.of, now.at,
+                    std::chrono::duration_cast<std::chrono::milliseconds>(worked));
 }
 
 /// @returns what was in the way, if anything; no transaction is open afterwards

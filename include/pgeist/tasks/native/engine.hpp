@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <vector>
@@ -38,8 +39,10 @@ public:
 };
 
 /// Records that action `at` of the step is done, in the transaction that is open; with the last one the step is.
+/// `took`: what its statements did, by which later estimates are corrected.
 /// @throws error (already_running) as job::require_tenure()
-[[nodiscard]] awaitable<void> record(pg::connection& session, const task::context& with, const steps::step& of, int at);
+[[nodiscard]] awaitable<void> record(pg::connection& session, const task::context& with, const steps::step& of, int at,
+                                     std::chrono::milliseconds took = std::chrono::milliseconds(0));
 
 /// Does the steps of a job, one after the other, from the first that is not done: tells the observer, obeys pause and
 /// cancel in between, goes over to the next method, takes back what a failed step has made.
