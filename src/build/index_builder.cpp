@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "figures.hpp"
 #include "meaning.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
@@ -56,6 +57,7 @@ bool one_process(const workspace& work) { return !work.settings.index_jobs_chose
 /// Who builds at the same time, and for how many processors.
 struct site {
     workspace& work;
+    figures& told;
     std::optional<int> processors;  ///< nullopt: not known
     int builders = 1;               ///< that are at work, or will be as long as indexes are left
 };
@@ -134,8 +136,8 @@ awaitable<todo> steps_for(site at, pg::connection& session, const plan::index& i
 
 /// What has no draft is asked for right before it is made and once more when it is there: what others do in between is
 /// noticed, if too late to keep their function from being called.
-awaitable<void> run_steps(pg::connection& session, const plan::blueprint& plan, const plan::index& index,
-                          const todo& left) {
+awaitable<void> run_steps(site at, pg::connection& session, const plan::index& index, const todo& left) {
+    const plan::blueprint& plan = at.work.plan;
     const bool watched = is_open(index) && left.is_missing;
     if (watched && left.is_draft) {
         co_await require_tree(session, plan, index);
@@ -143,7 +145,7 @@ awaitable<void> run_steps(pg::connection& session, const plan::blueprint& plan, 
         co_await require_text(session, plan, index);
     }
     for (const std::string& each : left.steps) {
-        co_await session.execute(each);
+        co_await run_told(at.work, session, each, at.told, index);
     }
     if (watched && !left.is_draft) {
         co_await require_tree(session, plan, index);
@@ -161,7 +163,7 @@ awaitable<bool> build_one(site at, pg::connection& session, const plan::index& i
         co_return false;
     }
     std::optional<pg::sql_error> violation;
-    const auto steps = [&] { return run_steps(session, work.plan, index, left); };
+    const auto steps = [&] { return run_steps(at, session, index, left); };
     for (int tries = 1; tries == 1 || (violation && !violation->in_class("23")); ++tries) {
         co_await pg::sleep_for((tries - 1) * pause_after_deadlock);
         violation.reset();
@@ -200,7 +202,8 @@ struct queue {
 /// run is held back.
 /// Reaching the consistent point is itself a load, which may be why it is held back: whoever built nothing then would
 /// never come to the end.
-awaitable<void> builder(workspace& work, std::optional<int> processors, int number, queue& from, bool bare) {
+awaitable<void> builder(workspace& work, figures& told, std::optional<int> processors, int number, queue& from,
+                        bool bare) {
     const auto session = co_await work.pool.acquire();
     bool has_built = !bare && from.built > 0;
     const auto is_surplus = [&] { return number > 0 && one_process(work); };
@@ -210,8 +213,9 @@ awaitable<void> builder(workspace& work, std::optional<int> processors, int numb
         ++from.at_work;
         const int builders = bare ? std::min(work.settings.index_jobs, from.at_work + left) : 1;
         work.progress.detail = "building " + display_identifier(index.name);
-        const site here{work, processors, builders};
+        const site here{work, told, processors, builders};
         const bool done = co_await build_one(here, *session, index, bare);
+        told.done(index);
         --from.at_work;
         from.built += done ? 1 : 0;
         has_built = has_built || done;
@@ -225,9 +229,10 @@ void put_longest_first(std::vector<const plan::index*>& indexes) {
 
 /// Several at a time, without what belongs to them.
 awaitable<void> build_beside_each_other(workspace& work, std::optional<int> processors, queue& indexes) {
+    figures told(work, indexes.indexes);
     std::vector<awaitable<void>> builders;
     for (int number = 0; number < work.settings.index_jobs; ++number) {
-        builders.push_back(builder(work, processors, number, indexes, true));
+        builders.push_back(builder(work, told, processors, number, indexes, true));
     }
     co_await pg::run_all(std::move(builders));
 }
@@ -252,7 +257,9 @@ awaitable<void> build_key_index(workspace& work, bool consistent) {
     }
     const auto session = co_await work.pool.acquire();
     work.progress.detail = "building " + display_identifier(work.plan.key_index.name);
-    const site alone{work, processors, 1};
+    const std::vector<const plan::index*> key{&work.plan.key_index};
+    figures told(work, key);
+    const site alone{work, told, processors, 1};
     // First without its constraint: whoever is in the way of that must not cost the index.
     static_cast<void>(co_await build_one(alone, *session, work.plan.key_index, true));
     static_cast<void>(co_await build_one(alone, *session, work.plan.key_index, false));
@@ -275,7 +282,8 @@ awaitable<bool> build_indexes(workspace& work) {
     all.indexes = first.indexes;
     all.indexes.insert(all.indexes.end(), alone.begin(), alone.end());
     all.built = first.built;
-    co_await builder(work, processors, 0, all, false);
+    figures told(work, all.indexes);
+    co_await builder(work, told, processors, 0, all, false);
     co_return all.empty();
 }
 
