@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "estimate.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/plan/estimate.hpp"
 
 namespace pgeist::plan {
 

@@ -2,10 +2,10 @@
 
 #include <boost/json.hpp>
 
-#include "estimate.hpp"
 #include "pgeist/core/described_json.hpp"
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/plan/describe.hpp"
+#include "pgeist/plan/estimate.hpp"
 
 namespace pgeist::plan {
 

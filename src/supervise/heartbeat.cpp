@@ -13,6 +13,7 @@
 #include "pgeist/job/record.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/report/rate_meter.hpp"
+#include "pgeist/supervise/run_eta.hpp"
 
 namespace pgeist::supervise {
 
@@ -93,6 +94,7 @@ std::string application_name(std::int64_t job, const std::string& phase, const r
 /// What one heartbeat remembers from tick to tick.
 struct beating {
     report::rate_meter rate;
+    run_eta whole;
     report::phase phase;
     std::string name_shown;
     clock::time_point next_beat = clock::now();
@@ -101,6 +103,22 @@ struct beating {
     std::optional<std::int64_t> owed;  ///< the request to acknowledge
     bool told_too_late = false;
 };
+
+/// Of the whole job, as far as its phase, or the server, tells how long that one takes.
+std::optional<double> eta_of_run(const vital_signs& of, beating& now) {
+    std::optional<double> left;
+    std::optional<double> percent;
+    if (of.progress.server) {
+        left = of.progress.server->eta_seconds;
+        percent = of.progress.server->percent;
+    } else if (now.phase.counts_rows()) {
+        left = now.rate.eta_seconds(of.progress.rows_total);
+        percent = report::percent_of(of.progress.rows_done, of.progress.rows_total);
+    }
+    const std::optional<double> done = percent ? std::optional<double>(*percent / 100) : std::nullopt;
+    const auto at = static_cast<std::size_t>(of.phase - of.kind.phases().data());
+    return now.whole.seconds(of.work.expected_seconds(), at, left, done);
+}
 
 /// Brings the figures up to date and shows them.
 void show(vital_signs& of, beating& now) {
@@ -114,6 +132,7 @@ void show(vital_signs& of, beating& now) {
     of.progress.lag_time = lag.time;
     of.progress.workers = now.phase.in_chunks ? of.switches.workers(of.switches.chosen().workers) : 0;
     now.rate.add(clock::now(), of.progress.rows_done);
+    of.progress.run_eta_seconds = eta_of_run(of, now);
     for (const std::string& warning : of.switches.gate().take_warnings()) {
         of.told.message(report::level::warning, warning);
     }

@@ -50,7 +50,7 @@ void runner::enter(const task::phase& now) {
 }
 
 awaitable<void> runner::beside_the_heartbeat(awaitable<void> work) {
-    vital_signs signs{*work_, *hold_, mine_, switches_, told_, progress_, *known_, current_};
+    vital_signs signs{*work_, *hold_, mine_, switches_, told_, progress_, *known_, current_, *kind_};
     std::vector<awaitable<void>> background;
     background.push_back(heartbeat(signs));
     background.push_back(switches_.gate().watch(options_, profile_));

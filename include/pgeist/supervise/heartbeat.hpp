@@ -4,7 +4,7 @@
 #include "pgeist/job/identity.hpp"
 #include "pgeist/supervise/event_recorder.hpp"
 #include "pgeist/supervise/switchboard.hpp"
-#include "pgeist/task/work.hpp"
+#include "pgeist/task/kind.hpp"
 
 namespace pgeist::supervise {
 
@@ -18,6 +18,7 @@ struct vital_signs {
     report::progress& progress;
     job::identity& known;             ///< kept up to date with the server's WAL
     const task::phase* const& phase;  ///< the one that the job is in
+    const task::kind& kind;
 };
 
 /// Shows progress, stores it with the job each half second, reads what others ask for, and has the task look whether

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "pgeist/job/identity.hpp"
 #include "pgeist/job/record.hpp"
@@ -48,6 +49,9 @@ public:
     /// Looks over the session of the job's locks, ten times a second, whether anything speaks against going on.
     /// @throws error naming it; sql_error when the session is lost
     [[nodiscard]] virtual awaitable<void> watch(pg::connection& session, const phase& now) = 0;
+    /// How long each phase takes by estimate, seconds, in the order of the kind's phases; empty: unknown. Only how they
+    /// compare counts.
+    [[nodiscard]] virtual std::vector<double> expected_seconds() const { return {}; }
     /// `pgeist verify` of a job that nobody runs. @throws error (verification_failed) when both sides differ
     [[nodiscard]] virtual awaitable<void> compare() = 0;
 

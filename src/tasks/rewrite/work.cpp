@@ -5,6 +5,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/source_file.hpp"
+#include "pgeist/plan/estimate.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
@@ -69,6 +70,21 @@ awaitable<std::int64_t> work::done_before(const task::phase& next) {
         rows = co_await job::rows_in_chunks(*session, work_.job, next.name.c_str());
     }
     co_return rows;
+}
+
+std::vector<double> work::expected_seconds() const {
+    const plan::phase_estimate rough = plan::estimate_of_phases(plan_);
+    const auto in_seconds = [](std::chrono::milliseconds time) { return std::chrono::duration<double>(time).count(); };
+    std::vector<double> all(kind_->phases().size(), 0);
+    all[static_cast<std::size_t>(step::copy)] = in_seconds(rough.copy);
+    all[static_cast<std::size_t>(step::key)] = in_seconds(rough.key);
+    all[static_cast<std::size_t>(step::build)] = in_seconds(rough.build);
+    if (work_.settings.verify != run::verify_mode::off) {
+        const bool full = work_.settings.verify == run::verify_mode::full;
+        const double part = full ? 1 : work_.settings.verify_sample_percent / 100;
+        all[static_cast<std::size_t>(step::verify)] = in_seconds(rough.verify) * part;
+    }
+    return all;
 }
 
 awaitable<void> work::watch(pg::connection& session, const task::phase& now) { return watch_.look(session, now); }

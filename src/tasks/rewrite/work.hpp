@@ -19,6 +19,7 @@ public:
     [[nodiscard]] awaitable<std::int64_t> done_before(const task::phase& next) override;
     [[nodiscard]] awaitable<const task::phase*> carry_out(const task::phase& now) override;
     [[nodiscard]] awaitable<void> watch(pg::connection& session, const task::phase& now) override;
+    [[nodiscard]] std::vector<double> expected_seconds() const override;
     [[nodiscard]] awaitable<void> compare() override;
     [[nodiscard]] bool in_effect() const noexcept override { return has_swapped_; }
     [[nodiscard]] bool has_told_effect() const noexcept override { return told_swap_; }
