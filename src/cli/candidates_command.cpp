@@ -22,6 +22,10 @@ std::string as_json(const tables& found) {
         report::json_line line;
         line.text("table", each.table).integer("heap_bytes", each.heap_bytes).integer("total_bytes", each.total_bytes);
         line.integer("bloat_bytes", each.bloat_bytes).number("bloat_percent", each.bloat_percent, 1);
+        line.integer("toast_bytes", each.toast_bytes).integer("toast_bloat_bytes", each.toast_bloat_bytes);
+        line.integer("index_bytes", each.index_bytes).integer("index_bloat_bytes", each.index_bloat_bytes);
+        line.integer("saves_bytes", each.saves_bytes).integer("dropped_columns", each.dropped_columns);
+        line.text("method", each.indexes_alone ? "reindex" : "copy");
         line.integer("dead_rows", each.dead_rows);
         line.text("analyzed_at",
                   each.analyzed_at.empty() ? std::nullopt : std::optional<std::string>(each.analyzed_at));
@@ -37,7 +41,8 @@ std::string as_json(const tables& found) {
 std::string as_names(const tables& found) {
     std::string text;
     for (const commands::bloated_table& each : found) {
-        text += each.has_key ? each.table + "\n" : "";  // the others cannot be rebuilt by pgeist
+        const bool can = each.has_key || each.indexes_alone;  // the others cannot be rebuilt by pgeist
+        text += can ? each.table + "\n" : "";
     }
     return text;
 }
@@ -61,6 +66,13 @@ std::string servers_own(const tables& found) {
            ".\nFor and against it, for one table: pgeist plan --table TABLE --repack\n";
 }
 
+std::string remark_on(const commands::bloated_table& one) {
+    if (one.indexes_alone) {
+        return "  indexes alone";
+    }
+    return one.has_key ? "" : "  no key: cannot be repacked";
+}
+
 std::string as_table(const tables& found, bool utf8) {
     if (found.empty()) {
         return "no table has that much bloat\n";
@@ -69,15 +81,19 @@ std::string as_table(const tables& found, bool utf8) {
     for (const commands::bloated_table& each : found) {
         widest = std::max(widest, report::columns_of(report::one_line(each.table)));
     }
-    std::string text = fmt::format("{}  {:>10}  {:>10}  {:>6}  {:>10}\n", report::padded("table", widest), "heap",
-                                   "bloat", "", "total");
+    std::string text = fmt::format("{}  {:>10}  {:>10}  {:>6}  {:>10}  {:>10}  {:>10}\n",
+                                   report::padded("table", widest), "heap", "bloat", "", "indexes", "saves", "total");
     for (const commands::bloated_table& each : found) {
-        text += fmt::format("{}  {:>10}  {:>10}  {:>5.1f}%  {:>10}{}\n",
+        text += fmt::format("{}  {:>10}  {:>10}  {:>5.1f}%  {:>10}  {:>10}  {:>10}{}\n",
                             report::padded(report::one_line(each.table), widest), format_size(each.heap_bytes),
-                            format_size(each.bloat_bytes), each.bloat_percent, format_size(each.total_bytes),
-                            each.has_key ? "" : "  no key: cannot be repacked");
+                            format_size(each.bloat_bytes), each.bloat_percent, format_size(each.index_bloat_bytes),
+                            format_size(each.saves_bytes), format_size(each.total_bytes), remark_on(each));
     }
-    text += "\nEstimates, from what ANALYZE knows. Rebuild one with: pgeist run --table TABLE --repack\n";
+    text +=
+        "\nEstimates, from what ANALYZE knows: bloat of heap and TOAST, of the indexes, and what a rebuild saves.\n"
+        "Rebuild one with: pgeist run --table TABLE --repack, or --only-indexes; the best: pgeist repack-candidates "
+        "--run "
+        "N\n";
     text += servers_own(found);
     return utf8 ? text : report::to_ascii(text);
 }

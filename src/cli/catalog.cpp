@@ -12,6 +12,7 @@ using groups = std::vector<group>;
 const groups all_of_run{connection, change, copy,  throttle, group::verify, group::swap,
                         after,      output, files, safety,   general};
 const groups the_usual{connection, output, general};
+const groups of_candidates{connection, copy, throttle, group::verify, group::swap, after, output, safety, general};
 const groups of_resume{connection, output, files, general};
 const groups of_lint{connection, general};
 constexpr bool not_yet = false;
@@ -80,9 +81,9 @@ const std::vector<command_info> all_commands{
     {command::candidates,
      "repack-candidates",
      "",
-     "list tables by how much a rebuild would save (an estimate)",
-     the_usual,
-     {"min-bloat", "min-size"}},
+     "list tables by how much a rebuild would save (an estimate), or rebuild the best",
+     of_candidates,
+     {"min-bloat", "min-size", "run", "log-file", "log-format"}},
 };
 
 /// Levenshtein's distance.

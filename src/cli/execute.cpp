@@ -38,8 +38,10 @@ struct session {
 };
 
 /// The commands that run no job have no phases to show: they say one thing at the end.
-bool runs_a_job(command what) {
-    return what == command::run || what == command::resume || what == command::cleanup || what == command::verify;
+bool runs_a_job(const invocation& asked) {
+    const command what = asked.what;
+    return what == command::run || what == command::resume || what == command::cleanup || what == command::verify ||
+           asked.round;
 }
 
 bool is_json(const session& now) { return now.asked.format == report::output_format::json; }
@@ -50,7 +52,12 @@ std::string shown(const std::string& text, const console& io) {
 }
 
 awaitable<exit_code> plan(session& now) {
-    const auto planned = co_await commands::make_plan(now.asked.connection, now.asked.change, now.asked.settings);
+    commands::plan_result planned(exit_code::done, "", "", "");
+    if (now.asked.reindex) {
+        planned = co_await commands::plan_reindex(now.asked.connection, *now.asked.reindex);
+    } else {
+        planned = co_await commands::make_plan(now.asked.connection, now.asked.change, now.asked.settings);
+    }
     now.tell_end = false;
     if (is_json(now)) {
         now.io.out.write(planned.json + "\n");
@@ -109,6 +116,9 @@ awaitable<exit_code> dispatch(session& now) {
         case command::plan:
             return plan(now);
         case command::run:
+            if (asked.reindex) {
+                return commands::start_reindex(asked.connection, *asked.reindex, asked.settings, now.observer);
+            }
             return commands::start(asked.connection, asked.change, asked.settings, now.observer);
         case command::resume:
             return commands::resume(asked.connection, *asked.job, asked.values, now.observer);
@@ -118,6 +128,9 @@ awaitable<exit_code> dispatch(session& now) {
             now.tell_end = false;
             return show_status(asked, now.io);
         case command::candidates:
+            if (asked.round) {
+                return commands::run_candidates(asked.connection, *asked.round, asked.settings, now.observer);
+            }
             now.tell_end = false;
             return show_candidates(asked, now.io);
         case command::pause:
@@ -142,7 +155,7 @@ exit_code run_to_end(session& now) {
     asio::cancellation_signal cancel;  // outlives everything on the io_context
     asio::io_context io(1);
     const auto stop = [&] {
-        if (runs_a_job(now.asked.what)) {
+        if (runs_a_job(now.asked)) {
             now.observer.message(report::level::warning, "stopping; a second signal ends pgeist at once");
         }
         cancel.emit(asio::cancellation_type::terminal);
@@ -167,7 +180,7 @@ exit_code run_to_end(session& now) {
 }  // namespace
 
 exit_code execute(const invocation& asked, console& io) {
-    const auto observer = make_observers(asked, io, runs_a_job(asked.what));
+    const auto observer = make_observers(asked, io, runs_a_job(asked));
 
     session now(asked, io, *observer);
     report::outcome outcome;

@@ -24,6 +24,7 @@ struct invocation {
     pg::connect_options connection;
     plan::change_request change;
     run::settings settings;
+    std::optional<reindex::request> reindex;  ///< in place of `change`
 
     std::optional<std::int64_t> job;
     bool all = false;               ///< cleanup --all
@@ -31,7 +32,8 @@ struct invocation {
     bool yes = false;               ///< ask no questions
     commands::named_values values;  ///< of `pgeist set` and `pgeist resume`
 
-    commands::bloat_thresholds thresholds;  ///< of `pgeist repack-candidates`
+    commands::bloat_thresholds thresholds;        ///< of `pgeist repack-candidates`
+    std::optional<commands::repack_round> round;  ///< its --run
 
     lint_request lint;  ///< of `pgeist lint`
 

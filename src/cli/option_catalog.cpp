@@ -44,6 +44,8 @@ const option_info own[] = {
      group::change, repeatable},
     {"file", 0, "FILE", "", "ALTER TABLE statements for the table; - is standard input", group::change},
     {"repack", 0, "", "", "the same schema, rebuilt without bloat", group::change},
+    {"only-indexes", 0, "", "", "with --repack: rebuild the table's indexes alone, CONCURRENTLY", group::change},
+    {"index", 0, "NAME", "", "rebuild this index of the table alone, CONCURRENTLY", group::change, repeatable},
     {"set", 0, "COLUMN=EXPRESSION", "", "a column's value for existing rows, over the columns of the old row",
      group::change, repeatable},
 
@@ -86,6 +88,10 @@ const option_info own[] = {
     {"foreign-ignores", 0, "", "", "obey squawk's ignore comments, too", group::command},
     {"rules", 0, "", "", "list the rules", group::command},
     {"explain", 0, "RULE", "", "what a rule is about, and what to do instead", group::command},
+    {"run", 0, "N", "",
+     "rebuild the N best, one after the other, indexes alone where that suffices; with --window until its "
+     "end, to go on in the next one",
+     group::command},
     {"min-bloat", 0, "PERCENT", "30", "only tables of which at least this part is bloat", group::command},
     {"min-size", 0, "SIZE", "8MB", "only tables that are at least as large", group::command},
 

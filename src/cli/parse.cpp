@@ -146,6 +146,36 @@ void read_change(const given& options, plan::change_request& into) {
     }
 }
 
+/// `--only-indexes` and `--index`: nothing of the table itself is changed. @returns whether that is asked for
+bool read_reindex(const given& options, std::optional<reindex::request>& into) {
+    const bool all = options.is_on("only-indexes");
+    if (!all && !options.has("index")) {
+        return false;
+    }
+    const std::string origin = options.find(all ? "only-indexes" : "index")->origin;
+    if (all && options.has("index")) {
+        throw usage_error(origin + " and --index exclude each other", "give one of them");
+    }
+    for (const char* each : {"alter", "file", "set", "key", "copy-order"}) {
+        if (options.has(each)) {
+            throw usage_error(fmt::format("{} changes nothing of the table itself: {} does not go with it", origin,
+                                          options.find(each)->origin),
+                              "run the two one after the other");
+        }
+    }
+    const auto table = options.value("table");
+    if (!table) {
+        throw usage_error(origin + " needs --table", "name the table: --table [SCHEMA.]NAME");
+    }
+    into.emplace();
+    about(options.find("table")->origin, [&] { into->table = parse_qualified_name(*table); });
+    into->indexes = options.values("index");
+    for (const std::string& each : into->indexes) {
+        about(origin, [&] { static_cast<void>(parse_qualified_name(each)); });
+    }
+    return true;
+}
+
 void read_settings(const given& options, run::settings& into) {
     for (const run::option& option : run::options()) {
         if (const given_option* found = options.find(option.name)) {
@@ -278,6 +308,30 @@ void read_thresholds(const given& options, invocation& into) {
     }
 }
 
+/// `repack-candidates --run N`: what is kept of the old tables is what nobody would be rid of, so it is dropped unless
+/// that is asked for.
+void read_round(const given& options, invocation& into) {
+    const auto number = options.value("run");
+    if (!number) {
+        const given_option* window = options.find("window");
+        if (window != nullptr && window->origin.starts_with("--")) {
+            throw usage_error(window->origin + " needs --run", "give --run N, how many are to be rebuilt");
+        }
+        return;
+    }
+    const bool digits = !number->empty() && number->find_first_not_of("0123456789") == std::string::npos;
+    if (!digits || number->size() > 6 || std::stoi(*number) == 0) {
+        throw usage_error(fmt::format("{}: \"{}\" is no number of tables", options.find("run")->origin, *number),
+                          "give how many are to be rebuilt at most, from 1 on");
+    }
+    read_settings(options, into.settings);
+    into.settings.drop_old = !options.is_on("keep-old");
+    into.round.emplace();
+    into.round->tables = std::stoi(*number);
+    into.round->window = into.settings.window;
+    into.round->least = into.thresholds;
+}
+
 /// The words after the command: a job, and what `set` sets.
 void read_words(const command_info& info, std::vector<std::string> words, const given& options, invocation& into) {
     into.all = options.is_on("all");
@@ -408,12 +462,17 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
     read_words(info, std::move(words), options, made);
     made.watch = options.is_on("watch");
     read_thresholds(options, made);
+    if (info.id == command::candidates) {
+        read_round(options, made);
+    }
     made.yes = options.is_on("yes");
     if (info.takes_steerable) {
         made.values = read_changes(options);
     }
     if (info.id == command::run || info.id == command::plan) {
-        read_change(options, made.change);
+        if (!read_reindex(options, made.reindex)) {
+            read_change(options, made.change);
+        }
         read_settings(options, made.settings);
         let_options_choose(options, made.settings);
         made.what = options.is_on("dry-run") ? command::plan : made.what;

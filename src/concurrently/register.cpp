@@ -37,14 +37,15 @@ awaitable<void> add_once(pg::connection& session, std::int64_t job, const entry&
     co_await session.query(add_sql, job, what.key(), text_of(what), what.table_oid);
 }
 
-awaitable<void> run_once(pg::connection& session, std::int64_t job, const std::string& sql, const std::string& key,
-                         std::int64_t value) {
+awaitable<void> change_once(pg::connection& session, std::int64_t job, const std::string& sql, const std::string& key,
+                            std::int64_t value) {
     co_await session.query(sql, job, key, value);
 }
 
-awaitable<void> run(pg::connection& session, job::tenure mine, std::string sql, std::string key, std::int64_t value) {
-    const auto change = [&] { return run_once(session, mine.job, sql, key, value); };
-    co_await job::in_tenure(session, mine, pg::isolation::read_committed, change);
+awaitable<void> change(pg::connection& session, job::tenure mine, std::string sql, std::string key,
+                       std::int64_t value) {
+    const auto changing = [&] { return change_once(session, mine.job, sql, key, value); };
+    co_await job::in_tenure(session, mine, pg::isolation::read_committed, changing);
 }
 
 entry entry_from(const pg::result& rows, int row) {
@@ -80,16 +81,17 @@ awaitable<void> add(pg::connection& session, job::tenure mine, entry what) {
 
 awaitable<void> note_made(pg::connection& session, job::tenure mine, const entry& what, std::int64_t index_oid) {
     const char* member = what.what == deed::create ? "oid" : "made";
-    co_await run(session, mine,
-                 fmt::format("UPDATE pgeist.jobs SET builds = jsonb_set(builds, ARRAY[$2, '{}'], to_jsonb($3::bigint)) "
-                             "WHERE id = $1 AND builds ? $2",
-                             member),
-                 what.key(), index_oid);
+    co_await change(
+        session, mine,
+        fmt::format("UPDATE pgeist.jobs SET builds = jsonb_set(builds, ARRAY[$2, '{}'], to_jsonb($3::bigint)) "
+                    "WHERE id = $1 AND builds ? $2",
+                    member),
+        what.key(), index_oid);
 }
 
 awaitable<void> remove(pg::connection& session, job::tenure mine, const entry& what) {
-    co_await run(session, mine, "UPDATE pgeist.jobs SET builds = builds - $2 WHERE id = $1 AND $3::bigint = 0",
-                 what.key(), 0);
+    co_await change(session, mine, "UPDATE pgeist.jobs SET builds = builds - $2 WHERE id = $1 AND $3::bigint = 0",
+                    what.key(), 0);
 }
 
 awaitable<std::vector<entry>> load(pg::connection& session, std::int64_t job) {

@@ -19,8 +19,6 @@ namespace {
 
 using clock = deadline::clock;
 
-constexpr int most_tries = 12;
-constexpr auto pause_after_giving_way = std::chrono::milliseconds(200);
 /// A deadlock is found by whoever waits longer than deadlock_timeout, a second where nobody has changed it: it has to
 /// be seen before.
 constexpr auto between_looks = std::chrono::milliseconds(100);
@@ -31,7 +29,7 @@ struct watching {
     job::tenure mine;
     const entry& about;
     bool noted = false;
-    watch::pace pace;
+    watch::pace own_pace;
     report::lock_wait_filter filter;
     std::map<int, clock::time_point> since;  ///< when each of those waited for was seen first
 };
@@ -42,9 +40,11 @@ void show(watching& of, const watch::build_row& build) {
     }
     report::server_figures figures;
     figures.phase = build.phase;
-    figures.percent = watch::percent_of(build);
-    of.pace.add(clock::now(), figures.percent);
-    figures.eta_seconds = of.pace.eta_seconds();
+    const double share = watch::percent_of(build) / 100;
+    figures.percent = of.to.percent_from + (of.to.percent_to - of.to.percent_from) * share;
+    watch::pace& pace = of.to.pace != nullptr ? *of.to.pace : of.own_pace;
+    pace.add(clock::now(), figures.percent);
+    figures.eta_seconds = pace.eta_seconds();
     of.to.progress->server = std::move(figures);
 }
 
@@ -190,6 +190,9 @@ audience audience_of(workspace& work) {
     audience to{work.pool, work.observer};
     to.progress = &work.progress;
     to.follow = &work.settings;
+    to.percent_from = work.percent_from;
+    to.percent_to = work.percent_to;
+    to.pace = work.pace;
     return to;
 }
 

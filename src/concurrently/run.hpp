@@ -13,6 +13,10 @@ namespace pgeist::concurrently {
 /// held when this was called. @throws error (lock_not_obtained) naming who does, after --swap-max-wait; cancelled
 [[nodiscard]] awaitable<void> wait_to_begin(workspace& work);
 
+/// How often what gave way is tried, and how much longer it rests each time.
+inline constexpr int most_tries = 12;
+inline constexpr auto pause_after_giving_way = std::chrono::milliseconds(200);
+
 /// Somebody and the statement would wait for each other, or it was chosen as the one to give way: it has been cancelled
 /// and may be tried again.
 class gave_way : public error {
@@ -27,6 +31,9 @@ struct audience {
     report::progress* progress = nullptr;       ///< null: nobody asks for figures
     std::chrono::milliseconds longest_wait{0};  ///< for one transaction of others
     const run::settings* follow = nullptr;      ///< where given, its --swap-max-wait counts instead
+    double percent_from = 0;                    ///< as workspace
+    double percent_to = 100;
+    watch::pace* pace = nullptr;
     [[nodiscard]] std::chrono::milliseconds patience() const {
         return follow != nullptr ? follow->swap_max_wait : longest_wait;
     }

@@ -10,8 +10,6 @@ namespace pgeist::concurrently {
 
 namespace {
 
-constexpr int most_drops = 12;
-constexpr auto pause_between_drops = std::chrono::milliseconds(200);
 /// What a cleanup waits for one transaction of others: whoever asked for it sees who it is, and can ask again.
 constexpr auto longest_cleanup_wait = std::chrono::minutes(1);
 
@@ -24,12 +22,12 @@ awaitable<void> drop_one(const audience& to, pg::connection& session, job::tenur
             co_await run_watched(to, session, mine, sql, what);
             done = true;
         } catch (const gave_way&) {
-            if (tries == most_drops) {
+            if (tries == most_tries) {
                 throw;
             }
         }
         if (!done) {
-            co_await pg::sleep_for(tries * pause_between_drops);
+            co_await pg::sleep_for(tries * pause_after_giving_way);
         }
     }
 }

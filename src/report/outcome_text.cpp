@@ -35,7 +35,11 @@ std::string_view meaning(exit_code code) noexcept {
 std::string message_of(exit_code code) { return code == exit_code::done ? "done" : std::string(meaning(code)); }
 
 std::string describe(const step_event& now) {
-    return fmt::format("step {} of {} {} ({}): {}", now.number, now.of, now.state, now.method, now.statement);
+    std::string size;
+    if (now.bytes_before && now.bytes_after) {
+        size = fmt::format(", {} before, {} now", format_size(*now.bytes_before), format_size(*now.bytes_after));
+    }
+    return fmt::format("step {} of {} {} ({}): {}{}", now.number, now.of, now.state, now.method, now.statement, size);
 }
 
 std::string describe(const swap_outcome& done) {

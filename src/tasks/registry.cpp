@@ -6,12 +6,13 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/tasks/native/kind.hpp"
+#include "pgeist/tasks/reindex/kind.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
 
 namespace pgeist::tasks {
 
 const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    const std::array all{&rewrite::kind(), &native::kind()};
+    const std::array all{&rewrite::kind(), &native::kind(), &reindex::kind()};
     for (const task::kind* each : all) {
         if (each->labels().name == name) {
             return *each;

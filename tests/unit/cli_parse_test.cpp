@@ -275,6 +275,34 @@ TEST_F(parsing, thresholds_of_candidates) {
     EXPECT_TRUE(contains(complaint({"repack-candidates", "orders"}), "too much"));
 }
 
+TEST_F(parsing, a_round_of_candidates_drops_the_old_tables_unless_they_are_wanted) {
+    const auto made = parsed({"repack-candidates", "--run", "3", "--window", "23:00-05:00", "--max-load", "20"});
+    ASSERT_TRUE(made.round);
+    EXPECT_EQ(made.round->tables, 3);
+    EXPECT_EQ(made.round->window, "23:00-05:00");
+    EXPECT_EQ(made.settings.max_load, 20);
+    EXPECT_TRUE(made.settings.drop_old);
+    EXPECT_FALSE(parsed({"repack-candidates", "--run", "1", "--keep-old"}).settings.drop_old);
+    EXPECT_FALSE(parsed({"repack-candidates"}).round);
+    EXPECT_TRUE(contains(complaint({"repack-candidates", "--run", "0"}), "from 1 on"));
+    EXPECT_TRUE(contains(complaint({"repack-candidates", "--window", "1:00-2:00"}), "needs --run"));
+    EXPECT_TRUE(contains(complaint({"repack-candidates", "--run", "1", "--window", "night"}), "no window"));
+}
+
+TEST_F(parsing, indexes_alone_go_with_nothing_that_changes_the_table) {
+    const auto all = parsed({"run", "--table", "S.t", "--repack", "--only-indexes"});
+    ASSERT_TRUE(all.reindex);
+    EXPECT_EQ(all.reindex->table.display(), "s.t");
+    EXPECT_TRUE(all.reindex->indexes.empty());
+    EXPECT_EQ(parsed({"plan", "--table", "t", "--index", "a", "--index", "\"B\""}).reindex->indexes,
+              (words{"a", "\"B\""}));
+    EXPECT_FALSE(run_with({}).reindex);
+    EXPECT_TRUE(contains(complaint({"run", "--index", "a"}), "needs --table"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--index", "a", "--only-indexes"}), "exclude each other"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--index", "a", "--set", "x = 1"}), "does not go with it"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--index", "a.b.c"}), "--index"));
+}
+
 TEST_F(parsing, json_is_recognised_even_in_a_wrong_command_line) {
     const auto none = [](const std::string&) -> std::optional<std::string> { return std::nullopt; };
     const auto json = [](const std::string&) -> std::optional<std::string> { return "json"; };

@@ -14,6 +14,7 @@
 #include "pgeist/report/observer.hpp"
 #include "pgeist/report/status.hpp"
 #include "pgeist/settings/settings.hpp"
+#include "pgeist/tasks/reindex/request.hpp"
 
 namespace pgeist::commands {
 
@@ -26,6 +27,10 @@ namespace pgeist::commands {
 /// `pgeist run`: plans the change, checks, and carries it out to the end.
 [[nodiscard]] awaitable<exit_code> start(pg::connect_options options, plan::change_request change, run::settings chosen,
                                          report::observer& observer);
+
+/// `pgeist run --only-indexes`, `--index`: rebuilds indexes of one table.
+[[nodiscard]] awaitable<exit_code> start_reindex(pg::connect_options options, reindex::request what,
+                                                 run::settings chosen, report::observer& observer);
 
 /// Names and values of options that change in the course of a job, as on the command line and checked by
 /// `apply_option`.
@@ -65,10 +70,18 @@ struct bloat_thresholds {
 /// A table, and what a rebuild would save by what ANALYZE knows of it.
 struct bloated_table {
     std::string table;  ///< as SQL has it, with its schema
+    qualified_name name;
     std::int64_t heap_bytes = 0;
-    std::int64_t total_bytes = 0;  ///< with indexes and TOAST
-    std::int64_t bloat_bytes = 0;  ///< of the heap
-    double bloat_percent = 0;
+    std::int64_t toast_bytes = 0;
+    std::int64_t index_bytes = 0;        ///< of its B-trees
+    std::int64_t total_bytes = 0;        ///< with indexes and TOAST
+    std::int64_t bloat_bytes = 0;        ///< of heap and TOAST
+    double bloat_percent = 0;            ///< of these
+    std::int64_t toast_bloat_bytes = 0;  ///< the part of it that is TOAST's
+    std::int64_t index_bloat_bytes = 0;
+    std::int64_t saves_bytes = 0;      ///< by what is proposed
+    std::int64_t dropped_columns = 0;  ///< of which rows may still hold something
+    bool indexes_alone = false;        ///< proposed: to rebuild the indexes; else the table with them
     std::int64_t dead_rows = 0;
     std::string analyzed_at;                    ///< RFC 3339; empty: long ago
     bool has_key = false;                       ///< `pgeist run --repack` can walk it
@@ -78,6 +91,19 @@ struct bloated_table {
 /// `pgeist repack-candidates`: those that could save most first. Tables that were never analyzed are left out.
 [[nodiscard]] awaitable<std::vector<bloated_table>> repack_candidates(pg::connect_options options,
                                                                       bloat_thresholds least);
+
+/// `pgeist repack-candidates --run`: how much is to be rebuilt, and when.
+struct repack_round {
+    int tables = 0;                     ///< at most, those gone on with included
+    std::optional<std::string> window;  ///< times of day, local; unset: any
+    bloat_thresholds least;
+};
+
+/// Goes on with interrupted repacks, then rebuilds the best candidates, one after the other, each a job of its own. At
+/// the window's end the one at work is left resumable. Tables that are refused, or held by another run, are told and
+/// passed over. @returns the worst exit code of the runs; done outside the window and when it ends
+[[nodiscard]] awaitable<exit_code> run_candidates(pg::connect_options options, repack_round what, run::settings chosen,
+                                                  report::observer& observer);
 
 /// What `pgeist plan` prints.
 struct plan_result {
@@ -93,5 +119,8 @@ struct plan_result {
 /// `pgeist plan` and `--dry-run`: what would be done; changes nothing.
 [[nodiscard]] awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change,
                                                run::settings chosen);
+
+/// The same for start_reindex().
+[[nodiscard]] awaitable<plan_result> plan_reindex(pg::connect_options options, reindex::request what);
 
 }  // namespace pgeist::commands

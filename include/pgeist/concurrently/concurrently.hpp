@@ -11,6 +11,7 @@
 #include "pgeist/settings/settings.hpp"
 #include "pgeist/task/phase.hpp"
 #include "pgeist/throttle/limiter.hpp"
+#include "pgeist/watch/build_figures.hpp"
 
 // What the server does CONCURRENTLY: in several transactions of its own, between which it waits for those of others,
 // and of which it leaves something invalid behind when it is interrupted. Each function here
@@ -36,6 +37,10 @@ struct workspace {
     report::observer& observer;
     report::progress& progress;
     throttle::limiter& limiter;
+    /// Where several statements make one phase: which part of its figures this one is, and the pace of all of them.
+    double percent_from = 0;
+    double percent_to = 100;
+    watch::pace* pace = nullptr;
 };
 
 /// Before PostgreSQL 14.4 an index built CONCURRENTLY may lack rows. @throws error (refused) for 14.0 to 14.3

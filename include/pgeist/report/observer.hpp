@@ -78,6 +78,9 @@ struct step_event {
     std::string statement;
     std::string method;  ///< native, validate, …
     std::string state;   ///< started, done, skipped
+    /// Of an index that is rebuilt: what its file took before, and takes now. Unset: the step is no such thing.
+    std::optional<std::int64_t> bytes_before;
+    std::optional<std::int64_t> bytes_after;
 };
 
 /// What is changed, and where.

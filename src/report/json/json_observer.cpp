@@ -135,6 +135,9 @@ void json_observer::step_changed(const step_event& now) {
     json_line line = event("step");
     line.integer("number", now.number).integer("of", now.of).text("statement", now.statement);
     line.text("method", now.method).text("state", now.state);
+    if (now.bytes_before) {
+        line.integer("bytes_before", now.bytes_before).integer("bytes_after", now.bytes_after);
+    }
     write(line);
 }
 

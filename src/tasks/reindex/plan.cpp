@@ -1,0 +1,44 @@
+#include "plan.hpp"
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/json_text.hpp"
+
+namespace pgeist::reindex {
+
+namespace json = boost::json;
+
+std::string to_json(const plan& what) {
+    json::object out;
+    out["table"] = json::object{{"schema", what.table.schema}, {"name", what.table.name}};
+    out["source_oid"] = what.source_oid;
+    json::array settings;
+    for (const auto& [name, value] : what.profile.settings()) {
+        settings.push_back(json::array{name, value});
+    }
+    out["profile"] = std::move(settings);
+    return json::serialize(out);
+}
+
+plan plan_from_json(const std::string& text) {
+    plan what;
+    try {
+        const json::value parsed = json_from(text);
+        const json::object& in = parsed.as_object();
+        what.table.schema = std::string(in.at("table").as_object().at("schema").as_string());
+        what.table.name = std::string(in.at("table").as_object().at("name").as_string());
+        what.source_oid = in.at("source_oid").to_number<std::int64_t>();
+        for (const json::value& each : in.at("profile").as_array()) {
+            const json::array& pair = each.as_array();
+            what.profile.set(std::string(pair.at(0).as_string()), std::string(pair.at(1).as_string()));
+        }
+    } catch (const std::exception& problem) {
+        throw error(exit_code::failed, fmt::format("the job's plan cannot be read: {}", problem.what()),
+                    "use the version of pgeist that started the job, or remove the job with: pgeist cleanup JOB");
+    }
+    return what;
+}
+
+}  // namespace pgeist::reindex
