@@ -368,7 +368,9 @@ TEST_F(concurrently_done, partitions_get_their_indexes_before_the_partitioned_ta
     EXPECT_EQ(made_[0].name, "p1_id_at_key") << "as the plain ALTER TABLE would call it";
     clean_up();
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid IN ('public.p1'::regclass, "
-                           "'public.p21'::regclass) AND indisunique"), 0) << "of no use alone";
+                           "'public.p21'::regclass) AND indisunique"),
+              0)
+        << "of no use alone";
 }
 
 }  // namespace
