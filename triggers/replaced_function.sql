@@ -3,8 +3,7 @@
 -- the swap's lock. He gets an error that asks for another try, which then finds the new table.
 -- @job@ the job's schema; @owner@ its owner, so that each role that may go on with the job can make it again. Placeholders
 -- of the triggers: replaced_triggers.sql.
--- Nobody is let through. Where that changes (a way back that replays into the old table), it must depend on something that
--- other roles cannot set, such as the advisory lock of the job held by the very session.
+-- Who is let through, the triggers say.
 CREATE OR REPLACE FUNCTION @job@.table_was_replaced() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgeist$
 BEGIN

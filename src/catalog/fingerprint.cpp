@@ -63,7 +63,7 @@ constexpr const char* lines_sql = R"(
         SELECT ROW('trigger', t.tgname, t.tgfoid, t.tgtype, t.tgenabled, t.tgconstrrelid, t.tgdeferrable, t.tginitdeferred,
                    t.tgattr, t.tgargs, t.tgqual, t.tgoldtable, t.tgnewtable)::text
           FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
-         WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND NOT (t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+$')
+         WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND NOT (t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+(_back|_again)?$')
         UNION ALL
         SELECT ROW('internal trigger', tgconstraint, tgtype, tgenabled)::text
           FROM pg_trigger WHERE tgrelid = $1 AND tgisinternal AND tgenabled <> 'O'

@@ -42,7 +42,7 @@ constexpr const char* jobs_sql = R"(
         SELECT k.conrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0
            AND k.confrelid IN (SELECT relid FROM pg_partition_ancestors($1)))
     SELECT j.id, j.table_schema, j.table_name FROM pgeist.jobs j
-     WHERE j.state <> 'done' AND j.table_oid <> $1 AND j.table_oid IN (SELECT oid FROM tied) ORDER BY j.id)";
+     WHERE j.state NOT IN ('done', 'reverted') AND j.table_oid <> $1 AND j.table_oid IN (SELECT oid FROM tied) ORDER BY j.id)";
 
 }  // namespace
 

@@ -14,8 +14,8 @@ const groups all_of_run{connection, change, copy,  throttle, group::verify, grou
 const groups the_usual{connection, output, general};
 const groups of_candidates{connection, copy, throttle, group::verify, group::swap, after, output, safety, general};
 const groups of_resume{connection, output, files, general};
+const groups of_revert{connection, group::verify, group::swap, output, files, general};
 const groups of_lint{connection, general};
-constexpr bool not_yet = false;
 
 const std::vector<command_info> all_commands{
     {command::plan,
@@ -70,7 +70,15 @@ const std::vector<command_info> all_commands{
      the_usual,
      {},
      job_argument::required},
-    {command::revert, "revert", "JOB", "swap the old table back", the_usual, {}, job_argument::required, not_yet},
+    {command::revert,
+     "revert",
+     "JOB",
+     "swap the old table back, with every write made since; once more: make the change again",
+     of_revert,
+     {"check", "lose"},
+     job_argument::required,
+     true,
+     true},
     {command::cleanup,
      "cleanup",
      "JOB|--all",

@@ -41,7 +41,7 @@ struct session {
 bool runs_a_job(const invocation& asked) {
     const command what = asked.what;
     return what == command::run || what == command::resume || what == command::cleanup || what == command::verify ||
-           asked.round;
+           what == command::revert || asked.round;
 }
 
 bool is_json(const session& now) { return now.asked.format == report::output_format::json; }
@@ -110,6 +110,16 @@ awaitable<exit_code> clean_up(session& now) {
     co_return code;
 }
 
+awaitable<exit_code> revert(session& now) {
+    commands::revert_request what;
+    what.job = *now.asked.job;
+    what.changes = now.asked.values;
+    what.lose = now.asked.lose;
+    what.check = now.asked.check;
+    const exit_code code = co_await commands::revert(now.asked.connection, std::move(what), now.observer);
+    co_return code;
+}
+
 awaitable<exit_code> dispatch(session& now) {
     const invocation& asked = now.asked;
     switch (asked.what) {
@@ -145,6 +155,8 @@ awaitable<exit_code> dispatch(session& now) {
             return commands::verify(asked.connection, *asked.job, now.observer);
         case command::set:
             return steer(now, "set", "set");
+        case command::revert:
+            return revert(now);
         default:
             throw usage_error("this command cannot be run");
     }

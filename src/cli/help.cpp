@@ -34,6 +34,14 @@ constexpr std::pair<group, std::string_view> headings[] = {
     {group::general, "General"},
 };
 
+/// The commands as people look for them.
+const std::pair<std::string_view, std::vector<std::string_view>> sections[] = {
+    {"Change", {"plan", "run", "rehearse", "revert", "cleanup"}},
+    {"In place", {"backfill", "expand", "contract"}},
+    {"Look", {"status", "lint", "repack-candidates"}},
+    {"Steer", {"pause", "continue", "swap", "cancel", "set", "verify", "resume"}},
+};
+
 constexpr std::string_view more =
     "Every option can come from the environment (PGEIST_ and its name: PGEIST_LOCK_TIMEOUT=100ms) or from a --config "
     "file; the command line wins over the environment, the environment over the file. Times take a unit (200ms, 5s, "
@@ -125,12 +133,18 @@ std::string_view option_sources() { return more; }
 std::string overview() {
     std::string text =
         "Changes a PostgreSQL table while the application keeps reading and writing it.\n\n"
-        "Usage: pgeist COMMAND CONNECTION …\n\nCommands:\n";
-    for (const command_info& info : command_catalog()) {
-        const std::string_view note = info.available ? "" : " (not available in this version)";
-        text += entry(fmt::format("  {} {}", info.name, info.arguments), std::string(info.summary) + std::string(note),
-                      command_columns);
+        "Usage: pgeist COMMAND CONNECTION …\n";
+    for (const auto& [heading, names] : sections) {
+        text += fmt::format("\n{}:\n", heading);
+        for (const command_info& info : command_catalog()) {
+            const bool here = std::find(names.begin(), names.end(), info.name) != names.end();
+            const std::string_view note = info.available ? "" : " (not available in this version)";
+            text += !here ? ""
+                          : entry(fmt::format("  {} {}", info.name, info.arguments),
+                                  std::string(info.summary) + std::string(note), command_columns);
+        }
     }
+    text += "\n";
     text += entry("  COMMAND --help", "the options of a command", command_columns);
     text += entry("  --help, --version", "this text; the version", command_columns);
     text += "\nConnection, as psql:\n";

@@ -30,7 +30,9 @@ struct invocation {
     bool all = false;               ///< cleanup --all
     bool watch = false;             ///< status --watch
     bool yes = false;               ///< ask no questions
-    commands::named_values values;  ///< of `pgeist set` and `pgeist resume`
+    bool check = false;             ///< revert --check
+    std::vector<std::string> lose;  ///< revert --lose
+    commands::named_values values;  ///< of `pgeist set`, `pgeist resume` and `pgeist revert`
 
     commands::bloat_thresholds thresholds;        ///< of `pgeist repack-candidates`
     std::optional<commands::repack_round> round;  ///< its --run

@@ -29,8 +29,6 @@ group group_of(run::option_group place) {
 }
 
 constexpr bool repeatable = true;
-constexpr bool once = false;
-constexpr bool not_built_yet = false;
 
 /// The options that have no place in run::settings.
 const option_info own[] = {
@@ -54,7 +52,8 @@ const option_info own[] = {
      "rows in the order of the key, or of the table's file, which is faster where the key's order is another one",
      group::copy},
 
-    {"revertible", 0, "", "", "keep the old table in sync after the swap", group::after, once, not_built_yet},
+    {"check", 0, "", "", "only catch up, and say whether it could be reverted: exit 0 or 3", group::command},
+    {"lose", 0, "NAME", "", "an object that was put on the table since, and goes with it", group::command, repeatable},
 
     {"output", 0, "human|json", "human",
      "for people, or one JSON object a line; lint: text, json, sarif, github, gitlab or markdown", group::output},
@@ -67,7 +66,7 @@ const option_info own[] = {
      group::files},
     {"hook-dir", 0, "FOLDER", "",
      "run programs named after events: on-start, on-phase, on-throttle, on-lock-wait, on-verified, on-before-swap "
-     "(which may stop the swap), on-swapped, on-failure, on-done",
+     "(which may stop the swap), on-swapped, on-reverted, on-not-revertible, on-failure, on-done",
      group::files},
     {"log-file", 0, "FILE", "", "append what happens to a file", group::files},
     {"log-format", 0, "text|json", "text", "how the log file is written", group::files},

@@ -206,11 +206,11 @@ void let_options_choose(const given& options, run::settings& into) {
 }
 
 /// Options that replace those a job was started with.
-commands::named_values read_changes(const given& options) {
+commands::named_values read_changes(const command_info& info, const given& options) {
     run::settings trial;
     commands::named_values values;
     for (const run::option& option : run::options()) {
-        const bool changes = option.steerable != run::steering::never;
+        const bool changes = info.takes(*find_option(option.name));
         const given_option* found = changes ? options.find(option.name) : nullptr;
         if (found == nullptr) {
             continue;
@@ -466,8 +466,10 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
         read_round(options, made);
     }
     made.yes = options.is_on("yes");
+    made.check = options.is_on("check");
+    made.lose = options.values("lose");
     if (info.takes_steerable) {
-        made.values = read_changes(options);
+        made.values = read_changes(info, options);
     }
     if (info.id == command::run || info.id == command::plan) {
         if (!read_reindex(options, made.reindex)) {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "find_kind.hpp"
+#include "leave.hpp"
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
@@ -9,10 +10,28 @@
 #include "pgeist/supervise/cleanup.hpp"
 #include "pgeist/supervise/disconnected_runs.hpp"
 #include "pgeist/supervise/session_set.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
 
 namespace pgeist::commands {
 
 namespace {
+
+/// Those that can be reverted are told of and left out: what is kept for that goes by name only.
+awaitable<void> leave_revertible(pg::connection& session, std::vector<std::int64_t>& jobs, report::observer& observer) {
+    const pg::result rows = co_await session.query(
+        "SELECT id FROM pgeist.jobs j WHERE coalesce(to_jsonb(j) ->> 'kind', '') = $1 AND to_jsonb(j) -> 'revert' ->> "
+        "'why_not' IS NULL AND phase <> 'done' ORDER BY id",
+        rewrite::kind_of_way_back);
+    for (int row = 0; row < rows.rows(); ++row) {
+        const auto left = std::erase(jobs, rows.integer(row, 0));
+        if (left > 0) {
+            observer.message(report::level::warning,
+                             fmt::format("job {0} is left as it is: it can be reverted; to give that up: pgeist "
+                                         "cleanup {0}",
+                                         rows.integer(row, 0)));
+        }
+    }
+}
 
 /// The jobs that nobody works on. One whose run may come back is told of and left out.
 awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, report::observer& observer) {
@@ -36,6 +55,7 @@ awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, rep
                     each.job, format_duration(each.silent), format_duration(each.patience)));
         }
     }
+    co_await leave_revertible(session, jobs, observer);
     co_return jobs;
 }
 
@@ -75,6 +95,7 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
     }
     std::vector<std::int64_t> jobs;
     if (job) {
+        co_await ask_to_leave(sessions.hold->session(), *job);
         jobs.push_back(*job);
     } else {
         const auto finding = [&] { return find_abandoned(sessions.hold->session(), observer); };

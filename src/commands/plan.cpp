@@ -37,7 +37,7 @@ std::string sql_of(const rewrite::preparation& made) {
     }
     const transfer::spec rows = made.blueprint->transfer();
     text += indented(capture::log_sql(rows)) + "  -- capture\n" + indented(capture::triggers_sql(rows));
-    return text + plan::describe_sql(*made.blueprint, swap::all_steps(*made.blueprint));
+    return text + plan::describe_sql(*made.blueprint, swap::all_steps(*made.blueprint, made.blueprint->transfer()));
 }
 
 }  // namespace
@@ -136,6 +136,7 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
     plan::description what;
     what.change = &change;
     what.blueprint = made.blueprint ? &*made.blueprint : nullptr;
+    what.way_back = made.way_back_told;
     for (const task::phase& each : rewrite::kind().phases()) {
         if (!rewrite::kind().is_done(each)) {
             what.phases.push_back({each.told.name, each.purpose, each.told.lock});

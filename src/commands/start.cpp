@@ -17,6 +17,7 @@
 #include "pgeist/tasks/native/preparation.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
+#include "pgeist/tasks/way_back/kind.hpp"
 
 namespace pgeist::commands {
 
@@ -82,6 +83,24 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
     observer.phase_started(rewrite::kind().phases().front().told);
     tell(made.findings, made.warnings, observer);
     co_return record;
+}
+
+/// A rewrite with --revert-window goes on as the way back when its swap is finished.
+awaitable<void> carry_out_and_keep(supervise::session_set& sessions, const task::kind& kind, job::record record,
+                                   report::observer& observer) {
+    const std::int64_t job = record.id;
+    co_await supervise::carry_out(sessions, kind, std::move(record), observer);
+    if (&kind != &rewrite::kind()) {
+        co_return;
+    }
+    job::record now;
+    {
+        const auto session = co_await sessions.pool.acquire();
+        now = co_await job::load(*session, job);
+    }
+    if (now.kind == way_back::kind().labels().name && now.settings.revert_window) {
+        co_await supervise::carry_out(sessions, way_back::kind(), std::move(now), observer);
+    }
 }
 
 }  // namespace
@@ -171,7 +190,7 @@ awaitable<exit_code> copy(supervise::session_set& sessions, plan::change_request
     auto record = co_await make_job(sessions, std::move(change), std::move(chosen), observer);
     if (record) {
         sessions.pool.name_sessions(job::session_name(record->id));
-        co_await supervise::carry_out(sessions, rewrite::kind(), std::move(*record), observer);
+        co_await carry_out_and_keep(sessions, rewrite::kind(), std::move(*record), observer);
     }
     co_return exit_code::done;
 }
@@ -182,7 +201,7 @@ awaitable<exit_code> go_on(supervise::session_set& sessions, const task::kind& k
     bool by_copy = false;
     sessions.pool.name_sessions(job::session_name(record.id));
     try {
-        co_await supervise::carry_out(sessions, kind, record, observer);
+        co_await carry_out_and_keep(sessions, kind, record, observer);
     } catch (const native::needs_copy&) {
         by_copy = true;
     }
@@ -254,7 +273,13 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
         co_await rewrite::require_sendable(*session, run::to_json(record.settings));
-        co_await job::save_state(*session, mine, "running", "");
+        if (kind.labels().name == way_back::kind().labels().name && !kind.reached(record).in_effect) {
+            // One that was interrupted before its swap is given again: until then the job rests.
+            record.phase = way_back::kind().phases().front().name;
+            co_await job::save_phase(*session, mine, record.phase);
+        } else {
+            co_await job::save_state(*session, mine, "running", "");
+        }
         co_await job::save_settings(*session, mine, record.settings);
         co_await job::add_event(*session, job, "resumed", changed);
     }

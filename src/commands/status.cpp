@@ -26,8 +26,17 @@ std::string status_query(bool one) {
                to_char(j.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS updated_at,
                j.blueprint IS NOT NULL AS has_blueprint,
                coalesce((SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                         WHERE n.nspname = 'pgeist_' || j.id AND c.relkind IN ('r', 'p')), 0)::bigint AS size_bytes,
-               coalesce(pg_table_size(to_regclass(format('pgeist_%s.pgeist_log', j.id))), 0) AS log_bytes,
+                         WHERE n.nspname IN ('pgeist_' || j.id, 'pgeist_' || j.id || '_back', 'pgeist_' || j.id || '_again')
+                           AND c.relkind IN ('r', 'p')), 0)::bigint AS size_bytes,
+               (SELECT sum(coalesce(pg_table_size(to_regclass(format('pgeist_%s%s.pgeist_log', j.id, s.suffix))), 0))
+                  FROM (VALUES (''), ('_back'), ('_again')) AS s(suffix))::bigint AS log_bytes,
+               coalesce(to_jsonb(j) ->> 'kind', '') = 'way_back' AS goes_back,
+               to_jsonb(j) -> 'revert' ->> 'why_not' AS why_not,
+               to_char((to_jsonb(j) -> 'revert' ->> 'until')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS until,
+               (to_jsonb(j) -> 'revert' ->> 'unfit')::bigint AS unfit,
+               coalesce(to_jsonb(j) -> 'revert' ->> 'unfit_keys', '[]') AS unfit_keys,
+               to_jsonb(j) -> 'revert' ->> 'unfit_at' AS unfit_at,
+               CASE (to_jsonb(j) -> 'way_back' ->> 'leg')::int % 2 WHEN 1 THEN 'back' WHEN 0 THEN 'again' END AS way,
                coalesce((to_jsonb(j) ->> 'log_bytes')::bigint, 0) AS log_bytes_then,
                greatest(extract(epoch FROM clock_timestamp() - j.updated_at), 1) AS seconds_since,
                (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -92,6 +101,26 @@ void read_task(const pg::result& rows, int row, report::job_status& into, bool& 
     }
 }
 
+/// What is known of the swap's undoing.
+void read_way_back(const pg::result& rows, int row, report::job_status& into) {
+    into.why_not_revertible = rows.optional_text(row, "why_not");
+    into.revert_until = rows.optional_text(row, "until");
+    into.unfit_at = rows.optional_text(row, "unfit_at");
+    if (!rows.is_null(row, rows.column("unfit"))) {
+        into.unfit = rows.integer(row, "unfit");
+        boost::json::error_code problem;
+        const boost::json::value keys = json_from(rows.text(row, "unfit_keys"), problem);
+        into.unfit_keys.emplace();
+        if (!problem && keys.is_array()) {
+            for (const boost::json::value& each : keys.as_array()) {
+                into.unfit_keys->emplace_back(each.is_string() ? std::string(each.as_string()) : std::string());
+            }
+        }
+    }
+    into.revertible = !into.why_not_revertible && into.unfit.value_or(0) == 0;
+    into.way = rows.text(row, "way");
+}
+
 report::job_status status_from(const pg::result& rows, int row) {
     report::job_status out;
     bool in_effect = false;
@@ -112,11 +141,14 @@ report::job_status status_from(const pg::result& rows, int row) {
     out.updated_at = rows.text(row, "updated_at");
     out.pid_alive = rows.boolean(row, "alive");
     read_figures(rows.text(row, "figures"), out);
-    const bool ended = out.state == "done" || out.state == "cancelled";
+    const bool ended = out.state == "done" || out.state == "cancelled" || out.state == "reverted";
     if (!out.pid_alive && !ended && out.state != "failed") {
         out.state = "interrupted";  // whatever the row says: nobody holds the job
     }
     out.resumable = !out.pid_alive && !ended && rows.boolean(row, "has_blueprint");
+    if (rows.boolean(row, "goes_back")) {
+        read_way_back(rows, row, out);
+    }
     out.size_bytes = rows.integer(row, "size_bytes");
     out.log_bytes = rows.integer(row, "log_bytes");
     if (!out.pid_alive && out.log_bytes > 0) {
@@ -165,6 +197,25 @@ awaitable<void> read_jobs(pg::connection& session, std::optional<std::int64_t> j
 
 }  // namespace
 
+namespace {
+
+/// Of a way back that nobody keeps in step: the application goes on writing. No more than a million are counted.
+awaitable<void> count_waiting(pg::connection& session, report::job_status& job) {
+    const std::string sql = fmt::format(
+        "SELECT count(*) FROM (SELECT FROM pgeist_{}_{}.pgeist_log LIMIT 1000000) AS log", job.job, job.way);
+    try {
+        const pg::result row = co_await session.query(sql);
+        job.log_pending = row.integer(0, 0);
+    } catch (const pg::sql_error& failure) {
+        if (failure.poisons_connection()) {
+            throw;
+        }
+        job.log_pending = -1;  // not ours to look at
+    }
+}
+
+}  // namespace
+
 awaitable<std::vector<report::job_status>> list_jobs(pg::connect_options options, std::optional<std::int64_t> job) {
     const auto session = co_await pg::connection::open(std::move(options), "pgeist status");
     std::vector<report::job_status> jobs;
@@ -177,6 +228,12 @@ awaitable<std::vector<report::job_status>> list_jobs(pg::connect_options options
     }
     if (!jobs.empty()) {
         jobs.front().steps = std::move(steps);
+    }
+    for (report::job_status& each : jobs) {
+        const auto counting = [&] { return count_waiting(*session, each); };
+        if (each.revertible && !each.why_not_revertible && !each.pid_alive) {
+            co_await pg::rolled_back(*session, counting);
+        }
     }
     if (job && jobs.empty()) {
         throw error(exit_code::refused, fmt::format("there is no job {} in this database", *job),

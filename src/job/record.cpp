@@ -52,7 +52,8 @@ awaitable<std::string> kind_of(pg::connection& session, std::int64_t job) {
 
 awaitable<record> load(pg::connection& session, std::int64_t job) {
     const std::string columns = fmt::format(
-        "id, {}, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, phase, state, "
+        "id, {}, table_schema, table_name, table_oid::bigint AS table_oid, change, settings, blueprint, "
+        "to_jsonb(j) ->> 'way_back' AS way_back, to_jsonb(j) ->> 'revert' AS revert, phase, state, "
         "token, incarnation, control, coalesce((control ->> 'obeyed')::bigint, 0) AS obeyed, "
         "coalesce((control #>> '{{compared,number}}')::bigint, 0) AS compared",
         kind_column);
@@ -66,6 +67,8 @@ awaitable<record> load(pg::connection& session, std::int64_t job) {
     stored.change = found.text(0, "change");
     stored.settings = run::settings_from_json(found.text(0, "settings"));
     stored.plan = found.optional_text(0, "blueprint");
+    stored.revert = found.optional_text(0, "revert");
+    stored.way_back = found.optional_text(0, "way_back");
     stored.phase = found.text(0, "phase");
     stored.state = found.text(0, "state");
     stored.token = found.text(0, "token");
@@ -90,7 +93,8 @@ std::string restored_condition(const std::string& alias) {
         "EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = {0}.blueprint ->> 'job_schema' AND c.relname = {0}.table_name "
         "AND c.oid::bigint <> ({0}.blueprint ->> CASE WHEN {0}.phase IN ('finish', 'done') THEN 'source_oid' "
-        "ELSE 'shadow_oid' END)::bigint)",
+        "ELSE 'shadow_oid' END)::bigint AND (to_jsonb({0}) ->> 'way_back' IS NULL "
+        "OR c.oid::text NOT IN ({0}.blueprint ->> 'source_oid', {0}.blueprint ->> 'shadow_oid')))",
         alias);
 }
 
@@ -127,6 +131,30 @@ awaitable<void> save_settings(pg::connection& session, tenure mine, run::setting
     const pg::result saved =
         co_await session.query("UPDATE pgeist.jobs SET settings = $3::jsonb WHERE id = $1 AND incarnation = $2",
                                mine.job, mine.incarnation, run::to_json(now));
+    require_ours(mine, saved);
+}
+
+awaitable<void> save_way_back(pg::connection& session, tenure mine, std::optional<std::string> plan) {
+    const pg::result saved =
+        co_await session.query("UPDATE pgeist.jobs SET way_back = $3::jsonb WHERE id = $1 AND incarnation = $2",
+                               mine.job, mine.incarnation, plan);
+    require_ours(mine, saved);
+}
+
+awaitable<void> save_revert(pg::connection& session, tenure mine, std::string members) {
+    pg::parameters values = values_of(mine.job, mine.incarnation, members);
+    const pg::result saved = co_await write(
+        session,
+        "UPDATE pgeist.jobs SET revert = coalesce(revert, '{}') || $3::jsonb WHERE id = $1 AND incarnation = $2",
+        std::move(values));
+    require_ours(mine, saved);
+}
+
+awaitable<void> hand_over(pg::connection& session, tenure mine, std::string kind, std::string phase) {
+    const pg::result saved = co_await session.query(
+        "UPDATE pgeist.jobs SET kind = $3, phase = $4, updated_at = clock_timestamp() WHERE id = $1 AND incarnation = "
+        "$2",
+        mine.job, mine.incarnation, kind, phase);
     require_ours(mine, saved);
 }
 

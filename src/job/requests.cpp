@@ -33,6 +33,7 @@ control_request parse_control(const std::string& text) {
     request.paused = flag("paused");
     request.swap = flag("swap");
     request.cancel = flag("cancel");
+    request.leave = flag("leave");
     const auto words = [](const boost::json::object& from, const char* name) {
         const auto* value = from.if_contains(name);
         return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
@@ -143,7 +144,8 @@ std::string what_is_asked(const std::string& action) {
     for (const auto& [name, asked] : {std::pair{"pause", R"({"paused": true})"},
                                       {"continue", R"({"paused": false})"},
                                       {"swap", R"({"swap": true})"},
-                                      {"cancel", R"({"cancel": true})"}}) {
+                                      {"cancel", R"({"cancel": true})"},
+                                      {"leave", R"({"leave": true})"}}) {
         if (action == name) {
             return asked;
         }

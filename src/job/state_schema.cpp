@@ -22,15 +22,20 @@ struct addition {
     std::string sql;
 };
 
+std::string with_job_space(std::string_view script) {
+    std::string filled(script);
+    boost::replace_all(filled, "{job_space}", std::to_string(job_space));
+    return filled;
+}
+
 /// Of several topics, one file each; in their order. Each may be run where it is done already.
 std::string version_5() {
     return std::string(templates::state_builds) + std::string(templates::state_steps) +
-           std::string(templates::state_version_5);
+           with_job_space(templates::state_revert) + std::string(templates::state_version_5);
 }
 
 std::vector<addition> additions() {
-    std::string tools(templates::state_tools);
-    boost::replace_all(tools, "{job_space}", std::to_string(job_space));
+    std::string tools = with_job_space(templates::state_tools);
     // Of two that come to this at once the second waits, and then finds it done.
     return {{2, "LOCK TABLE pgeist.jobs IN SHARE ROW EXCLUSIVE MODE", std::move(tools)},
             {3, "", std::string(templates::state_identity)},

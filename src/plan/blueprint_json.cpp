@@ -94,8 +94,9 @@ BOOST_DESCRIBE_STRUCT(swap_lists, (),
 BOOST_DESCRIBE_STRUCT(change_request, (), (table, alters, sets, repack, key_index, order))
 BOOST_DESCRIBE_STRUCT(blueprint, (),
                       (version, table, source_oid, shadow_oid, job_schema, passage_schema, row_triggers, fingerprint,
-                       fingerprint_parts, clustered_on, key, heap_order, columns, key_index, key_index_is_temporary,
-                       indexes, same_operators, violations, expected, estimated_rows, table_bytes, index_bytes))
+                       fingerprint_parts, clustered_on, pass_digest, key, heap_order, columns, key_index,
+                       key_index_is_temporary, indexes, same_operators, violations, expected, estimated_rows,
+                       table_bytes, index_bytes))
 
 BOOST_DESCRIBE_ENUM(stage, ahead, before, detach, exchange, attach, finish)
 BOOST_DESCRIBE_ENUM(lock_way, table, parent, statement, by_reference)
@@ -109,7 +110,8 @@ std::string_view json_name(const change_request&, std::string_view member) {
 bool json_may_lack(const change_request&, std::string_view member) { return member == "order"; }
 
 bool json_may_lack(const blueprint&, std::string_view member) {
-    constexpr std::string_view later[] = {"fingerprint_parts", "clustered_on", "heap_order", "same_operators"};
+    constexpr std::string_view later[] = {"fingerprint_parts", "clustered_on", "heap_order", "same_operators",
+                                          "pass_digest"};
     return std::find(std::begin(later), std::end(later), member) != std::end(later);
 }
 

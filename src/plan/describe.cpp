@@ -177,6 +177,12 @@ std::string describe(const description& what) {
     if (what.blueprint != nullptr) {
         text += summary(*what.blueprint) + column_lines(*what.blueprint) + phase_lines(what.phases);
     }
+    if (!what.way_back.empty()) {
+        text += "\nthe way back\n";
+    }
+    for (const std::string& each : what.way_back) {
+        text += "  " + each + "\n";
+    }
     if (what.server != nullptr) {
         text += "\nthe server's own, instead\n" + describe(*what.server);
     }

@@ -91,6 +91,13 @@ std::string describe_json(const description& what) {
     if (what.blueprint != nullptr) {
         add_blueprint(object, *what.blueprint, what.phases);
     }
+    if (!what.way_back.empty()) {
+        json::array lines;
+        for (const std::string& each : what.way_back) {
+            lines.push_back(json::string(each));
+        }
+        object["way_back"] = std::move(lines);
+    }
     if (what.server != nullptr) {
         object["server_repack"] = json_from(describe_json(*what.server));
     }

@@ -55,6 +55,12 @@ void fan_out::swapped(const swap_outcome& done) {
     }
 }
 
+void fan_out::not_revertible(const std::string& why) {
+    for (const auto& each : all_) {
+        each->not_revertible(why);
+    }
+}
+
 void fan_out::message(level severity, const std::string& text) {
     for (const auto& each : all_) {
         each->message(severity, text);

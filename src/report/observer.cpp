@@ -2,6 +2,8 @@
 
 namespace pgeist::report {
 
+void observer::not_revertible(const std::string&) {}
+
 void observer::verified_before(const std::string&) {}
 
 void observer::step_changed(const step_event&) {}

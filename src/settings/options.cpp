@@ -135,6 +135,23 @@ std::optional<milliseconds> optional_time(text value) {
     return duration(value, milliseconds(1), minutes(1));
 }
 
+std::optional<milliseconds> optional_long_time(text value) {
+    if (is_off(value)) {
+        return std::nullopt;
+    }
+    return duration(value, milliseconds(1), long_time);
+}
+
+/// `COLUMN = EXPRESSION`; what it means is told with the plan.
+const std::string& checked_assignment(text value) {
+    const auto equals = value.find('=');
+    if (equals == std::string::npos || value.find_first_not_of(' ') == equals ||
+        value.find_first_not_of(' ', equals + 1) == std::string::npos) {
+        throw usage_error(fmt::format("\"{}\" sets nothing", value), "write OLD_COLUMN = EXPRESSION");
+    }
+    return value;
+}
+
 std::optional<int> optional_int(text value, int least, int most) {
     const auto read = optional_number(value, least, most);
     return read ? std::optional<int>(static_cast<int>(*read)) : std::nullopt;
@@ -240,6 +257,15 @@ const option table[] = {
      [](settings& s, text v) { s.drop_old = !parse_switch(v); }},
     {"drop-old", "", "", "drop the old table after the swap", after, fixed, once,
      [](settings& s, text v) { s.drop_old = parse_switch(v); }},
+    {"revertible", "", "", "keep the old table in step after the swap, for `pgeist revert JOB`", after, fixed, once,
+     [](settings& s, text v) { s.revertible = parse_switch(v); }},
+    {"revert-window", "TIME", "off",
+     "go on replaying into the old table for so long after the swap, then give the way back up; without it the log "
+     "waits until `pgeist revert`, `resume` or `cleanup`",
+     after, fixed, once, [](settings& s, text v) { s.revert_window = optional_long_time(v); }},
+    {"back-set", "OLD_COLUMN=EXPRESSION", "",
+     "an old column's value, over the columns of the new row, where it cannot be converted back or was dropped", after,
+     fixed, repeatable, [](settings& s, text v) { s.back_sets.push_back(checked_assignment(v)); }},
 
     {"statement-timeout", "TIME", "none", "the longest a chunk or batch may take before it is given up; 0: no limit",
      safety, steerable, once,

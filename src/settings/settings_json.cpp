@@ -15,7 +15,8 @@ BOOST_DESCRIBE_STRUCT(settings, (),
                        max_load, max_lock_waiters, max_commit_latency, max_wal_rate, critical_load, critical_grace,
                        window, max_rate, throttle_query, pause_file, nice, verify, verify_sample_percent, lock_timeout,
                        swap_attempts, swap_max_wait, blocked, postpone_swap, postpone_file, swap_window,
-                       ignore_old_snapshots, drop_old, statement_timeout, max_log_size, reconnect_max))
+                       ignore_old_snapshots, drop_old, revertible, revert_window, back_sets, statement_timeout,
+                       max_log_size, reconnect_max))
 
 namespace {
 
@@ -26,6 +27,7 @@ constexpr std::pair<std::string_view, std::string_view> stored_names[] = {
     {"critical_grace", "critical_grace_ms"}, {"lock_timeout", "lock_timeout_ms"},
     {"swap_max_wait", "swap_max_wait_ms"},   {"statement_timeout", "statement_timeout_ms"},
     {"reconnect_max", "reconnect_max_ms"},   {"blocked", "on_blocked"},
+    {"revert_window", "revert_window_ms"},
 };
 
 }  // namespace

@@ -35,17 +35,6 @@ struct ending {
     std::chrono::milliseconds reconnect_max{0};  ///< as `pgeist set` has left it
 };
 
-std::string state_for(exit_code code) {
-    switch (code) {
-        case exit_code::cancelled:
-        case exit_code::lock_not_obtained:
-        case exit_code::connection_lost:
-            return "interrupted";
-        default:
-            return "failed";
-    }
-}
-
 job::tenure tenure_of(const job::record& record) { return {record.id, record.incarnation}; }
 
 /// Notes in the job's row why the run ended, as far as the server can be reached.
@@ -57,6 +46,20 @@ awaitable<void> note_end(session_set& sessions, const job::record& record, std::
     } catch (const pg::sql_error&) {
         co_return;  // status tells "interrupted" by the absence of a live holder
     }
+}
+
+/// The same, with the state that the kind gives to a job that has ended so.
+awaitable<void> note_end(session_set& sessions, const task::kind& kind, const job::record& record, exit_code code,
+                         std::string message) {
+    std::string state = kind.state_when_ended(record, code);
+    try {
+        const auto session = co_await sessions.pool.acquire();
+        const job::record now = co_await job::load(*session, record.id);
+        state = kind.state_when_ended(now, code);
+    } catch (const error&) {
+        co_return;  // not to be reached, or removed meanwhile: there is nothing to note it in
+    }
+    co_await note_end(sessions, record, std::move(state), std::move(message));
 }
 
 /// Whether the job's change is in effect, whatever the run believes.
@@ -313,14 +316,14 @@ awaitable<void> carry_out(session_set& sessions, const task::kind& kind, job::re
         }
     }
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    if (end.failure && end.by_command && end.code == exit_code::cancelled) {
+    if (end.failure && end.by_command && end.code == exit_code::cancelled && kind.is_undone_by_cancel()) {
         co_await undo(sessions, kind, record, end.message, observer);
     }
     if (end.failure) {
-        co_await note_end(sessions, record, state_for(end.code), end.message);
+        co_await note_end(sessions, kind, record, end.code, end.message);
         std::rethrow_exception(end.failure);
     }
-    co_await note_end(sessions, record, "done", "");
+    co_await note_end(sessions, kind, record, exit_code::done, "");
 }
 
 awaitable<void> compare_again(session_set& sessions, const task::kind& kind, job::record record,
@@ -331,11 +334,8 @@ awaitable<void> compare_again(session_set& sessions, const task::kind& kind, job
     end.message = "the tables were compared again";
     co_await run_once(sessions, kind, record, known, aim::compare, observer, end);
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    std::string state = "interrupted";
-    if (end.failure) {
-        state = state_for(end.code);
-    }
-    co_await note_end(sessions, record, state, end.message);
+    const exit_code code = end.failure ? end.code : exit_code::cancelled;  // it has not come to its end
+    co_await note_end(sessions, kind, record, code, end.message);
     if (end.failure) {
         std::rethrow_exception(end.failure);
     }

@@ -63,8 +63,13 @@ void event_recorder::step_changed(const report::step_event& now) {
 
 void event_recorder::swapped(const report::swap_outcome& done) {
     progress_->blocked_by.clear();
-    note("swapped", report::describe(done));
+    note(done.back ? "reverted" : "swapped", report::describe(done));
     to_->swapped(done);
+}
+
+void event_recorder::not_revertible(const std::string& why) {
+    note("not_revertible", why);
+    to_->not_revertible(why);
 }
 
 void event_recorder::message(report::level severity, const std::string& text) {

@@ -72,6 +72,9 @@ std::string figures_of(const report::progress& now, std::optional<double> rate) 
 }
 
 std::string state_of(const vital_signs& of) {
+    if (auto resting = of.work.resting_state(*of.phase)) {
+        return std::move(*resting);
+    }
     if (of.switches.paused()) {
         return "paused";
     }

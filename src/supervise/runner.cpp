@@ -92,9 +92,12 @@ awaitable<void> runner::phases() {
         co_await count_done_before();
         enter(*reached_);
         const task::phase* next = co_await work_->carry_out(*reached_);
+        if (next == nullptr) {
+            break;
+        }
         reached_ = next;
         const auto session = co_await pool_->acquire();
-        co_await job::save_phase(*session, mine_, next->name);
+        co_await work_->reach(*session, mine_, *next);
     }
 }
 

@@ -18,6 +18,17 @@ pg::sql_error labelled(const pg::sql_error& failure, const std::vector<plan::sta
     return {failure.code(), diag, failure.poisons_connection(), failure.outcome_unknown()};
 }
 
+/// A digest does not tell what is to be shown: whoever may read the trigger still cannot SET it.
+std::string unless_shown(const std::string& digest) {
+    if (digest.empty()) {
+        return "";
+    }
+    return fmt::format(
+        "WHEN (pg_catalog.sha256(pg_catalog.convert_to(coalesce(pg_catalog.current_setting({}, true), ''), 'UTF8')) "
+        "OPERATOR(pg_catalog.<>) '\\x{}'::pg_catalog.bytea)",
+        quote_literal(pass_setting), digest);
+}
+
 }  // namespace
 
 std::string wall_function_sql(const plan::blueprint& plan, const std::string& owner) {
@@ -27,14 +38,19 @@ std::string wall_function_sql(const plan::blueprint& plan, const std::string& ow
 std::string wall_sql(const plan::blueprint& plan, const qualified_name& old) {
     return fill_template(templates::replaced_triggers, {{"job", quote_identifier(plan.job_schema)},
                                                         {"old", old.sql()},
+                                                        {"unless", unless_shown(plan.pass_digest)},
                                                         {"name", quote_literal(plan.table.display())}});
 }
 
-plan::swap_plan all_steps(const plan::blueprint& plan) {
+std::string drop_wall_sql(const qualified_name& table) {
+    return fmt::format("DROP TRIGGER pgeist_replaced ON {0}; DROP TRIGGER pgeist_replaced_row ON {0}", table.sql());
+}
+
+plan::swap_plan all_steps(const plan::blueprint& plan, const transfer::spec& transfer) {
     plan::swap_plan first;
     first.add(plan::stage::detach,
               {"preparing the session", "SET LOCAL array_nulls TO on"});  // as the server prints arrays
-    first.add_all(plan::stage::detach, capture::drop_triggers(plan.transfer(), plan.table));
+    first.add_all(plan::stage::detach, capture::drop_triggers(transfer, plan.table));
     if (plan.key_index_is_temporary) {
         first.add(plan::stage::detach,
                   {"dropping the key's index", fmt::format("DROP INDEX {}.{}", quote_identifier(plan.job_schema),
@@ -45,9 +61,9 @@ plan::swap_plan all_steps(const plan::blueprint& plan) {
     return plan::merged({std::move(first), plan.swap, std::move(last)});
 }
 
-awaitable<void> exchange(pg::connection& session, const plan::blueprint& plan) {
+awaitable<void> exchange(pg::connection& session, const plan::blueprint& plan, const transfer::spec& transfer) {
     // One script: each round trip lengthens the time under the lock.
-    const plan::swap_plan swap = all_steps(plan);
+    const plan::swap_plan swap = all_steps(plan, transfer);
     std::vector<plan::statement> steps;
     for (const auto when : plan::stages_under_locks) {
         for (plan::statement& each : swap.statements(when)) {

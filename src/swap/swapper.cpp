@@ -15,6 +15,7 @@
 #include "pgeist/swap/temporary_views.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/read_side.hpp"
+#include "pgeist/transfer/replay/unfit.hpp"
 
 namespace pgeist::swap {
 
@@ -137,16 +138,16 @@ std::int64_t swapper::affordable(std::chrono::milliseconds time) const {
 
 namespace {
 
-awaitable<void> make_wall_function(pg::connection& session, const plan::blueprint& plan) {
-    const std::string owner = co_await capture::owner_of_job(session, plan.transfer());
-    co_await session.execute(wall_function_sql(plan, owner));
+awaitable<void> make_wall_function(pg::connection& session, const build::workspace& work) {
+    const std::string owner = co_await capture::owner_of_job(session, work.transfer);
+    co_await session.execute(wall_function_sql(work.plan, owner));
 }
 
 }  // namespace
 
 /// Does without a lock what can be done without it, or twice, so that the server has it planned when the lock is held.
 awaitable<void> swapper::warm_up(pg::connection& session) {
-    const auto wall = [&] { return make_wall_function(session, work_->plan); };
+    const auto wall = [&] { return make_wall_function(session, *work_); };
     co_await job::in_tenure(session, work_->tenure(), pg::isolation::read_committed, wall);
     target_.sequences = co_await lock::lock_owned_sequences(session, work_->plan.source_oid);
 
@@ -172,6 +173,24 @@ awaitable<replay::log_look> swapper::pending(pg::connection& session) {
     co_return now;
 }
 
+namespace {
+
+/// Where rows are set apart that do not fit: none may have come just now.
+awaitable<void> require_all_fit(pg::connection& session, const transfer::spec& transfer) {
+    if (!transfer.sets_apart) {
+        co_return;
+    }
+    const replay::unfit_look found = co_await replay::look_at_unfit(session, transfer, 1);
+    if (found.rows > 0) {
+        throw error(exit_code::refused,
+                    fmt::format("a row was written that does not fit the table that waits: {} ({})",
+                                found.first.front().key, found.first.front().reason),
+                    "nothing was swapped; mend the row, then try again");
+    }
+}
+
+}  // namespace
+
 awaitable<bool> swapper::drain(pg::connection& session, std::chrono::milliseconds time) {
     const replay::log_look waiting = co_await pending(session);
     // A transaction with thousands of changes may have committed just before the lock was granted.
@@ -192,6 +211,7 @@ awaitable<bool> swapper::drain(pg::connection& session, std::chrono::millisecond
         co_await session.execute("SET LOCAL enable_seqscan = off");
         co_await replay::apply(session, work_->transfer, rest);
         co_await session.execute("SET LOCAL enable_seqscan = on");
+        co_await require_all_fit(session, work_->transfer);
     }
     co_return true;
 }
@@ -358,7 +378,7 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
     const std::string rights = co_await rights_of_old(session, work_->plan);
     co_await check_unchanged(session);
     step_.clear();  // exchange() tells itself
-    co_await exchange(session, work_->plan);
+    co_await exchange(session, work_->plan, work_->transfer);
     step_ = "comparing the new table's definition with the plan's";
     co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
     co_await require_nothing_lost(session, work_->plan);

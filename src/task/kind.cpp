@@ -27,4 +27,21 @@ const phase& kind::first_in_effect() const {
 
 const phase& kind::next(const phase& now) const { return is_done(now) ? now : *(&now + 1); }
 
+std::string kind::state_when_ended(const job::record&, exit_code code) const {
+    switch (code) {
+        case exit_code::done:
+            return "done";
+        case exit_code::cancelled:
+        case exit_code::lock_not_obtained:
+        case exit_code::connection_lost:
+            return "interrupted";
+        default:
+            return "failed";
+    }
+}
+
+awaitable<void> work::reach(pg::connection& session, job::tenure mine, const phase& next) {
+    co_await job::save_phase(session, mine, next.name);
+}
+
 }  // namespace pgeist::task

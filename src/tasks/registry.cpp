@@ -8,11 +8,12 @@
 #include "pgeist/tasks/native/kind.hpp"
 #include "pgeist/tasks/reindex/kind.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
+#include "pgeist/tasks/way_back/kind.hpp"
 
 namespace pgeist::tasks {
 
 const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    const std::array all{&rewrite::kind(), &native::kind(), &reindex::kind()};
+    const std::array all{&rewrite::kind(), &native::kind(), &reindex::kind(), &way_back::kind()};
     for (const task::kind* each : all) {
         if (each->labels().name == name) {
             return *each;

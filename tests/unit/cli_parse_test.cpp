@@ -245,12 +245,28 @@ TEST_F(parsing, what_is_wrong_and_what_is_meant) {
         contains(complaint({"run", "--table", "t", "--repack", "--progress", "bar"}), "auto, tty, plain or off"));
 }
 
-TEST_F(parsing, what_this_version_does_not_have_is_refused_and_not_ignored) {
-    const std::string missing = "not available in this version";
-    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--revertible"}), missing));
-    EXPECT_TRUE(contains(complaint({"revert", "1"}), missing));
+TEST_F(parsing, a_run_that_can_be_taken_back) {
+    const auto made = parsed({"run", "--table", "t", "--repack", "--revertible", "--revert-window", "24h", "--back-set",
+                              "a = b + 1", "--back-set", "c = 'x'"});
+    EXPECT_TRUE(made.settings.revertible);
+    EXPECT_EQ(made.settings.revert_window, std::chrono::hours(24));
+    EXPECT_EQ(made.settings.back_sets, (std::vector<std::string>{"a = b + 1", "c = 'x'"}));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--revertible", "--back-set", "a"}),
+                         "OLD_COLUMN = EXPRESSION"));
     variables["PGEIST_REVERTIBLE"] = "on";
-    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack"}), "PGEIST_REVERTIBLE is not available"));
+    EXPECT_TRUE(parsed({"run", "--table", "t", "--repack"}).settings.revertible);
+}
+
+TEST_F(parsing, revert_takes_a_job_and_all_options_of_the_swap) {
+    const auto made = parsed({"revert", "7", "--check", "--lose", "a_idx", "--lose", "b", "--lock-timeout", "50ms",
+                              "--verify", "off", "--postpone-swap"});
+    EXPECT_EQ(made.job, 7);
+    EXPECT_TRUE(made.check);
+    EXPECT_EQ(made.lose, (std::vector<std::string>{"a_idx", "b"}));
+    const commands::named_values changes{{"verify", "off"}, {"lock-timeout", "50ms"}, {"postpone-swap", "on"}};
+    EXPECT_EQ(made.values, changes);
+    EXPECT_TRUE(contains(complaint({"revert"}), "needs a job"));
+    EXPECT_TRUE(contains(complaint({"revert", "7", "--drop-old"}), "revert has no option --drop-old"));
 }
 
 TEST_F(parsing, files_and_hooks_are_for_commands_that_run_a_job) {

@@ -41,6 +41,19 @@ using named_values = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named_values changes,
                                           report::observer& observer);
 
+/// What `pgeist revert` is asked for.
+struct revert_request {
+    std::int64_t job = 0;
+    named_values changes;           ///< options that replace those of the job, for good
+    std::vector<std::string> lose;  ///< names of what others have put on the table since, and that may go with it
+    bool check = false;             ///< only say whether it could be done
+};
+
+/// `pgeist revert`: swaps the table that waits back into its place, with every write made since. A run that keeps it in
+/// step is told to end first.
+/// @throws error (refused) with the reasons why it cannot be done
+[[nodiscard]] awaitable<exit_code> revert(pg::connect_options options, revert_request what, report::observer& observer);
+
 /// `pgeist cleanup`: removes what a job left behind; without `job`, what all jobs left that are not running.
 [[nodiscard]] awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int64_t> job,
                                            report::observer& observer);

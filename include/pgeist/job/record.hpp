@@ -20,8 +20,10 @@ struct record {
     std::string kind;    ///< of work: task::labels_of_kind::name
     std::string change;  ///< what the user asked for, as JSON that the kind reads
     run::settings settings;
-    std::optional<std::string> plan;  ///< all that the phases need to know, likewise; absent until it is made
-    std::string phase;                ///< the one to be done next, by its name
+    std::optional<std::string> plan;      ///< all that the phases need to know, likewise; absent until it is made
+    std::optional<std::string> way_back;  ///< how the tables change places again, likewise; absent: they never will
+    std::optional<std::string> revert;    ///< what is known of that, and asked of it
+    std::string phase;                    ///< the one to be done next, by its name
     std::string state;
     std::string token;             ///< of this very job, wherever its database is
     std::int64_t incarnation = 1;  ///< which process in turn works on it
@@ -63,6 +65,13 @@ struct beginning {
 /// Does nothing when the job is no longer ours.
 [[nodiscard]] awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message);
 [[nodiscard]] awaitable<void> save_settings(pg::connection& session, tenure mine, run::settings now);
+
+/// How the tables change places again; nothing: they never will. @throws error (already_running) as require_tenure()
+[[nodiscard]] awaitable<void> save_way_back(pg::connection& session, tenure mine, std::optional<std::string> plan);
+/// What people are told of it, a JSON object whose members replace those of the same name.
+[[nodiscard]] awaitable<void> save_revert(pg::connection& session, tenure mine, std::string members);
+/// Gives the job to another kind of work, in a phase of that one. @throws error (already_running) as require_tenure()
+[[nodiscard]] awaitable<void> hand_over(pg::connection& session, tenure mine, std::string kind, std::string phase);
 
 /// Records what the job's result is, so that the same change can be known as done.
 /// @throws error (already_running) as require_tenure()

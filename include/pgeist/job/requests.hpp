@@ -17,6 +17,7 @@ struct control_request {
     bool paused = false;
     bool swap = false;  ///< `pgeist swap`: do not postpone any longer
     bool cancel = false;
+    bool leave = false;       ///< a command wants the job for itself: `pgeist revert`, `cleanup`
     std::int64_t verify = 0;  ///< number of the last `pgeist verify`: compare again before the swap
     std::string by;           ///< who asked last
     std::int64_t number = 0;  ///< counts what was asked for

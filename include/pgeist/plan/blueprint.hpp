@@ -43,6 +43,9 @@ struct blueprint {
     std::optional<std::string>
         clustered_on;  ///< the source's index with CLUSTER's mark then; empty: none had it; null: not known
 
+    /// SHA-256 of what a session shows that may write into the table that was replaced; empty: nobody may.
+    std::string pass_digest;
+
     plan::key key;
     bool heap_order =
         false;  ///< copied in the order of the source's file instead of the key's: see walk/heap_order.hpp

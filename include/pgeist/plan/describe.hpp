@@ -29,6 +29,7 @@ struct description {
     const plan::blueprint* blueprint = nullptr;
     std::vector<remark> remarks;
     std::vector<phase_note> phases;               ///< in order
+    std::vector<std::string> way_back;            ///< of a --revertible run, a line a column
     const plan::server_repack* server = nullptr;  ///< of a --repack, where the server has its own
 };
 

@@ -23,6 +23,7 @@ public:
     void verified_before(const std::string& what) override;
     void swapped(const swap_outcome& done) override;
     void step_changed(const step_event& now) override;
+    void not_revertible(const std::string& why) override;
     void message(level severity, const std::string& text) override;
     [[nodiscard]] bool wants_description() const override;
     void described(const description& what) override;

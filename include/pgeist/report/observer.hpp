@@ -41,11 +41,13 @@ struct server_figures {
 /// How far the current phase is. Rates and ETA are the observer's business: it sees the clock.
 struct progress {
     std::int64_t rows_done = 0;
-    std::int64_t rows_total = 0;           ///< 0: unknown
-    std::int64_t log_pending = 0;          ///< rows of the change log not yet replayed (estimate); -1: unknown
-    std::optional<std::string> throttled;  ///< why the run waits
-    std::string detail;                    ///< e.g. "building orders_pkey", "chunk of 12,000 rows in 480ms"
-    std::string blocked_by;                ///< who stands between the run and a lock, for people; empty: nobody
+    std::int64_t rows_total = 0;              ///< 0: unknown
+    std::int64_t log_pending = 0;             ///< rows of the change log not yet replayed (estimate); -1: unknown
+    std::optional<std::string> throttled;     ///< why the run waits
+    std::optional<std::int64_t> unfit;        ///< rows that do not fit the table that is kept in step; unset: none is
+    std::optional<milliseconds> window_left;  ///< how long it will be; unset: as long as is wanted
+    std::string detail;                       ///< e.g. "building orders_pkey", "chunk of 12,000 rows in 480ms"
+    std::string blocked_by;                   ///< who stands between the run and a lock, for people; empty: nobody
 
     std::int64_t chunk_rows = 0;            ///< of the last chunk; 0: none yet
     milliseconds chunk_time{0};             ///< what it took
@@ -57,6 +59,7 @@ struct progress {
 };
 
 struct swap_outcome {
+    bool back = false;         ///< the old table is in use again
     int attempts = 0;          ///< 0: made earlier, or nobody was told; neither the time is known
     bool told_before = false;  ///< an earlier run of the job has told of it
     milliseconds lock_held{0};
@@ -114,6 +117,8 @@ public:
     virtual void verified_before(const std::string& what);
     virtual void swapped(const swap_outcome& done) = 0;
     virtual void step_changed(const step_event& now);
+    /// The swap cannot be taken back any more.
+    virtual void not_revertible(const std::string& why);
     virtual void message(level severity, const std::string& text) = 0;
     /// Whether described() is of use: it costs a look at the catalogs.
     [[nodiscard]] virtual bool wants_description() const { return false; }

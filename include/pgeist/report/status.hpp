@@ -38,6 +38,15 @@ struct job_status {
     std::string started_at;  ///< RFC 3339
     std::string updated_at;  ///< RFC 3339, the last sign of life
 
+    // Of a job whose swap can be taken back, or could; unset for others.
+    std::optional<bool> revertible;           ///< false while a row does not fit
+    std::optional<std::string> revert_until;  ///< RFC 3339; unset: as long as is wanted
+    std::optional<std::int64_t> unfit;        ///< rows that do not fit, as of the last look; unset: none was made
+    std::optional<std::vector<std::string>> unfit_keys;  ///< some of them, at most ten
+    std::optional<std::string> unfit_at;                 ///< RFC 3339, of that look
+    std::optional<std::string> why_not_revertible;
+    std::string way;  ///< which log grows: `back`, `again`
+
     bool pid_alive = false;       ///< a pgeist process holds this job
     bool resumable = false;       ///< `pgeist resume` would take it on
     std::int64_t size_bytes = 0;  ///< what the job occupies: shadow, log, kept old table

@@ -67,6 +67,9 @@ struct settings {
 
     // after
     bool drop_old = false;
+    bool revertible = false;  ///< the old table is kept in step, so that it can be swapped back
+    std::optional<std::chrono::milliseconds> revert_window;  ///< how long the run itself does that after the swap
+    std::vector<std::string> back_sets;                      ///< `OLD_COLUMN = EXPRESSION` over the new row
 
     // safety
     std::chrono::milliseconds statement_timeout{0};                     ///< of a chunk or batch; 0: none

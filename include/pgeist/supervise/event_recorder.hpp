@@ -24,6 +24,7 @@ public:
     void verified_before(const std::string& what) override { to_->verified_before(what); }
     void swapped(const report::swap_outcome& done) override;
     void step_changed(const report::step_event& now) override;
+    void not_revertible(const std::string& why) override;
     void message(report::level severity, const std::string& text) override;
     void described(const report::description& what) override;
     [[nodiscard]] bool wants_description() const override { return to_->wants_description(); }

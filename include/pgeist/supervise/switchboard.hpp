@@ -34,6 +34,7 @@ public:
     /// Not when the change is in effect: then the run only finishes.
     [[nodiscard]] bool cancel_requested() const noexcept { return asked_.cancel && effect_ != task::effect::done; }
     [[nodiscard]] bool cancel_came_too_late() const noexcept { return asked_.cancel && effect_ == task::effect::done; }
+    [[nodiscard]] bool asked_to_leave() const noexcept override { return asked_.leave; }
     [[nodiscard]] bool effect_under_way() const noexcept { return effect_ == task::effect::under_way; }
     [[nodiscard]] bool swap_requested() const noexcept { return asked_.swap; }
     [[nodiscard]] bool paused() const noexcept { return asked_.paused; }

@@ -60,6 +60,8 @@ struct build_context {
     std::string passage_schema;
     qualified_name shadow;
     std::int64_t shadow_oid = 0;
+    /// The shadow was not made for this: it is a table that was in use before, has rows, and comes back.
+    bool adopted = false;
     std::vector<stand_in> stand_ins;
     std::vector<stand_in> parents;       ///< empty tables in the place of the source's parents, in the same order
     std::string own_bound;               ///< the partition constraint that the parent's key alone gives; empty: none

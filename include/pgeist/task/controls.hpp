@@ -26,6 +26,8 @@ public:
     [[nodiscard]] virtual bool comparison_asked() const = 0;
     /// The number of that request, if there is one: it is taken for begun.
     [[nodiscard]] virtual std::optional<std::int64_t> take_comparison() = 0;
+    /// Whether a command that wants the job for itself asks the process to leave it: `pgeist revert`, `cleanup`.
+    [[nodiscard]] virtual bool asked_to_leave() const { return false; }
 };
 
 }  // namespace pgeist::task

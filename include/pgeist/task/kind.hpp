@@ -44,6 +44,11 @@ public:
     /// @throws error for a plan of a version that this program does not know
     [[nodiscard]] virtual std::unique_ptr<work> take_up(const context& with, const job::record& job) const = 0;
 
+    /// Whether `pgeist cancel` takes back all that the job has made.
+    [[nodiscard]] virtual bool is_undone_by_cancel() const { return true; }
+    /// The state of a job, as its row is now, whose process has ended so.
+    [[nodiscard]] virtual std::string state_when_ended(const job::record& now, exit_code code) const;
+
     /// What the user asked for, for people. @throws error when it cannot be read
     [[nodiscard]] virtual std::string describe(const std::string& change) const = 0;
     /// What every session of the job is set to; empty in a plan that an early version has made.

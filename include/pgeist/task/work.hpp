@@ -43,9 +43,14 @@ public:
     /// How many rows of a phase are done already.
     [[nodiscard]] virtual awaitable<std::int64_t> done_before(const phase& next) = 0;
     /// Does a phase. @returns the phase to continue with, usually the next one; the supervisor
-    /// stores it
+    /// stores it. Null: this process ends here, and the job stays in the phase
     /// @throws error; the job is then resumable unless the message says otherwise
     [[nodiscard]] virtual awaitable<const phase*> carry_out(const phase& now) = 0;
+    /// Stores that `next` is reached. A task that has done its part may hand the job over to another kind here.
+    [[nodiscard]] virtual awaitable<void> reach(pg::connection& session, job::tenure mine, const phase& next);
+    /// The job's state while it is in this phase, where that is another one than what it does: `done` while only a way
+    /// back is kept open.
+    [[nodiscard]] virtual std::optional<std::string> resting_state(const phase&) const { return std::nullopt; }
     /// Looks over the session of the job's locks, ten times a second, whether anything speaks against going on.
     /// @throws error naming it; sql_error when the session is lost
     [[nodiscard]] virtual awaitable<void> watch(pg::connection& session, const phase& now) = 0;

@@ -59,10 +59,12 @@ void hook_observer::swapped(const swap_outcome& done) {
     if (done.told_before) {
         return;
     }
-    call("on-swapped", {{"PGEIST_ATTEMPTS", std::to_string(done.attempts)},
-                        {"PGEIST_LOCK_HELD_MS", fmt::format("{:.3f}", done.lock_held_ms)},
-                        {"PGEIST_OLD_TABLE", done.old_table.value_or("")}});
+    call(done.back ? "on-reverted" : "on-swapped", {{"PGEIST_ATTEMPTS", std::to_string(done.attempts)},
+                                                    {"PGEIST_LOCK_HELD_MS", fmt::format("{:.3f}", done.lock_held_ms)},
+                                                    {"PGEIST_OLD_TABLE", done.old_table.value_or("")}});
 }
+
+void hook_observer::not_revertible(const std::string& why) { call("on-not-revertible", {{"PGEIST_REASON", why}}); }
 
 void hook_observer::message(level, const std::string&) {}
 

@@ -134,9 +134,9 @@ std::string run_to_end(const std::string& path, const hook_runner::variables& wi
 }  // namespace
 
 const std::vector<std::string>& hook_names() {
-    static const std::vector<std::string> names{"on-start",     "on-phase",    "on-throttle",
-                                                "on-lock-wait", "on-verified", "on-before-swap",
-                                                "on-swapped",   "on-failure",  "on-done"};
+    static const std::vector<std::string> names{"on-start",          "on-phase",       "on-throttle", "on-lock-wait",
+                                                "on-verified",       "on-before-swap", "on-swapped",  "on-reverted",
+                                                "on-not-revertible", "on-failure",     "on-done"};
     return names;
 }
 

@@ -123,7 +123,7 @@ void json_observer::verified(const verification& found) {
 void json_observer::swapped(const swap_outcome& done) {
     swapped_ = true;
     const double held = done.lock_held_ms > 0 ? done.lock_held_ms : static_cast<double>(done.lock_held.count());
-    json_line line = event("swap");
+    json_line line = event(done.back ? "reverted" : "swap");
     const std::optional<double> known = done.attempts > 0 ? std::optional<double>(held) : std::nullopt;
     line.integer("attempts", done.attempts).number("lock_held_ms", known, 3);
     const bool kept = done.old_table && !done.old_table->empty();
@@ -140,6 +140,8 @@ void json_observer::step_changed(const step_event& now) {
     }
     write(line);
 }
+
+void json_observer::not_revertible(const std::string& why) { write(event("not_revertible").text("reason", why)); }
 
 void json_observer::message(level severity, const std::string& text) {
     if (severity == level::info) {

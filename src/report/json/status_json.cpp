@@ -1,8 +1,26 @@
 #include "pgeist/report/json/status_json.hpp"
 
+#include <boost/json.hpp>
+
 #include "pgeist/report/json/json_line.hpp"
+#include "pgeist/report/text.hpp"
 
 namespace pgeist::report {
+
+namespace {
+
+std::string keys_json(const std::optional<std::vector<std::string>>& keys) {
+    if (!keys) {
+        return "null";
+    }
+    std::string list = "[";
+    for (const std::string& each : *keys) {
+        list += (list.size() > 1 ? "," : "") + boost::json::serialize(boost::json::string(harmless(each)));
+    }
+    return list + "]";
+}
+
+}  // namespace
 
 std::string status_json(const job_status& job) {
     json_line line;
@@ -34,6 +52,10 @@ std::string status_json(const job_status& job) {
         }
         line.raw("steps", "[" + list + "]");
     }
+    line.raw("revertible", job.revertible ? (*job.revertible ? "true" : "false") : "null");
+    line.text("revert_until", job.revert_until).integer("unfit", job.unfit);
+    line.raw("unfit_keys", keys_json(job.unfit_keys)).text("unfit_at", job.unfit_at);
+    line.text("why_not_revertible", job.why_not_revertible);
     return line.str();
 }
 

@@ -12,8 +12,8 @@ namespace pgeist::report {
 namespace {
 
 constexpr auto write_interval = std::chrono::seconds(1);
-constexpr std::array phases{"prepare", "capture", "copy", "key",    "replay",
-                            "build",   "verify",  "swap", "finish", "steps"};
+constexpr std::array phases{"prepare", "capture", "copy",   "key",   "replay", "build",
+                            "verify",  "swap",    "finish", "steps", "window"};
 
 double seconds_of(wall::time_point at) { return std::chrono::duration<double>(at.time_since_epoch()).count(); }
 
@@ -78,6 +78,17 @@ std::string prometheus_text(const metrics& what) {
     out.one("rows_copied_total", "counter", "Rows copied by this run.", static_cast<double>(what.rows_copied));
     out.one("rows_verified_total", "counter", "Rows compared by this run.", static_cast<double>(what.rows_verified));
     out.gauge("change_log_rows", "Changes not yet replayed (estimate).", known(now.log_pending, 0));
+    if (now.unfit) {
+        out.one("unfit_rows", "gauge", "Rows that do not fit the old table, which is kept in step.",
+                static_cast<double>(*now.unfit));
+    }
+    if (now.window_left) {
+        out.one("revert_window_seconds_left", "gauge", "How long the swap can still be taken back.",
+                std::chrono::duration<double>(*now.window_left).count());
+    }
+    if (what.revertible) {
+        out.one("revertible", "gauge", "Whether the swap can be taken back.", *what.revertible ? 1 : 0);
+    }
     out.one("throttled", "gauge", "Whether the run waits because of a limit or a pause.", now.throttled ? 1 : 0);
     out.one("throttled_seconds_total", "counter", "Time spent waiting because of a limit or a pause.",
             what.throttled_seconds);
@@ -147,6 +158,9 @@ void metrics_observer::progressed(const progress& now) {
     figures_.rows_copied += figures_.phase == "copy" ? more : 0;
     figures_.rows_verified += figures_.phase == "verify" ? more : 0;
     figures_.now = now;
+    if (now.unfit && figures_.revertible != false) {
+        figures_.revertible = true;
+    }
     if (!written_ || time_.now() - *written_ >= write_interval) {
         write();
     }
@@ -160,6 +174,11 @@ void metrics_observer::swapped(const swap_outcome& done) {
     if (done.attempts > 0) {  // otherwise nobody knows
         figures_.lock_held_seconds = done.lock_held_ms / 1000;
     }
+}
+
+void metrics_observer::not_revertible(const std::string&) {
+    figures_.revertible = false;
+    write();
 }
 
 void metrics_observer::message(level, const std::string&) {}

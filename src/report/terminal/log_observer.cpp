@@ -83,7 +83,9 @@ void log_observer::verified(const verification& found) {
                                    found.chunks, found.differences, found.repaired));
 }
 
-void log_observer::swapped(const swap_outcome& done) { write(level::info, "swapped: " + describe(done)); }
+void log_observer::swapped(const swap_outcome& done) {
+    write(level::info, (done.back ? "swapped back: " : "swapped: ") + describe(done));
+}
 
 void log_observer::step_changed(const step_event& now) { write(level::info, describe(now)); }
 

@@ -47,6 +47,27 @@ cells row_of(const job_status& job) {
                  format_size(job.size_bytes)};
 }
 
+/// `yes until …, 12 changes behind, 0 unfit`, `no: 3 rows do not fit: id = 5 …`.
+std::string revertible_of(const job_status& job) {
+    if (!job.revertible) {
+        return "";
+    }
+    if (job.why_not_revertible) {
+        return "no: " + *job.why_not_revertible;
+    }
+    const std::string behind = log_of(job) + " changes behind";
+    if (!*job.revertible) {
+        std::string keys;
+        for (const std::string& each : job.unfit_keys.value_or(std::vector<std::string>())) {
+            keys += (keys.empty() ? "" : ", ") + each;
+        }
+        return fmt::format("no: {} row{} not fit: {}; {}", format_count(*job.unfit), *job.unfit == 1 ? " does" : "s do",
+                           keys, behind);
+    }
+    return fmt::format("yes{}, {}{}", job.revert_until ? " until " + *job.revert_until : "", behind,
+                       job.unfit ? ", all rows fit" : "");
+}
+
 std::string shown(const terminal& screen, std::string_view text) {
     const std::string safe = one_line(text);
     return screen.utf8 ? safe : to_ascii(safe);
@@ -127,6 +148,7 @@ std::string status_detail(const job_status& job, const terminal& screen) {
     fact("replica lag", lag);
     fact("occupies", format_size(job.size_bytes));
     fact("old table", job.old_table);
+    fact("revertible", revertible_of(job), job.revertible.value_or(true) ? paint::plain : paint::yellow);
     fact("started", job.started_at);
     fact("updated", job.updated_at);
     fact("process", job.pid_alive ? "alive" : "none");

@@ -198,6 +198,33 @@ awaitable<void> require_unused(build_context& at, const catalog::sequence& seque
     }
 }
 
+std::string limits_of(const catalog::sequence& was) {
+    return fmt::format(" AS {} MINVALUE {} MAXVALUE {}", was.type, was.minimum, was.maximum);
+}
+
+/// With a table that comes back its sequence gets the limits again that it had there. @returns the clauses for ALTER
+awaitable<std::string> former_limits(build_context& at, const catalog::sequence& sequence,
+                                     const catalog::table& after) {
+    std::string clauses;
+    for (const auto& was : after.sequences) {
+        const bool changed =
+            was.type != sequence.type || was.minimum != sequence.minimum || was.maximum != sequence.maximum;
+        if (!at.adopted || was.oid != sequence.oid || !changed) {
+            continue;
+        }
+        const auto row = co_await at.conn.query(fmt::format("SELECT last_value FROM {}", sequence.name.sql()));
+        const std::int64_t last = row.integer(0, 0);
+        if (last > was.maximum || last < was.minimum) {
+            throw error(exit_code::refused,
+                        fmt::format("sequence {} stands at {}, and {} goes from {} to {} only", sequence.name.display(),
+                                    last, was.type, was.minimum, was.maximum),
+                        "what it has handed out already does not go back");
+        }
+        clauses = limits_of(was);
+    }
+    co_return clauses;
+}
+
 /// A sequence OWNED BY a column stays the same object and changes hands. When the column became wider, so does the
 /// sequence: an integer sequence under a bigint column would stop at 2^31-1.
 awaitable<void> move_owned_sequence(build_context& at, const catalog::sequence& sequence, const catalog::table& after,
@@ -216,9 +243,12 @@ awaitable<void> move_owned_sequence(build_context& at, const catalog::sequence& 
                       {label, fmt::format("{} OWNER TO {}", alter, quote_identifier(after.owner))});
     }
     const bool widened = kept->type != source->type && width_of(kept->type) > width_of(sequence.type);
-    into.swap.add(plan::stage::attach,
-                  {label, fmt::format("{}{} OWNED BY {}.{}", alter, widened ? " AS " + kept->type : "",
-                                      at.source.name.sql(), quote_identifier(kept->name))});
+    std::string limits = widened ? " AS " + kept->type : "";
+    if (at.adopted) {
+        limits = co_await former_limits(at, sequence, after);
+    }
+    into.swap.add(plan::stage::attach, {label, fmt::format("{}{} OWNED BY {}.{}", alter, limits, at.source.name.sql(),
+                                                           quote_identifier(kept->name))});
 }
 
 // Columns of the source whose default draws from a sequence that a column owns.
@@ -248,6 +278,16 @@ awaitable<void> require_in_range(build_context& at, const catalog::sequence& old
 /// An identity's sequence is made anew with the table.
 awaitable<void> carry_identity_on(build_context& at, const catalog::sequence& made, const catalog::sequence& old,
                                   plan::blueprint& into) {
+    if (at.adopted) {  // when its table left it was given an end
+        const qualified_name home{at.source.name.schema, made.name.name};
+        into.swap.add(plan::stage::attach,
+                      {"sequence " + display_identifier(made.name.name),
+                       fmt::format("ALTER SEQUENCE {}{} START WITH {} {} RESTART", home.sql(), limits_of(made),
+                                   made.start, made.cycle ? "CYCLE" : "NO CYCLE")});
+        co_await require_in_range(at, old, made);
+        into.swap.add(plan::stage::attach, go_on_with_numbers(at, old, made));
+        co_return;
+    }
     const auto untouched = co_await at.conn.query(fmt::format(untouched_sql, old.start, made.name.sql()));
     if (!untouched.boolean(0, 0)) {
         into.swap.add(plan::stage::attach, end_numbers(at, old));

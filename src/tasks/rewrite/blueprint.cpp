@@ -11,6 +11,9 @@
 #include "pgeist/dependents/dependents.hpp"
 #include "pgeist/swap/plan/steps.hpp"
 #include "pgeist/target/steps.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/way_back.hpp"
 
 namespace pgeist::rewrite {
 
@@ -107,9 +110,55 @@ awaitable<std::optional<std::string>> find_applied(pg::connection& conn, const c
     co_return reason;
 }
 
+namespace {
+
+void require_way_back(const target::build_context& at, const transfer::way_back& back, const run::settings& chosen) {
+    std::vector<std::string> reasons = back.refusals;
+    if (chosen.drop_old) {
+        reasons.emplace_back("--drop-old leaves no old table to go back to");
+    }
+    if (at.source.inherits_columns()) {
+        reasons.push_back(fmt::format("{} inherits columns from {}: how it has them cannot be given back to it",
+                                      at.source.name.display(), at.source.parents));
+    }
+    if (!reasons.empty()) {
+        throw error(
+            exit_code::refused,
+            fmt::format("this change of {} cannot be reverted: {}", at.source.name.display(), join(reasons, "; ")),
+            "run it without --revertible, or change what is in the way");
+    }
+}
+
+/// The triggers that log what is written to the new table are there before the swap, which wakes them: so that no write
+/// is lost between two commits.
+awaitable<void> plan_way_back(target::build_context& at, const catalog::table& after, const run::settings& chosen,
+                              std::string schema, prepared& into) {
+    const transfer::way_back back = co_await target::plan_way_back(at, after, into.blueprint, chosen.back_sets);
+    require_way_back(at, back, chosen);
+    const transfer::relation read{at.source.name, at.shadow_oid};
+    const transfer::relation write{at.shadow, at.source.oid};
+    plan::revert_plan plan;
+    plan.back = transfer::as_spec(back, read, write, std::move(schema), into.blueprint.row_triggers);
+    plan.first = plan.back;
+    plan.there = into.blueprint.columns;
+    plan.waiting = at.source;
+    for (const auto& [shadow, source] : at.source_attnums) {
+        if (after.find_column(shadow) != nullptr) {
+            plan.same_columns.emplace_back(source, shadow);
+        }
+    }
+    into.blueprint.swap.add(plan::stage::attach, {"logging what is written, for the way back",
+                                                  capture::enable_sql(plan.back, at.source.name)});
+    into.way_back_told = transfer::describe(back);
+    into.way_back = std::move(plan);
+}
+
+}  // namespace
+
 awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& source,
-                                   const plan::change_request& change, std::int64_t job) {
-    target::build_context at(conn, source, change, fmt::format("pgeist_{}", job));
+                                   const plan::change_request& change, std::int64_t job, const run::settings& chosen) {
+    target::build_context at(conn, source, change, job_schema(job));
+    at.way_back = chosen.revertible;
     co_await conn.execute(catalog::session_settings(conn));
     qualified_name named = change.table;
     auto alters = plan::parse_alters(change.alters, named);
@@ -142,8 +191,13 @@ awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& s
     co_await swap::plan_swap_objects(at, after, result.blueprint);
     co_await dependents::plan_bound_objects(at, after, result.blueprint);
     result.blueprint.expected = swap::expected_definition(at, after);
-    result.blueprint.swap.add_all(plan::stage::finish, at.finish);
+    if (!chosen.revertible) {  // else the way back needs them for as long as it is open
+        result.blueprint.swap.add_all(plan::stage::finish, at.finish);
+    }
     co_await swap::plan_swap_parents(at, after, result.blueprint);
+    if (chosen.revertible && !result.nothing_to_do) {
+        co_await plan_way_back(at, after, chosen, back_schema(job), result);
+    }
     check_persistence(at, after);
     check_deferred_checks(after);
     check_bindings(at, after);

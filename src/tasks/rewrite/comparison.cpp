@@ -4,10 +4,10 @@
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/report/outcome_text.hpp"
+#include "pgeist/tasks/rewrite/replay_times.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
 #include "pgeist/transfer/verify/file_walk.hpp"
 #include "pgeist/transfer/verify/verifier.hpp"
-#include "replay_times.hpp"
 #include "work.hpp"
 
 namespace pgeist::rewrite {

@@ -1,10 +1,16 @@
-#include "finish.hpp"
+#include "finish_phase.hpp"
 
 #include <fmt/format.h>
 
 #include "pgeist/catalog/fingerprint.hpp"
+#include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/record.hpp"
+#include "pgeist/job/source_file.hpp"
+#include "pgeist/pg/transaction.hpp"
+#include "pgeist/swap/waiting_table.hpp"
+#include "pgeist/tasks/rewrite/finish.hpp"
 #include "polite_step.hpp"
 
 namespace pgeist::rewrite {
@@ -37,16 +43,7 @@ awaitable<void> finish_step(build::workspace& work, pg::connection& session, con
     }
 }
 
-/// What the table is now: a second run of the same change finds it and does nothing.
-awaitable<void> note_result(build::workspace& work, pg::connection& session) {
-    const pg::result row =
-        co_await session.query("SELECT coalesce(to_regclass($1)::oid::bigint, 0)", work.plan.table.sql());
-    const std::int64_t oid = row.integer(0, 0);
-    std::string fingerprint = co_await catalog::fingerprint(session, oid);
-    co_await job::save_result(session, work.tenure(), oid, std::move(fingerprint));
-}
-
-std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
+std::string leftovers_sql(const plan::blueprint& plan, bool drop_old, bool reversible) {
     const std::string job = quote_identifier(plan.job_schema);
     std::string sql;
     if (drop_old) {
@@ -56,8 +53,11 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
         "DROP TABLE IF EXISTS {0}.pgeist_log, {0}.pgeist_log_before, {0}.pgeist_truncations, {0}.pgeist_recheck, "
         "{0}.pgeist_file_walk; "
         "DROP FUNCTION IF EXISTS {0}.capture_inserted(), {0}.capture_deleted(), {0}.capture_new_key(), "
-        "{0}.capture_old_key(), {0}.capture_truncated(); DROP SCHEMA IF EXISTS {1}; ",
-        job, quote_identifier(plan.passage_schema));
+        "{0}.capture_old_key(), {0}.capture_truncated(); ",
+        job);
+    if (!reversible) {  // else the tables will come through there again
+        sql += fmt::format("DROP SCHEMA IF EXISTS {}; ", quote_identifier(plan.passage_schema));
+    }
     if (drop_old) {
         sql += fmt::format("DROP FUNCTION IF EXISTS {}.table_was_replaced(); ", job);
         sql += fmt::format("DROP SCHEMA IF EXISTS {}; ", job);
@@ -65,19 +65,63 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old) {
     return sql;
 }
 
+awaitable<void> look_at_both(pg::connection& session, plan::revert_plan& back, std::vector<plan::statement>& into) {
+    into = co_await swap::retirement(session, back.back.write.oid, back.waiting);
+    const catalog::table in_use = co_await catalog::read_shape(session, back.back.read.oid);
+    back.in_use.clear();
+    for (const auto& column : in_use.columns) {
+        back.in_use.emplace_back(column.name, column.type);
+    }
+}
+
+awaitable<void> store_way_back(build::workspace& work, pg::connection& session, const plan::revert_plan& back) {
+    co_await job::save_source_file(session, work.tenure(), back.back.read.oid);
+    co_await job::save_way_back(session, work.tenure(), plan::to_json(back));
+}
+
 }  // namespace
 
-awaitable<void> finish(build::workspace& work) {
-    const auto session = co_await work.pool.acquire();
-    for (const plan::statement& each : work.plan.swap.statements(plan::stage::finish)) {
-        co_await finish_step(work, *session, each);
+awaitable<void> note_result(build::workspace& work, pg::connection& session) {
+    const pg::result row =
+        co_await session.query("SELECT coalesce(to_regclass($1)::oid::bigint, 0)", work.plan.table.sql());
+    const std::int64_t oid = row.integer(0, 0);
+    std::string fingerprint = co_await catalog::fingerprint(session, oid);
+    co_await job::save_result(session, work.tenure(), oid, std::move(fingerprint));
+}
+
+awaitable<void> run_finish_steps(build::workspace& work, pg::connection& session, std::vector<plan::statement> steps) {
+    for (const plan::statement& each : steps) {
+        co_await finish_step(work, session, each);
     }
+}
+
+awaitable<void> open_way_back(build::workspace& work, pg::connection& session, plan::revert_plan& back) {
+    std::vector<plan::statement> steps;
+    const auto looking = [&] { return look_at_both(session, back, steps); };
+    co_await pg::rolled_back(session, looking);
+    co_await run_finish_steps(work, session, std::move(steps));
+    back.back.fingerprint = co_await catalog::fingerprint(session, back.back.read.oid);
+    back.back.fingerprint_parts = co_await catalog::fingerprint_parts(session, back.back.read.oid);
+    const auto storing = [&] { return store_way_back(work, session, back); };
+    co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, storing);
+}
+
+awaitable<void> finish(build::workspace& work, plan::revert_plan* back) {
+    const auto session = co_await work.pool.acquire();
+    std::vector<plan::statement> steps = work.plan.swap.statements(plan::stage::finish);
+    co_await run_finish_steps(work, *session, std::move(steps));
     co_await note_result(work, *session);
     plan::statement leftovers;
     leftovers.label = "removing the change log";
-    leftovers.sql = leftovers_sql(work.plan, work.settings.drop_old);
+    leftovers.sql = leftovers_sql(work.plan, work.settings.drop_old, back != nullptr);
     co_await finish_step(work, *session, leftovers);
-    if (!work.settings.drop_old) {
+    if (back != nullptr) {
+        co_await open_way_back(work, *session, *back);
+        work.observer.message(report::level::info,
+                              fmt::format("the old table is kept in step: pgeist revert {0} swaps it back, pgeist "
+                                          "cleanup {0} gives that up",
+                                          work.job));
+    } else if (!work.settings.drop_old) {
         work.observer.message(report::level::info,
                               fmt::format("the old table is kept as {}; drop it with: pgeist cleanup {}",
                                           work.plan.shadow().display(), work.job));

@@ -1,7 +1,7 @@
 #include "pgeist/build/index_builder.hpp"
 
 #include "pgeist/pg/parallel.hpp"
-#include "replay_times.hpp"
+#include "pgeist/tasks/rewrite/replay_times.hpp"
 #include "work.hpp"
 
 namespace pgeist::rewrite {

@@ -70,7 +70,7 @@ public:
     }
 
     [[nodiscard]] std::vector<std::string> own_schemas(std::int64_t job) const override {
-        return {job_schema(job), passage_schema(job)};
+        return {job_schema(job), passage_schema(job), back_schema(job), again_schema(job)};
     }
 
     [[nodiscard]] std::vector<qualified_name> written_tables(const job::record& job) const override {

@@ -1,4 +1,4 @@
-#include "other_tables.hpp"
+#include "pgeist/tasks/rewrite/other_tables.hpp"
 
 #include <fmt/format.h>
 

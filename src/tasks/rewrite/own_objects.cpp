@@ -6,7 +6,9 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/swap/exchange.hpp"
+#include "pgeist/tasks/rewrite/back_log.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/replay/unfit.hpp"
 
 namespace pgeist::rewrite {
 
@@ -79,8 +81,8 @@ constexpr const char* strange_log_sql = R"sql(
 awaitable<void> ensure_state(pg::connection& session, bool& made) { made = co_await job::ensure_state_schema(session); }
 
 awaitable<void> build_into(pg::connection& session, const catalog::table& source, const plan::change_request& change,
-                           std::int64_t job, prepared& made) {
-    made = co_await make_blueprint(session, source, change, job);
+                           std::int64_t job, const run::settings& chosen, prepared& made) {
+    made = co_await make_blueprint(session, source, change, job, chosen);
 }
 
 awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
@@ -102,11 +104,39 @@ awaitable<void> make_state(pg::connection& session) {
 }
 
 awaitable<prepared> build_shadow(pg::connection& session, const catalog::table& source,
-                                 const plan::change_request& change, std::int64_t job) {
+                                 const plan::change_request& change, std::int64_t job, const run::settings& chosen) {
     prepared made;
-    const auto building = [&] { return build_into(session, source, change, job, made); };
+    const auto building = [&] { return build_into(session, source, change, job, chosen, made); };
     co_await past_event_triggers(session, building);
     co_return made;
+}
+
+namespace {
+
+constexpr const char* foreign_grantees_sql = R"(
+    SELECT DISTINCT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END
+      FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS x
+     WHERE n.nspname = $1 AND x.grantee <> n.nspowner)";
+
+/// Nobody's business, whatever default privileges say. The functions in there run with their owner's rights.
+awaitable<void> make_back(pg::connection& session, const transfer::spec& back, const qualified_name& to_be_used,
+                          const qualified_name& to_wait) {
+    const std::string schema = quote_identifier(back.schema);
+    co_await session.execute(fmt::format("DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}", schema));
+    const pg::result grantees = co_await session.query(foreign_grantees_sql, back.schema);
+    for (int row = 0; row < grantees.rows(); ++row) {
+        co_await session.execute(fmt::format("REVOKE ALL ON SCHEMA {} FROM {}", schema, grantees.view(row, 0)));
+    }
+    co_await session.execute(capture::log_sql(back) + replay::set_apart_tables_sql(back, to_be_used, to_wait) +
+                             capture::dormant_triggers_sql(back, to_be_used));
+}
+
+}  // namespace
+
+awaitable<void> make_back_log(pg::connection& session, const transfer::spec& back, const qualified_name& to_be_used,
+                              const qualified_name& to_wait) {
+    const auto making = [&] { return make_back(session, back, to_be_used, to_wait); };
+    co_await past_event_triggers(session, making);
 }
 
 awaitable<void> throw_not_dropped(pg::connection& session, pg::sql_error problem) {
@@ -152,7 +182,8 @@ std::string own_script(const plan::blueprint& plan, const std::string& owner) {
 
 }  // namespace
 
-awaitable<void> try_own_objects(pg::connection& session, const plan::blueprint& plan) {
+awaitable<void> try_own_objects(pg::connection& session, const plan::blueprint& plan,
+                                std::optional<transfer::spec> back) {
     const auto all = co_await catalog::read_event_triggers(session);
     if (all.empty()) {
         co_return;
@@ -160,6 +191,10 @@ awaitable<void> try_own_objects(pg::connection& session, const plan::blueprint& 
     co_await session.execute("SAVEPOINT pgeist_trial_of_own");
     co_await make_state(session);
     co_await make_log(session, plan);
+    if (back) {
+        const qualified_name shadow = plan.shadow();
+        co_await make_back_log(session, *back, shadow, plan.table);
+    }
     const std::string owner = co_await capture::owner_of_job(session, plan.transfer());
     const std::string script = own_script(plan, owner);
     const auto making = [&] { return run_script(session, script); };

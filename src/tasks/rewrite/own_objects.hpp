@@ -17,7 +17,8 @@ namespace pgeist::rewrite {
 
 /// make_blueprint(), where what it does not name itself is named, too.
 [[nodiscard]] awaitable<prepared> build_shadow(pg::connection& session, const catalog::table& source,
-                                               const plan::change_request& change, std::int64_t job);
+                                               const plan::change_request& change, std::int64_t job,
+                                               const run::settings& chosen);
 
 /// Makes the change log and the trigger functions. @throws error (refused) naming the event trigger that is in the way
 [[nodiscard]] awaitable<void> make_log(pg::connection& session, const plan::blueprint& plan);
@@ -25,6 +26,7 @@ namespace pgeist::rewrite {
 /// Where there are event triggers: makes, changes and drops all that a run would make for itself, on an empty copy of
 /// the source, and takes it back. Before the log is made; the job's schema must be there.
 /// @throws error (refused) naming the event trigger that is in the way
-[[nodiscard]] awaitable<void> try_own_objects(pg::connection& session, const plan::blueprint& plan);
+[[nodiscard]] awaitable<void> try_own_objects(pg::connection& session, const plan::blueprint& plan,
+                                              std::optional<transfer::spec> back);
 
 }  // namespace pgeist::rewrite

@@ -1,6 +1,6 @@
 #include "phases.hpp"
 
-#include "undo.hpp"
+#include "pgeist/tasks/rewrite/undo.hpp"
 
 namespace pgeist::rewrite {
 

@@ -1,11 +1,12 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
-#include "other_tables.hpp"
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/swap/swapper.hpp"
+#include "pgeist/tasks/rewrite/other_tables.hpp"
+#include "pgeist/tasks/rewrite/swap_permission.hpp"
 #include "work.hpp"
 
 namespace pgeist::rewrite {
@@ -13,34 +14,6 @@ namespace pgeist::rewrite {
 namespace {
 
 constexpr auto permission_poll = std::chrono::milliseconds(100);
-
-/// What the swap asks, and tells, whoever steers the job.
-class permission : public swap::gate {
-public:
-    explicit permission(task::controls& steering) : steering_(&steering) {}
-
-    [[nodiscard]] bool holds_swap() override {
-        const bool waits = steering_->postponed().has_value();  // the reason was told before the first attempt
-        steering_->waits_for_permission(waits);
-        return waits || steering_->comparison_asked();
-    }
-    void swap_is(swap::state state) override {
-        switch (state) {
-            case swap::state::none:
-                steering_->effect_is(task::effect::to_come);
-                break;
-            case swap::state::under_way:
-                steering_->effect_is(task::effect::under_way);
-                break;
-            case swap::state::committed:
-                steering_->effect_is(task::effect::done);
-                break;
-        }
-    }
-
-private:
-    task::controls* steering_;
-};
 
 }  // namespace
 
@@ -123,7 +96,7 @@ awaitable<void> work::tell_swap(report::swap_outcome done) {
 
 /// Nothing when the user wants something else first: then nothing is left that others could run into.
 awaitable<std::optional<report::swap_outcome>> work::try_to_swap() {
-    permission from_user(with_.steering);
+    swap_permission from_user(with_.steering);
     swap::swapper exchange(work_, changes_, from_user);
     std::optional<report::swap_outcome> done;
     std::exception_ptr failure;

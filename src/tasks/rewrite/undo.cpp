@@ -1,4 +1,4 @@
-#include "undo.hpp"
+#include "pgeist/tasks/rewrite/undo.hpp"
 
 #include <optional>
 
@@ -32,7 +32,8 @@ awaitable<void> conclude_script(pg::connection& session, job::tenure mine, std::
     co_await job::conclude_in_tenure(session, mine, script);
 }
 
-/// Waits, politely, for ACCESS EXCLUSIVE on `table`, runs `sql` under it, and commits.
+}  // namespace
+
 awaitable<void> run_locked(task::undo_context& at, qualified_name table, std::string sql) {
     const auto observer_session = co_await at.pool.acquire();
     lock::target target;
@@ -42,8 +43,6 @@ awaitable<void> run_locked(task::undo_context& at, qualified_name table, std::st
     co_await lock::acquire(at.session, *observer_session, target, rules, run::on_blocked::wait, at.observer);
     co_await conclude_script(at.session, at.mine, std::move(sql));
 }
-
-}  // namespace
 
 awaitable<void> take_off_triggers(task::undo_context& at) {
     const bool triggers = co_await has_triggers(at);
@@ -80,10 +79,12 @@ namespace {
 awaitable<std::string> removal_script(task::undo_context& at) {
     const std::string schema = job_schema(at.mine.job);
     const std::string passage = passage_schema(at.mine.job);
+    const std::string back = back_schema(at.mine.job);
+    const std::string again = again_schema(at.mine.job);
     const pg::result tables = co_await at.session.query(
         "SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'm' FROM pg_class c JOIN pg_namespace n ON n.oid = "
-        "c.relnamespace WHERE n.nspname IN ($1, $2) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
-        schema, passage);
+        "c.relnamespace WHERE n.nspname IN ($1, $2, $3, $4) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
+        schema, passage, back, again);
     std::string script;
     std::vector<std::string> names;
     std::vector<std::string> stored;
@@ -97,8 +98,10 @@ awaitable<std::string> removal_script(task::undo_context& at) {
         script += fmt::format("DROP TABLE {}; ", join(names, ", "));  // at once: some may inherit from others
     }
     script += fmt::format(
-        "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}",
-        quote_identifier(schema), quote_identifier(passage), at.mine.job);
+        "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; "
+        "DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}",
+        quote_identifier(schema), quote_identifier(passage), quote_identifier(back), quote_identifier(again),
+        at.mine.job);
     co_return script;
 }
 

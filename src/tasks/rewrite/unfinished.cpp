@@ -1,10 +1,11 @@
-#include "undo.hpp"
+#include "pgeist/tasks/rewrite/undo.hpp"
 
 #include <fmt/format.h>
 
 #include "pgeist/job/record.hpp"
 #include "pgeist/lock/politely.hpp"
 #include "pgeist/plan/blueprint.hpp"
+#include "pgeist/plan/revert_plan.hpp"
 
 namespace pgeist::rewrite {
 
@@ -25,7 +26,13 @@ awaitable<steps> read_steps(pg::connection& session, std::int64_t job) {
     }
     try {
         const job::record record = co_await job::load(session, job);
-        if (record.plan) {
+        std::optional<plan::revert_plan> back;
+        if (record.way_back) {
+            back = plan::revert_plan_from_json(*record.way_back);
+        }
+        if (back && back->last_swap) {
+            found.left = back->last_swap->swap.statements(plan::stage::finish);
+        } else if (record.plan) {
             found.left = plan::blueprint_from_json(*record.plan).swap.statements(plan::stage::finish);
         }
     } catch (const pg::sql_error& failure) {

@@ -1,17 +1,18 @@
 #include "work.hpp"
 
-#include "finish.hpp"
+#include "finish_phase.hpp"
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/plan/estimate.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
+#include "pgeist/tasks/rewrite/replay_times.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
 #include "pgeist/transfer/replay/moved_rows.hpp"
 #include "pgeist/transfer/shared/own_tables.hpp"
-#include "replay_times.hpp"
 
 namespace pgeist::rewrite {
 
@@ -34,6 +35,14 @@ bool may_be_by_others_ddl(const std::exception_ptr& failure) {
     }
 }
 
+std::optional<plan::revert_plan> way_back_of(const job::record& job) {
+    std::optional<plan::revert_plan> stored;
+    if (job.way_back) {
+        stored = plan::revert_plan_from_json(*job.way_back);
+    }
+    return stored;
+}
+
 step step_of(const task::kind& kind, const task::phase& phase) {
     return static_cast<step>(&phase - kind.phases().data());
 }
@@ -45,6 +54,7 @@ work::work(const task::kind& kind, const task::context& with, const job::record&
       with_(with),
       reached_(step_of(kind, kind.reached(job))),
       plan_(plan::blueprint_from_json(*job.plan)),
+      back_(way_back_of(job)),
       transfer_(plan_.transfer()),
       work_{{with.pool, job.id, transfer_, with.chosen, with.observer, with.progress, with.steering, job.incarnation,
              with.hold_pid, &with.known},
@@ -88,6 +98,14 @@ std::vector<double> work::expected_seconds() const {
 }
 
 awaitable<void> work::watch(pg::connection& session, const task::phase& now) { return watch_.look(session, now); }
+
+awaitable<void> work::reach(pg::connection& session, job::tenure mine, const task::phase& next) {
+    if (kind_->is_done(next) && back_) {
+        co_await job::hand_over(session, mine, kind_of_way_back, first_phase_of_way_back);
+    } else {
+        co_await task::work::reach(session, mine, next);
+    }
+}
 
 awaitable<const task::phase*> work::carry_out(const task::phase& now) {
     const step phase = step_of(*kind_, now);
@@ -156,9 +174,10 @@ awaitable<void> work::do_phase(step now) {
         case step::swap:
             co_await swap();
             break;
-        case step::finish:
-            co_await finish(work_);
-            break;
+        case step::finish: {
+            plan::revert_plan* back = back_.has_value() ? &*back_ : nullptr;
+            co_await finish(work_, back);
+        } break;
         case step::done:
             break;
     }

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "pgeist/build/workspace.hpp"
+#include "pgeist/plan/revert_plan.hpp"
 #include "pgeist/task/kind.hpp"
 #include "pgeist/tasks/rewrite/source_watch.hpp"
 #include "pgeist/transfer/replay/replayer.hpp"
@@ -18,6 +19,7 @@ public:
     [[nodiscard]] awaitable<void> begin(const task::phase& next) override;
     [[nodiscard]] awaitable<std::int64_t> done_before(const task::phase& next) override;
     [[nodiscard]] awaitable<const task::phase*> carry_out(const task::phase& now) override;
+    [[nodiscard]] awaitable<void> reach(pg::connection& session, job::tenure mine, const task::phase& next) override;
     [[nodiscard]] awaitable<void> watch(pg::connection& session, const task::phase& now) override;
     [[nodiscard]] std::vector<double> expected_seconds() const override;
     [[nodiscard]] awaitable<void> compare() override;
@@ -57,6 +59,7 @@ private:
     task::context with_;
     step reached_;  ///< when this object was made: what compare() goes back to
     plan::blueprint plan_;
+    std::optional<plan::revert_plan> back_;
     transfer::spec transfer_;
     build::workspace work_;
     replay::replayer changes_;

@@ -25,6 +25,7 @@ public:
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;
     void swapped(const swap_outcome& done) override;
+    void not_revertible(const std::string& why) override;
     void message(level severity, const std::string& text) override;
     [[nodiscard]] permission may_swap(std::string& why) override;
     void finished(const outcome& result) override;

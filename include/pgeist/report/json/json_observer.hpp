@@ -24,6 +24,7 @@ public:
     void verified(const verification& found) override;
     void swapped(const swap_outcome& done) override;
     void step_changed(const step_event& now) override;
+    void not_revertible(const std::string& why) override;
     void message(level severity, const std::string& text) override;
     void finished(const outcome& result) override;
 

@@ -20,7 +20,8 @@ struct metrics {
     double throttled_seconds = 0;
     std::int64_t lock_attempts_failed = 0;
     std::optional<double> lock_held_seconds;
-    double started_at = 0;  ///< seconds since 1970, as all times
+    std::optional<bool> revertible;  ///< unset: the job has not come to that
+    double started_at = 0;           ///< seconds since 1970, as all times
     double updated_at = 0;
     std::optional<int> exit_code;  ///< unset: at work
 };
@@ -40,6 +41,7 @@ public:
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;
     void swapped(const swap_outcome& done) override;
+    void not_revertible(const std::string& why) override;
     void message(level severity, const std::string& text) override;
     void finished(const outcome& result) override;
 

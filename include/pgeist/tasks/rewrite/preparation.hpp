@@ -21,6 +21,7 @@ struct preparation {
     std::optional<plan::blueprint> blueprint;  ///< absent when a check refuses
     std::optional<std::string> nothing_to_do;  ///< the table has the change already
     std::vector<std::string> warnings;
+    std::vector<std::string> way_back_told;   ///< of a --revertible run: what becomes of each old column
     std::vector<plan::statement> statements;  ///< by which the shadow was made
 };
 

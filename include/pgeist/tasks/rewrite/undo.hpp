@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "pgeist/task/phase.hpp"
 
 // How the phases of a rewrite are taken back. Each may find that there is nothing to do, and may be repeated.
@@ -17,7 +19,10 @@ namespace pgeist::rewrite {
 /// @throws error (already_running) when another job has that
 [[nodiscard]] awaitable<void> take_off_triggers(task::undo_context& at);
 
-/// Drops both schemas of the job with the shadow or the old table, and its row. Locks: those tables, and the ends of
+/// Waits, politely, for ACCESS EXCLUSIVE on `table`, runs `sql` under it, and commits.
+[[nodiscard]] awaitable<void> run_locked(task::undo_context& at, qualified_name table, std::string sql);
+
+/// Drops the schemas of the job with the shadow or the old table, and its row. Locks: those tables, and the ends of
 /// their foreign keys. @throws error (lock_not_obtained) when there was no moment for it
 [[nodiscard]] awaitable<void> drop_own(task::undo_context& at);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pgeist/build/workspace.hpp"
+#include "pgeist/plan/revert_plan.hpp"
 
 namespace pgeist::rewrite {
 
@@ -8,6 +9,6 @@ namespace pgeist::rewrite {
 /// log and, with --drop-old, the old table. Every step may be repeated. Stores what the table is
 /// now, by which a second run of the same change finds it done. @throws error (lock_not_obtained), or error (failed)
 /// that names the step
-[[nodiscard]] awaitable<void> finish(build::workspace& work);
+[[nodiscard]] awaitable<void> finish(build::workspace& work, plan::revert_plan* back);
 
 }  // namespace pgeist::rewrite

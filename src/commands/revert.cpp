@@ -1,0 +1,112 @@
+#include <fmt/format.h>
+
+#include "find_kind.hpp"
+#include "leave.hpp"
+#include "pgeist/commands/commands.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/events.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/settings/options.hpp"
+#include "pgeist/supervise/carry_out.hpp"
+#include "pgeist/supervise/takeover.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
+#include "pgeist/tasks/rewrite/preparation.hpp"
+#include "pgeist/tasks/way_back/asked.hpp"
+#include "pgeist/tasks/way_back/kind.hpp"
+
+namespace pgeist::commands {
+
+namespace {
+
+constexpr const char* first_phase = "catch_up";
+
+void require_way_back(const task::kind& kind, const job::record& job) {
+    const std::string& name = kind.labels().name;
+    if (name == rewrite::kind_name && job.way_back) {
+        throw error(exit_code::refused, fmt::format("job {} has not swapped the tables yet", job.id),
+                    fmt::format("there is nothing to revert; go on with: pgeist resume {0}, or remove it: pgeist "
+                                "cleanup {0}",
+                                job.id));
+    }
+    if (name != rewrite::kind_of_way_back) {
+        throw error(exit_code::refused, fmt::format("job {} was not run with --revertible", job.id),
+                    "its old table is not kept in step");
+    }
+    if (const auto why = way_back::why_not(job)) {
+        throw error(exit_code::refused, fmt::format("job {} cannot be reverted any more: {}", job.id, *why),
+                    fmt::format("remove what is left of it with: pgeist cleanup {}", job.id));
+    }
+}
+
+/// The job rests again: whatever was begun is begun anew.
+awaitable<void> rest_again(supervise::session_set& sessions, const task::kind& kind, std::int64_t job) {
+    try {
+        const auto session = co_await sessions.pool.acquire();
+        const job::record now = co_await job::load(*session, job);
+        const job::tenure mine{now.id, now.incarnation};
+        if (!kind.reached(now).in_effect) {
+            co_await job::save_phase(*session, mine, kind.phases().front().name);
+        }
+    } catch (const error&) {
+        co_return;  // the server is away: whoever takes the job on does it
+    }
+}
+
+awaitable<void> begin(supervise::session_set& sessions, job::record& record, const revert_request& what) {
+    const auto session = co_await sessions.pool.acquire();
+    const job::tenure mine{record.id, record.incarnation};
+    record.settings.verify = run::verify_mode::full;  // whatever the run did
+    record.settings.verify_sample_percent = 100;
+    std::string changed;
+    for (const auto& [name, value] : what.changes) {
+        run::apply_option(record.settings, name, value);
+        changed += (changed.empty() ? "" : ", ") + name + " = " + value;
+    }
+    co_await rewrite::require_sendable(*session, run::to_json(record.settings));
+    std::string asked = way_back::members_of_request(what.lose, what.check);
+    co_await job::save_state(*session, mine, "running", "");
+    co_await job::save_settings(*session, mine, record.settings);
+    co_await job::save_revert(*session, mine, asked);
+    co_await job::save_phase(*session, mine, first_phase);
+    std::string event = "reverting";
+    if (what.check) {
+        event = "checking the way back";
+    }
+    co_await job::add_event(*session, record.id, event, changed);
+    record = co_await job::load(*session, record.id);
+}
+
+}  // namespace
+
+awaitable<exit_code> revert(pg::connect_options options, revert_request what, report::observer& observer) {
+    supervise::session_set sessions(std::move(options));
+    co_await supervise::open_hold(sessions);
+    co_await ask_to_leave(sessions.hold->session(), what.job);
+    const task::kind* found = co_await find_kind(sessions.hold->session(), what.job);
+    const task::kind& kind = *found;
+    {
+        const job::record before = co_await job::load(sessions.hold->session(), what.job);
+        require_way_back(kind, before);
+    }
+    job::record record = co_await supervise::take_over(sessions, kind, what.job, job::requests::forget);
+    require_way_back(kind, record);
+    const bool finishes = kind.reached(record).in_effect;
+    if (!finishes) {
+        co_await begin(sessions, record, what);
+    }
+    observer.job_started(record.id, record.table.display(), kind.labels().strategy);
+    std::exception_ptr failure;
+    try {
+        co_await supervise::carry_out(sessions, kind, record, observer);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_await pg::shielded(rest_again(sessions, kind, what.job));
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+    co_return exit_code::done;
+}
+
+}  // namespace pgeist::commands

@@ -1,0 +1,80 @@
+#include "pgeist/plan/revert_plan.hpp"
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "pgeist/catalog/table_json.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/json_text.hpp"
+
+namespace pgeist::plan {
+
+namespace {
+
+namespace json = boost::json;
+
+/// The columns travel as those of a transfer that nobody makes.
+std::string columns_text(const std::vector<column>& columns) {
+    transfer::spec holder;
+    holder.columns = columns;
+    return to_json(holder);
+}
+
+}  // namespace
+
+std::string to_json(const revert_plan& value) {
+    json::object stored;
+    stored["leg"] = value.leg;
+    stored["back"] = json_from(to_json(value.back));
+    stored["first"] = json_from(to_json(value.first));
+    stored["there"] = json_from(columns_text(value.there));
+    stored["waiting"] = json_from(catalog::to_json(value.waiting));
+    json::array columns;
+    for (const auto& [name, type] : value.in_use) {
+        columns.push_back(json::array{json::string(name), json::string(type)});
+    }
+    stored["in_use"] = std::move(columns);
+    json::array pairs;
+    for (const auto& [old_number, new_number] : value.same_columns) {
+        pairs.push_back(json::array{old_number, new_number});
+    }
+    stored["same_columns"] = std::move(pairs);
+    stored["last_swap"] = value.last_swap ? json_from(to_json(*value.last_swap)) : json::value(nullptr);
+    return json::serialize(stored);
+}
+
+std::string to_json(const revert_plan& value, const revert_plan& next) {
+    json::value stored = json_from(to_json(value));
+    stored.as_object()["next"] = json_from(to_json(next));
+    return json::serialize(stored);
+}
+
+revert_plan revert_plan_from_json(const std::string& text) {
+    try {
+        const json::value parsed = json_from(text);
+        const json::object& stored = parsed.as_object();
+        revert_plan value;
+        value.leg = static_cast<int>(stored.at("leg").to_number<std::int64_t>());
+        value.back = transfer_from_json(json::serialize(stored.at("back")));
+        value.first = transfer_from_json(json::serialize(stored.at("first")));
+        value.there = transfer_from_json(json::serialize(stored.at("there"))).columns;
+        value.waiting = catalog::table_from_json(json::serialize(stored.at("waiting")));
+        for (const json::value& pair : stored.at("in_use").as_array()) {
+            value.in_use.emplace_back(std::string(pair.as_array().at(0).as_string()),
+                                      std::string(pair.as_array().at(1).as_string()));
+        }
+        for (const json::value& pair : stored.at("same_columns").as_array()) {
+            value.same_columns.emplace_back(static_cast<int>(pair.as_array().at(0).to_number<std::int64_t>()),
+                                            static_cast<int>(pair.as_array().at(1).to_number<std::int64_t>()));
+        }
+        if (!stored.at("last_swap").is_null()) {
+            value.last_swap = blueprint_from_json(json::serialize(stored.at("last_swap")));
+        }
+        return value;
+    } catch (const std::exception& broken) {
+        throw error(exit_code::failed, fmt::format("the stored way back cannot be read: {}", broken.what()),
+                    "use the version of pgeist that started the job");
+    }
+}
+
+}  // namespace pgeist::plan

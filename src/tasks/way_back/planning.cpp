@@ -1,0 +1,263 @@
+#include "planning.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/fingerprint.hpp"
+#include "pgeist/catalog/reader.hpp"
+#include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/dependents/dependents.hpp"
+#include "pgeist/swap/exchange.hpp"
+#include "pgeist/swap/plan/steps.hpp"
+#include "pgeist/target/steps.hpp"
+#include "pgeist/tasks/rewrite/back_log.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/way_back.hpp"
+
+namespace pgeist::way_back {
+
+namespace {
+
+using target::build_context;
+
+/// Parts of the table itself, as catalog::name_part() calls them. What hangs on the table from elsewhere (views,
+/// functions) is led over.
+constexpr std::string_view kinds_of_own[] = {"index ",   "column ", "constraint ", "policy ",
+                                             "trigger ", "rule ",   "statistics ", "the rights on column "};
+
+bool is_own_part(std::string_view name) {
+    return std::any_of(std::begin(kinds_of_own), std::end(kinds_of_own),
+                       [&](std::string_view kind) { return name.rfind(kind, 0) == 0; });
+}
+
+std::string name_of_part(const std::string& part) { return part.substr(0, part.rfind(catalog::part_separator)); }
+
+/// The name alone, as people give it with --lose.
+std::string bare_name(const std::string& part) {
+    for (const std::string_view kind : kinds_of_own) {
+        if (part.rfind(kind, 0) == 0) {
+            return part.substr(kind.size());
+        }
+    }
+    return part;
+}
+
+}  // namespace
+
+std::vector<std::string> put_on_since(const std::vector<std::string>& before, const std::vector<std::string>& now,
+                                      const std::vector<std::string>& lose) {
+    std::set<std::string> given;
+    for (const std::string& each : lose) {
+        given.insert(each);
+        given.insert(display_identifier(each));
+    }
+    std::set<std::string> found;
+    for (const std::string& part : now) {
+        const std::string name = name_of_part(part);
+        const bool is_new = !std::binary_search(before.begin(), before.end(), part);
+        if (is_new && is_own_part(name) && given.count(bare_name(name)) == 0) {
+            found.insert(name);
+        }
+    }
+    return {found.begin(), found.end()};
+}
+
+namespace {
+
+/// Waits for nobody but holders of ACCESS EXCLUSIVE; from here on the definition cannot change.
+awaitable<catalog::table> read_in_use(pg::connection& conn, const beginning& from) {
+    co_await conn.execute(fmt::format("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", from.now.back.read.name.sql()));
+    catalog::table source = co_await catalog::read_table(conn, from.now.back.read.oid);
+    if (source.name.sql() != from.now.back.read.name.sql()) {
+        throw error(exit_code::refused,
+                    fmt::format("{} is called {} now", from.now.back.read.name.display(), source.name.display()),
+                    "give it its name again, and then try again");
+    }
+    co_return source;
+}
+
+void require_nothing_put_on(const beginning& from, const std::vector<std::string>& parts,
+                            const catalog::table& source) {
+    const auto found = put_on_since(from.now.back.fingerprint_parts, parts, from.lose);
+    if (!found.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("since the swap others have put on {}, or changed, what would be lost: {}",
+                                source.name.display(), join(found, ", ")),
+                    "drop it, or let it go with --lose NAME");
+    }
+}
+
+void describe_place(build_context& at, const beginning& from, const catalog::table& before) {
+    at.shadow_oid = from.now.back.write.oid;
+    at.adopted = true;
+    for (const auto& [old_number, new_number] : from.now.same_columns) {
+        const int waiting = from.now.old_is_in_use() ? new_number : old_number;
+        const int in_use = from.now.old_is_in_use() ? old_number : new_number;
+        if (at.source.find_column(in_use) != nullptr) {
+            at.source_attnums[waiting] = in_use;
+        }
+    }
+    for (const auto& each : before.sequences) {
+        if (each.identity) {
+            at.identity_sequences.insert(each.oid);
+        }
+    }
+}
+
+/// Keys of other tables that refer to it come back as far as they are still there: others may have dropped them.
+std::vector<catalog::foreign_key> still_there(std::vector<catalog::foreign_key> keys,
+                                              const std::vector<catalog::foreign_key>& now) {
+    std::erase_if(keys, [&](const catalog::foreign_key& key) {
+        return std::none_of(now.begin(), now.end(), [&](const catalog::foreign_key& each) {
+            return each.name == key.name && each.table.sql() == key.table.sql();
+        });
+    });
+    return keys;
+}
+
+/// What the table that waits is to be, with what it is called while it waits.
+catalog::table as_it_waits(const build_context& at, catalog::table before) {
+    before.referenced_by = still_there(std::move(before.referenced_by), at.source.referenced_by);
+    for (auto& each : before.sequences) {
+        if (each.identity) {
+            each.name.schema = at.job_schema;
+        }
+    }
+    for (auto& each : before.extended_statistics) {
+        each.name.schema = at.job_schema;
+    }
+    return before;
+}
+
+void fill_basics(const build_context& at, const beginning& from, plan::blueprint& into) {
+    into.table = at.source.name;
+    into.source_oid = at.source.oid;
+    into.shadow_oid = at.shadow_oid;
+    into.job_schema = at.job_schema;
+    into.passage_schema = at.passage_schema;
+    into.row_triggers = from.now.back.row_triggers;
+    into.fingerprint = at.source.fingerprint;
+    into.profile = from.first.profile;
+    into.pass_digest = from.first.pass_digest;
+    into.key = from.now.back.key;
+    into.columns = from.now.back.columns;
+    into.estimated_rows = at.source.estimated_rows;
+    into.table_bytes = at.source.table_bytes;
+    into.index_bytes = at.source.index_bytes;
+}
+
+/// Defaults that the swap took off it: they drew from a sequence that went with the other table.
+awaitable<void> plan_defaults(build_context& at, const catalog::table& before, plan::blueprint& into) {
+    const catalog::table now = co_await catalog::read_shape(at.conn, at.shadow_oid);
+    for (const auto& was : before.columns) {
+        const auto* column = now.find_column(was.attnum);
+        if (column != nullptr && was.default_expression && was.generated == 0 && !column->default_expression) {
+            into.swap.add(plan::stage::attach,
+                          {"the default of column " + display_identifier(was.name),
+                           fmt::format("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", at.source.name.sql(),
+                                       quote_identifier(was.name), *was.default_expression)});
+        }
+    }
+}
+
+/// The bound by the parent's own key, for the DEFAULT partition. Where the parent is a partition itself the server
+/// tells of both together, and has to look for itself.
+awaitable<void> note_bound(build_context& at) {
+    if (!at.source.is_partition) {
+        co_return;
+    }
+    co_await at.conn.execute(catalog::reading_settings);
+    const auto rows = co_await at.conn.query(
+        "SELECT CASE WHEN p.relispartition THEN '' ELSE pg_get_partition_constraintdef($1::bigint::oid) END "
+        "FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = $1::bigint::oid",
+        at.source.oid);
+    at.own_bound = rows.text(0, 0);
+    co_await at.conn.execute(catalog::session_settings(at.conn));
+}
+
+plan::revert_plan what_follows(const build_context& at, const beginning& from) {
+    plan::revert_plan next = from.now;
+    next.leg = from.now.leg + 1;
+    next.back =
+        next.old_is_in_use() ? transfer::turned(from.now.first, from.now.there, from.first.key) : from.now.first;
+    next.back.schema = next.old_is_in_use() ? rewrite::again_schema(from.job) : rewrite::back_schema(from.job);
+    next.back.read = {at.source.name, at.shadow_oid};
+    next.back.write = {at.shadow, at.source.oid};
+    next.back.row_triggers = from.now.first.row_triggers;
+    next.back.sets_apart = true;
+    next.waiting = at.source;
+    next.last_swap.reset();
+    return next;
+}
+
+/// What belongs to the way back alone.
+void plan_own_part(const build_context& at, const beginning& from, const plan::revert_plan& next,
+                   plan::blueprint& into) {
+    const qualified_name& home = at.source.name;
+    into.swap.add(plan::stage::attach, {"letting everybody write into it again", swap::drop_wall_sql(home)});
+    into.swap.add(plan::stage::attach,
+                  {"logging what is written, for another way back", capture::enable_sql(next.back, home)});
+    into.swap.add(plan::stage::attach,
+                  {"noting the way from there", fmt::format("UPDATE pgeist.jobs SET way_back = way_back -> 'next' "
+                                                            "WHERE id = {}",
+                                                            from.job)});
+}
+
+void require_carried(const catalog::table& source) {
+    for (const auto& each : source.dependents) {
+        throw error(exit_code::refused,
+                    fmt::format("{} depends on {} and cannot be led to the table that comes back: {}", each.name,
+                                source.name.display(), each.reason),
+                    "drop it for the time of the swap");
+    }
+}
+
+awaitable<void> plan_all(build_context& at, const beginning& from, plan::blueprint& into) {
+    const catalog::table& before = from.now.waiting;
+    catalog::table seen = before;
+    const catalog::table after = as_it_waits(at, std::move(seen));
+    fill_basics(at, from, into);
+    into.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
+    require_nothing_put_on(from, into.fingerprint_parts, at.source);
+    require_carried(at.source);
+    co_await swap::plan_swap(at, after, into);
+    co_await swap::plan_swap_objects(at, after, into);
+    co_await dependents::plan_bound_objects(at, after, into);
+    co_await plan_defaults(at, before, into);
+    into.expected = swap::expected_definition(at, before);
+    into.swap.add_all(plan::stage::finish, at.finish);
+    co_await swap::plan_swap_parents(at, after, into);
+    co_await swap::check_locks(at, into);
+    co_await note_bound(at);
+    // Of an attempt that was given up.
+    co_await at.conn.execute(
+        fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS pgeist_partition_bound; DROP TYPE IF "
+                    "EXISTS {}.pgeist_collations",
+                    at.shadow.sql(), quote_identifier(at.passage_schema)));
+    co_await swap::prove_partition(at, into);
+}
+
+}  // namespace
+
+awaitable<planned> plan_swap_back(pg::connection& conn, const beginning& from) {
+    const catalog::table source = co_await read_in_use(conn, from);
+    build_context at(conn, source, from.change, rewrite::job_schema(from.job));
+    describe_place(at, from, from.now.waiting);
+    co_await conn.execute("CREATE SCHEMA IF NOT EXISTS " + quote_identifier(at.passage_schema));
+    co_await conn.execute(catalog::session_settings(conn));
+    co_await target::read_event_triggers(at);
+    planned made;
+    co_await plan_all(at, from, made.swap);
+    made.next = what_follows(at, from);
+    plan_own_part(at, from, made.next, made.swap);
+    co_await rewrite::make_back_log(conn, made.next.back, at.shadow, source.name);
+    made.next.last_swap = made.swap;
+    made.warnings = at.warnings;
+    co_return made;
+}
+
+}  // namespace pgeist::way_back

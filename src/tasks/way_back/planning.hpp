@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pgeist/pg/connection.hpp"
+#include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/revert_plan.hpp"
+
+namespace pgeist::way_back {
+
+/// What the swap back is planned from.
+struct beginning {
+    const plan::blueprint& first;  ///< of the job
+    const plan::revert_plan& now;
+    const plan::change_request& change;
+    std::int64_t job = 0;
+    const std::vector<std::string>& lose;  ///< what others have put on the table in use, and that may go with it
+};
+
+/// The swap back.
+struct planned {
+    plan::blueprint swap;
+    plan::revert_plan next;  ///< how it goes on from there
+    std::vector<std::string> warnings;
+};
+
+/// Plans the swap of the two tables anew, from what the catalogs say now: the table in use leaves, the one that waits
+/// becomes what it was when it was in use last. Makes what logs the writes after that, asleep. To be run in a
+/// transaction: committed, it is ready; rolled back, it was only tried.
+/// Locks: ACCESS SHARE on the table in use; on the one that waits SHARE ROW EXCLUSIVE, and ACCESS EXCLUSIVE where it is
+/// to be a partition again.
+/// @throws error (refused) that names what is in the way, or what would be lost
+[[nodiscard]] awaitable<planned> plan_swap_back(pg::connection& conn, const beginning& from);
+
+/// The part of `changed`, what catalog::changed_parts() tells, that would be lost with the table: what it has in kinds
+/// that belong to the table itself. Without those named in `lose`, each as people know it: `index a_idx`.
+[[nodiscard]] std::vector<std::string> put_on_since(const std::vector<std::string>& before,
+                                                    const std::vector<std::string>& now,
+                                                    const std::vector<std::string>& lose);
+
+}  // namespace pgeist::way_back

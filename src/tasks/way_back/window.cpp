@@ -1,0 +1,279 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "pgeist/catalog/fingerprint.hpp"
+#include "pgeist/catalog/reader.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/job/checkpoints.hpp"
+#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/lock/politely.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
+#include "pgeist/tasks/rewrite/replay_times.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/read_side.hpp"
+#include "pgeist/transfer/replay/truncated.hpp"
+#include "work.hpp"
+
+namespace pgeist::way_back {
+
+namespace {
+
+constexpr auto between_looks = std::chrono::milliseconds(1000);
+constexpr auto between_comparisons = std::chrono::hours(1);
+constexpr auto between_notes = std::chrono::seconds(30);
+constexpr int few_attempts = 20;
+
+constexpr const char* begin_window_sql = R"(
+    UPDATE pgeist.jobs SET revert = coalesce(revert, '{}') || jsonb_build_object('until',
+               clock_timestamp() + make_interval(secs => $3::float8))
+     WHERE id = $1 AND incarnation = $2 AND revert ->> 'until' IS NULL)";
+
+constexpr const char* time_left_sql = R"(
+    SELECT (extract(epoch FROM (revert ->> 'until')::timestamptz - clock_timestamp()) * 1000)::bigint
+      FROM pgeist.jobs WHERE id = $1)";
+
+awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
+
+}  // namespace
+
+awaitable<std::optional<std::chrono::milliseconds>> work::time_left(pg::connection& session) {
+    std::optional<std::chrono::milliseconds> left;
+    const pg::result row = co_await session.query(time_left_sql, work_.job);
+    if (!row.empty() && !row.is_null(0, 0)) {
+        left = std::chrono::milliseconds(row.integer(0, 0));
+    }
+    co_return left;
+}
+
+/// What others have done to the table in use, if the way back ends with it.
+awaitable<std::optional<std::string>> work::why_closed(pg::connection& session) {
+    std::optional<std::string> why;
+    const bool captured = co_await capture::in_place(session, transfer_);
+    if (!captured) {
+        why = "pgeist's triggers on the table were dropped or disabled by someone else";
+        co_return why;
+    }
+    const std::string now = co_await catalog::fingerprint(session, transfer_.read.oid);
+    if (now == transfer_.fingerprint || now == seen_fingerprint_) {
+        co_return why;
+    }
+    if (now.empty()) {
+        why = fmt::format("table {} was dropped", transfer_.read.name.display());
+        co_return why;
+    }
+    const catalog::table found = co_await catalog::read_shape(session, transfer_.read.oid);
+    if (found.name.sql() != transfer_.read.name.sql()) {
+        why = fmt::format("table {} was renamed, or moved, to {}", transfer_.read.name.display(), found.name.display());
+    }
+    for (const auto& each : transfer_.columns) {
+        const auto was = std::find_if(back_.in_use.begin(), back_.in_use.end(), [&](const auto& column) {
+            return each.read_name && column.first == *each.read_name;
+        });
+        const auto* column = each.read_name ? found.find_column(*each.read_name) : nullptr;
+        if (was != back_.in_use.end() && (column == nullptr || column->type != was->second)) {
+            why = fmt::format("column {} of {} was {} by someone else", display_identifier(was->first),
+                              transfer_.read.name.display(), column == nullptr ? "dropped, or renamed," : "changed");
+        }
+    }
+    seen_fingerprint_ = now;
+    co_return why;
+}
+
+awaitable<replay::unfit_look> work::note_unfit(pg::connection& session) {
+    replay::unfit_look found = co_await replay::look_at_unfit(session, transfer_);
+    work_.progress.unfit = found.rows;
+    const std::string content = members_of(found, "");
+    if (content != stored_unfit_ || clock::now() >= next_unfit_) {
+        const pg::result now = co_await session.query(
+            "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')");
+        std::string members = members_of(found, now.text(0, 0));
+        co_await job::save_revert(session, work_.tenure(), std::move(members));
+        if (found.rows > 0 && content != stored_unfit_) {
+            work_.observer.message(report::level::warning,
+                                   fmt::format("{} row{} do not fit the table that waits: {}", format_count(found.rows),
+                                               found.rows == 1 ? "" : "s", describe(found)));
+        }
+        stored_unfit_ = content;
+        next_unfit_ = clock::now() + between_notes;
+    }
+    co_return found;
+}
+
+/// Looks once a second at what else decides whether the way is still open.
+awaitable<void> work::look(pg::connection& session) {
+    if (clock::now() < next_look_ || closed_) {
+        co_return;
+    }
+    next_look_ = clock::now() + between_looks;
+    work_.progress.window_left = co_await time_left(session);
+    static_cast<void>(co_await note_unfit(session));
+    auto why = co_await why_closed(session);
+    if (!why && work_.progress.window_left && work_.progress.window_left->count() <= 0) {
+        why = "the time in which it could be done is over";
+    }
+    if (why) {
+        co_await switch_off(session, std::move(*why));
+    }
+}
+
+/// From the next statement on nobody logs anything: without a lock, whoever works on the table.
+awaitable<void> work::switch_off(pg::connection& session, std::string why) {
+    const std::string sql = capture::switch_off_sql(transfer_);
+    const auto script = [&] { return run_script(session, sql); };
+    std::exception_ptr failure;
+    try {
+        co_await job::in_tenure(session, work_.tenure(), pg::isolation::read_committed, script);
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }  // the functions are gone with the table
+    }
+    co_await job::save_revert(session, work_.tenure(), closed_because(why));
+    work_.observer.not_revertible(why);
+    work_.observer.message(report::level::warning, "the swap cannot be taken back any more: " + why);
+    closed_ = std::move(why);
+}
+
+/// The log and its triggers go; the old table stays until the job is cleaned up.
+awaitable<const task::phase*> work::give_up() {
+    const auto session = co_await work_.pool.acquire();
+    const lock::policy rules = [&] {
+        lock::policy some;
+        some.lock_timeout = work_.settings.lock_timeout;
+        some.attempts = few_attempts;
+        return some;
+    }();
+    const std::string script =
+        fmt::format("{}DROP SCHEMA IF EXISTS {} CASCADE", capture::drop_triggers_sql(transfer_, transfer_.read.name),
+                    quote_identifier(transfer_.schema));
+    const auto ours = [this](pg::connection& used) { return job::require_tenure(used, work_.tenure()); };
+    std::string problem;
+    try {
+        const auto blocked = co_await lock::politely(*session, script, rules, ours);
+        problem = blocked ? blocked->what() : "";
+    } catch (const pg::sql_error& failure) {
+        if (failure.poisons_connection()) {
+            throw;
+        }
+        problem = failure.what();
+    }
+    if (!problem.empty()) {
+        work_.observer.message(report::level::warning,
+                               fmt::format("triggers that do nothing any more are left on {} ({}): pgeist cleanup {} "
+                                           "removes them",
+                                           transfer_.read.name.display(), problem, work_.job));
+    }
+    co_return &at(step::done);
+}
+
+awaitable<void> work::catch_up(std::chrono::milliseconds budget) {
+    bool truncated = true;
+    while (truncated) {
+        truncated = false;
+        const auto session = co_await work_.pool.acquire();
+        const std::int64_t waiting = co_await capture::truncations(*session, transfer_);
+        if (waiting > 0) {
+            work_.observer.message(report::level::warning,
+                                   "the table was truncated: the one that waits is filled "
+                                   "anew with the rows since");
+            co_await replay::begin_anew(work_);
+        }
+        try {
+            co_await changes_.catch_up(budget);
+        } catch (const transfer::source_truncated&) {
+            truncated = true;
+        }
+    }
+}
+
+awaitable<void> work::replay_pass() {
+    const auto session = co_await work_.pool.acquire();
+    const std::int64_t waiting = co_await capture::truncations(*session, transfer_);
+    if (waiting > 0) {
+        throw transfer::source_truncated();
+    }
+    std::exception_ptr failure;
+    try {
+        co_await changes_.pass();
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }
+        failure = std::current_exception();
+    } catch (const cancelled&) {
+        throw;
+    } catch (const error&) {
+        failure = std::current_exception();
+    }
+    if (failure) {  // mostly because others have changed the table
+        auto why = co_await why_closed(*session);
+        if (!why) {
+            std::rethrow_exception(failure);
+        }
+        co_await switch_off(*session, std::move(*why));
+    }
+}
+
+/// While the way is open, and as `pgeist verify` asks for it.
+awaitable<void> work::compare_meanwhile(std::optional<std::int64_t> asked) {
+    next_comparison_ = clock::now() + between_comparisons;
+    with_.enter(at(step::verify));
+    std::exception_ptr failure;
+    job::comparison found;
+    try {
+        co_await catch_up(rewrite::small_backlog);
+        co_await compare_rows(100, found);
+    } catch (const error& problem) {
+        if (problem.code() != exit_code::verification_failed) {
+            throw;
+        }
+        found.differs = true;
+        found.detail = problem.what();
+    }
+    const auto session = co_await work_.pool.acquire();
+    if (asked) {
+        found.number = *asked;
+        co_await job::answer_verify(*session, work_.tenure(), found);
+    }
+    if (found.differs) {
+        work_.observer.message(report::level::warning, "the table that waits differs: " + found.detail);
+    }
+    work_.progress.rows_done = 0;
+    work_.progress.rows_total = 0;
+    with_.enter(at(step::window));
+}
+
+awaitable<const task::phase*> work::keep_in_step() {
+    const task::phase* next = nullptr;
+    keeps_ = true;
+    if (work_.settings.revert_window && !back_.old_is_in_use() && back_.leg == 1) {
+        const auto session = co_await work_.pool.acquire();
+        const double seconds = static_cast<double>(work_.settings.revert_window->count()) / 1000;
+        co_await session->query(begin_window_sql, work_.job, work_.incarnation, seconds);
+    }
+    while (true) {
+        if (with_.steering.asked_to_leave()) {
+            break;
+        }
+        {
+            const auto session = co_await work_.pool.acquire();
+            co_await look(*session);
+        }
+        if (closed_) {
+            next = co_await give_up();
+            break;
+        }
+        co_await replay_pass();
+        const auto asked = with_.steering.take_comparison();
+        if (asked || clock::now() >= next_comparison_) {
+            co_await compare_meanwhile(asked);
+        }
+        co_await pg::sleep_for(rewrite::replay_pause);
+    }
+    co_return next;
+}
+
+}  // namespace pgeist::way_back

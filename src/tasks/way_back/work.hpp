@@ -1,0 +1,88 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "facts.hpp"
+#include "pgeist/build/workspace.hpp"
+#include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/revert_plan.hpp"
+#include "pgeist/task/kind.hpp"
+#include "pgeist/transfer/replay/replayer.hpp"
+#include "phases.hpp"
+#include "planning.hpp"
+
+namespace pgeist::way_back {
+
+/// A way back at work. Begun in phase `window` it keeps the table that waits in step, for as long as was asked for, or
+/// until it is told to end; begun in `catch_up` it swaps the tables and ends.
+class work final : public task::work {
+public:
+    work(const task::kind& kind, const task::context& with, const job::record& job);
+
+    [[nodiscard]] awaitable<void> begin(const task::phase& next) override;
+    [[nodiscard]] awaitable<std::int64_t> done_before(const task::phase& next) override;
+    [[nodiscard]] awaitable<const task::phase*> carry_out(const task::phase& now) override;
+    [[nodiscard]] std::optional<std::string> resting_state(const task::phase& now) const override;
+    [[nodiscard]] awaitable<void> watch(pg::connection& session, const task::phase& now) override;
+    [[nodiscard]] awaitable<void> compare() override;
+    [[nodiscard]] bool in_effect() const noexcept override { return has_swapped_; }
+    [[nodiscard]] bool has_told_effect() const noexcept override { return told_swap_; }
+
+private:
+    using clock = deadline::clock;
+
+    [[nodiscard]] const task::phase& at(step which) const;
+    [[nodiscard]] build::workspace workspace_of(const transfer::spec& transfer, const plan::blueprint& plan) const;
+    [[nodiscard]] awaitable<const task::phase*> do_phase(step now);
+
+    // window.cpp
+    [[nodiscard]] awaitable<const task::phase*> keep_in_step();
+    [[nodiscard]] awaitable<void> replay_pass();
+    [[nodiscard]] awaitable<void> catch_up(std::chrono::milliseconds budget);
+    [[nodiscard]] awaitable<void> look(pg::connection& session);
+    [[nodiscard]] awaitable<std::optional<std::string>> why_closed(pg::connection& session);
+    [[nodiscard]] awaitable<std::optional<std::chrono::milliseconds>> time_left(pg::connection& session);
+    [[nodiscard]] awaitable<replay::unfit_look> note_unfit(pg::connection& session);
+    [[nodiscard]] awaitable<void> switch_off(pg::connection& session, std::string why);
+    [[nodiscard]] awaitable<const task::phase*> give_up();
+    [[nodiscard]] awaitable<void> compare_meanwhile(std::optional<std::int64_t> asked);
+
+    // comparison.cpp
+    [[nodiscard]] awaitable<void> compare_rows(double percent, job::comparison& found);
+    [[nodiscard]] awaitable<void> replay_until(const bool& stop);
+
+    // swap_back.cpp
+    [[nodiscard]] awaitable<const task::phase*> prepare_swap();
+    [[nodiscard]] awaitable<void> require_all_fit();
+    [[nodiscard]] awaitable<void> try_plan(pg::connection& session);
+    [[nodiscard]] awaitable<void> make_plan(pg::connection& session, planned& into);
+    [[nodiscard]] awaitable<const task::phase*> swap();
+    [[nodiscard]] awaitable<void> wait_for_permission(replay::replayer& changes);
+    [[nodiscard]] awaitable<void> ask_hooks(replay::replayer& changes);
+    [[nodiscard]] awaitable<report::swap_outcome> exchange(const planned& made);
+    [[nodiscard]] awaitable<void> tell_swap(report::swap_outcome done);
+    [[nodiscard]] awaitable<void> finish();
+
+    const task::kind* kind_;
+    task::context with_;
+    plan::blueprint plan_;    ///< of the job's first swap
+    plan::revert_plan back_;  ///< as the job's row has it
+    plan::change_request change_;
+    facts asked_;
+    transfer::spec transfer_;  ///< into the table that waits, as long as this object has not swapped
+    build::workspace work_;
+    replay::replayer changes_;
+    bool keeps_ = false;  ///< no more is done than to keep the table that waits in step, and to compare
+    bool has_swapped_ = false;
+    bool told_swap_ = false;
+    std::optional<std::string> closed_;  ///< nothing is logged any more, and why
+    std::string seen_fingerprint_;       ///< of the table in use, looked at and found to be no hindrance
+    std::string stored_unfit_;           ///< as it was stored last, without the time
+    clock::time_point next_look_;
+    clock::time_point next_size_;
+    clock::time_point next_comparison_;
+    clock::time_point next_unfit_;
+};
+
+}  // namespace pgeist::way_back

@@ -1,0 +1,147 @@
+// What others do at the worst moments of a swap that can be taken back, each stepped through by locks.
+
+#include <gtest/gtest.h>
+
+#include "e2e/revert/revert_fixture.hpp"
+#include "support/table_rows.hpp"
+#include "support/tcp_proxy.hpp"
+
+namespace pgeist::test {
+namespace {
+
+constexpr const char* widen = "ALTER COLUMN id TYPE bigint";
+
+class interleaved_revert : public revert_test {};
+
+/// The triggers of the way back are there before the swap and woken by it: whoever waited for the swap's lock is logged
+/// from his first row on. (Made after the swap's commit, they would miss what he writes at once.)
+TEST_F(interleaved_revert, a_writer_who_waited_for_the_swap_is_logged) {
+    make_table(100);
+    tcp_proxy proxy(db().address());
+    proxy.lay({"swap_xid = pg_current_xact_id()", "COMMIT", fate::held});
+    pgeist_process running(proxy.through(db().address()).uri(),
+                           {"run", "--table", "t", "--revertible", "--alter", widen, "--output", "json"});
+    proxy.wait_for_ambush();
+    sync_connection writer = db().connect();
+    writer.send("UPDATE t SET note = 'waited' WHERE id = 5");
+    wait_for("a writer who waits", [&] {
+        return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " +
+                            std::to_string(writer.backend_pid())) > 0;
+    });
+    proxy.release();
+    writer.finish();
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist_1_back.pgeist_log"), 1);
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(note_of(5), "waited");
+}
+
+/// The same for the swap back, and the way that follows it.
+TEST_F(interleaved_revert, a_writer_who_waited_for_the_swap_back_is_logged_for_the_next) {
+    make_table(100);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    tcp_proxy proxy(db().address());
+    proxy.lay({"swap_xid = pg_current_xact_id()", "COMMIT", fate::held});
+    pgeist_process running(proxy.through(db().address()).uri(), {"revert", "1", "--output", "json"});
+    proxy.wait_for_ambush();
+    sync_connection writer = db().connect();
+    writer.send("UPDATE t SET note = 'waited' WHERE id = 5");
+    wait_for("a writer who waits", [&] {
+        return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " +
+                            std::to_string(writer.backend_pid())) > 0;
+    });
+    proxy.release();
+    writer.finish();
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(note_of(5), "waited");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(note_of(5), "waited");
+}
+
+/// A reader whose snapshot is older than rows that were brought back: the swap back waits for him.
+TEST_F(interleaved_revert, waits_for_a_snapshot_that_is_older_than_what_was_brought) {
+    make_table(100);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    sql().execute("UPDATE t SET note = 'new' WHERE id = 1");
+    sync_connection reader = db().connect();
+    reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+    pgeist_process running(db().uri(), {"revert", "1", "--output", "json"});
+    running.wait_for_event("a wait for the snapshot",
+                           [](const boost::json::object& event) { return event.at("event") == "lock_wait"; });
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_EQ(reader.scalar("SELECT note FROM t WHERE id = 1"), "new");
+    reader.execute("COMMIT");
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(type_of("id"), "integer");
+}
+
+/// A row that does not fit, written when all was compared and before the lock: nothing is swapped.
+TEST_F(interleaved_revert, a_row_that_comes_at_the_last_moment_and_does_not_fit_stops_the_swap) {
+    make_table(100);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    pgeist_process running(db().uri(), {"revert", "1", "--postpone-swap", "--output", "json"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sql().execute("INSERT INTO t VALUES (3000000000, 'too large', 1, 1)");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    const run_result result = running.finish();
+    EXPECT_TRUE(exited(result, 3));
+    EXPECT_TRUE(says(result, {"3000000000"}));
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_EQ(told("state"), "done");
+    sql().execute("DELETE FROM t WHERE id = 3000000000");
+    EXPECT_TRUE(exited(revert(), 0));
+}
+
+/// Rows that refer to keys made since: the old table has those keys by then, so the foreign key holds and is validated.
+TEST_F(interleaved_revert, rows_that_refer_to_new_keys_keep_their_foreign_key) {
+    make_table(100);
+    sql().execute("CREATE TABLE child (t int REFERENCES t)");
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    sql().execute("INSERT INTO t VALUES (500, 'x', 1, 1); INSERT INTO child VALUES (500)");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_constraint WHERE conrelid = 'child'::regclass AND confrelid = "
+                           "'t'::regclass AND convalidated"),
+              1);
+    EXPECT_EQ(sql().sqlstate_of("INSERT INTO child VALUES (501)"), "23503");
+}
+
+/// Triggers of the application on the old table do not fire for rows that are brought there, nor do its rules.
+TEST_F(interleaved_revert, triggers_of_the_waiting_table_rest) {
+    make_table(100);
+    sql().execute(
+        "CREATE TABLE audit (id bigint); CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT "
+        "INTO "
+        "audit VALUES (NEW.id); RETURN NULL; END $$; CREATE TRIGGER audit AFTER INSERT OR UPDATE ON t FOR EACH ROW "
+        "EXECUTE "
+        "FUNCTION audited(); ALTER TABLE t ENABLE ALWAYS TRIGGER audit");
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    sql().execute("INSERT INTO t SELECT i, 'x', 1, i FROM generate_series(1001, 1010) i");
+    ASSERT_TRUE(exited(revert(), 0));
+    sql().execute("INSERT INTO t SELECT i, 'x', 1, i FROM generate_series(2001, 2005) i");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM audit"), 15);
+    EXPECT_EQ(sql().scalar("SELECT tgenabled FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname = 'audit'"), "A");
+}
+
+/// A session that waits in nextval() of the sequence that leaves: no number is given twice, and the old table's own
+/// definition is there again.
+TEST_F(interleaved_revert, no_number_is_given_twice) {
+    sql().execute(
+        "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text); INSERT INTO t (note) SELECT "
+        "'x' FROM generate_series(1, 10)");
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    tcp_proxy proxy(db().address());
+    proxy.lay({"swap_xid = pg_current_xact_id()", "COMMIT", fate::held});
+    pgeist_process running(proxy.through(db().address()).uri(), {"revert", "1", "--output", "json"});
+    proxy.wait_for_ambush();
+    sync_connection drawing = db().connect();
+    drawing.send("SELECT nextval('t_id_seq')");
+    proxy.release();
+    const std::string drawn = drawing.finish().rows.front().front().value();
+    EXPECT_TRUE(exited(running.finish(), 0));
+    sql().execute("INSERT INTO t (note) SELECT 'y' FROM generate_series(1, 50)");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE id = " + drawn), 0);
+    EXPECT_EQ(type_of("id"), "integer");
+}
+
+}  // namespace
+}  // namespace pgeist::test

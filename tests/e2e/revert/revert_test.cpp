@@ -1,0 +1,394 @@
+// A swap that can be taken back: the old table is kept in step and comes back, exactly, with every write made since.
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "e2e/revert/revert_fixture.hpp"
+#include "support/table_description.hpp"
+#include "support/table_rows.hpp"
+
+namespace pgeist::test {
+namespace {
+
+constexpr const char* widen = "ALTER COLUMN id TYPE bigint";
+
+class reverting : public revert_test {};
+
+TEST_F(reverting, without_writes_the_table_is_the_one_it_was) {
+    make_table(500);
+    const table_state before = state_of();
+    const std::string places = rows_and_places();
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_EQ(told("state"), "done");
+    EXPECT_EQ(told("revertible"), "true");
+    EXPECT_EQ(told("pid_alive"), "false");
+    ASSERT_TRUE(exited(revert(), 0));
+    expect_unchanged(before);
+    EXPECT_EQ(rows_and_places(), places);
+    EXPECT_EQ(told("state"), "reverted");
+    EXPECT_EQ(told("revertible"), "true");
+    EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
+    expect_unchanged(before);
+    expect_nothing_left();
+}
+
+TEST_F(reverting, every_write_made_since_is_there_and_the_change_can_be_made_again) {
+    make_table(300);
+    const auto definition = describe_table(sql(), "public", "t");
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    sql().execute(
+        "INSERT INTO t VALUES (1000, 'new', 1, 7), (1001, NULL, 2, 8); UPDATE t SET note = 'changed' WHERE id <= 10; "
+        "DELETE FROM t WHERE id BETWEEN 20 AND 29; UPDATE t SET id = 2000 WHERE id = 30; UPDATE t SET id = 30 WHERE id "
+        "= "
+        "31");
+    sql().execute("CREATE TABLE copy AS SELECT * FROM t");
+    const run_result back = command("revert", {"1", "--output", "json"});
+    ASSERT_TRUE(exited(back, 0));
+    ASSERT_EQ(back.events("reverted").size(), 1U);
+    const auto event = back.events("reverted").front();
+    EXPECT_TRUE(event.contains("attempts"));
+    EXPECT_TRUE(event.contains("lock_held_ms"));
+    EXPECT_TRUE(back.events("swap").empty());
+    EXPECT_EQ(back.events("verify").size(), 1U);
+    EXPECT_EQ(type_of("id"), "integer");
+    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(differing_rows(sql(), "copy", "t"), std::vector<std::string>{});
+
+    sql().execute(
+        "UPDATE t SET note = 'after' WHERE id = 1; INSERT INTO t VALUES (5000, 'x', 1, 1); DELETE FROM t WHERE "
+        "id = 1000; DROP TABLE copy; CREATE TABLE copy AS SELECT * FROM t");
+    const run_result again = command("revert", {"1", "--output", "json"});
+    ASSERT_TRUE(exited(again, 0));
+    EXPECT_EQ(again.events("swap").size(), 1U);
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_EQ(differing_rows(sql(), "copy", "t"), std::vector<std::string>{});
+    EXPECT_EQ(told("state"), "done");
+
+    sql().execute(
+        "DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (2, 'anew', 1, 1); DROP TABLE copy; CREATE TABLE copy "
+        "AS SELECT * FROM t");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(type_of("id"), "integer");
+    EXPECT_EQ(differing_rows(sql(), "copy", "t"), std::vector<std::string>{});
+    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    sql().execute("DROP TABLE copy");
+    EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
+    expect_nothing_left();
+}
+
+TEST_F(reverting, is_refused_when_planned_where_there_is_no_way_back) {
+    make_table(10);
+    sql().execute("ALTER TABLE t ADD COLUMN must int NOT NULL DEFAULT 1; ALTER TABLE t ALTER COLUMN must DROP DEFAULT");
+    const table_state before = state_of();
+    for (const char* name : {"run", "plan"}) {
+        EXPECT_TRUE(exited(command(name, {"--table", "t", "--revertible", "--drop-old", "--alter", widen}), 3)) << name;
+        const run_result dropped = command(name, {"--table", "t", "--revertible", "--alter", "DROP COLUMN must"});
+        EXPECT_TRUE(exited(dropped, 3)) << name;
+        EXPECT_TRUE(says(dropped, {"must"}));
+        const run_result converted =
+            command(name, {"--table", "t", "--revertible", "--alter", "ALTER COLUMN code TYPE text"});
+        EXPECT_TRUE(exited(converted, 3)) << name;
+        EXPECT_TRUE(says(converted, {"code"}));
+    }
+    expect_unchanged(before);
+    expect_nothing_left();
+    EXPECT_TRUE(exited(
+        command("plan", {"--table", "t", "--revertible", "--alter", "DROP COLUMN must", "--back-set", "must = 7"}), 0));
+}
+
+TEST_F(reverting, a_deferrable_key_has_no_way_back) {
+    sql().execute(
+        "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE, note text); INSERT INTO t SELECT i FROM "
+        "generate_series(1, 10) i");
+    EXPECT_TRUE(exited(run({"--revertible", "--alter", "ALTER COLUMN note TYPE varchar(500)"}), 3));
+    expect_nothing_left();
+}
+
+TEST_F(reverting, what_does_not_apply_is_null_in_the_status) {
+    make_table(10);
+    ASSERT_TRUE(exited(run({"--alter", widen}), 0));
+    const boost::json::object job = status();
+    for (const char* name : {"revertible", "revert_until", "unfit", "unfit_keys", "unfit_at", "why_not_revertible"}) {
+        ASSERT_TRUE(job.contains(name)) << name;
+        EXPECT_TRUE(job.at(name).is_null()) << name;
+    }
+    EXPECT_TRUE(exited(revert(), 3));
+}
+
+TEST_F(reverting, another_run_on_the_table_is_refused_while_it_can_be_reverted) {
+    make_table(10);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    const run_result other = run({"--alter", "ALTER COLUMN code TYPE bigint"});
+    EXPECT_TRUE(exited(other, 3));
+    EXPECT_TRUE(says(other, {"pgeist revert 1", "pgeist cleanup 1"}));
+    ASSERT_TRUE(exited(command("cleanup", {"1"}), 0));
+    EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN code TYPE bigint"}), 0));
+}
+
+TEST_F(reverting, in_its_window_the_run_stays_and_a_revert_ends_it) {
+    make_table(100);
+    pgeist_process window = start_window(widen);
+    wait_until_told("pid_alive", "true");
+    EXPECT_EQ(told("state"), "done");
+    EXPECT_EQ(told("phase"), "window");
+    wait_for("an end of the window", [&] { return !told("revert_until").empty(); });
+    sql().execute("UPDATE t SET note = 'in the window' WHERE id = 5; INSERT INTO t VALUES (777, 'new', 1, 1)");
+    const auto in_step = [&] {
+        return sql().number("SELECT count(*) FROM pgeist_1.t WHERE (id = 5 AND note = 'in the window') OR id = 777") ==
+               2;
+    };
+    wait_for("the old table in step", in_step);
+    ASSERT_TRUE(exited(revert(), 0));
+    const run_result ended = window.finish();
+    EXPECT_TRUE(exited(ended, 0));
+    EXPECT_EQ(ended.events("result").size(), 1U);
+    EXPECT_EQ(type_of("id"), "integer");
+    EXPECT_EQ(note_of(5), "in the window");
+    EXPECT_EQ(told("state"), "reverted");
+}
+
+TEST_F(reverting, a_window_that_is_ended_by_a_signal_keeps_the_way_back) {
+    make_table(100);
+    pgeist_process window = start_window(widen);
+    window.signal(SIGTERM);
+    EXPECT_TRUE(exited(window.finish(), 6));
+    EXPECT_EQ(told("state"), "done");
+    EXPECT_EQ(told("revertible"), "true");
+    sql().execute("UPDATE t SET note = 'alone' WHERE id = 7");
+    EXPECT_EQ(told("log_pending"), "1");
+    pgeist_process again(db().uri(), {"resume", "1", "--output", "json"});
+    again.wait_for_phase("window");
+    wait_for("the old table in step",
+             [&] { return sql().number("SELECT count(*) FROM pgeist_1.t WHERE note = 'alone'") == 1; });
+    EXPECT_EQ(told("state"), "done");
+    const run_result compared = command("verify", {"1", "--output", "json"});
+    EXPECT_TRUE(exited(compared, 0));
+    EXPECT_EQ(compared.events("verify").size(), 1U);
+    again.signal(SIGTERM);
+    EXPECT_TRUE(exited(again.finish(), 6));
+    EXPECT_TRUE(exited(command("verify", {"1"}), 0));
+    EXPECT_EQ(told("state"), "done");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(note_of(7), "alone");
+}
+
+TEST_F(reverting, a_window_that_is_over_gives_the_way_back_up) {
+    make_table(100);
+    const run_result result = run({"--revertible", "--revert-window", "2s", "--alter", widen});
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_EQ(told("state"), "done");
+    EXPECT_EQ(told("revertible"), "false");
+    EXPECT_NE(told("why_not_revertible"), "");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname LIKE 'pgeist%'"),
+              0);
+    EXPECT_TRUE(exited(revert(), 3));
+    EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN code TYPE bigint"}), 0));
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(reverting, cleanup_ends_the_window_and_cleanup_of_all_leaves_it_alone) {
+    make_table(100);
+    pgeist_process window = start_window(widen);
+    window.signal(SIGTERM);
+    EXPECT_TRUE(exited(window.finish(), 6));
+    const run_result all = command("cleanup", {"--all"});
+    EXPECT_TRUE(exited(all, 0));
+    EXPECT_TRUE(says(all, {"job 1"}));
+    EXPECT_EQ(told("revertible"), "true");
+    pgeist_process again(db().uri(), {"resume", "1", "--output", "json"});
+    again.wait_for_phase("window");
+    EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
+    EXPECT_TRUE(exited(again.finish(), 0));
+    expect_nothing_left();
+    EXPECT_EQ(type_of("id"), "bigint");
+}
+
+TEST_F(reverting, rows_that_do_not_go_back_are_named_and_leave_the_list_when_they_are_mended) {
+    make_table(100);
+    pgeist_process window = start_window(widen);
+    sql().execute("INSERT INTO t VALUES (3000000000, 'too large', 1, 1), (3000000001, 'too', 2, 2)");
+    wait_until_told("unfit", "2");
+    EXPECT_EQ(told("revertible"), "false");
+    EXPECT_NE(told("unfit_keys").find("3000000000"), std::string::npos);
+    EXPECT_NE(told("unfit_at"), "");
+    const run_result checked = command("revert", {"1", "--check"});
+    EXPECT_TRUE(exited(checked, 3));
+    EXPECT_TRUE(exited(window.finish(), 0));
+    EXPECT_TRUE(says(checked, {"3000000000"}));
+    const run_result refused = revert();
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"3000000000"}));
+    EXPECT_EQ(told("state"), "done");
+    sql().execute("UPDATE t SET id = 5000 WHERE id = 3000000000; DELETE FROM t WHERE id = 3000000001");
+    EXPECT_TRUE(exited(command("revert", {"1", "--check"}), 0));
+    EXPECT_EQ(told("unfit"), "0");
+    EXPECT_EQ(type_of("id"), "bigint");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(note_of(5000), "too large");
+}
+
+TEST_F(reverting, what_others_have_put_on_the_table_is_named_and_can_be_let_go) {
+    make_table(100);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    sql().execute(
+        "CREATE INDEX t_note ON t (note); ALTER TABLE t ADD COLUMN extra int; ALTER TABLE t ADD CONSTRAINT "
+        "positive CHECK (code > 0)");
+    const run_result refused = revert();
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"index t_note", "column extra", "constraint positive"}));
+    EXPECT_TRUE(exited(revert({"--lose", "t_note"}), 3));
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_TRUE(exited(revert({"--lose", "t_note", "--lose", "extra", "--lose", "positive"}), 0));
+    EXPECT_EQ(type_of("id"), "integer");
+}
+
+TEST_F(reverting, a_log_that_has_outgrown_its_limit_is_switched_off) {
+    make_table(1000);
+    pgeist_process window = start_window(widen, {"--max-log-size", "1MB"});
+    ASSERT_TRUE(exited(command("pause", {"1"}), 0));
+    sql().execute("DO $$ BEGIN FOR i IN 1 .. 60 LOOP UPDATE t SET code = code + 1; END LOOP; END $$");
+    wait_until_told("revertible", "false");
+    EXPECT_NE(told("why_not_revertible").find("--max-log-size"), std::string::npos);
+    EXPECT_TRUE(exited(window.finish(), 0));
+    sql().execute("UPDATE t SET code = 0");  // nobody hinders, or logs, it
+    EXPECT_TRUE(exited(revert(), 3));
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(reverting, others_who_drop_a_column_that_goes_back_end_the_way_at_once) {
+    make_table(100);
+    pgeist_process window = start_window(widen);
+    sql().execute("ALTER TABLE t DROP COLUMN note; INSERT INTO t VALUES (500, 1, 1)");
+    wait_until_told("revertible", "false");
+    EXPECT_NE(told("why_not_revertible").find("note"), std::string::npos);
+    EXPECT_TRUE(exited(window.finish(), 0));
+    EXPECT_TRUE(exited(revert(), 3));
+}
+
+TEST_F(reverting, truncate_in_the_window_empties_the_old_table_too) {
+    make_table(100);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    sql().execute("TRUNCATE t; INSERT INTO t VALUES (1, 'one', 1, 1), (2, 'two', 2, 2)");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(rows_as_text(), "(1,one,1,1) (2,two,2,2)");
+}
+
+TEST_F(reverting, tells_hooks_and_metrics) {
+    make_table(100);
+    const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / db().name();
+    std::filesystem::create_directories(folder);
+    for (const char* name : {"on-reverted", "on-not-revertible"}) {
+        const std::filesystem::path hook = folder / name;
+        std::ofstream(hook) << "#!/bin/sh\necho \"$PGEIST_EVENT $PGEIST_REASON\" >> " << (folder / "told").string()
+                            << "\n";
+        std::filesystem::permissions(hook, std::filesystem::perms::owner_all);
+    }
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    ASSERT_TRUE(exited(revert({"--hook-dir", folder.string()}), 0));
+    std::ifstream told_by(folder / "told");
+    std::string line;
+    std::getline(told_by, line);
+    EXPECT_EQ(line, "reverted ");
+    std::filesystem::remove_all(folder);
+}
+
+TEST_F(reverting, serial_and_identity_numbers_go_on_in_both_directions) {
+    sql().execute(
+        "CREATE TABLE t (id serial PRIMARY KEY, other int GENERATED BY DEFAULT AS IDENTITY, note text); INSERT "
+        "INTO t (note) SELECT 'n' FROM generate_series(1, 50)");
+    const auto definition = describe_table(sql(), "public", "t");
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, ALTER COLUMN other TYPE bigint"), 0));
+    sql().execute("INSERT INTO t (note) SELECT 'w' FROM generate_series(1, 50)");
+    ASSERT_TRUE(exited(revert(), 0));
+    sql().execute("INSERT INTO t (note) SELECT 'r' FROM generate_series(1, 50)");
+    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(sql().number("SELECT count(DISTINCT id) FROM t"), 150);
+    EXPECT_EQ(sql().number("SELECT count(DISTINCT other) FROM t"), 150);
+    ASSERT_TRUE(exited(revert(), 0));
+    sql().execute("INSERT INTO t (note) SELECT 'z' FROM generate_series(1, 50)");
+    EXPECT_EQ(sql().number("SELECT count(DISTINCT id) FROM t"), 200);
+    EXPECT_EQ(sql().number("SELECT count(DISTINCT other) FROM t"), 200);
+}
+
+TEST_F(reverting, a_sequence_that_stands_beyond_the_old_type_is_refused_with_its_number) {
+    sql().execute("CREATE TABLE t (id serial PRIMARY KEY, note text); INSERT INTO t (note) VALUES ('a')");
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    sql().execute("SELECT setval('t_id_seq', 3000000000)");
+    const run_result refused = revert();
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"t_id_seq", "3000000000"}));
+    EXPECT_EQ(type_of("id"), "bigint");
+}
+
+TEST_F(reverting, all_that_hangs_on_the_table_comes_back) {
+    sql().execute(
+        "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT generate_series(1, 10); "
+        "CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES parent, code int, note text); "
+        "INSERT INTO t SELECT i, i % 10 + 1, i, 'n' || i FROM generate_series(1, 100) i; "
+        "CREATE TABLE child (t int REFERENCES t ON DELETE CASCADE); INSERT INTO child SELECT generate_series(1, 50); "
+        "CREATE INDEX t_code ON t (code); CREATE STATISTICS t_stat ON p, code FROM t; "
+        "CREATE TABLE audit (what text); CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT "
+        "INTO audit VALUES (TG_OP); RETURN NULL; END $$; CREATE TRIGGER t_audit AFTER INSERT OR UPDATE OR DELETE ON t "
+        "FOR "
+        "EACH ROW EXECUTE FUNCTION audited(); ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; "
+        "CREATE "
+        "POLICY p_all ON t USING (code > 0); CREATE RULE t_rule AS ON DELETE TO t WHERE OLD.code = -1 DO INSTEAD "
+        "NOTHING; "
+        "CREATE VIEW v AS SELECT id, note FROM t WHERE code > 5; CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n "
+        "FROM t; "
+        "CREATE PUBLICATION pub FOR TABLE t; COMMENT ON TABLE t IS 'a table'; COMMENT ON COLUMN t.note IS 'a note'; "
+        "ALTER TABLE t ADD CONSTRAINT c_check CHECK (code < 1000000) NOT VALID");
+    const auto definition = describe_table(sql(), "public", "t");
+    const std::string view = sql().scalar("SELECT pg_get_viewdef('v')");
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, ALTER COLUMN code TYPE bigint"), 0));
+    const auto changed = describe_table(sql(), "public", "t");
+    sql().execute(
+        "TRUNCATE audit; UPDATE t SET note = 'u' WHERE id <= 5; DELETE FROM t WHERE id = 60; INSERT INTO t "
+        "VALUES (200, 1, 9, 'i'); INSERT INTO child VALUES (200)");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM audit"), 7);
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM audit"), 7);  // nothing fires for rows that are brought
+    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(sql().scalar("SELECT pg_get_viewdef('v')"), view);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t"), 100);
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM audit"), 7);
+    EXPECT_EQ(description_difference(changed, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+}
+
+TEST_F(reverting, a_partition_comes_back_into_its_place) {
+    sql().execute(
+        "CREATE TABLE whole (id int, k int, note text, PRIMARY KEY (id, k)) PARTITION BY RANGE (k); CREATE TABLE t "
+        "PARTITION "
+        "OF whole FOR VALUES FROM (0) TO (100); CREATE TABLE rest PARTITION OF whole DEFAULT; INSERT INTO whole SELECT "
+        "i, i "
+        "% 150, 'n' FROM generate_series(1, 300) i");
+    const auto definition = describe_table(sql(), "public", "t");
+    ASSERT_TRUE(exited(run({"--revertible", "--repack"}), 0));
+    sql().execute("INSERT INTO whole VALUES (1000, 5, 'x'); UPDATE whole SET note = 'y' WHERE id = 3");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(sql().number("SELECT count(*) FROM whole"), 301);
+    EXPECT_EQ(sql().scalar("SELECT note FROM t WHERE id = 1000"), "x");
+}
+
+TEST_F(reverting, late_writers_meet_a_wall_and_nobody_passes_it_by_a_setting) {
+    make_table(10);
+    const std::string other = db().create_role("other");
+    sql().execute("GRANT ALL ON t TO " + other);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    EXPECT_EQ(sql().sqlstate_of("INSERT INTO pgeist_1.t VALUES (99, 'x', 1, 1)"), "40001");
+    EXPECT_EQ(sql().sqlstate_of("SET pgeist.pass = 'guess'; INSERT INTO pgeist_1.t VALUES (99, 'x', 1, 1)"), "40001");
+    EXPECT_EQ(sql().sqlstate_of("TRUNCATE pgeist_1.t"), "40001");
+    sql().execute("RESET pgeist.pass");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(sql().sqlstate_of("INSERT INTO t VALUES (99, 'x', 1, 1)"), "");
+    EXPECT_EQ(sql().sqlstate_of("INSERT INTO pgeist_1.t VALUES (98, 'x', 1, 1)"), "40001");
+}
+
+}  // namespace
+}  // namespace pgeist::test
