@@ -32,7 +32,7 @@ CREATE TABLE pgeist.jobs (
 -- neither skips a range nor copies one twice. A null bound is open.
 CREATE TABLE pgeist.chunks (
     job      bigint NOT NULL REFERENCES pgeist.jobs ON DELETE CASCADE,
-    kind     text NOT NULL CHECK (kind IN ('copy', 'verify')),
+    kind     text NOT NULL CHECK (kind IN ('copy', 'verify')),  -- later others too: state_in_place.sql
     lower    text[],
     upper    text[],
     rows     bigint NOT NULL,

@@ -13,7 +13,7 @@ constexpr const char* triggers_sql = R"(
            obj_description(t.oid, 'pg_trigger') AS comment,
            obj_description(nullif(t.tgconstraint, 0), 'pg_constraint') AS constraint_comment,
            {operator_schemas} AS operator_schemas, {operators} AS operators, {extensions} AS extensions,
-           CASE WHEN t.tgname LIKE 'pgeist\_%' AND n.nspname ~ '^pgeist_[0-9]+(_back|_again)?$' THEN n.nspname END AS job_schema
+           CASE WHEN t.tgname ~ '^~*pgeist_' AND n.nspname ~ '^pgeist_[0-9]+(_back|_again)?$' THEN n.nspname END AS job_schema
       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
      WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgparentid = 0 ORDER BY t.tgname COLLATE "C")";
 

@@ -28,11 +28,17 @@ walk::bound bound_from(const pg::result& rows, int row, const char* name) {
 
 awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind, walk::key_range range,
                            chunk_counts counts) {
-    co_await session.query(
+    std::string sql =
         "INSERT INTO pgeist.chunks (job, kind, lower, upper, rows, shadow_rows, checksum, shadow_checksum) "
-        "VALUES ($1, $2, $3::text[], $4::text[], $5, $6, $7::numeric, $8::numeric)",
-        job, kind, array_of(range.lower), array_of(range.upper), counts.rows, counts.write_rows, counts.checksum,
-        counts.write_checksum);
+        "VALUES ($1, $2, $3::text[], $4::text[], $5, $6, $7::numeric, $8::numeric)";
+    if (counts.with_horizon) {
+        sql =
+            "INSERT INTO pgeist.chunks (job, kind, lower, upper, rows, shadow_rows, checksum, shadow_checksum, "
+            "looked_in, open_then) VALUES ($1, $2, $3::text[], $4::text[], $5, $6, $7::numeric, $8::numeric, "
+            "pg_current_xact_id(), pg_snapshot_xmin(pg_current_snapshot()))";
+    }
+    co_await session.query(std::move(sql), job, kind, array_of(range.lower), array_of(range.upper), counts.rows,
+                           counts.write_rows, counts.checksum, counts.write_checksum);
 }
 
 awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job, const char* kind,
@@ -48,6 +54,23 @@ awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job
         range.upper = bound_from(found, row, "upper");
         chunks.ranges.push_back(std::move(range));
         chunks.rows += found.integer(row, "rows");
+    }
+    co_return chunks;
+}
+
+awaitable<std::vector<looked_at>> load_findings(pg::connection& session, std::int64_t job, const char* kind) {
+    const pg::result found = co_await session.query(
+        "SELECT lower, upper, looked_in, open_then FROM pgeist.chunks WHERE job = $1 AND kind = $2 AND shadow_rows > 0 "
+        "AND looked_in IS NOT NULL ORDER BY done_at",
+        job, kind);
+    std::vector<looked_at> chunks;
+    for (int row = 0; row < found.rows(); ++row) {
+        looked_at one;
+        one.range.lower = bound_from(found, row, "lower");
+        one.range.upper = bound_from(found, row, "upper");
+        one.looked_in = found.text(row, "looked_in");
+        one.open_then = found.text(row, "open_then");
+        chunks.push_back(std::move(one));
     }
     co_return chunks;
 }

@@ -210,9 +210,8 @@ awaitable<std::optional<job::record>> try_again(session_set& sessions, const tas
 
 [[noreturn]] void throw_lost_for_good(const task::kind& kind, const job::record& record, const std::string& why,
                                       const std::string& problem) {
-    const std::string now = kind.reached(record).in_effect
-                                ? kind.labels().effect + " and is in use"
-                                : "the source table is in use and complete" + and_meanwhile(kind);
+    const std::string now = kind.reached(record).in_effect ? kind.labels().effect + " and is in use"
+                                                           : kind.labels().untouched + and_meanwhile(kind);
     throw error(exit_code::connection_lost, fmt::format("{}: {}", why, problem),
                 fmt::format("{}; when the server is reliable again: pgeist resume {}", now, record.id));
 }

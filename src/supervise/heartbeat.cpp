@@ -129,7 +129,7 @@ void show(vital_signs& of, beating& now) {
         now.phase = of.told.phase();
         now.rate.reset();
     }
-    of.progress.throttled = of.switches.gate().reason();
+    of.progress.throttled = of.switches.reason_to_wait();
     const auto lag = of.switches.gate().lag();
     of.progress.lag_bytes = lag.bytes;
     of.progress.lag_time = lag.time;

@@ -24,6 +24,12 @@ constexpr const char* read_back_sql = R"(
                             WHERE p.provolatile = 'v'
                                OR (p.provolatile = 's' AND (p.oid >= 16384 OR p.proname <> ALL ($2::text[]))))
            AS repeatable,
+           EXISTS (SELECT FROM regexp_matches(c.conbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS used
+                     JOIN pg_proc p ON p.oid = used[1]::oid WHERE p.provolatile = 'v') AS is_volatile,
+           c.conbin::text ~ 'SQLVALUEFUNCTION'
+           OR EXISTS (SELECT FROM regexp_matches(c.conbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS used
+                        JOIN pg_proc p ON p.oid = used[1]::oid
+                       WHERE p.provolatile = 's' AND p.oid < 16384 AND p.proname <> ALL ($2::text[])) AS follows_clock,
            {open_functions} AS open_functions,
            {follows_path} AS follows_path
       FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.conname = 'pgeist_expression')";
@@ -202,6 +208,8 @@ awaitable<resolved> resolve_expression(build_context& at, qualified_name like, s
     read.operators =
         co_await catalog::read_operators(at.conn, catalog::trees::of_constraint(probe, "pgeist_expression"));
     found.repeatable = rows.boolean(0, "repeatable");
+    found.is_volatile = rows.boolean(0, "is_volatile");
+    found.follows_clock = rows.boolean(0, "follows_clock");
     const auto& own = at.source.columns;
     read.follows_path = rows.boolean(0, "follows_path") ||
                         (read.whole_row &&

@@ -37,25 +37,27 @@ constexpr std::size_t equal = 2;
 constexpr std::size_t greater_equal = 3;
 constexpr std::size_t greater = 4;
 
-awaitable<operators> read_operators(build_context& at, std::int64_t family, std::int64_t type) {
-    const auto rows = co_await at.conn.query(operators_sql, family, type);
+awaitable<operators> read_operators(pg::connection& conn, const catalog::table& of, std::int64_t family,
+                                    std::int64_t type) {
+    const auto rows = co_await conn.query(operators_sql, family, type);
     operators found;
     for (int row = 0; row < rows.rows(); ++row) {
         found.by_strategy.push_back(rows.text(row, "operator"));
     }
     if (found.by_strategy.size() != greater + 1) {
         throw error(exit_code::refused,
-                    fmt::format("the key of {} has an operator family that lacks operators", at.source.name.display()));
+                    fmt::format("the key of {} has an operator family that lacks operators", of.name.display()));
     }
     found.hashable = rows.boolean(equal, "hashable");
     co_return found;
 }
 
 /// One column of the key, `write_name` being the shadow's column that compares with it.
-awaitable<plan::key_column> plan_key_column(build_context& at, const catalog::index_column& walked,
-                                            std::string write_name, plan::key& into) {
-    const auto* source = at.source.find_column(walked.attnum);
-    const operators found = co_await read_operators(at, walked.operator_family, walked.input_type);
+awaitable<plan::key_column> plan_key_column(pg::connection& conn, const catalog::table& of,
+                                            const catalog::index_column& walked, std::string write_name,
+                                            plan::key& into) {
+    const auto* source = of.find_column(walked.attnum);
+    const operators found = co_await read_operators(conn, of, walked.operator_family, walked.input_type);
     plan::key_column column;
     column.read_name = source->name;
     column.write_name = std::move(write_name);
@@ -205,6 +207,17 @@ void plan_identity(const build_context& at, const catalog::table& after, const c
 
 }  // namespace
 
+awaitable<plan::key> key_of_index(pg::connection& conn, const catalog::table& of, const catalog::index& walked) {
+    plan::key key;
+    key.index = walked.name;
+    for (const auto& each : catalog::key_columns(walked)) {
+        std::string name = of.find_column(each.attnum)->name;
+        auto column = co_await plan_key_column(conn, of, each, std::move(name), key);
+        key.columns.push_back(std::move(column));
+    }
+    co_return key;
+}
+
 awaitable<void> plan_key_and_indexes(build_context& at, const catalog::table& after, plan::blueprint& into) {
     const catalog::index* chosen = co_await choose_walked_index(at, after);
     const catalog::index& walked = *chosen;
@@ -226,7 +239,8 @@ awaitable<void> plan_key_and_indexes(build_context& at, const catalog::table& af
         if (!into.key.carried) {
             write_name = after.find_column(mapped[place])->name;
         }
-        auto column = co_await plan_key_column(at, walked_columns[place], std::move(write_name), into.key);
+        auto column =
+            co_await plan_key_column(at.conn, at.source, walked_columns[place], std::move(write_name), into.key);
         into.key.columns.push_back(std::move(column));
     }
     const catalog::index* found_by = nullptr;

@@ -20,7 +20,7 @@ constexpr const char* bound_settings = R"sql(
 /// Whether the walk gets on is asked of the server, by the index's own operators: one whose rows are not in that order
 /// could keep it going round for ever.
 bound_sql bound_query_with_values(const qualified_name& table, const key& key, const key_range& within,
-                                  std::int64_t rows) {
+                                  std::int64_t rows, reach which) {
     std::vector<std::string> columns;
     for (const key_column& column : key.columns) {
         const std::size_t number = columns.size() + 1;
@@ -29,9 +29,9 @@ bound_sql bound_query_with_values(const qualified_name& table, const key& key, c
     const std::string gets_on = within.lower ? is_after_bound(key, "b") : "true";
     bound_sql query = range_predicate(key, within, side::read, "s");
     query.sql =
-        fmt::format("SELECT {} AS gets_on, {} FROM (SELECT {} FROM ONLY {} AS s{} ORDER BY {} OFFSET {} LIMIT 1) AS b",
-                    gets_on, readable_log_columns(key, "b"), join(columns, ", "), table.sql(), query.sql,
-                    order_by(key, "s"), std::max<std::int64_t>(rows, 1) - 1);
+        fmt::format("SELECT {} AS gets_on, {} FROM (SELECT {} FROM {}{} AS s{} ORDER BY {} OFFSET {} LIMIT 1) AS b",
+                    gets_on, readable_log_columns(key, "b"), join(columns, ", "), which == reach::only ? "ONLY " : "",
+                    table.sql(), query.sql, order_by(key, "s"), std::max<std::int64_t>(rows, 1) - 1);
     return query;
 }
 
@@ -39,13 +39,14 @@ bound_sql bound_query_with_values(const qualified_name& table, const key& key, c
 
 awaitable<void> prepare_for_bounds(pg::connection& session) { co_await session.query(bound_settings); }
 
-std::string bound_query(const qualified_name& table, const key& key, const key_range& within, std::int64_t rows) {
-    return bound_query_with_values(table, key, within, rows).sql;
+std::string bound_query(const qualified_name& table, const key& key, const key_range& within, std::int64_t rows,
+                        reach which) {
+    return bound_query_with_values(table, key, within, rows, which).sql;
 }
 
 boundary_finder::boundary_finder(pg::connection& session, const qualified_name& table, const key& key,
-                                 std::vector<key_range> within)
-    : session_(&session), table_(&table), key_(&key), within_(std::move(within)) {
+                                 std::vector<key_range> within, reach which)
+    : session_(&session), table_(&table), key_(&key), within_(std::move(within)), which_(which) {
     std::reverse(within_.begin(), within_.end());
 }
 
@@ -64,7 +65,7 @@ awaitable<std::optional<key_range>> boundary_finder::next(std::int64_t rows) {
         co_return cut;
     }
     cut = within_.back();
-    bound_sql query = bound_query_with_values(*table_, *key_, *cut, rows);
+    bound_sql query = bound_query_with_values(*table_, *key_, *cut, rows, which_);
     const pg::result found =
         co_await session_->query_params(std::move(query.sql), std::move(query.values), deadline::never());
     if (found.empty()) {

@@ -11,6 +11,7 @@ namespace {
 /// Nobody steers.
 class nobody : public task::controls {
 public:
+    void waits_for(std::optional<std::string>) override {}
     [[nodiscard]] awaitable<void> before_chunk(std::int64_t, std::chrono::nanoseconds) override { co_return; }
     [[nodiscard]] awaitable<void> before_batch(std::int64_t, std::chrono::nanoseconds) override { co_return; }
     [[nodiscard]] std::optional<std::string> postponed() const override { return std::nullopt; }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pgeist/job/tenure.hpp"
 #include "pgeist/pg/connection.hpp"
@@ -17,6 +18,8 @@ struct chunk_counts {
     std::optional<std::int64_t> write_rows;
     std::optional<std::string> checksum;
     std::optional<std::string> write_checksum;
+    /// Records which transaction it is, and the earliest that is open: what is older, or of this one, is known.
+    bool with_horizon = false;
 };
 /// Records a finished chunk; to be called in the chunk's own transaction.
 [[nodiscard]] awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind,
@@ -30,6 +33,14 @@ struct finished_chunks {
                                                      const walk::key& key);
 /// @throws error (already_running) as require_tenure()
 [[nodiscard]] awaitable<void> forget_chunks(pg::connection& session, tenure mine, const char* kind);
+/// A finished chunk in which something was found (write_rows), and what with_horizon has recorded of it.
+struct looked_at {
+    walk::key_range range;
+    std::string looked_in;  ///< xid8
+    std::string open_then;  ///< xid8
+};
+[[nodiscard]] awaitable<std::vector<looked_at>> load_findings(pg::connection& session, std::int64_t job,
+                                                              const char* kind);
 /// How many rows the finished chunks of a kind hold.
 [[nodiscard]] awaitable<std::int64_t> rows_in_chunks(pg::connection& session, std::int64_t job, const char* kind);
 

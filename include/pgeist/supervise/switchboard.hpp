@@ -41,6 +41,12 @@ public:
     [[nodiscard]] bool comparison_asked() const noexcept override { return asked_.verify > verify_taken_; }
     [[nodiscard]] std::optional<std::int64_t> take_comparison() noexcept override;
     void waits_for_permission(bool waiting) noexcept override { waiting_for_swap_ = waiting; }
+    void waits_for(std::optional<std::string> what) override { waits_for_ = std::move(what); }
+    /// Why the work waits, if it does: for the gate's reasons, or its own.
+    [[nodiscard]] std::optional<std::string> reason_to_wait() const {
+        auto reason = gate_.reason();
+        return reason ? reason : waits_for_;
+    }
     [[nodiscard]] bool waiting_for_swap() const noexcept { return waiting_for_swap_; }
     /// Obeys what was asked for; `to` is told of settings that are changed, and of those that cannot be.
     /// @returns the number to acknowledge; nothing when nothing is new
@@ -65,6 +71,7 @@ private:
     std::int64_t verify_taken_ = 0;
     task::effect effect_ = task::effect::to_come;
     bool waiting_for_swap_ = false;
+    std::optional<std::string> waits_for_;
 };
 
 }  // namespace pgeist::supervise

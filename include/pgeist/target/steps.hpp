@@ -42,6 +42,8 @@ struct resolved {
     std::string sql;              ///< its columns replaced as asked
     std::set<std::string> reads;  ///< source columns in it
     bool repeatable = true;       ///< gives the same value whenever it is evaluated
+    bool is_volatile = false;     ///< may give another value each time within one statement
+    bool follows_clock = false;   ///< not volatile, but of the time, the session or the role: now(), current_user
 };
 
 /// A column that an expression may name: what to write for it, and which source columns that reads.
@@ -108,6 +110,10 @@ struct known_column {
 [[nodiscard]] awaitable<transfer::way_back> plan_way_back(build_context& at, const catalog::table& after,
                                                           const plan::blueprint& into,
                                                           std::vector<std::string> back_sets);
+
+/// The key by which the table's own rows are walked along this index, read side and write side being the same table.
+[[nodiscard]] awaitable<plan::key> key_of_index(pg::connection& conn, const catalog::table& of,
+                                                const catalog::index& walked);
 
 /// Fills in `made.meaning` for an index that the shadow has now.
 [[nodiscard]] awaitable<void> note_meaning(build_context& at, const catalog::table& after, plan::index& made);

@@ -19,6 +19,8 @@ public:
     [[nodiscard]] virtual std::optional<std::string> postponed() const = 0;
     /// All is done but that step, which the user postpones.
     virtual void waits_for_permission(bool waiting) = 0;
+    /// What the task itself has found that it must wait for; shown as what throttles it. Nothing: it goes on.
+    virtual void waits_for(std::optional<std::string> what) = 0;
     /// While it is under way nothing that is asked for is acknowledged, since it may come too late.
     virtual void effect_is(effect state) = 0;
     [[nodiscard]] virtual effect effect_state() const = 0;

@@ -18,7 +18,8 @@ struct labels_of_kind {
     std::string strategy;   ///< as users see it: event `job`, status
     std::string effect;     ///< once it is done: `the table has its new definition`
     std::string meanwhile;  ///< when it is interrupted before: `changes go on being captured`; empty: nothing goes on
-    std::string undone = "the table is as it was";  ///< once it is cancelled before
+    std::string undone = "the table is as it was";                      ///< once it is cancelled before
+    std::string untouched = "the source table is in use and complete";  ///< how it stands before that
 };
 
 /// A kind of work. The supervisor knows it by this interface alone; tasks/registry.hpp leads from what stands in a

@@ -16,9 +16,12 @@ namespace pgeist::walk {
 /// read.
 [[nodiscard]] awaitable<void> prepare_for_bounds(pg::connection& session);
 
+/// Which rows are walked: those of the table alone, or of its partitions too.
+enum class reach { only, with_partitions };
+
 /// The query of next_bound(), for tests of its plan.
 [[nodiscard]] std::string bound_query(const qualified_name& table, const key& key, const key_range& within,
-                                      std::int64_t rows);
+                                      std::int64_t rows, reach which = reach::only);
 
 /// Cuts a table's key space into ranges, in the key's order. Locks taken: ACCESS SHARE, one statement
 /// at a time.
@@ -26,8 +29,8 @@ class boundary_finder {
 public:
     /// Cuts `within` (several ranges in key order); `session` must be prepared by prepare_for_bounds() and outlive
     /// this, as must `table` and `key`.
-    boundary_finder(pg::connection& session, const qualified_name& table, const key& key,
-                    std::vector<key_range> within);
+    boundary_finder(pg::connection& session, const qualified_name& table, const key& key, std::vector<key_range> within,
+                    reach which = reach::only);
 
     /// The next range of about `rows` rows, or nullopt when all is cut. The last one of each gap ends where the gap
     /// ends, so that every key, also one that does not exist yet, is in exactly one range.
@@ -41,6 +44,7 @@ private:
     const qualified_name* table_;
     const key* key_;
     std::vector<key_range> within_;  ///< what is left, last first
+    reach which_;
 };
 
 }  // namespace pgeist::walk
