@@ -15,6 +15,7 @@ const groups the_usual{connection, output, general};
 const groups of_candidates{connection, copy, throttle, group::verify, group::swap, after, output, safety, general};
 const groups of_resume{connection, output, files, general};
 const groups of_revert{connection, group::verify, group::swap, output, files, general};
+const groups of_backfill{connection, throttle, output, files, safety, general};
 const groups of_lint{connection, general};
 
 const std::vector<command_info> all_commands{
@@ -23,8 +24,29 @@ const std::vector<command_info> all_commands{
      "CHANGE",
      "show what would be done, how, and under which locks; changes nothing",
      all_of_run,
-     {}},
+     {"where", "delete"}},
     {command::run, "run", "CHANGE", "change the table", all_of_run, {}},
+    {command::backfill,
+     "backfill",
+     "--table NAME --set …",
+     "set or delete rows where they are, in chunks, only those that differ",
+     of_backfill,
+     {"table", "set", "where", "delete", "key", "workers", "chunk-time", "chunk-rows", "lock-timeout",
+      "swap-max-wait"}},
+    {command::expand,
+     "expand",
+     "--table NAME --add … --up … --down …",
+     "add columns, kept in step with old ones in both directions, and fill them",
+     of_backfill,
+     {"table", "add", "up", "down", "rename", "conflict", "key", "workers", "chunk-time", "chunk-rows", "lock-timeout",
+      "swap-attempts", "swap-max-wait", "on-blocked", "ignore-old-snapshots", "index-jobs", "maintenance-work-mem"}},
+    {command::contract,
+     "contract",
+     "JOB",
+     "drop the old columns of an expanded job",
+     the_usual,
+     {"try", "undo", "lock-timeout", "swap-attempts", "swap-max-wait", "on-blocked"},
+     job_argument::required},
     {command::status,
      "status",
      "[JOB]",

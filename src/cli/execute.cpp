@@ -41,7 +41,8 @@ struct session {
 bool runs_a_job(const invocation& asked) {
     const command what = asked.what;
     return what == command::run || what == command::resume || what == command::cleanup || what == command::verify ||
-           what == command::revert || asked.round;
+           what == command::revert || what == command::backfill || what == command::expand ||
+           what == command::contract || asked.round;
 }
 
 bool is_json(const session& now) { return now.asked.format == report::output_format::json; }
@@ -55,6 +56,8 @@ awaitable<exit_code> plan(session& now) {
     commands::plan_result planned(exit_code::done, "", "", "");
     if (now.asked.reindex) {
         planned = co_await commands::plan_reindex(now.asked.connection, *now.asked.reindex);
+    } else if (now.asked.in_place) {
+        planned = co_await commands::plan_backfill(now.asked.connection, now.asked.fill, now.asked.settings);
     } else {
         planned = co_await commands::make_plan(now.asked.connection, now.asked.change, now.asked.settings);
     }
@@ -130,6 +133,12 @@ awaitable<exit_code> dispatch(session& now) {
                 return commands::start_reindex(asked.connection, *asked.reindex, asked.settings, now.observer);
             }
             return commands::start(asked.connection, asked.change, asked.settings, now.observer);
+        case command::backfill:
+            return commands::start_backfill(asked.connection, asked.fill, asked.settings, now.observer);
+        case command::expand:
+            return commands::start_expansion(asked.connection, asked.expand, asked.settings, now.observer);
+        case command::contract:
+            return commands::contract(asked.connection, *asked.job, asked.contraction, asked.values, now.observer);
         case command::resume:
             return commands::resume(asked.connection, *asked.job, asked.values, now.observer);
         case command::cleanup:

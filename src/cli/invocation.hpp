@@ -10,9 +10,11 @@
 #include "cli/lint_command.hpp"
 #include "cli/make_observer.hpp"
 #include "pgeist/commands/commands.hpp"
+#include "pgeist/fill/spec.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/settings/settings.hpp"
+#include "pgeist/tasks/expand/contract.hpp"
 
 namespace pgeist::cli {
 
@@ -23,6 +25,10 @@ struct invocation {
 
     pg::connect_options connection;
     plan::change_request change;
+    fill::request fill;                                                ///< of `pgeist backfill`
+    expand::request expand;                                            ///< of `pgeist expand`
+    expand::contraction contraction = expand::contraction::carry_out;  ///< of `pgeist contract`
+    bool in_place = false;                                             ///< `pgeist plan` is asked for that
     run::settings settings;
     std::optional<reindex::request> reindex;  ///< in place of `change`
 

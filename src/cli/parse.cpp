@@ -12,6 +12,7 @@
 #include "cli/generate.hpp"
 #include "cli/help.hpp"
 #include "cli/invocation.hpp"
+#include "cli/parse_in_place.hpp"
 #include "cli/sql_statements.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
@@ -471,7 +472,23 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
     if (info.takes_steerable) {
         made.values = read_changes(info, options);
     }
-    if (info.id == command::run || info.id == command::plan) {
+    if (info.id == command::backfill || (info.id == command::plan && plans_in_place(options))) {
+        read_fill(options, made.fill);
+        read_settings(options, made.settings);
+        fit_chunks_to_locks(options, made.settings);
+        made.in_place = true;
+        made.what = options.is_on("dry-run") ? command::plan : made.what;
+    } else if (info.id == command::expand) {
+        read_expansion(options, made.expand);
+        read_settings(options, made.settings);
+        fit_chunks_to_locks(options, made.settings);
+    } else if (info.id == command::contract) {
+        made.contraction = read_contraction(options);
+        made.values = read_changes(options);
+    } else if (info.id == command::run || info.id == command::plan) {
+        if (options.has("where") || options.is_on("delete")) {
+            throw usage_error("--where and --delete are of a backfill", "give --set or --delete alone");
+        }
         if (!read_reindex(options, made.reindex)) {
             read_change(options, made.change);
         }

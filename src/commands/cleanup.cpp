@@ -38,11 +38,22 @@ awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, rep
     // First those that may come back: one that does so in between is held when the others are looked for.
     const std::vector<supervise::disconnected_run> absent =
         co_await supervise::find_disconnected(session, std::nullopt);
-    const pg::result rows = co_await session.query("SELECT id FROM pgeist.jobs j WHERE NOT " +
-                                                   job::held_condition("j.id") + " ORDER BY id");
+    const pg::result rows = co_await session.query(
+        "SELECT id, coalesce(to_jsonb(j) ->> 'kind', '') = 'expand' AND state = 'done' AND coalesce(blueprint ->> "
+        "'contracted', '') <> 'true' AS expanded FROM pgeist.jobs j WHERE NOT " +
+        job::held_condition("j.id") + " ORDER BY id");
     std::vector<std::int64_t> jobs;
     for (int row = 0; row < rows.rows(); ++row) {
-        jobs.push_back(rows.integer(row, 0));
+        const std::int64_t job = rows.integer(row, 0);
+        if (rows.boolean(row, "expanded")) {
+            observer.message(report::level::warning,
+                             fmt::format("job {0} is left as it is: its table is expanded, and both versions of the "
+                                         "application may be at work; end it with: pgeist contract {0}, or take it "
+                                         "back with: pgeist cleanup {0}",
+                                         job));
+        } else {
+            jobs.push_back(job);
+        }
     }
     for (const supervise::disconnected_run& each : absent) {
         const auto left = std::erase(jobs, each.job);

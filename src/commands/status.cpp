@@ -40,7 +40,11 @@ std::string status_query(bool one) {
                coalesce((to_jsonb(j) ->> 'log_bytes')::bigint, 0) AS log_bytes_then,
                greatest(extract(epoch FROM clock_timestamp() - j.updated_at), 1) AS seconds_since,
                (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                WHERE n.nspname = 'pgeist_' || j.id AND c.relname = j.table_name AND c.relkind = 'r') AS kept
+                WHERE n.nspname = 'pgeist_' || j.id AND c.relname = j.table_name AND c.relkind = 'r') AS kept,
+               CASE WHEN to_jsonb(j) ->> 'kind' = 'expand' THEN j.state = 'done' AND coalesce(j.blueprint ->> 'contracted', '') <> 'true' END AS expanded,
+               CASE WHEN to_jsonb(j) ->> 'kind' = 'expand' THEN coalesce(j.blueprint ->> 'trial', '') = 'true' END AS trial,
+               CASE WHEN to_jsonb(j) ->> 'kind' = 'expand'
+                    THEN coalesce(pg_sequence_last_value(to_regclass(format('pgeist_%s.pgeist_conflicts', j.id))), 0) END AS conflicts
         FROM ONLY pgeist.jobs j {} ORDER BY j.id)sql",
                        alive, one ? "WHERE j.id = $1" : "");
 }
@@ -141,6 +145,11 @@ report::job_status status_from(const pg::result& rows, int row) {
     out.updated_at = rows.text(row, "updated_at");
     out.pid_alive = rows.boolean(row, "alive");
     read_figures(rows.text(row, "figures"), out);
+    if (!rows.is_null(row, rows.column("expanded"))) {
+        out.expanded = rows.boolean(row, "expanded");
+        out.trial = rows.boolean(row, "trial");
+        out.conflicts = rows.integer(row, "conflicts");
+    }
     const bool ended = out.state == "done" || out.state == "cancelled" || out.state == "reverted";
     if (!out.pid_alive && !ended && out.state != "failed") {
         out.state = "interrupted";  // whatever the row says: nobody holds the job

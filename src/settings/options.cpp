@@ -222,6 +222,16 @@ const option table[] = {
      [](settings& s, text v) { s.throttle_query = optional_text(v); }},
     {"pause-file", "PATH", "off", "wait while this file exists, on the machine where pgeist runs", throttle, only_off,
      once, [](settings& s, text v) { s.pause_file = optional_text(v); }},
+    {"max-dead-rows", "PERCENT", "20",
+     "backfill: wait for autovacuum, or VACUUM, before more of the table's rows than this are dead, and while "
+     "autovacuum "
+     "is at work on it",
+     throttle, steerable, once,
+     [](settings& s, text v) {
+         s.max_dead_rows =
+             is_off(v) ? std::nullopt
+                       : std::optional<double>(number(v.ends_with('%') ? v.substr(0, v.size() - 1) : v, 0.1, 99));
+     }},
     {"window", "FROM-TO", "off",
      "work only at these times of day (22:00-06:00, several with commas), by the clock and time zone of the machine "
      "where pgeist runs; replay goes on, slowly",

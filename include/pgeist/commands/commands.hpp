@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pgeist/core/exit_code.hpp"
+#include "pgeist/fill/spec.hpp"
 #include "pgeist/pg/awaitable.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
@@ -14,6 +15,8 @@
 #include "pgeist/report/observer.hpp"
 #include "pgeist/report/status.hpp"
 #include "pgeist/settings/settings.hpp"
+#include "pgeist/tasks/expand/contract.hpp"
+#include "pgeist/tasks/expand/spec.hpp"
 #include "pgeist/tasks/reindex/request.hpp"
 
 namespace pgeist::commands {
@@ -135,5 +138,22 @@ struct plan_result {
 
 /// The same for start_reindex().
 [[nodiscard]] awaitable<plan_result> plan_reindex(pg::connect_options options, reindex::request what);
+
+/// `pgeist backfill`: sets, or deletes, rows where they are.
+[[nodiscard]] awaitable<exit_code> start_backfill(pg::connect_options options, fill::request asked,
+                                                  run::settings chosen, report::observer& observer);
+
+/// `pgeist expand`: adds columns that are kept in step with old ones, and fills them.
+[[nodiscard]] awaitable<exit_code> start_expansion(pg::connect_options options, expand::request asked,
+                                                   run::settings chosen, report::observer& observer);
+
+/// `pgeist contract`: drops the old columns of an expanded job, or takes them out of sight, or puts them back.
+/// `changes` replace options that the job was started with.
+[[nodiscard]] awaitable<exit_code> contract(pg::connect_options options, std::int64_t job, expand::contraction what,
+                                            named_values changes, report::observer& observer);
+
+/// `pgeist plan --set`, `pgeist plan --delete` and `pgeist backfill --dry-run`.
+[[nodiscard]] awaitable<plan_result> plan_backfill(pg::connect_options options, fill::request asked,
+                                                   run::settings chosen);
 
 }  // namespace pgeist::commands

@@ -72,6 +72,8 @@ struct verification {
     std::int64_t rows = 0;
     std::int64_t differences = 0;  ///< found and not explained by the log
     std::int64_t repaired = 0;
+    /// Of a backfill: rows that others have written since, and that have another value.
+    std::optional<std::int64_t> rows_after;
 };
 
 /// A step of a job that is done step by step, as its state changes.

@@ -47,6 +47,10 @@ struct job_status {
     std::optional<std::string> why_not_revertible;
     std::string way;  ///< which log grows: `back`, `again`
 
+    std::optional<bool> expanded;           ///< old and new columns are kept in step; unset: no such job
+    std::optional<bool> trial;              ///< and the old ones are out of sight
+    std::optional<std::int64_t> conflicts;  ///< statements that changed both, and did not agree
+
     bool pid_alive = false;       ///< a pgeist process holds this job
     bool resumable = false;       ///< `pgeist resume` would take it on
     std::int64_t size_bytes = 0;  ///< what the job occupies: shadow, log, kept old table

@@ -49,7 +49,8 @@ struct settings {
     std::optional<std::int64_t> max_rate;                         ///< rows per second
     std::optional<std::string> throttle_query;
     std::optional<std::string> pause_file;
-    double nice = 0;  ///< pause after each chunk, as a ratio of the chunk's own time
+    std::optional<double> max_dead_rows = 20;  ///< percent of a table's rows, of a backfill
+    double nice = 0;                           ///< pause after each chunk, as a ratio of the chunk's own time
 
     // verify
     verify_mode verify = verify_mode::full;

@@ -117,6 +117,10 @@ void json_observer::verified(const verification& found) {
     json_line line = event("verify");
     line.integer("chunks", found.chunks).integer("rows", found.rows);
     line.integer("differences", found.differences).integer("repaired", found.repaired);
+    if (found.rows_after) {
+        line.integer("rows_after", *found.rows_after);
+        rows_after_ = found.rows_after;
+    }
     write(line);
 }
 
@@ -164,6 +168,9 @@ void json_observer::finished(const outcome& result) {
     line.integer("exit_code", static_cast<std::int64_t>(result.code));
     line.text("message", result.message.empty() ? default_message(result.code) : result.message);
     line.text("hint", hint).integer("elapsed_ms", elapsed.count());
+    if (rows_after_) {
+        line.integer("rows_after", *rows_after_);
+    }
     write(line);
 }
 

@@ -42,6 +42,12 @@ std::string status_json(const job_status& job) {
     line.text("blocked_by", job.blocked_by.empty() ? std::nullopt : std::optional<std::string>(job.blocked_by));
     line.integer("log_bytes", job.log_bytes).number("log_bytes_per_hour", job.log_bytes_per_hour, 0);
     line.text("warning", log_warning(job).empty() ? std::nullopt : std::optional<std::string>(log_warning(job)));
+    const auto known_bool = [&](const char* name, std::optional<bool> value) {
+        line.raw(name, !value ? "null" : *value ? "true" : "false");
+    };
+    known_bool("expanded", job.expanded);
+    known_bool("trial", job.trial);
+    line.integer("conflicts", job.conflicts);
     line.text("change", job.change).text("strategy", job.strategy);
     line.text("old_table", job.old_table.empty() ? std::nullopt : std::optional<std::string>(job.old_table));
     line.text("message", job.message);

@@ -45,6 +45,7 @@ private:
     progress last_;
     bool held_back_ = false;
     bool swapped_ = false;
+    std::optional<std::int64_t> rows_after_;
     std::string last_info_;
 
     std::optional<steady::time_point> written_;

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""What the trigger of `pgeist expand` costs the writers, against none and against a naive one.
+
+  scripts/run_sync_bench.py              five interleaved rounds of 10 seconds each: under four minutes on 2 quiet cores
+  scripts/run_sync_bench.py --smoke      one round of a second: do figures come out?
+
+A private server, a table with one column of text that has an index, one pgbench client that updates it by key, in the
+processor's limits (no fsync). Contenders:
+
+  none      the column has its second name without any trigger: what both versions would write
+  naive     the usual plpgsql: IF NEW.name IS DISTINCT FROM OLD.name … ELSIF …, without conflicts or byte-wise values
+  pgeist    pgeist expand --rename name=full_name
+
+The result is transactions a second, as a ratio to `none`: medians of the rounds, printed as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+from bench_server import ROOT, Failure, Server, client_program, note, require_program
+
+SETTINGS = "fsync=off synchronous_commit=off autovacuum=off shared_buffers=512MB max_wal_size=8GB"
+TABLE = (
+    "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, filler text)",
+    "INSERT INTO users SELECT n, 'name ' || n, repeat('x', 80) FROM generate_series(1, {rows}) AS n",
+    "CREATE INDEX users_name ON users (name)",
+)
+SECOND = (
+    "ALTER TABLE users ADD COLUMN full_name text",
+    "UPDATE users SET full_name = name",
+    "CREATE INDEX users_full_name ON users (full_name)",
+)
+NAIVE = (
+    """CREATE FUNCTION naive() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'INSERT' THEN
+            NEW.full_name := coalesce(NEW.full_name, NEW.name); NEW.name := coalesce(NEW.name, NEW.full_name);
+        ELSIF NEW.name IS DISTINCT FROM OLD.name THEN NEW.full_name := NEW.name;
+        ELSIF NEW.full_name IS DISTINCT FROM OLD.full_name THEN NEW.name := NEW.full_name;
+        END IF;
+        RETURN NEW;
+    END $$""",
+    "CREATE TRIGGER naive BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION naive()",
+)
+# Without a trigger the application writes both.
+WRITES = {
+    "none": "UPDATE users SET name = 'new ' || :value, full_name = 'new ' || :value WHERE id = :id;",
+    "naive": "UPDATE users SET name = 'new ' || :value WHERE id = :id;",
+    "pgeist": "UPDATE users SET name = 'new ' || :value WHERE id = :id;",
+}
+
+
+def prepare(server: Server, name: str, rows: int, program: Path) -> None:
+    server.sql("postgres", f"CREATE DATABASE {name}")
+    server.sql(name, *(statement.format(rows=rows) for statement in TABLE))
+    if name == "pgeist":
+        command = [str(program), "expand", "-d", server.uri(name), "--table", "users", "--rename", "name=full_name", "--quiet"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    else:
+        server.sql(name, *SECOND, *(NAIVE if name == "naive" else ()))
+    server.sql(name, "VACUUM ANALYZE users", "CHECKPOINT")
+
+
+def measure(server: Server, name: str, rows: int, seconds: int) -> float:
+    server.sql(name, "VACUUM users", "CHECKPOINT")
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(f"\\set id random(1, {rows})\n\\set value random(1, 1000000)\n{WRITES[name]}\n")
+        script.flush()
+        command = [client_program("pgbench"), "-n", "-M", "prepared", "-c", "1", "-T", str(seconds), "-f", script.name,
+                   *server.address(name)[:-2], name]
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    found = re.search(r"^tps = ([\d.]+)", result.stdout, re.MULTILINE)
+    if found is None:
+        raise Failure(f"pgbench on {name}: {result.stdout}")
+    return float(found.group(1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="one round of a second")
+    parser.add_argument("--version", type=int, default=15, help="of PostgreSQL")
+    parser.add_argument("--pgeist", type=Path, default=ROOT / "build/release/pgeist")
+    options = parser.parse_args()
+    require_program(options.pgeist)
+    rows, rounds, seconds = (1_000, 1, 1) if options.smoke else (100_000, 5, 10)
+    with Server(options.version, SETTINGS, "sync") as server:
+        for name in WRITES:
+            prepare(server, name, rows, options.pgeist)
+        figures: dict[str, list[float]] = {name: [] for name in WRITES}
+        for turn in range(rounds):
+            names = list(WRITES)
+            for name in names[turn % len(names):] + names[:turn % len(names)]:
+                figures[name].append(measure(server, name, rows, seconds))
+            note(f"round {turn + 1} of {rounds} is done")
+    medians = {name: statistics.median(of) for name, of in figures.items()}
+    print("| trigger | updates a second | of none |\n|---|---|---|")
+    for name, median in medians.items():
+        print(f"| {name} | {median:,.0f} | {100 * median / medians['none']:.0f}% |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+#include "chunk.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "bad_row.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/job/checkpoints.hpp"
+#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/lock/table_lock.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/transfer/read_side.hpp"
+
+namespace pgeist::fill {
+
+namespace {
+
+using clock = deadline::clock;
+
+constexpr int most_tries = 5;  // of a chunk that meets a passing trouble other than a lock
+constexpr auto longest_pause = std::chrono::milliseconds(1000);
+
+/// What the session has counted of the table since its figures were last sent: only differences mean something.
+constexpr const char* hot_sql = R"(
+    SELECT coalesce(sum(pg_stat_get_xact_tuples_hot_updated(c.oid)), 0)::bigint FROM pg_class c
+     WHERE c.oid = $1::bigint::oid OR c.oid IN (SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass)))";
+
+/// Below the time after which the server looks for deadlocks: so a deadlock ends with our timeout, and never with an
+/// error of the application's.
+std::string timeout_sql(const workspace& work) {
+    return fmt::format(
+        "SELECT set_config('lock_timeout', least({}, (SELECT setting::bigint * 8 / 10 FROM pg_settings WHERE name = "
+        "'deadlock_timeout'))::text, true)",
+        work.settings.lock_timeout.count());
+}
+
+awaitable<chunk_result> write_rows(workspace& work, pg::connection& session, const walk::key_range& range,
+                                   locked_rows how, const std::optional<checkpoint>& as) {
+    co_await session.execute(timeout_sql(work));
+    chunk_result out;
+    std::int64_t hot_before = 0;
+    if (!work.spec.removes()) {
+        const pg::result before = co_await session.query(hot_sql, work.spec.source_oid);
+        hot_before = before.integer(0, 0);
+    }
+    walk::bound_sql sql = statements(work.spec).write(range, how);
+    const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+    out.found = row.integer(0, "found");
+    out.written = row.integer(0, "written");
+    out.wrong = row.integer(0, "wrong");
+    if (!work.spec.removes() && out.written > 0) {
+        const pg::result after = co_await session.query(hot_sql, work.spec.source_oid);
+        out.hot = after.integer(0, 0) - hot_before;
+    }
+    co_await transfer::require_name(session, work.transfer);
+    if (as) {
+        job::chunk_counts counts;
+        counts.rows = as->rows;
+        counts.write_rows = as->with_horizon ? out.found : out.written;
+        counts.checksum = std::to_string(out.hot);
+        counts.with_horizon = as->with_horizon;
+        co_await job::save_chunk(session, work.job, as->kind.c_str(), range, counts);
+    }
+    co_return out;
+}
+
+/// Tells who is in the way of the table's lock. @throws error (lock_not_obtained) when --swap-max-wait is over
+awaitable<void> tell_blocked(workspace& work, pg::connection& session, clock::time_point since, int tries,
+                             std::string problem) {
+    lock::target wanted;
+    wanted.tables.push_back(work.spec.table);
+    wanted.mode = lock::mode::share_row_exclusive;
+    const auto blockers = co_await lock::find_blockers(session, wanted, session.backend_pid());
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - since);
+    work.observer.lock_waited(tries, waited, blockers);
+    if (waited >= work.settings.swap_max_wait) {
+        const std::string who = blockers.empty() ? "" : ": " + lock::describe(blockers.front());
+        throw error(exit_code::lock_not_obtained,
+                    fmt::format("a chunk of {} found no moment within {} ({}){}", work.spec.table.display(),
+                                format_duration(work.settings.swap_max_wait), problem, who),
+                    fmt::format("chunks that are finished stay as they are; go on with: pgeist resume {}", work.job));
+    }
+}
+
+}  // namespace
+
+awaitable<std::optional<chunk_result>> write_chunk(workspace& work, pg::connection& session, walk::key_range range,
+                                                   locked_rows how, std::optional<checkpoint> as) {
+    const auto chunk = [&] { return write_rows(work, session, range, how, as); };
+    const auto began = clock::now();
+    std::optional<chunk_result> result;
+    for (int tries = 1;; ++tries) {
+        std::exception_ptr failure;
+        std::string blocked;
+        bool data_is_bad = false;
+        try {
+            result = co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, chunk);
+            co_return result;
+        } catch (const pg::sql_error& problem) {
+            failure = std::current_exception();
+            data_is_bad = problem.blames_data();
+            blocked = problem.is(pg::sqlstate::lock_not_available) ? problem.what() : "";
+            const bool again = problem.retryable() && !problem.poisons_connection();
+            if (!data_is_bad && (!again || (blocked.empty() && tries >= most_tries))) {
+                throw;
+            }
+        }
+        if (data_is_bad) {
+            co_await throw_bad_row(work, session, range, failure);
+        }
+        if (!blocked.empty() && how == locked_rows::fail) {
+            co_return result;
+        }
+        if (!blocked.empty() && tries % 5 == 0) {
+            co_await tell_blocked(work, session, began, tries, blocked);
+        }
+        co_await pg::sleep_for(std::min(longest_pause, std::chrono::milliseconds(50 * tries)));
+    }
+}
+
+}  // namespace pgeist::fill

@@ -1,0 +1,297 @@
+#include "pgeist/fill/planner.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "clock.hpp"
+#include "outlook.hpp"
+#include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/catalog/walkable.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/plan/alter.hpp"
+#include "pgeist/target/steps.hpp"
+#include "pgeist/walk/key_values.hpp"
+#include "refuse.hpp"
+#include "statements.hpp"
+
+namespace pgeist::fill {
+
+namespace {
+
+/// What the steps of plan_fill() share.
+struct workshop {
+    const request& asked;
+    target::build_context at;
+    std::vector<target::known_column> known;
+    std::set<std::string> set_columns;
+    std::string moment;
+    planned made;
+};
+
+std::vector<target::known_column> columns_of(const catalog::table& source) {
+    std::vector<target::known_column> known;
+    for (const auto& column : source.columns) {
+        target::known_column each;
+        each.name = column.name;
+        each.sql = quote_identifier(column.name);
+        each.reads = {column.name};
+        known.push_back(std::move(each));
+    }
+    return known;
+}
+
+const catalog::column& settable(const catalog::table& source, const std::string& name, const std::string& what) {
+    const auto* column = source.find_column(name);
+    if (column == nullptr) {
+        refuse(fmt::format("{}: {} has no column {}", what, source.name.display(), display_identifier(name)));
+    }
+    if (column->generated != 0 || column->identity == 'a') {
+        refuse(fmt::format("{}: column {} is {}", what, display_identifier(name),
+                           column->generated != 0 ? "generated" : "an identity, GENERATED ALWAYS"));
+    }
+    return *column;
+}
+
+/// The expression with all names resolved, and the time of day fixed.
+awaitable<target::resolved> resolve(workshop& with, std::string text, std::string what) {
+    auto found = co_await target::resolve_expression(with.at, with.at.source.name, with.known, text, what);
+    if (found.is_volatile) {
+        refuse(fmt::format("{}: it may give another value each time it is evaluated", what),
+               "chunks are repeated after a deadlock and looked at again at the end; give an expression that is not "
+               "volatile");
+    }
+    if (found.follows_clock) {
+        const std::string fixed = with_time_fixed(found.sql, with.moment);
+        if (fixed != found.sql) {
+            found = co_await target::resolve_expression(with.at, with.at.source.name, with.known, fixed, what);
+        }
+    }
+    co_return found;
+}
+
+awaitable<assignment> assignment_for(workshop& with, std::string text) {
+    const auto set = plan::parse_assignment(text);
+    const std::string what = "--set " + text;
+    const catalog::column column = settable(with.at.source, set.column, what);
+    assignment made;
+    made.column = column.name;
+    made.type = column.type;
+    made.as_given = set.expression;
+    if (plan::is_bare_literal(set.expression)) {
+        made.expression = co_await target::evaluate_literal(with.at, column, set.expression, what);
+        co_return made;
+    }
+    const auto found = co_await resolve(with, set.expression, what);
+    for (const std::string& each : found.reads) {
+        if (with.set_columns.count(each) != 0) {
+            refuse(fmt::format("{}: it reads column {}, which is set", what, display_identifier(each)),
+                   "a row that is met twice would get another value than one that is met once; set a new column from "
+                   "the old one, or say in one expression what the value is to be");
+        }
+    }
+    made.expression = found.sql;
+    if (found.reads.empty()) {  // one value for all rows: that of now
+        made.expression = co_await target::evaluate_literal(with.at, column, set.expression, what);
+    } else if (found.follows_clock) {
+        refuse(fmt::format("{}: its value depends on the time, the session or the role", what),
+               "rows would get other values in a run that is resumed; write the value itself");
+    }
+    co_return made;
+}
+
+awaitable<void> plan_values(workshop& with) {
+    const request& asked = with.asked;
+    for (const std::string& each : asked.sets) {
+        const std::string column = plan::parse_assignment(each).column;
+        if (!with.set_columns.insert(column).second) {
+            refuse(fmt::format("--set {}: column {} is set twice", each, display_identifier(column)));
+        }
+    }
+    for (const std::string& each : asked.sets) {
+        auto made = co_await assignment_for(with, each);
+        with.made.spec.sets.push_back(std::move(made));
+    }
+    if (asked.where) {
+        const auto found = co_await resolve(with, *asked.where, "--where " + *asked.where);
+        with.made.spec.condition = found.sql;
+        if (found.follows_clock) {
+            with.made.outlook.warnings.push_back(
+                fmt::format("--where {}: what it says depends on the session or the role", *asked.where));
+        }
+    }
+}
+
+bool has_set_column(const workshop& with, const catalog::index& each) {
+    return std::any_of(each.columns.begin(), each.columns.end(), [&](const catalog::index_column& column) {
+        const auto* found = with.at.source.find_column(column.attnum);
+        return found != nullptr && !column.included && with.set_columns.count(found->name) != 0;
+    });
+}
+
+awaitable<const catalog::index*> choose_key(workshop& with) {
+    const catalog::table& source = with.at.source;
+    const auto& wanted = with.asked.key_index;
+    const auto rank = [](const catalog::index& each) {
+        return std::make_tuple(!each.primary, !each.immediate, catalog::key_columns(each).size(), each.bytes,
+                               each.name);
+    };
+    const catalog::index* best = nullptr;
+    std::vector<std::string> reasons;
+    for (const auto& each : source.indexes) {
+        if (wanted && each.name != *wanted) {
+            continue;
+        }
+        std::string reason = catalog::not_walkable_reason(source, each);
+        if (reason.empty() && has_set_column(with, each)) {
+            reason = "a column of it is set";
+        }
+        if (reason.empty()) {
+            reason = co_await catalog::unreliable_reason(with.at.conn, source, each);
+        }
+        if (!reason.empty()) {
+            reasons.push_back(fmt::format("{}: {}", display_identifier(each.name), reason));
+        } else if (best == nullptr || rank(each) < rank(*best)) {
+            best = &each;
+        }
+    }
+    if (best == nullptr && wanted && reasons.empty()) {
+        refuse(fmt::format("{} has no index {}", source.name.display(), display_identifier(*wanted)));
+    }
+    if (best == nullptr) {
+        refuse(fmt::format("{} has no key to walk{}{}", source.name.display(), reasons.empty() ? "" : ": ",
+                           join(reasons, "; ")),
+               "pgeist needs a primary key, or a unique btree index over NOT NULL columns, whose columns are not set; "
+               "CREATE UNIQUE INDEX CONCURRENTLY makes one");
+    }
+    co_return best;
+}
+
+/// Whether the server takes rows that are set here for rows whose key changes: see HeapDetermineColumnsInfo().
+bool sets_a_key(const workshop& with) {
+    const auto& all = with.at.source.indexes;
+    return std::any_of(all.begin(), all.end(), [&](const catalog::index& each) {
+        return each.unique && each.immediate && !each.predicate && has_set_column(with, each);
+    });
+}
+
+constexpr const char* partition_key_sql = R"(
+    SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_partition_ancestors($1::bigint::oid::regclass) AS p (relid)
+      JOIN pg_partitioned_table k ON k.partrelid = p.relid
+      JOIN pg_attribute a ON a.attrelid = p.relid AND a.attnum = ANY (k.partattrs::int2[])
+     WHERE a.attname = ANY ($2::text[]))";
+
+/// A row that moves to another partition gives who waits for it an error.
+awaitable<void> require_fixed_partitions(workshop& with) {
+    const std::vector<std::string> names(with.set_columns.begin(), with.set_columns.end());
+    const catalog::table& source = with.at.source;
+    const std::string asked = pg::array_literal(names);
+    const pg::result row = co_await with.at.conn.query(partition_key_sql, source.oid, asked);
+    if (!row.is_null(0, 0)) {
+        refuse(
+            fmt::format("column {} is part of a partition key of {}: rows would move to other partitions, and "
+                        "writers that wait for them would get an error",
+                        row.text(0, 0), source.name.display()));
+    }
+}
+
+/// The end of the walk: rows that come later are the application's.
+awaitable<void> find_last_key(workshop& with) {
+    spec& made = with.made.spec;
+    std::vector<std::string> columns;
+    for (const auto& column : made.key.columns) {
+        columns.push_back(fmt::format("s.{} AS k{}", quote_identifier(column.read_name), columns.size() + 1));
+    }
+    co_await with.at.conn.execute(std::string(catalog::reading_settings) + "; SET LOCAL bytea_output TO hex");
+    const pg::result row = co_await with.at.conn.query(fmt::format(
+        "SELECT {} FROM (SELECT {} FROM {} AS s ORDER BY {} LIMIT 1) AS b", walk::readable_log_columns(made.key, "b"),
+        join(columns, ", "), made.from(), walk::order_by(walk::reversed(made.key), "s")));
+    if (!row.empty()) {
+        made.last_key.emplace();
+        for (int column = 0; column < row.columns(); ++column) {
+            made.last_key->push_back(row.text(0, column));
+        }
+    }
+    co_await with.at.conn.execute(catalog::session_settings(with.at.conn));
+}
+
+/// Has the server judge types, casts and rights; reads no row.
+awaitable<void> try_statement(workshop& with) {
+    co_await target::begin_trial(with.at);
+    std::optional<pg::sql_error> failed;
+    try {
+        const walk::key_range everything;
+        co_await with.at.conn.execute("EXPLAIN " + statements(with.made.spec).write(everything, locked_rows::skip).sql);
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    co_await target::undo_trial(with.at);
+    if (failed) {
+        refuse(fmt::format("{}: {}", with.asked.statement(), failed->diag().message), failed->diag().hint);
+    }
+}
+
+void fill_basics(workshop& with) {
+    const catalog::table& source = with.at.source;
+    spec& made = with.made.spec;
+    made.table = source.name;
+    made.source_oid = source.oid;
+    made.partitioned = source.kind == 'p';
+    made.job_schema = with.at.job_schema;
+    made.profile = with.at.conn.profile();
+    made.estimated_rows = source.estimated_rows;
+    made.table_bytes = source.table_bytes;
+    made.index_bytes = source.index_bytes;
+}
+
+/// The schemas that resolving needs; nobody's business but ours and the table owner's.
+awaitable<void> make_schemas(workshop& with) {
+    for (const std::string& each : {with.at.job_schema, with.at.passage_schema}) {
+        co_await with.at.conn.execute("CREATE SCHEMA " + quote_identifier(each));
+    }
+}
+
+awaitable<void> drop_schemas(workshop& with) {
+    spec& made = with.made.spec;
+    co_await with.at.conn.execute("DROP SCHEMA " + quote_identifier(with.at.passage_schema));
+    const std::string drop = "DROP SCHEMA IF EXISTS " + quote_identifier(with.at.job_schema);
+    if (with.at.finish.empty()) {
+        co_await with.at.conn.execute(drop);
+    } else {
+        made.leftovers = with.at.finish;
+        made.leftovers.push_back({"the schema of the job", drop});
+    }
+}
+
+}  // namespace
+
+awaitable<planned> plan_fill(pg::connection& session, const catalog::table& source, request asked,
+                             std::string job_schema) {
+    plan::change_request change;
+    change.table = source.name;
+    workshop with{
+        asked, target::build_context(session, source, change, std::move(job_schema)), columns_of(source), {}, {}, {}};
+    co_await session.execute(catalog::session_settings(session));
+    const pg::result now = co_await session.query("SELECT to_char(now(), 'YYYY-MM-DD HH24:MI:SS.USOF')");
+    with.moment = now.text(0, 0);
+    fill_basics(with);
+    co_await make_schemas(with);
+    co_await plan_values(with);
+    co_await drop_schemas(with);
+    const catalog::index* walked = co_await choose_key(with);
+    with.made.spec.key = co_await target::key_of_index(session, source, *walked);
+    with.made.spec.keys_change = asked.remove || sets_a_key(with);
+    co_await require_fixed_partitions(with);
+    co_await find_last_key(with);
+    co_await try_statement(with);
+    co_await look_ahead(session, source, with.made);
+    co_return std::move(with.made);
+}
+
+}  // namespace pgeist::fill

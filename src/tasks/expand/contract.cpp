@@ -1,0 +1,205 @@
+#include "pgeist/tasks/expand/contract.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "locked.hpp"
+#include "pgeist/core/error.hpp"
+#include "pgeist/job/events.hpp"
+#include "sync_sql.hpp"
+
+namespace pgeist::expand {
+
+namespace {
+
+// What a DROP COLUMN would refuse to drop, or would not take along.
+constexpr const char* dependents_sql = R"(
+    SELECT string_agg(DISTINCT replace(pg_describe_object(d.classid, d.objid, d.objsubid), 'rule _RETURN on ', ''), ', ') AS names
+      FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::bigint::oid AND d.deptype = 'n' AND a.attname = ANY ($2::text[])
+       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND k.conrelid = d.refobjid))";
+
+// Sequences that go with an old column, as serial makes them.
+constexpr const char* sequences_sql = R"(
+    SELECT s.oid::regclass::text AS name FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::bigint::oid AND d.deptype = 'a'
+       AND a.attname = $2)";
+
+std::string alter_sql(const spec& plan) { return "ALTER TABLE " + plan.table.sql() + " "; }
+
+std::vector<std::string> old_columns(const spec& plan) {
+    const names now = names_of(plan);
+    std::vector<std::string> all;
+    for (const std::string& each : plan.replaced) {
+        all.push_back(now(each));
+    }
+    return all;
+}
+
+awaitable<void> require_free(pg::connection& session, const spec& plan) {
+    const std::string columns = pg::array_literal(old_columns(plan));
+    const pg::result row = co_await session.query(dependents_sql, plan.source_oid, columns);
+    if (!row.is_null(0, 0)) {
+        throw error(exit_code::refused,
+                    fmt::format("these use the old columns of {}: {}", plan.table.display(), row.text(0, 0)),
+                    "change or drop them first; nothing was done");
+    }
+}
+
+awaitable<void> replace_function(pg::connection& session, const spec& plan) {
+    const pg::result counter = co_await session.query("SELECT to_regclass($1)::oid::bigint", plan.counter().sql());
+    co_await session.execute(function_sql(plan, counter.integer(0, 0)));
+}
+
+/// Renames the old columns out of sight, or back, and the trigger follows.
+awaitable<void> hide(pg::connection& session, std::int64_t job, spec plan, bool hidden) {
+    plan.trial = hidden;
+    for (const std::string& each : plan.replaced) {
+        const std::string from = hidden ? each : plan.hidden_name(each);
+        const std::string to = hidden ? plan.hidden_name(each) : each;
+        co_await session.execute(
+            fmt::format("{}RENAME COLUMN {} TO {}", alter_sql(plan), quote_identifier(from), quote_identifier(to)));
+    }
+    co_await replace_function(session, plan);
+    co_await job::change_plan(session, job, to_json(plan));
+    const std::string event = hidden ? "contract tried" : "contract undone";
+    co_await job::add_event(session, job, event, "");
+}
+
+awaitable<void> lead_sequences(pg::connection& session, const spec& plan) {
+    const names now = names_of(plan);
+    for (const auto& [old_name, new_name] : plan.renamed) {
+        const pg::result owned = co_await session.query(sequences_sql, plan.source_oid, now(old_name));
+        for (int row = 0; row < owned.rows(); ++row) {
+            co_await session.execute(fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}", owned.text(row, 0),
+                                                 plan.table.sql(), quote_identifier(new_name)));
+        }
+    }
+    for (const added_column& each : plan.added) {
+        if (each.default_later && each.default_value) {
+            co_await session.execute(fmt::format("{}ALTER COLUMN {} SET DEFAULT {}", alter_sql(plan),
+                                                 quote_identifier(each.name), *each.default_value));
+        }
+    }
+}
+
+/// What took the place of something of a renamed column gets its name, as ALTER TABLE … RENAME COLUMN leaves it.
+awaitable<void> take_names(pg::connection& session, const spec& plan) {
+    for (const twin_index& each : plan.indexes) {
+        const qualified_name index{plan.table.schema, each.name};
+        std::string sql = fmt::format("ALTER INDEX {} RENAME TO {}", index.sql(), quote_identifier(each.old_name));
+        if (!each.constraint.empty() && !plan.partitioned) {
+            sql = fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}", alter_sql(plan), quote_identifier(each.old_name),
+                              each.constraint, quote_identifier(each.name));
+        }
+        if (!each.old_name.empty()) {
+            co_await session.execute(sql);
+        }
+    }
+    for (const twin_constraint& each : plan.constraints) {
+        co_await session.execute(fmt::format("{}RENAME CONSTRAINT {} TO {}", alter_sql(plan),
+                                             quote_identifier(each.name), quote_identifier(each.old_name)));
+    }
+}
+
+awaitable<void> drop_old(pg::connection& session, std::int64_t job, spec plan) {
+    co_await require_free(session, plan);
+    co_await session.execute(fmt::format("DROP TRIGGER {} ON {}", quote_identifier(plan.trigger), plan.table.sql()));
+    co_await lead_sequences(session, plan);
+    std::string drops;
+    for (const std::string& each : old_columns(plan)) {
+        drops += fmt::format("{}DROP COLUMN {}", drops.empty() ? "" : ", ", quote_identifier(each));
+    }
+    if (!drops.empty()) {
+        co_await session.execute(alter_sql(plan) + drops);
+    }
+    co_await take_names(session, plan);
+    // What is in there is the job's alone: trigger function, counter, functions of --up and --down.
+    co_await session.execute(fmt::format("DROP SCHEMA {} CASCADE", quote_identifier(plan.job_schema)));
+    plan.contracted = true;
+    plan.trial = false;
+    co_await job::change_plan(session, job, to_json(plan));
+    co_await job::add_event(session, job, "contracted", "");
+}
+
+awaitable<void> do_it(pg::connection& session, std::int64_t job, const spec& plan, contraction what) {
+    switch (what) {
+        case contraction::try_it:
+            return hide(session, job, plan, true);
+        case contraction::undo:
+            return hide(session, job, plan, false);
+        case contraction::carry_out:
+            break;
+    }
+    return drop_old(session, job, plan);
+}
+
+void require_expanded(const job::record& job, const spec& plan, contraction what) {
+    if (plan.contracted) {
+        throw error(exit_code::refused, fmt::format("job {} is contracted already", job.id), "");
+    }
+    if (job.phase != "expanded") {
+        throw error(exit_code::refused, fmt::format("job {} is not expanded yet", job.id),
+                    fmt::format("go on with it first: pgeist resume {}", job.id));
+    }
+    if (what == contraction::undo && !plan.trial) {
+        throw error(exit_code::refused, fmt::format("the old columns of job {} are in sight", job.id),
+                    "there is nothing to undo");
+    }
+    if (what != contraction::carry_out && plan.replaced.empty()) {
+        throw error(exit_code::refused, fmt::format("job {} replaces no column: it has no --down", job.id), "");
+    }
+}
+
+std::string outcome(const job::record& job, const spec& plan, contraction what) {
+    switch (what) {
+        case contraction::try_it:
+            return fmt::format(
+                "the old columns of {0} are out of sight, and kept in step; put them back with: pgeist "
+                "contract {1} --undo; drop them with: pgeist contract {1}",
+                plan.table.display(), job.id);
+        case contraction::undo:
+            return fmt::format("the old columns of {} are back", plan.table.display());
+        case contraction::carry_out:
+            break;
+    }
+    return fmt::format("{} is contracted: the old columns and the trigger are gone", plan.table.display());
+}
+
+}  // namespace
+
+awaitable<void> contract(pg::pool& pool, const job::record& job, contraction what, report::observer& observer) {
+    const spec plan = spec_from_json(*job.plan);
+    require_expanded(job, plan, what);
+    if (what == contraction::try_it && plan.trial) {
+        observer.message(report::level::info, outcome(job, plan, what));
+        co_return;
+    }
+    const auto session = co_await pool.acquire();
+    if (what == contraction::carry_out) {
+        co_await require_free(*session, plan);  // before anybody has to wait for us
+    }
+    const job::tenure mine{job.id, job.incarnation};
+    const std::function<awaitable<void>(pg::connection&)> body = [&](pg::connection& used) {
+        return do_it(used, job.id, plan, what);
+    };
+    std::optional<pg::sql_error> failed;
+    try {
+        co_await run_locked(pool, *session, plan.table, mine, &job.settings, observer, body);
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->is("2BP01")) {
+        throw error(exit_code::refused,
+                    fmt::format("these use the old columns of {}: {}", plan.table.display(), failed->diag().detail),
+                    "change or drop them first; nothing was done");
+    }
+    if (failed) {
+        throw *failed;
+    }
+    observer.message(report::level::info, outcome(job, plan, what));
+}
+
+}  // namespace pgeist::expand

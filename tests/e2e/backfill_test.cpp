@@ -1,0 +1,352 @@
+// Rows set, or deleted, where they are.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "e2e/run_test.hpp"
+#include "support/json_lines.hpp"
+#include "support/wait_for.hpp"
+
+namespace pgeist::test {
+namespace {
+
+class backfill : public run_test {
+protected:
+    /// public.t of make_table(), with a column to fill.
+    void make_filled_table(int rows) {
+        make_table(rows);
+        sql().execute("ALTER TABLE t ADD COLUMN label text; ANALYZE t");
+    }
+    run_result fill(std::vector<std::string> more) {
+        std::vector<std::string> arguments{"--table", "t", "--output", "json"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return command("backfill", arguments);
+    }
+    pgeist_process start_fill(std::vector<std::string> more) {
+        std::vector<std::string> arguments{"backfill", "--table", "t", "--output", "json"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return {db().uri(), arguments};
+    }
+    /// The only event of the second look.
+    boost::json::object second_look(const run_result& result) {
+        const auto all = result.events("verify");
+        EXPECT_EQ(all.size(), 1U) << result.said();
+        return all.empty() ? boost::json::object() : all.back();
+    }
+    long long wrong() { return sql().number("SELECT count(*) FROM t WHERE label IS DISTINCT FROM 'n' || id"); }
+};
+
+const std::vector<std::string> set_label{"--set", "label = 'n' || id"};
+
+std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+}
+
+TEST_F(backfill, sets_all_rows_in_chunks) {
+    make_filled_table(2000);
+    const run_result result = fill(with(set_label, {"--chunk-rows", "150"}));
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_EQ(wrong(), 0);
+    EXPECT_GE(sql().number("SELECT count(DISTINCT xmin::text) FROM t"), 13);
+    const auto job = only_job(db().uri());
+    EXPECT_EQ(text_of(job, "strategy"), "backfill");
+    EXPECT_EQ(text_of(job, "state"), "done");
+    EXPECT_EQ(number_of(second_look(result), "rows"), 2000);
+    EXPECT_EQ(number_of(second_look(result), "rows_after"), 0);
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(backfill, writes_only_rows_that_differ) {
+    make_filled_table(1000);
+    sql().execute("UPDATE t SET label = 'n' || id WHERE id % 3 <> 0");
+    sql().execute("CREATE TABLE before AS SELECT id, xmin::text AS x FROM t WHERE id % 3 <> 0");
+    EXPECT_TRUE(exited(fill(set_label), 0));
+    EXPECT_EQ(wrong(), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t JOIN before b USING (id) WHERE t.xmin::text <> b.x"), 0);
+}
+
+TEST_F(backfill, writes_nothing_the_second_time) {
+    make_filled_table(500);
+    EXPECT_TRUE(exited(fill(set_label), 0));
+    const std::string before = sql().scalar("SELECT md5(string_agg(xmin::text, ',' ORDER BY id)) FROM t");
+    EXPECT_TRUE(exited(fill(set_label), 0));
+    EXPECT_EQ(sql().scalar("SELECT md5(string_agg(xmin::text, ',' ORDER BY id)) FROM t"), before);
+}
+
+TEST_F(backfill, leaves_out_what_where_says) {
+    make_filled_table(300);
+    EXPECT_TRUE(exited(fill(with(set_label, {"--where", "id > 100 AND label IS NULL"})), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE label IS NULL"), 100);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE label = 'n' || id"), 200);
+}
+
+TEST_F(backfill, deletes_in_chunks) {
+    make_filled_table(1000);
+    EXPECT_TRUE(exited(fill({"--delete", "--where", "id % 2 = 0", "--chunk-rows", "100"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t"), 500);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE id % 2 = 0"), 0);
+}
+
+TEST_F(backfill, gives_all_rows_one_time) {
+    make_filled_table(400);
+    sql().execute("ALTER TABLE t ADD COLUMN at timestamptz");
+    EXPECT_TRUE(exited(fill({"--set", "at = now()", "--chunk-rows", "100"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(DISTINCT at) FROM t"), 1);
+    EXPECT_TRUE(exited(fill({"--set", "at = CASE WHEN id > 100 THEN now() END", "--chunk-rows", "100"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(DISTINCT at) FROM t"), 1);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE at IS NULL"), 100);
+}
+
+TEST_F(backfill, compares_byte_by_byte) {
+    make_filled_table(10);
+    sql().execute("UPDATE t SET amount = 1.0; ALTER TABLE t ADD COLUMN source numeric DEFAULT 1.00");
+    EXPECT_TRUE(exited(fill({"--set", "amount = source"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE amount::text = '1.00'"), 10);
+}
+
+TEST_F(backfill, refuses_what_cannot_be_repeated) {
+    make_filled_table(10);
+    sql().execute("ALTER TABLE t ADD COLUMN twice int GENERATED ALWAYS AS (id * 2) STORED");
+    const auto before = state_of();
+    const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
+        {{"--set", "label = random()::text"}, "another value each time"},
+        {{"--set", "label = clock_timestamp()::text"}, "another value each time"},
+        {{"--set", "label = label || 'x'"}, "reads column label"},
+        {{"--set", "label = note", "--set", "note = id::text"}, "reads column note"},
+        {{"--set", "label = note || current_user"}, "depends on"},
+        {{"--set", "absent = 1"}, "no column absent"},
+        {{"--set", "twice = 1"}, "generated"},
+        {{"--set", "label = 'a'", "--set", "label = 'b'"}, "twice"},
+        {{"--set", "id = code"}, "no key to walk"},
+        {{"--set", "code = note"}, "type"},
+        {{"--set", "label = 'a'", "--where", "random() < 0.5"}, "another value each time"},
+        {{"--set", "label = 'a'", "--where", "id +"}, "syntax"},
+        {{"--set", "label = 'a'", "--key", "absent"}, "no index absent"},
+    };
+    for (const auto& [arguments, text] : cases) {
+        const run_result result = fill(arguments);
+        EXPECT_TRUE(exited(result, 3)) << text;
+        EXPECT_TRUE(says(result, {text}));
+    }
+    expect_unchanged(before);
+    expect_nothing_left();
+}
+
+TEST_F(backfill, refuses_wrong_usage) {
+    make_filled_table(1);
+    EXPECT_TRUE(exited(fill({}), 2));
+    EXPECT_TRUE(exited(fill({"--delete"}), 2));
+    EXPECT_TRUE(exited(fill({"--delete", "--where", "true", "--set", "label = 'a'"}), 2));
+    EXPECT_TRUE(exited(fill({"--set", "label"}), 2));
+    expect_nothing_left();
+}
+
+TEST_F(backfill, names_the_row_that_fails_and_keeps_the_rest) {
+    make_filled_table(1000);
+    sql().execute("UPDATE t SET note = id; UPDATE t SET note = 'none' WHERE id = 777");
+    const run_result result = fill({"--set", "code = note::int + 1", "--chunk-rows", "100", "--workers", "1"});
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"id = 777", "none"}));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE id <= 700 AND code = id + 1"), 700);
+    sql().execute("UPDATE t SET note = id WHERE id = 777");
+    const std::string job = text_of(only_job(db().uri()), "job");
+    EXPECT_TRUE(exited(command("resume", {job}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE code = id + 1"), 1000);
+}
+
+TEST_F(backfill, names_rows_that_violate_a_constraint) {
+    make_filled_table(200);
+    sql().execute("ALTER TABLE t ADD CONSTRAINT small CHECK (label <> 'n150')");
+    const run_result result = fill(set_label);
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"id = 150", "small"}));
+    const run_result too_long = [&] {
+        sql().execute("ALTER TABLE t DROP CONSTRAINT small, ADD COLUMN short varchar(3)");
+        return fill({"--set", "short = 'n' || id"});
+    }();
+    EXPECT_TRUE(exited(too_long, 1));
+    EXPECT_TRUE(says(too_long, {"id = 100", "too long"}));
+}
+
+TEST_F(backfill, comes_back_to_locked_rows) {
+    make_filled_table(1000);
+    auto other = db().connect();
+    other.execute("BEGIN; SELECT FROM t WHERE id IN (5, 500) FOR UPDATE");
+    auto run = start_fill(with(set_label, {"--chunk-rows", "100"}));
+    run.wait_for_phase("verify");
+    wait_for("all others to be done", [&] { return wrong() == 2; });
+    other.execute("UPDATE t SET amount = 7 WHERE id = 5; COMMIT");
+    const run_result result = run.finish();
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_EQ(wrong(), 0);
+    EXPECT_EQ(sql().number("SELECT amount FROM t WHERE id = 5"), 7);
+}
+
+TEST_F(backfill, names_rows_that_stay_locked) {
+    make_filled_table(1000);
+    auto other = db().connect();
+    other.execute("BEGIN; SELECT FROM t WHERE id = 321 FOR UPDATE");
+    const run_result result = fill(with(set_label, {"--swap-max-wait", "300ms"}));
+    EXPECT_TRUE(exited(result, 4));
+    EXPECT_TRUE(says(result, {"id = 321", std::to_string(other.backend_pid())}));
+    EXPECT_EQ(wrong(), 1);
+    other.execute("ROLLBACK");
+    const auto job = only_job(db().uri());
+    EXPECT_TRUE(is_true(job, "resumable"));
+    EXPECT_TRUE(exited(command("resume", {text_of(job, "job")}), 0));
+    EXPECT_EQ(wrong(), 0);
+}
+
+TEST_F(backfill, tells_what_a_trigger_undoes) {
+    make_filled_table(300);
+    sql().execute(R"(
+        CREATE FUNCTION keeps() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN IF NEW.id % 25 = 0 THEN NEW.label := 'mine'; END IF; RETURN NEW; END$$;
+        CREATE TRIGGER keeper BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION keeps())");
+    const run_result result = fill(set_label);
+    EXPECT_TRUE(exited(result, 5));
+    EXPECT_TRUE(says(result, {"12 rows", "id = 25", "id = 250", "keeper"}));
+    EXPECT_EQ(result.said().find("id = 275"), std::string::npos) << "at most ten keys";
+    EXPECT_EQ(number_of(second_look(result), "differences"), 12);
+    sql().execute("DROP TRIGGER keeper ON t");
+    EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+    EXPECT_EQ(wrong(), 0);
+}
+
+TEST_F(backfill, tells_what_a_trigger_keeps_from_being_written) {
+    make_filled_table(100);
+    sql().execute(R"(
+        CREATE FUNCTION forbids() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN IF NEW.id = 42 THEN RETURN NULL; END IF; RETURN NEW; END$$;
+        CREATE TRIGGER forbidder BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION forbids())");
+    const run_result result = fill(set_label);
+    EXPECT_TRUE(exited(result, 5));
+    EXPECT_TRUE(says(result, {"id = 42"}));
+}
+
+TEST_F(backfill, goes_on_after_a_kill) {
+    make_filled_table(2000);
+    auto run = start_fill(with(set_label, {"--chunk-rows", "50", "--max-rate", "1000"}));
+    wait_for("some chunks", [&] { return wrong() < 1700; });
+    run.kill_hard();
+    sql().execute("CREATE TABLE before AS SELECT id, xmin::text AS x FROM t WHERE label IS NOT NULL");
+    const auto job = only_job(db().uri());
+    EXPECT_EQ(text_of(job, "state"), "interrupted");
+    EXPECT_TRUE(exited(command("resume", {text_of(job, "job"), "--max-rate", "off"}), 0));
+    EXPECT_EQ(wrong(), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t JOIN before b USING (id) WHERE t.xmin::text <> b.x"), 0);
+}
+
+TEST_F(backfill, obeys_who_steers) {
+    make_filled_table(3000);
+    auto run = start_fill(with(set_label, {"--chunk-rows", "50", "--max-rate", "300"}));
+    wait_for("a chunk", [&] { return wrong() < 3000; });
+    const std::string job = text_of(only_job(db().uri()), "job");
+    EXPECT_TRUE(exited(command("pause", {job}), 0));
+    wait_for_job_state(db().uri(), "paused");
+    EXPECT_TRUE(exited(command("continue", {job}), 0));
+    EXPECT_TRUE(exited(command("set", {job, "max-rate=off", "max-dead-rows=off"}), 0));
+    EXPECT_TRUE(exited(run.finish(), 0));
+    EXPECT_EQ(wrong(), 0);
+}
+
+TEST_F(backfill, is_cancelled) {
+    make_filled_table(3000);
+    auto run = start_fill(with(set_label, {"--chunk-rows", "50", "--max-rate", "300"}));
+    wait_for("a chunk", [&] { return wrong() < 3000; });
+    EXPECT_TRUE(exited(command("cancel", {text_of(only_job(db().uri()), "job")}), 0));
+    const run_result result = run.finish();
+    EXPECT_TRUE(exited(result, 6));
+    EXPECT_TRUE(says(result, {"stay as they are"}));
+    EXPECT_LT(wrong(), 3000);
+}
+
+TEST_F(backfill, vacuums_where_autovacuum_is_off) {
+    make_filled_table(20000);
+    sql().execute("ALTER TABLE t SET (autovacuum_enabled = off); VACUUM ANALYZE t");
+    const long long before = sql().number("SELECT vacuum_count FROM pg_stat_all_tables WHERE relid = 't'::regclass");
+    const long long size = sql().number("SELECT pg_relation_size('t')");
+    EXPECT_TRUE(exited(fill(with(set_label, {"--max-dead-rows", "10"})), 0));
+    EXPECT_EQ(wrong(), 0);
+    wait_for("VACUUMs to be counted", [&] {
+        return sql().number("SELECT vacuum_count FROM pg_stat_all_tables WHERE relid = 't'::regclass") >= before + 4;
+    });
+    EXPECT_LT(sql().number("SELECT pg_relation_size('t')"), size * 3 / 2);
+}
+
+TEST_F(backfill, waits_while_dead_rows_cannot_go) {
+    make_filled_table(5000);
+    sql().execute("ALTER TABLE t SET (autovacuum_enabled = off); VACUUM ANALYZE t");
+    auto other = db().connect();
+    other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t");
+    auto run = start_fill(set_label);
+    wait_for_job_state(db().uri(), "throttled");
+    wait_for("the reason", [&] {
+        return text_of(only_job(db().uri()), "throttled").find("pid " + std::to_string(other.backend_pid())) !=
+               std::string::npos;
+    });
+    EXPECT_GE(wrong(), 3700) << "a fifth of the rows may be dead";
+    EXPECT_TRUE(exited(command("set", {text_of(only_job(db().uri()), "job"), "max-dead-rows=off"}), 0));
+    EXPECT_TRUE(exited(run.finish(), 0));
+    EXPECT_EQ(wrong(), 0);
+}
+
+TEST_F(backfill, fills_partitions) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, label text) PARTITION BY RANGE (id);
+        CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (400);
+        CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (400) TO (2000);
+        INSERT INTO t SELECT generate_series(1, 1000); ANALYZE t)");
+    EXPECT_TRUE(exited(fill(with(set_label, {"--chunk-rows", "100"})), 0));
+    EXPECT_EQ(wrong(), 0);
+    EXPECT_TRUE(exited(fill({"--set", "id = 1"}), 3));
+}
+
+TEST_F(backfill, uses_functions_of_the_users_search_path) {
+    make_filled_table(50);
+    sql().execute(R"(
+        CREATE SCHEMA app;
+        CREATE FUNCTION app.shown(anyelement, more text DEFAULT '') RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'n' || $1::text || more$$)");
+    sql().execute("ALTER DATABASE " + sql().identifier(db().name()) + " SET search_path = public, app");
+    EXPECT_TRUE(exited(fill({"--set", "label = shown(id)"}), 0));
+    EXPECT_EQ(wrong(), 0);
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(backfill, is_planned) {
+    make_filled_table(1000);
+    sql().execute(R"(
+        CREATE INDEX t_label ON t (lower(label));
+        CREATE FUNCTION does_nothing() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+        CREATE TRIGGER touched BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION does_nothing();
+        CREATE TRIGGER not_this BEFORE UPDATE OF code ON t FOR EACH ROW EXECUTE FUNCTION does_nothing(); ANALYZE t)");
+    const auto before = state_of();
+    for (const char* name : {"plan", "backfill"}) {
+        std::vector<std::string> arguments{"--table", "t", "--output", "json", "--set", "label = 'n' || id"};
+        if (std::string(name) == "backfill") {
+            arguments.emplace_back("--dry-run");
+        }
+        const run_result result = command(name, arguments);
+        EXPECT_TRUE(exited(result, 0));
+        const auto plans = result.events("plan");
+        ASSERT_EQ(plans.size(), 1U) << result.said();
+        const auto& plan = plans.front();
+        EXPECT_EQ(plan.at("steps").as_array().at(0).at("method").as_string(), "backfill");
+        EXPECT_EQ(plan.at("not_hot").as_array().size(), 1U);
+        EXPECT_EQ(plan.at("triggers").as_array().size(), 1U);
+        EXPECT_EQ(plan.at("recommended").as_string(), "copy");
+    }
+    const run_result words = command("plan", {"--table", "t", "--set", "label = 'n' || id"});
+    EXPECT_TRUE(says(words, {"touched", "t_label", "--repack --set", "in place"}));
+    const run_result deletion = command("plan", {"--table", "t", "--delete", "--where", "id < 10"});
+    EXPECT_TRUE(exited(deletion, 0));
+    EXPECT_TRUE(says(deletion, {"DELETE FROM t"}));
+    expect_unchanged(before);
+    expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace pgeist::test

@@ -1,0 +1,432 @@
+// Columns added and kept in step with old ones; later the old ones go.
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "e2e/run_test.hpp"
+#include "support/json_lines.hpp"
+#include "support/wait_for.hpp"
+#include "support/workload.hpp"
+
+namespace pgeist::test {
+namespace {
+
+class expand : public run_test {
+protected:
+    run_result expanded(std::vector<std::string> more) {
+        std::vector<std::string> arguments{"--table", "t", "--output", "json"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return command("expand", arguments);
+    }
+    run_result contracted(std::vector<std::string> more = {}) {
+        std::vector<std::string> arguments{job(), "--output", "json"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return command("contract", arguments);
+    }
+    std::string job() { return text_of(only_job(db().uri()), "job"); }
+    long long conflicts() { return number_of(only_job(db().uri()), "conflicts").value_or(-1); }
+    /// Of the row of public.t, columns with blanks between.
+    std::string row(long long id) {
+        return sql().scalar("SELECT note || ' ' || remark FROM t WHERE id = $1", {std::to_string(id)});
+    }
+    void make_renamed(std::vector<std::string> more = {}) {
+        make_table(100);
+        std::vector<std::string> arguments{"--rename", "note=remark"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const run_result result = expanded(arguments);
+        ASSERT_TRUE(exited(result, 0));
+    }
+};
+
+TEST_F(expand, keeps_both_names_of_a_column) {
+    make_renamed();
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE note IS DISTINCT FROM remark"), 0);
+    const auto now = only_job(db().uri());
+    EXPECT_EQ(text_of(now, "state"), "done");
+    EXPECT_EQ(text_of(now, "strategy"), "expand");
+    EXPECT_TRUE(is_true(now, "expanded"));
+    EXPECT_FALSE(is_true(now, "trial"));
+    sql().execute("INSERT INTO t (id, note) VALUES (200, 'old'); INSERT INTO t (id, remark) VALUES (201, 'new')");
+    sql().execute("INSERT INTO t (id, note, remark) VALUES (202, 'both', 'both'); INSERT INTO t (id) VALUES (203)");
+    EXPECT_EQ(row(200), "old old");
+    EXPECT_EQ(row(201), "new new");
+    EXPECT_EQ(row(202), "both both");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE id = 203 AND note IS NULL AND remark IS NULL"), 1);
+    sql().execute("UPDATE t SET note = 'a' WHERE id = 1; UPDATE t SET remark = 'b' WHERE id = 2");
+    EXPECT_EQ(row(1), "a a");
+    EXPECT_EQ(row(2), "b b");
+    sql().execute("UPDATE t SET note = NULL WHERE id = 1");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE id = 1 AND remark IS NULL"), 1);
+    EXPECT_EQ(conflicts(), 0);
+}
+
+TEST_F(expand, obeys_the_policy_of_conflicts) {
+    const std::vector<std::pair<std::string, std::string>> policies{{"new", "y y"}, {"old", "x x"}};
+    for (const auto& [policy, left] : policies) {
+        make_renamed({"--conflict", policy});
+        sql().execute("UPDATE t SET note = 'x', remark = 'y' WHERE id = 1");
+        EXPECT_EQ(row(1), left);
+        sql().execute("INSERT INTO t (id, note, remark) VALUES (300, 'x', 'y')");
+        EXPECT_EQ(row(300), left);
+        EXPECT_EQ(conflicts(), 2);
+        EXPECT_TRUE(exited(command("cleanup", {job()}), 0));
+        sql().execute("DROP TABLE t");
+    }
+    make_renamed({"--conflict", "error"});
+    EXPECT_EQ(sql().sqlstate_of("UPDATE t SET note = 'x', remark = 'y' WHERE id = 1"), "23000");
+    EXPECT_EQ(row(1), "note 1 note 1");
+    EXPECT_EQ(conflicts(), 1) << "what was rolled back counts";
+}
+
+TEST_F(expand, works_with_every_kind_of_statement) {
+    make_renamed();
+    sql().execute(
+        "SET session_replication_role = replica; UPDATE t SET note = 'r' WHERE id = 1; RESET session_replication_role");
+    EXPECT_EQ(row(1), "r r");
+    sql().execute("INSERT INTO t (id, note) VALUES (1, 'u') ON CONFLICT (id) DO UPDATE SET note = EXCLUDED.note");
+    EXPECT_EQ(row(1), "u u");
+    sql().execute("INSERT INTO t (id, remark) VALUES (2, 'v') ON CONFLICT (id) DO UPDATE SET remark = EXCLUDED.remark");
+    EXPECT_EQ(row(2), "v v");
+    sql().execute("CREATE TABLE from_here AS SELECT 400 + i AS id, 'c' || i AS note FROM generate_series(1, 3) AS i");
+    sql().execute("INSERT INTO t (id, note) TABLE from_here");
+    EXPECT_EQ(row(402), "c2 c2");
+    if (sql().server_major() >= 15) {
+        sql().execute(R"(
+            MERGE INTO t USING (VALUES (3, 'm'), (500, 'n')) AS s (id, text) ON t.id = s.id
+             WHEN MATCHED THEN UPDATE SET remark = s.text WHEN NOT MATCHED THEN INSERT (id, remark) VALUES (s.id, s.text))");
+        EXPECT_EQ(row(3), "m m");
+        EXPECT_EQ(row(500), "n n");
+    }
+    // An ORM that writes all columns, of which it has changed the old one.
+    sql().execute("UPDATE t SET note = 'orm', remark = remark, amount = amount, code = code WHERE id = 4");
+    EXPECT_EQ(row(4), "orm orm");
+    EXPECT_EQ(conflicts(), 0);
+}
+
+TEST_F(expand, serves_statements_prepared_before) {
+    make_table(100);
+    auto old_version = db().connect();
+    old_version.prepare("insert_old", "INSERT INTO t VALUES ($1, $2, 1, 1)");
+    old_version.prepare("update_old", "UPDATE t SET note = $2 WHERE id = $1");
+    old_version.query_prepared("insert_old", {"1000", "before"});
+    ASSERT_TRUE(exited(expanded({"--rename", "note=remark"}), 0));
+    old_version.query_prepared("insert_old", {"1001", "after"});
+    old_version.query_prepared("update_old", {"1", "now"});
+    EXPECT_EQ(row(1001), "after after");
+    EXPECT_EQ(row(1), "now now");
+}
+
+TEST_F(expand, carries_what_the_old_column_has) {
+    const std::string reader = db().create_role("reader");
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'nobody' CHECK (name <> ''), other int,
+                        CONSTRAINT t_name_key UNIQUE (name));
+        CREATE INDEX t_lower_name_idx ON t (lower(name)) WHERE other > 1;
+        COMMENT ON COLUMN t.name IS 'who it is';
+        INSERT INTO t SELECT i, 'n' || i, i FROM generate_series(1, 50) AS i)");
+    sql().execute("GRANT SELECT (name), UPDATE (name) ON t TO " + sql().identifier(reader));
+    ASSERT_TRUE(exited(expanded({"--rename", "name=full_name"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid"), 5);
+    EXPECT_EQ(type_of("full_name"), "character varying(40)");
+    EXPECT_EQ(sql().number(
+                  "SELECT attnotnull::int FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'full_name'"),
+              1);
+    EXPECT_EQ(sql().scalar("SELECT has_column_privilege($1, 't', 'full_name', 'UPDATE')", {reader}), "t");
+    EXPECT_EQ(sql().sqlstate_of("INSERT INTO t (id, full_name) VALUES (60, '')"), "23514");
+    sql().execute("INSERT INTO t (id) VALUES (70)");
+    EXPECT_EQ(sql().scalar("SELECT full_name FROM t WHERE id = 70"), "nobody");
+    ASSERT_TRUE(exited(contracted(), 0));
+    // As ALTER TABLE … RENAME COLUMN leaves it.
+    sql().execute(
+        "CREATE TABLE alike (id int PRIMARY KEY, other int, full_name varchar(40) NOT NULL DEFAULT 'nobody' CONSTRAINT "
+        "t_name_check CHECK (full_name <> ''), CONSTRAINT alike_name_key UNIQUE (full_name))");
+    EXPECT_EQ(sql().scalar("SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY 1) FROM (SELECT indexrelid FROM "
+                           "pg_index WHERE indrelid = 't'::regclass ORDER BY indexrelid::regclass::text) AS x"),
+              "t_lower_name_idx t_name_key t_pkey");
+    EXPECT_EQ(sql().scalar("SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = "
+                           "'t'::regclass AND contype <> 'n'"),
+              "t_name_check t_name_key t_pkey");
+    EXPECT_EQ(sql().scalar("SELECT col_description('t'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
+                           "'t'::regclass AND attname = 'full_name'"),
+              "who it is");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'name'"), 0);
+    EXPECT_FALSE(is_true(only_job(db().uri()), "expanded"));
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(expand, is_taken_back_whole) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL DEFAULT 'x' CHECK (name <> ''), n int UNIQUE);
+        CREATE INDEX t_name ON t (name); INSERT INTO t SELECT i, 'n' || i, i FROM generate_series(1, 50) AS i)");
+    const auto before = state_of();
+    ASSERT_TRUE(exited(
+        expanded({"--rename", "name=full_name", "--add", "wide bigint", "--up", "wide = n", "--down", "n = wide"}), 0));
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    EXPECT_TRUE(is_true(only_job(db().uri()), "expanded")) << "cleanup --all leaves it alone";
+    EXPECT_TRUE(exited(command("cleanup", {job()}), 0));
+    expect_unchanged(before);
+    expect_nothing_left();
+}
+
+TEST_F(expand, splits_and_merges_columns) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, full_name text, first text, middle text, last text);
+        ALTER TABLE t DROP COLUMN first, DROP COLUMN middle, DROP COLUMN last;
+        INSERT INTO t SELECT i, 'a' || i || ' b' || i || ' c' || i FROM generate_series(1, 20) AS i)");
+    ASSERT_TRUE(
+        exited(expanded({"--add", "first text", "--add", "middle text", "--add", "last text", "--up",
+                         "first = split_part(full_name, ' ', 1)", "--up", "middle = split_part(full_name, ' ', 2)",
+                         "--up", "last = split_part(full_name, ' ', 3)", "--down",
+                         "full_name = first || ' ' || middle || ' ' || last"}),
+               0));
+    EXPECT_EQ(sql().scalar("SELECT first || '-' || middle || '-' || last FROM t WHERE id = 7"), "a7-b7-c7");
+    sql().execute("UPDATE t SET middle = 'x' WHERE id = 7; UPDATE t SET full_name = 'd e f' WHERE id = 8");
+    EXPECT_EQ(sql().scalar("SELECT full_name FROM t WHERE id = 7"), "a7 x c7");
+    EXPECT_EQ(sql().scalar("SELECT first || '-' || middle || '-' || last FROM t WHERE id = 8"), "d-e-f");
+    sql().execute("INSERT INTO t (id, first, middle, last) VALUES (100, 'g', 'h', 'i')");
+    EXPECT_EQ(sql().scalar("SELECT full_name FROM t WHERE id = 100"), "g h i");
+    ASSERT_TRUE(exited(contracted(), 0));
+    EXPECT_EQ(
+        sql().number(
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 AND NOT attisdropped"),
+        4);
+}
+
+TEST_F(expand, changes_a_type) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, total int NOT NULL); CREATE INDEX t_total ON t (total);
+        INSERT INTO t SELECT i, i FROM generate_series(1, 100) AS i)");
+    ASSERT_TRUE(exited(expanded({"--add", "total_big bigint NOT NULL", "--up", "total_big = total", "--down",
+                                 "total = least(total_big, 2147483647)::int"}),
+                       0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE total_big = total"), 100);
+    sql().execute("UPDATE t SET total_big = 5000000000 WHERE id = 1; UPDATE t SET total = 7 WHERE id = 2");
+    EXPECT_EQ(sql().number("SELECT total FROM t WHERE id = 1"), 2147483647);
+    EXPECT_EQ(sql().number("SELECT total_big FROM t WHERE id = 2"), 7);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_indexes WHERE tablename = 't' AND indexdef LIKE '%total_big%'"), 1);
+    ASSERT_TRUE(exited(contracted(), 0));
+    EXPECT_EQ(sql().number("SELECT sum(total_big) FROM t WHERE id <= 2"), 5000000007);
+}
+
+TEST_F(expand, tries_and_undoes_a_contraction) {
+    make_renamed();
+    ASSERT_TRUE(exited(contracted({"--try"}), 0));
+    EXPECT_TRUE(is_true(only_job(db().uri()), "trial"));
+    EXPECT_TRUE(is_true(only_job(db().uri()), "expanded"));
+    EXPECT_EQ(sql().sqlstate_of("SELECT note FROM t"), "42703");
+    sql().execute("UPDATE t SET remark = 'tried' WHERE id = 1; INSERT INTO t (id, remark) VALUES (300, 'more')");
+    ASSERT_TRUE(exited(contracted({"--undo"}), 0));
+    EXPECT_FALSE(is_true(only_job(db().uri()), "trial"));
+    EXPECT_EQ(row(1), "tried tried");
+    EXPECT_EQ(row(300), "more more");
+    EXPECT_TRUE(exited(contracted({"--undo"}), 3));
+    ASSERT_TRUE(exited(contracted({"--try"}), 0));
+    ASSERT_TRUE(exited(contracted(), 0));
+    EXPECT_EQ(
+        sql().number(
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 AND NOT attisdropped"),
+        4);
+    EXPECT_TRUE(exited(contracted(), 3));
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(expand, never_cascades) {
+    make_renamed();
+    sql().execute("CREATE VIEW v AS SELECT * FROM t");
+    const run_result result = contracted();
+    EXPECT_TRUE(exited(result, 3));
+    EXPECT_TRUE(says(result, {"view public.v"}));
+    const run_result back = command("cleanup", {job()});
+    EXPECT_TRUE(exited(back, 3));
+    EXPECT_TRUE(says(back, {"view public.v"}));
+    sql().execute("UPDATE t SET note = 'still' WHERE id = 1; DROP VIEW v");
+    EXPECT_EQ(row(1), "still still");
+    EXPECT_TRUE(exited(contracted(), 0));
+}
+
+TEST_F(expand, refuses_by_name) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, note text, twice int GENERATED ALWAYS AS (id * 2) STORED,
+                        counted int GENERATED ALWAYS AS IDENTITY))");
+    const auto before = state_of();
+    const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
+        {{"--rename", "id=number"}, "primary key"},
+        {{"--rename", "twice=double"}, "generated"},
+        {{"--rename", "counted=n"}, "identity"},
+        {{"--rename", "absent=there"}, "no column absent"},
+        {{"--rename", "note=id"}, "already exists"},
+        {{"--add", "a text"}, "no --up"},
+        {{"--add", "a text", "--up", "a = random()::text"}, "another value"},
+        {{"--add", "a text", "--up", "a = 'x'"}, "reads no old column"},
+        {{"--add", "a text", "--up", "a = missing"}, "missing"},
+        {{"--add", "a text UNIQUE", "--up", "a = note"}, "only a type"},
+        {{"--add", "a text, ADD COLUMN b int", "--up", "a = note"}, "one column"},
+        {{"--add", "a text", "--up", "a = note", "--down", "a = note"}, "no old column"},
+        {{"--add", "a text", "--up", "a = note", "--up", "a = note"}, "twice"},
+    };
+    for (const auto& [arguments, text] : cases) {
+        const run_result result = expanded(arguments);
+        EXPECT_TRUE(exited(result, 3)) << text;
+        EXPECT_TRUE(says(result, {text}));
+    }
+    EXPECT_TRUE(exited(expanded({}), 2));
+    EXPECT_TRUE(exited(expanded({"--rename", "note=remark", "--conflict", "both"}), 2));
+    expect_unchanged(before);
+    expect_nothing_left();
+    sql().execute("CREATE TABLE parent (note text); CREATE TABLE child () INHERITS (parent)");
+    EXPECT_TRUE(exited(command("expand", {"--table", "parent", "--rename", "note=a"}), 3));
+}
+
+TEST_F(expand, fires_after_other_triggers) {
+    make_table(20);
+    sql().execute(R"(
+        CREATE FUNCTION shouts() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.note := upper(NEW.note); RETURN NEW; END$$;
+        CREATE TRIGGER zz_shouts BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION shouts();
+        CREATE TRIGGER "~~last" BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION shouts())");
+    ASSERT_TRUE(exited(expanded({"--rename", "note=remark"}), 0));
+    sql().execute("INSERT INTO t (id, note) VALUES (100, 'quiet')");
+    EXPECT_EQ(row(100), "QUIET QUIET");
+}
+
+TEST_F(expand, expands_partitions) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
+        CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (50); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (500);
+        CREATE INDEX t_note ON t (note);
+        INSERT INTO t SELECT i, 'note ' || i FROM generate_series(1, 100) AS i)");
+    ASSERT_TRUE(exited(expanded({"--rename", "note=remark"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE note IS DISTINCT FROM remark"), 0);
+    sql().execute(
+        "SET session_replication_role = replica; UPDATE t SET note = 'x' WHERE id = 60; RESET "
+        "session_replication_role");
+    EXPECT_EQ(row(60), "x x");
+    sql().execute("INSERT INTO t1 (id, remark) VALUES (0, 'direct')");
+    EXPECT_EQ(row(0), "direct direct");
+    EXPECT_EQ(sql().number(
+                  "SELECT count(*) FROM pg_indexes WHERE tablename IN ('t', 't1', 't2') AND indexdef LIKE '%remark%'"),
+              3);
+    ASSERT_TRUE(exited(contracted(), 0));
+    expect_cleanup_leaves_nothing();
+    EXPECT_TRUE(exited(command("expand", {"--table", "t1", "--rename", "remark=a"}), 3));
+}
+
+TEST_F(expand, serves_roles_without_rights_on_the_schema) {
+    const std::string app = db().create_role("app");
+    make_table(20);
+    sql().execute("GRANT ALL ON t TO " + sql().identifier(app));
+    sql().execute(
+        "CREATE SCHEMA tools; CREATE FUNCTION tools.half(anyelement, more text DEFAULT '') RETURNS text IMMUTABLE "
+        "LANGUAGE sql AS $$SELECT $1::text || more$$");
+    sql().execute("ALTER DATABASE " + sql().identifier(db().name()) +
+                  " SET search_path = public, tools; GRANT USAGE ON SCHEMA tools TO PUBLIC");
+    ASSERT_TRUE(
+        exited(expanded({"--add", "remark text", "--up", "remark = half(note)", "--down", "note = half(remark)"}), 0));
+    auto other = db().connect_as(app);
+    other.execute("INSERT INTO t (id, note) VALUES (100, 'a'); UPDATE t SET remark = 'b' WHERE id = 1");
+    other.execute("UPDATE t SET note = 'c', remark = 'd' WHERE id = 2");
+    EXPECT_EQ(row(100), "a a");
+    EXPECT_EQ(row(1), "b b");
+    EXPECT_EQ(row(2), "d d");
+    EXPECT_EQ(conflicts(), 1);
+    ASSERT_TRUE(exited(contracted(), 0));
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(expand, goes_on_after_a_kill) {
+    make_table(3000);
+    std::vector<std::string> arguments{"expand",      "--table",      "t",  "--output",   "json", "--rename",
+                                       "note=remark", "--chunk-rows", "50", "--max-rate", "500"};
+    pgeist_process run(db().uri(), arguments);
+    run.wait_for_phase("backfill");
+    run.kill_hard();
+    sql().execute("UPDATE t SET note = 'meanwhile' WHERE id = 2999");
+    EXPECT_EQ(row(2999), "meanwhile meanwhile") << "kept in step without any process";
+    ASSERT_TRUE(exited(command("resume", {job(), "--max-rate", "off"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE note IS DISTINCT FROM remark"), 0);
+    EXPECT_TRUE(is_true(only_job(db().uri()), "expanded"));
+}
+
+TEST_F(expand, is_cancelled_and_taken_back) {
+    make_table(3000);
+    const auto before = state_of();
+    std::vector<std::string> arguments{"expand",      "--table",      "t",  "--output",   "json", "--rename",
+                                       "note=remark", "--chunk-rows", "50", "--max-rate", "500"};
+    pgeist_process run(db().uri(), arguments);
+    run.wait_for_phase("backfill");
+    EXPECT_TRUE(exited(command("cancel", {job()}), 0));
+    EXPECT_TRUE(exited(run.finish(), 6));
+    expect_unchanged(before);
+}
+
+/// Old and new version of an application at work on one table, and what both must see after each commit.
+TEST_F(expand, keeps_both_versions_right_at_random) {
+    const std::uint64_t seed = workload_seed();
+    std::mt19937_64 random(seed);
+    const std::vector<std::string> policies{"new", "old"};
+    const std::string policy = policies[random() % 2];
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, cents int DEFAULT 0, note text DEFAULT 'n'); CREATE TABLE truth (id int PRIMARY KEY, cents int);
+        INSERT INTO t SELECT i, i FROM generate_series(1, 60) AS i; INSERT INTO truth SELECT id, cents FROM t)");
+    ASSERT_TRUE(exited(expanded({"--add", "euros numeric(12,2) DEFAULT 0", "--up", "euros = cents / 100.0", "--down",
+                                 "cents = (euros * 100)::int", "--conflict", policy}),
+                       0));
+    const auto pick = [&](int below) { return static_cast<int>(random() % static_cast<unsigned>(below)); };
+    long long expected_conflicts = 0;
+    for (int step = 0; step < 400; ++step) {
+        const int id = 1 + pick(80);
+        const int value = pick(4) == 0 ? -1 : 1 + pick(500);  // -1: NULL
+        const std::string cents = value < 0 ? "NULL" : std::to_string(value);
+        const std::string euros = value < 0 ? "NULL" : "(" + cents + " / 100.0)::numeric(12,2)";
+        const std::string at = std::to_string(id);
+        const bool is_there = sql().number("SELECT count(*) FROM t WHERE id = " + at) == 1;
+        switch (pick(6)) {
+            case 0:
+                sql().execute("INSERT INTO t (id, cents) VALUES (" + at + ", " + cents +
+                              ") ON CONFLICT (id) DO UPDATE SET cents = EXCLUDED.cents");
+                break;
+            case 1:
+                sql().execute("INSERT INTO t (id, euros) VALUES (" + at + ", " + euros +
+                              ") ON CONFLICT (id) DO UPDATE SET euros = EXCLUDED.euros");
+                break;
+            case 2:
+                sql().execute("UPDATE t SET cents = " + cents + " WHERE id = " + at);
+                if (!is_there)
+                    continue;
+                break;
+            case 3:
+                sql().execute("UPDATE t SET euros = " + euros + ", note = note WHERE id = " + at);
+                if (!is_there)
+                    continue;
+                break;
+            case 4: {  // both at once, and they do not agree
+                const bool same =
+                    sql().number("SELECT count(*) FROM t WHERE id = " + at + " AND cents = " + cents) == 1;
+                if (!is_there || value < 0 || same)
+                    continue;
+                const std::string other = std::to_string(value + 1000 * (step + 1));
+                sql().execute("UPDATE t SET cents = " + cents + ", euros = " + other + " / 100.0 WHERE id = " + at);
+                ++expected_conflicts;
+                const std::string wins = policy == "new" ? other : cents;
+                sql().execute("UPDATE truth SET cents = " + wins + " WHERE id = " + at);
+                continue;
+            }
+            default:
+                sql().execute("DELETE FROM t WHERE id = " + at + "; DELETE FROM truth WHERE id = " + at);
+                continue;
+        }
+        sql().execute("INSERT INTO truth VALUES (" + at + ", " + cents +
+                      ") ON CONFLICT (id) DO UPDATE SET cents = EXCLUDED.cents");
+        ASSERT_EQ(
+            sql().number("SELECT count(*) FROM t FULL JOIN truth w USING (id) WHERE t.cents IS DISTINCT FROM w.cents "
+                         "OR t.euros IS DISTINCT FROM (w.cents / 100.0)::numeric(12,2)"),
+            0)
+            << "seed " << seed << ", step " << step;
+    }
+    EXPECT_LE(conflicts(), expected_conflicts);
+}
+
+}  // namespace
+}  // namespace pgeist::test
