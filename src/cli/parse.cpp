@@ -484,7 +484,7 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
         fit_chunks_to_locks(options, made.settings);
     } else if (info.id == command::contract) {
         made.contraction = read_contraction(options);
-        made.values = read_changes(options);
+        made.values = read_changes(info, options);
     } else if (info.id == command::run || info.id == command::plan) {
         if (options.has("where") || options.is_on("delete")) {
             throw usage_error("--where and --delete are of a backfill", "give --set or --delete alone");

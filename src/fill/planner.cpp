@@ -17,6 +17,7 @@
 #include "pgeist/walk/key_values.hpp"
 #include "refuse.hpp"
 #include "statements.hpp"
+#include "subquery.hpp"
 
 namespace pgeist::fill {
 
@@ -30,6 +31,7 @@ struct workshop {
     std::set<std::string> set_columns;
     std::string moment;
     planned made;
+    int subqueries = 0;
 };
 
 std::vector<target::known_column> columns_of(const catalog::table& source) {
@@ -57,14 +59,20 @@ const catalog::column& settable(const catalog::table& source, const std::string&
 }
 
 /// The expression with all names resolved, and the time of day fixed.
-awaitable<target::resolved> resolve(workshop& with, std::string text, std::string what) {
-    auto found = co_await target::resolve_expression(with.at, with.at.source.name, with.known, text, what);
+awaitable<target::resolved> resolve(workshop& with, std::string text, std::string type, std::string what) {
+    target::resolved found;
+    const bool looks_elsewhere = has_subquery(text);
+    if (looks_elsewhere) {
+        found = co_await resolve_with_subquery(with.at, text, type, what, ++with.subqueries);
+    } else {
+        found = co_await target::resolve_expression(with.at, with.at.source.name, with.known, text, what);
+    }
     if (found.is_volatile) {
         refuse(fmt::format("{}: it may give another value each time it is evaluated", what),
                "chunks are repeated after a deadlock and looked at again at the end; give an expression that is not "
                "volatile");
     }
-    if (found.follows_clock) {
+    if (found.follows_clock && !looks_elsewhere) {
         const std::string fixed = with_time_fixed(found.sql, with.moment);
         if (fixed != found.sql) {
             found = co_await target::resolve_expression(with.at, with.at.source.name, with.known, fixed, what);
@@ -85,7 +93,7 @@ awaitable<assignment> assignment_for(workshop& with, std::string text) {
         made.expression = co_await target::evaluate_literal(with.at, column, set.expression, what);
         co_return made;
     }
-    const auto found = co_await resolve(with, set.expression, what);
+    const auto found = co_await resolve(with, set.expression, column.type, what);
     for (const std::string& each : found.reads) {
         if (with.set_columns.count(each) != 0) {
             refuse(fmt::format("{}: it reads column {}, which is set", what, display_identifier(each)),
@@ -94,7 +102,8 @@ awaitable<assignment> assignment_for(workshop& with, std::string text) {
         }
     }
     made.expression = found.sql;
-    if (found.reads.empty()) {  // one value for all rows: that of now
+    const bool looks_elsewhere = has_subquery(set.expression);
+    if (found.reads.empty() && !looks_elsewhere) {  // one value for all rows: that of now
         made.expression = co_await target::evaluate_literal(with.at, column, set.expression, what);
     } else if (found.follows_clock) {
         refuse(fmt::format("{}: its value depends on the time, the session or the role", what),
@@ -116,7 +125,7 @@ awaitable<void> plan_values(workshop& with) {
         with.made.spec.sets.push_back(std::move(made));
     }
     if (asked.where) {
-        const auto found = co_await resolve(with, *asked.where, "--where " + *asked.where);
+        const auto found = co_await resolve(with, *asked.where, "boolean", "--where " + *asked.where);
         with.made.spec.condition = found.sql;
         if (found.follows_clock) {
             with.made.outlook.warnings.push_back(

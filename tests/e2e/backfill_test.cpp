@@ -316,6 +316,19 @@ TEST_F(backfill, uses_functions_of_the_users_search_path) {
     expect_cleanup_leaves_nothing();
 }
 
+TEST_F(backfill, looks_values_up_in_another_table) {
+    make_filled_table(300);
+    sql().execute("CREATE TABLE names AS SELECT id AS key, 'n' || id AS label FROM t WHERE id <= 200");
+    EXPECT_TRUE(exited(fill({"--set", "label = (SELECT n.label FROM names n WHERE n.key = t.id)", "--chunk-rows", "50"}), 0));
+    EXPECT_EQ(wrong(), 100);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE label IS NULL"), 100);
+    EXPECT_TRUE(exited(fill({"--delete", "--where", "id NOT IN (SELECT key FROM names)"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t"), 200);
+    EXPECT_TRUE(exited(fill({"--set", "label = (SELECT n.label || random() FROM names n WHERE n.key = id)"}), 3));
+    EXPECT_TRUE(exited(fill({"--set", "label = (SELECT max(n.label) FROM names n WHERE n.label < t.label)"}), 3));
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(backfill, is_planned) {
     make_filled_table(1000);
     sql().execute(R"(

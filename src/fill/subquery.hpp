@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+
+#include "pgeist/target/steps.hpp"
+
+namespace pgeist::fill {
+
+/// Whether an expression looks rows up elsewhere: target::resolve_expression() takes none of that.
+[[nodiscard]] bool has_subquery(const std::string& text);
+
+/// Resolves an expression with subqueries as the user's session would, over the source's columns: it becomes an SQL
+/// function in the job's schema, whose body is stored as a tree. Named as the table, with the columns as its arguments,
+/// so that `orders.total` means what the user means; a subquery's own columns come first, as in the UPDATE. `type` is
+/// what it is to give. `number` tells the functions of one job apart.
+/// @throws error (refused); `what` names the expression
+[[nodiscard]] awaitable<target::resolved> resolve_with_subquery(target::build_context& at, std::string text,
+                                                                std::string type, std::string what, int number);
+
+}  // namespace pgeist::fill
