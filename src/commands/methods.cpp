@@ -6,6 +6,8 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/ddl/lexer.hpp"
+#include "pgeist/job/advisory_locks.hpp"
+#include "pgeist/job/state_trust.hpp"
 #include "pgeist/ddl/statement.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/alter.hpp"
@@ -67,6 +69,26 @@ std::vector<steps::written_statement> statements_of(const plan::change_request& 
     return all;
 }
 
+// A job that is done step by step, is half done, and that nobody works on.
+constexpr const char* half_done_sql = R"sql(
+    SELECT coalesce(min(j.id), 0) FROM pgeist.jobs j
+     WHERE j.table_oid = $1::bigint::oid AND j.state NOT IN ('done', 'cancelled', 'reverted')
+       AND EXISTS (SELECT FROM pgeist.steps s WHERE s.job = j.id AND s.state IN ('done', 'started')))sql";
+
+/// @returns 0 where there is none
+awaitable<std::int64_t> find_half_done(pg::connection& session, std::int64_t table) {
+    const bool present = co_await job::has_state_schema(session);
+    std::int64_t found = 0;
+    if (present) {
+        const pg::result there = co_await session.query("SELECT to_regclass('pgeist.steps') IS NOT NULL");
+        if (there.boolean(0, 0)) {
+            const pg::result row = co_await session.query(half_done_sql + (" AND NOT " + job::held_condition("j.id")), table);
+            found = row.integer(0, 0);
+        }
+    }
+    co_return found;
+}
+
 awaitable<void> find_table(pg::connection& session, const qualified_name& name, std::optional<catalog::relation>& into,
                            std::string& triggers_of) {
     into = co_await catalog::find_table(session, name);
@@ -78,6 +100,13 @@ awaitable<void> find_table(pg::connection& session, const qualified_name& name, 
         "$1::bigint::oid AND NOT tgisinternal",
         into->oid);
     triggers_of = row.text(0, 0);
+    const std::int64_t half_done = co_await find_half_done(session, into->oid);
+    if (half_done != 0) {
+        throw error(exit_code::refused,
+                    fmt::format("job {} on {} is half done", half_done, into->name.display()),
+                    fmt::format("`pgeist resume {0}` goes on with it, `pgeist cleanup {0}` takes back what is unfinished",
+                                half_done));
+    }
 }
 
 /// A statement that names another table than --table is not this change.
