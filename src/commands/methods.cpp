@@ -6,9 +6,9 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/ddl/lexer.hpp"
+#include "pgeist/ddl/statement.hpp"
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/state_trust.hpp"
-#include "pgeist/ddl/statement.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/alter.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
@@ -82,7 +82,8 @@ awaitable<std::int64_t> find_half_done(pg::connection& session, std::int64_t tab
     if (present) {
         const pg::result there = co_await session.query("SELECT to_regclass('pgeist.steps') IS NOT NULL");
         if (there.boolean(0, 0)) {
-            const pg::result row = co_await session.query(half_done_sql + (" AND NOT " + job::held_condition("j.id")), table);
+            const pg::result row =
+                co_await session.query(half_done_sql + (" AND NOT " + job::held_condition("j.id")), table);
             found = row.integer(0, 0);
         }
     }
@@ -102,10 +103,10 @@ awaitable<void> find_table(pg::connection& session, const qualified_name& name, 
     triggers_of = row.text(0, 0);
     const std::int64_t half_done = co_await find_half_done(session, into->oid);
     if (half_done != 0) {
-        throw error(exit_code::refused,
-                    fmt::format("job {} on {} is half done", half_done, into->name.display()),
-                    fmt::format("`pgeist resume {0}` goes on with it, `pgeist cleanup {0}` takes back what is unfinished",
-                                half_done));
+        throw error(
+            exit_code::refused, fmt::format("job {} on {} is half done", half_done, into->name.display()),
+            fmt::format("`pgeist resume {0}` goes on with it, `pgeist cleanup {0}` takes back what is unfinished",
+                        half_done));
     }
 }
 

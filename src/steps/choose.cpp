@@ -87,7 +87,9 @@ public:
         std::vector<std::size_t> first_of;  // of each statement's parts
         for (const part& each : wholes) {
             first_of.push_back(parts.size());
-            if (is_heavy(each) && is_alter(each.what) && each.what.clauses.size() > 1) {
+            const bool may_be_slow =
+                is_heavy(each) || (keeps_waiting(each) && each.does.works() && each.does.rewrites.empty());
+            if (may_be_slow && is_alter(each.what) && each.what.clauses.size() > 1) {
                 for (part& clause : clauses_of(each)) {
                     parts.push_back(std::move(clause));
                 }

@@ -5,8 +5,8 @@
 #include "pgeist/ddl/lexer.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/probe/read_schema.hpp"
-#include "pgeist/steps/store.hpp"
 #include "pgeist/probe/trial.hpp"
+#include "pgeist/steps/store.hpp"
 
 namespace pgeist::steps {
 

@@ -69,9 +69,8 @@ awaitable<void> save_progress(pg::connection& session, job::tenure mine, int num
 }
 
 awaitable<void> add_work(pg::connection& session, job::tenure mine, int number, std::chrono::milliseconds took) {
-    co_await session.query(
-        "UPDATE pgeist.steps SET work_ms = coalesce(work_ms, 0) + $3 WHERE job = $1 AND number = $2", mine.job, number,
-        took.count());
+    co_await session.query("UPDATE pgeist.steps SET work_ms = coalesce(work_ms, 0) + $3 WHERE job = $1 AND number = $2",
+                           mine.job, number, took.count());
 }
 
 namespace {
@@ -90,7 +89,8 @@ awaitable<double> slowness(pg::connection& session) {
     double found = 1;
     const bool own = co_await job::is_own_state(session);
     const pg::result there = co_await session.query(
-        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgeist.steps') AND attname = 'work_ms')");
+        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgeist.steps') AND attname = "
+        "'work_ms')");
     if (own && there.boolean(0, 0)) {
         const pg::result row = co_await session.query(slowness_sql);
         found = std::clamp(row.number(0, 0), 1 / most, most);

@@ -42,18 +42,24 @@ protected:
     std::string definition_of(const std::string& schema) {
         return sql().scalar(
             "SELECT string_agg(line, chr(10) ORDER BY line) FROM ("
-            "SELECT format('%s %s %s %s %s %s %s', c.relname, k.conname, replace(pg_get_constraintdef(k.oid), $1 || '.', ''), "
-            "k.convalidated, k.conislocal, k.coninhcount, k.conparentid <> 0) AS line FROM pg_constraint k JOIN pg_class c "
+            "SELECT format('%s %s %s %s %s %s %s', c.relname, k.conname, replace(pg_get_constraintdef(k.oid), $1 || "
+            "'.', ''), "
+            "k.convalidated, k.conislocal, k.coninhcount, k.conparentid <> 0) AS line FROM pg_constraint k JOIN "
+            "pg_class c "
             "ON c.oid = k.conrelid WHERE c.relnamespace = $1::regnamespace "
-            "UNION ALL SELECT format('%s %s %s', i.indrelid::regclass::name, replace(pg_get_indexdef(i.indexrelid), $1 || '.', ''), "
-            "i.indisvalid) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE c.relnamespace = $1::regnamespace "
-            "UNION ALL SELECT format('%s part of %s %s', c.relname, i.inhparent::regclass::name, pg_get_expr(c.relpartbound, c.oid)) "
+            "UNION ALL SELECT format('%s %s %s', i.indrelid::regclass::name, replace(pg_get_indexdef(i.indexrelid), $1 "
+            "|| '.', ''), "
+            "i.indisvalid) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE c.relnamespace = "
+            "$1::regnamespace "
+            "UNION ALL SELECT format('%s part of %s %s', c.relname, i.inhparent::regclass::name, "
+            "pg_get_expr(c.relpartbound, c.oid)) "
             "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relnamespace = $1::regnamespace) AS x",
             {schema});
     }
 
     run_result change(const std::string& alter, const std::string& table = "app.t") {
-        return command("run", {"--output", "json", "--table", table, "--alter", alter, "--method", "native", "--max-block", "1ms"});
+        return command("run", {"--output", "json", "--table", table, "--alter", alter, "--method", "native",
+                               "--max-block", "1ms"});
     }
 
     void expect_as_plain(const std::string& alter, const std::string& method) {
@@ -74,7 +80,9 @@ protected:
     }
 };
 
-TEST_F(method_partitions, get_a_unique_constraint_leaf_by_leaf) { expect_as_plain("ADD UNIQUE (id, code)", "concurrently"); }
+TEST_F(method_partitions, get_a_unique_constraint_leaf_by_leaf) {
+    expect_as_plain("ADD UNIQUE (id, code)", "concurrently");
+}
 
 TEST_F(method_partitions, get_a_primary_key_leaf_by_leaf) {
     expect_as_plain("ADD CONSTRAINT t_key PRIMARY KEY (id)", "concurrently");

@@ -80,6 +80,13 @@ protected:
         }
     }
 
+    /// So many rows that nothing which reads them takes less than a millisecond.
+    void grow() {
+        sql().execute(
+            "INSERT INTO public.t SELECT i, 'note ' || i, i / 4.0, i * 10 FROM generate_series(501, 20000) AS i; "
+            "ANALYZE public.t");
+    }
+
     /// `pgeist run --method native` on public.t.
     strings in_place(const std::string& alter, strings more = {"--max-block", "1ms"}) {
         strings arguments{"--output", "json", "--table", "t", "--method", "native", "--alter", alter};
@@ -120,6 +127,7 @@ protected:
 };
 
 TEST_F(method_steps, validate_while_others_read_and_write) {
+    grow();
     gate slow(db(), 1);
     slow.close();
     prober application(db());
@@ -140,6 +148,7 @@ TEST_F(method_steps, validate_while_others_read_and_write) {
 }
 
 TEST_F(method_steps, killed_in_a_validation_goes_on_there) {
+    grow();
     gate slow(db(), 1);
     slow.close();
     const std::string check =
@@ -161,6 +170,7 @@ TEST_F(method_steps, killed_in_a_validation_goes_on_there) {
 }
 
 TEST_F(method_steps, cancelled_in_a_validation_take_back_what_they_made) {
+    grow();
     gate slow(db(), 1);
     slow.close();
     strings arguments = in_place("ADD COLUMN extra int, ADD CONSTRAINT checked CHECK (" +
@@ -174,7 +184,8 @@ TEST_F(method_steps, cancelled_in_a_validation_take_back_what_they_made) {
     EXPECT_TRUE(exited(result, 6));
     EXPECT_EQ(constraints("conname = 'checked'"), 0);
     EXPECT_EQ(type_of("extra"), "integer") << "a step that was done";
-    expect_nothing_left();
+    EXPECT_EQ(job_list(db().uri()).size(), 0U);
+    expect_cleanup_leaves_nothing();
 }
 
 TEST_F(method_steps, a_wrong_estimate_costs_max_block_once) {
@@ -234,8 +245,9 @@ TEST_F(method_steps, name_who_is_in_the_way_and_can_be_resumed) {
 }
 
 TEST_F(method_steps, lock_the_other_table_too) {
+    grow();
     sql().execute(
-        "CREATE TABLE public.parent (id int PRIMARY KEY); INSERT INTO public.parent SELECT generate_series(1, 500)");
+        "CREATE TABLE public.parent (id int PRIMARY KEY); INSERT INTO public.parent SELECT generate_series(1, 20000)");
     sync_connection writer = db().connect();
     writer.execute("BEGIN; UPDATE public.parent SET id = id WHERE id = 1");
     prober application(db());
@@ -250,6 +262,7 @@ TEST_F(method_steps, lock_the_other_table_too) {
 }
 
 TEST_F(method_steps, that_fail_take_back_what_they_made_and_earlier_ones_stay) {
+    grow();
     sql().execute("UPDATE public.t SET code = -1 WHERE id = 77");
     const run_result result = change("ADD COLUMN extra int, ADD CONSTRAINT positive CHECK (code > 0)");
     EXPECT_TRUE(exited(result, 1));
@@ -264,6 +277,7 @@ TEST_F(method_steps, that_fail_take_back_what_they_made_and_earlier_ones_stay) {
 }
 
 TEST_F(method_steps, of_a_missing_value_leave_no_helper) {
+    grow();
     sql().execute("UPDATE public.t SET note = NULL WHERE id = 77");
     const run_result result = change("ALTER COLUMN note SET NOT NULL");
     EXPECT_TRUE(exited(result, 1));
@@ -276,17 +290,19 @@ TEST_F(method_steps, of_a_missing_value_leave_no_helper) {
 }
 
 TEST_F(method_steps, of_a_duplicate_name_it_and_leave_no_index) {
-    sql().execute("UPDATE public.t SET code = 5000 WHERE id IN (7, 8)");
+    grow();
+    sql().execute("UPDATE public.t SET code = -5 WHERE id IN (7, 8)");
     const run_result result = change("ADD CONSTRAINT once UNIQUE (code)");
     EXPECT_TRUE(exited(result, 1));
-    EXPECT_TRUE(says(result, {"5000"}));
+    EXPECT_TRUE(says(result, {"(-5)"}));
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE relname = 'once'"), 0);
-    sql().execute("UPDATE public.t SET code = 5001 WHERE id = 8");
+    sql().execute("UPDATE public.t SET code = -6 WHERE id = 8");
     EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
     EXPECT_EQ(constraints("conname = 'once' AND contype = 'u'"), 1);
 }
 
 TEST_F(method_steps, pause_between_them) {
+    grow();
     gate slow(db(), 1);
     slow.close();
     strings arguments = in_place("ADD CONSTRAINT checked CHECK (" + slow.expression("id = 250", "code") +
@@ -308,6 +324,7 @@ TEST_F(method_steps, pause_between_them) {
 }
 
 TEST_F(method_steps, refuse_a_second_run_on_the_table) {
+    grow();
     gate slow(db(), 1);
     slow.close();
     strings arguments = in_place("ADD CONSTRAINT checked CHECK (" + slow.expression("id = 250", "code") + " > 0)");
@@ -336,9 +353,11 @@ void PrintTo(const step_kill_point& value, std::ostream* out) {
 class step_kill_points : public method_steps, public ::testing::WithParamInterface<step_kill_point> {
 protected:
     static constexpr const char* alter =
-        "ADD COLUMN extra int DEFAULT 1, ADD CONSTRAINT \"Positive\" CHECK (code > 0), ADD CONSTRAINT once UNIQUE (code)";
+        "ADD COLUMN extra int DEFAULT 1, ADD CONSTRAINT \"Positive\" CHECK (code > 0), ADD CONSTRAINT once UNIQUE "
+        "(code)";
 
     void kill_there() {
+        grow();
         proxy_ = std::make_unique<tcp_proxy>(db().address());
         const step_kill_point& point = GetParam();
         proxy_->lay({point.after, point.text, point.what});
@@ -357,7 +376,7 @@ protected:
     }
 
     void expect_all_once() {
-        EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE extra = 1"), 500);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE extra = 1"), 20000);
         EXPECT_EQ(constraints("convalidated AND contype = 'c'"), 1);
         EXPECT_EQ(constraints("contype = 'u'"), 1);
         EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 'public.t'::regclass"), 2);
@@ -392,11 +411,12 @@ INSTANTIATE_TEST_SUITE_P(
         step_kill_point{"before_the_first_statement", "", "check_function_bodies TO DEFAULT", fate::held},
         step_kill_point{"before_its_commit", "check_function_bodies TO DEFAULT", "COMMIT", fate::held},
         step_kill_point{"after_its_commit", "check_function_bodies TO DEFAULT", "COMMIT", fate::answer_lost},
-        step_kill_point{"before_not_valid_is_committed", "NOT k.convalidated", "COMMIT", fate::held},
-        step_kill_point{"after_not_valid_is_committed", "NOT k.convalidated", "COMMIT", fate::answer_lost},
+        step_kill_point{"before_not_valid_is_committed", "k.xmin = pg_current_xact_id()", "COMMIT", fate::held},
+        step_kill_point{"after_not_valid_is_committed", "k.xmin = pg_current_xact_id()", "COMMIT", fate::answer_lost},
         step_kill_point{"before_it_validates", "", "VALIDATE CONSTRAINT \"Positive\"", fate::held},
         step_kill_point{"before_validation_is_committed", "VALIDATE CONSTRAINT \"Positive\"", "COMMIT", fate::held},
-        step_kill_point{"after_validation_is_committed", "VALIDATE CONSTRAINT \"Positive\"", "COMMIT", fate::answer_lost},
+        step_kill_point{"after_validation_is_committed", "VALIDATE CONSTRAINT \"Positive\"", "COMMIT",
+                        fate::answer_lost},
         step_kill_point{"before_the_index", "", "CREATE UNIQUE INDEX CONCURRENTLY \"once\"", fate::held},
         step_kill_point{"after_the_index", "", "CREATE UNIQUE INDEX CONCURRENTLY \"once\"", fate::answer_lost},
         step_kill_point{"before_the_constraint", "", "\"once\" UNIQUE USING INDEX", fate::held},

@@ -78,7 +78,8 @@ TEST(steps, are_told_as_the_contract_says) {
 }
 
 TEST(steps, have_methods_by_the_contracts_words) {
-    for (const char* word : {"nothing", "native", "validate", "concurrently", "copy", "backfill", "reindex", "server"}) {
+    for (const char* word :
+         {"nothing", "native", "validate", "concurrently", "copy", "backfill", "reindex", "server"}) {
         EXPECT_EQ(word_of(method_of(word)), word);
     }
     EXPECT_THROW(static_cast<void>(method_of("magic")), std::invalid_argument);

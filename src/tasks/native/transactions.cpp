@@ -72,7 +72,8 @@ awaitable<void> put_in_names(attempt& now) {
 std::chrono::milliseconds limit_of(const attempt& now) {
     constexpr int times_lock_timeout = 10;
     const steps::step& of = now.of;
-    const bool works = of.how == steps::method::native && !(of.rewrites.empty() && of.scans.empty() && of.builds.empty());
+    const bool works =
+        of.how == steps::method::native && !(of.rewrites.empty() && of.scans.empty() && of.builds.empty());
     const std::chrono::milliseconds allowed = now.with.chosen.max_block;
     return works ? allowed : std::max(allowed, times_lock_timeout * now.with.chosen.lock_timeout);
 }
