@@ -189,13 +189,15 @@ void read_settings(const given& options, run::settings& into) {
 
 /// What only a copy can do makes the change one.
 void let_options_choose(const given& options, run::settings& into) {
-    if (into.method == run::method_choice::copy) {
+    const bool in_place = options.is_on("only-indexes") || options.find("index") != nullptr;
+    if (into.method == run::method_choice::copy || in_place) {
         return;
     }
     for (const char* name :
-         {"postpone-swap", "postpone-file", "swap-window", "keep-old", "key", "copy-order", "revertible"}) {
+         {"postpone-swap", "postpone-file", "swap-window", "keep-old", "key", "copy-order", "revertible", "repack", "set"}) {
         const given_option* found = options.find(name);
-        if (found == nullptr) {
+        const option_info* known = find_option(name);
+        if (found == nullptr || known == nullptr || (known->is_switch() && !options.is_on(name))) {
             continue;
         }
         if (into.method == run::method_choice::native) {
