@@ -193,8 +193,8 @@ void let_options_choose(const given& options, run::settings& into) {
     if (into.method == run::method_choice::copy || in_place) {
         return;
     }
-    for (const char* name :
-         {"postpone-swap", "postpone-file", "swap-window", "keep-old", "key", "copy-order", "revertible", "repack", "set"}) {
+    for (const char* name : {"postpone-swap", "postpone-file", "swap-window", "keep-old", "key", "copy-order",
+                             "revertible", "repack", "set"}) {
         const given_option* found = options.find(name);
         const option_info* known = find_option(name);
         if (found == nullptr || known == nullptr || (known->is_switch() && !options.is_on(name))) {

@@ -160,37 +160,79 @@ awaitable<job::record> make_native_job(supervise::session_set& sessions, const p
     co_return record;
 }
 
-/// What is left of a job whose next step is a copy: its statements, as a change of their own. The job ends here.
-awaitable<plan::change_request> end_before_copy(supervise::session_set& sessions, const job::record& record) {
+/// What is left of a job whose next step is a copy: its statements, as a change of their own.
+awaitable<plan::change_request> rest_of(supervise::session_set& sessions, const job::record& record) {
     const auto session = co_await sessions.pool.acquire();
     plan::change_request rest = plan::change_request_from_json(record.change);
     const auto all = co_await steps::load_steps(*session, record.id);
     const bool first = std::none_of(all.begin(), all.end(),
                                     [](const steps::stored_step& each) { return each.state == steps::state::done; });
-    const job::tenure mine{record.id, record.incarnation};
     if (first) {
-        co_await job::remove(*session, record.id);
         co_return rest;
     }
     rest.alters.clear();
     for (const steps::stored_step& each : all) {
         if (each.state != steps::state::done && each.state != steps::state::skipped) {
             rest.alters.push_back(each.what.statement);
+        }
+    }
+    co_return rest;
+}
+
+/// The copy has a job: the one that came to it ends, or goes where it has done nothing.
+awaitable<void> end_before_copy(supervise::session_set& sessions, const job::record& record) {
+    const auto session = co_await sessions.pool.acquire();
+    const auto all = co_await steps::load_steps(*session, record.id);
+    const job::tenure mine{record.id, record.incarnation};
+    bool first = true;
+    for (const steps::stored_step& each : all) {
+        const bool over = each.state == steps::state::done || each.state == steps::state::skipped;
+        first = first && each.state != steps::state::done;
+        if (!over) {
             co_await steps::save_progress(*session, mine, each.what.number, steps::state::skipped, 0,
                                           "done by a copy, in a job of its own");
         }
     }
+    if (first) {
+        co_await job::remove(*session, record.id);
+        co_return;
+    }
     co_await job::save_phase(*session, mine, native::kind().phases().back().name);
     co_await job::save_state(*session, mine, "done", "the rest is done by a copy, in a job of its own");
-    co_return rest;
 }
 
+void tell_step(report::observer& observer, const steps::step& what, const char* state) {
+    report::step_event now;
+    now.number = what.number;
+    now.of = 1;
+    now.statement = what.statement;
+    now.method = steps::word_of(what.how);
+    now.state = state;
+    observer.step_changed(now);
+}
+
+/// What makes a change a copy's, where that was chosen.
+struct reason_for_copy {
+    const steps::step* step = nullptr;        ///< to be told as the run's only one
+    const job::record* instead_of = nullptr;  ///< the job that came to it
+};
+
 awaitable<exit_code> copy(supervise::session_set& sessions, plan::change_request change, run::settings chosen,
-                          report::observer& observer) {
+                          report::observer& observer, reason_for_copy why) {
     auto record = co_await make_job(sessions, std::move(change), std::move(chosen), observer);
-    if (record) {
-        sessions.pool.name_sessions(job::session_name(record->id));
-        co_await carry_out_and_keep(sessions, rewrite::kind(), std::move(*record), observer);
+    if (why.instead_of != nullptr) {
+        co_await end_before_copy(sessions, *why.instead_of);
+    }
+    if (!record) {
+        co_return exit_code::done;
+    }
+    if (why.step != nullptr) {
+        tell_step(observer, *why.step, "started");
+    }
+    sessions.pool.name_sessions(job::session_name(record->id));
+    co_await carry_out_and_keep(sessions, rewrite::kind(), std::move(*record), observer);
+    if (why.step != nullptr) {
+        tell_step(observer, *why.step, "done");
     }
     co_return exit_code::done;
 }
@@ -206,11 +248,13 @@ awaitable<exit_code> go_on(supervise::session_set& sessions, const task::kind& k
         by_copy = true;
     }
     if (by_copy) {
-        plan::change_request rest = co_await end_before_copy(sessions, record);
+        plan::change_request rest = co_await rest_of(sessions, record);
         sessions.pool.name_sessions("pgeist");
         run::settings chosen = record.settings;
         chosen.method = run::method_choice::copy;
-        co_return co_await copy(sessions, std::move(rest), std::move(chosen), observer);
+        reason_for_copy why;
+        why.instead_of = &record;
+        co_return co_await copy(sessions, std::move(rest), std::move(chosen), observer, why);
     }
     co_return exit_code::done;
 }
@@ -222,7 +266,8 @@ awaitable<exit_code> start(pg::connect_options options, plan::change_request cha
     supervise::session_set sessions(std::move(options));
     co_await supervise::open_hold(sessions);
     if (copies_anyway(change, chosen)) {
-        co_return co_await copy(sessions, std::move(change), std::move(chosen), observer);
+        const reason_for_copy none;
+        co_return co_await copy(sessions, std::move(change), std::move(chosen), observer, none);
     }
     decision made;
     {
@@ -231,7 +276,9 @@ awaitable<exit_code> start(pg::connect_options options, plan::change_request cha
         made = co_await decide(*session, change, chosen);
     }
     if (made.copy) {
-        co_return co_await copy(sessions, std::move(change), std::move(chosen), observer);
+        reason_for_copy why;
+        why.step = made.chosen.steps.empty() ? nullptr : &made.chosen.steps.front();
+        co_return co_await copy(sessions, std::move(change), std::move(chosen), observer, why);
     }
     if (made.nothing) {
         observer.message(report::level::info, "nothing to do: " + *made.nothing);
