@@ -13,7 +13,7 @@ SELECT s.job, s."table", s.state, s.phase, s.percent, s.rows_done, s.rows_total,
        s.started_at, s.updated_at, s.run_by, s.alive, s.revertible, s.revert_until, s.unfit, s.why_not_revertible
 FROM (
     SELECT j.id AS job,
-           format('%I.%I', j.table_schema, j.table_name) AS "table",
+           CASE WHEN j.table_name <> '' THEN format('%I.%I', j.table_schema, j.table_name) END AS "table",
            CASE WHEN a.alive OR j.state IN ('done', 'cancelled', 'failed', 'reverted') THEN j.state ELSE 'interrupted' END AS state,
            CASE j.phase WHEN 'catch_up' THEN 'replay' ELSE j.phase END AS phase,
            CASE WHEN j.rows_total > 0 THEN least(100, round(100.0 * j.rows_done / j.rows_total, 1)) END AS percent,

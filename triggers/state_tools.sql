@@ -26,7 +26,7 @@ SELECT s.job, s."table", s.state, s.phase, s.percent, s.rows_done, s.rows_total,
        s.started_at, s.updated_at, s.run_by, s.alive
 FROM (
     SELECT j.id AS job,
-           format('%I.%I', j.table_schema, j.table_name) AS "table",
+           CASE WHEN j.table_name <> '' THEN format('%I.%I', j.table_schema, j.table_name) END AS "table",
            CASE WHEN a.alive OR j.state IN ('done', 'cancelled', 'failed', 'reverted') THEN j.state ELSE 'interrupted' END AS state,
            CASE j.phase WHEN 'catch_up' THEN 'replay' ELSE j.phase END AS phase,
            CASE WHEN j.rows_total > 0 THEN least(100, round(100.0 * j.rows_done / j.rows_total, 1)) END AS percent,
@@ -56,6 +56,7 @@ CREATE OR REPLACE FUNCTION pgeist.steer(job bigint, action text, name text DEFAU
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog AS $steer$
 DECLARE
     asked   jsonb;
+    leader  bigint;  -- of which the job is a step
     request bigint;
     reached text;
 BEGIN
@@ -75,6 +76,7 @@ BEGIN
         RAISE EXCEPTION 'there is nothing to set'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'pgeist.steer(job, ''set'', ''workers'', ''4'')';
     END IF;
+    SELECT coalesce((to_jsonb(j) ->> 'parent')::bigint, j.id) INTO leader FROM pgeist.jobs j WHERE j.id = steer.job;
     UPDATE pgeist.jobs AS j
     SET control = j.control || asked
         || jsonb_build_object('number', coalesce((j.control ->> 'number')::bigint, 0) + 1, 'by', session_user)
@@ -83,7 +85,7 @@ BEGIN
                'name', steer.name, 'value', steer.value)) ELSE '{}' END
         || CASE WHEN action = 'verify' THEN jsonb_build_object('verify', coalesce((j.control ->> 'number')::bigint, 0) + 1)
                 ELSE '{}' END
-    WHERE j.id = steer.job
+    WHERE j.id = leader
     RETURNING (j.control ->> 'number')::bigint, j.phase INTO request, reached;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no job %', job USING ERRCODE = 'no_data_found', HINT = 'SELECT * FROM pgeist.status';
@@ -93,12 +95,12 @@ BEGIN
                 CASE action WHEN 'pause' THEN 'paused' ELSE 'cancelled' END
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'it only finishes its work now';
     END IF;
-    IF NOT (SELECT s.alive FROM pgeist.status s WHERE s.job = steer.job) THEN
+    IF NOT (SELECT s.alive FROM pgeist.status s WHERE s.job = leader) THEN
         RAISE EXCEPTION 'nobody runs job %', job USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = format('go on with it: pgeist resume %s, or remove it: pgeist cleanup %s', job, job);
     END IF;
     INSERT INTO pgeist.events (job, event, detail)
-    VALUES (steer.job, action, session_user || coalesce(': ' || name || ' = ' || value, ''));
-    PERFORM pg_notify('pgeist', format('%s %s', job, action));
+    VALUES (leader, action, session_user || coalesce(': ' || name || ' = ' || value, ''));
+    PERFORM pg_notify('pgeist', format('%s %s', leader, action));
     RETURN request;
 END $steer$;

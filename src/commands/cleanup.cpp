@@ -41,7 +41,9 @@ awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, rep
     const pg::result rows = co_await session.query(
         "SELECT id, coalesce(to_jsonb(j) ->> 'kind', '') = 'expand' AND state = 'done' AND coalesce(blueprint ->> "
         "'contracted', '') <> 'true' AS expanded FROM pgeist.jobs j WHERE NOT " +
-        job::held_condition("j.id") + " ORDER BY id");
+        job::held_condition("j.id") +
+        " AND NOT EXISTS (SELECT FROM pgeist.jobs p "
+        "WHERE p.id = (to_jsonb(j) ->> 'parent')::bigint) ORDER BY id");
     std::vector<std::int64_t> jobs;
     for (int row = 0; row < rows.rows(); ++row) {
         const std::int64_t job = rows.integer(row, 0);
@@ -106,8 +108,9 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
     }
     std::vector<std::int64_t> jobs;
     if (job) {
-        co_await ask_to_leave(sessions.hold->session(), *job);
-        jobs.push_back(*job);
+        const std::int64_t leader = co_await find_leader(sessions.hold->session(), *job);
+        co_await ask_to_leave(sessions.hold->session(), leader);
+        jobs.push_back(leader);
     } else {
         const auto finding = [&] { return find_abandoned(sessions.hold->session(), observer); };
         jobs = co_await job::guarded(sessions.hold->session(), finding);

@@ -3,12 +3,22 @@
 #include <cstdint>
 #include <string>
 
+#include "pgeist/job/family.hpp"
 #include "pgeist/job/record.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/state_trust.hpp"
 #include "pgeist/tasks/registry.hpp"
 
 namespace pgeist::commands {
+
+/// The job that is meant where this one is named: that of which it is a step. In no transaction; brings the state up to
+/// date.
+[[nodiscard]] inline awaitable<std::int64_t> find_leader(pg::connection& session, std::int64_t job) {
+    co_await job::bring_state_up_to_date(session);
+    const auto reading = [&] { return job::leader_of(session, job); };
+    const std::int64_t leader = co_await job::guarded(session, reading);
+    co_return leader;
+}
 
 /// The kind of a job's work, once the state is up to date; in no transaction. The state may be somebody else's: it is
 /// read under job::guard_state().

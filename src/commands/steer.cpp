@@ -4,6 +4,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/advisory_locks.hpp"
+#include "pgeist/job/family.hpp"
 #include "pgeist/job/state_trust.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/pg/transaction.hpp"
@@ -129,6 +130,8 @@ awaitable<void> require_running(pg::connection& session, std::int64_t job) {
 
 awaitable<bool> send_control(pg::connect_options options, std::int64_t job, std::string action, named_values values) {
     const auto session = co_await pg::connection::open(std::move(options), "pgeist " + action);
+    const auto asking = [&] { return job::leader_of(*session, job); };
+    job = co_await job::guarded(*session, asking);
     const auto looking = [&] { return require_running(*session, job); };
     co_await pg::transaction(*session, pg::isolation::read_committed, looking);
     const std::int64_t number = co_await hand_in_all(*session, job, action, values);

@@ -24,6 +24,7 @@ constexpr auto answer_poll = std::chrono::milliseconds(200);
 /// What is asked for, and whether somebody may still answer.
 struct question {
     std::int64_t job = 0;
+    std::int64_t leader = 0;  ///< that is asked in its place
     std::int64_t number = 0;
     bool runs = true;
     std::optional<job::comparison> answer;
@@ -34,15 +35,16 @@ awaitable<void> ask(pg::connection& session, job::record& now, question& what) {
     if (const auto why = tasks::kind_named(now.kind, now.id).nothing_to_compare(now, true)) {
         throw error(*why);
     }
-    what.number = co_await hand_in(session, what.job, "verify", std::nullopt, std::nullopt);
+    what.leader = co_await job::leader_of(session, what.job);
+    what.number = co_await hand_in(session, what.leader, "verify", std::nullopt, std::nullopt);
 }
 
 awaitable<void> look_for_answer(pg::connection& session, question& what) {
-    const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(what.job)));
+    const pg::result alive = co_await session.query("SELECT " + job::held_condition(std::to_string(what.leader)));
     what.runs = alive.boolean(0, 0);
     if (!what.runs) {  // it may only have lost its connection
         const std::vector<supervise::disconnected_run> absent =
-            co_await supervise::find_disconnected(session, what.job);
+            co_await supervise::find_disconnected(session, what.leader);
         what.runs = !absent.empty();
     }
     what.answer = co_await job::last_comparison(session, what.job);
@@ -50,8 +52,8 @@ awaitable<void> look_for_answer(pg::connection& session, question& what) {
         what.answer.reset();  // somebody else's question
     }
     if (!what.answer) {
-        const auto answers = co_await job::read_answers(session, what.job);
-        require_not_forgotten(answers, what.job, what.number);
+        const auto answers = co_await job::read_answers(session, what.leader);
+        require_not_forgotten(answers, what.leader, what.number);
     }
 }
 

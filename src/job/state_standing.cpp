@@ -29,7 +29,7 @@ constexpr const char* believed_sql = R"sql(
 constexpr const char* rights_sql = R"sql(
     tables AS (
         SELECT oid, relname, relowner, relacl FROM pg_class
-         WHERE relnamespace = to_regnamespace('pgeist') AND relkind = 'r' AND relname IN ('jobs', 'chunks', 'events', 'steps')),
+         WHERE relnamespace = to_regnamespace('pgeist') AND relkind = 'r' AND relname IN ('jobs', 'chunks', 'events', 'steps', 'files')),
     rights AS (
         SELECT 'SCHEMA pgeist' AS name, x.grantee, x.privilege_type AS privilege, NULL::oid AS relation
           FROM pg_namespace n CROSS JOIN aclexplode(n.nspacl) AS x
@@ -108,10 +108,10 @@ constexpr const char* revocations_sql = R"sql(
 // are not looked at.
 constexpr const char* is_genuine_sql = R"sql(
     WITH own AS (SELECT * FROM pg_class WHERE relnamespace = to_regnamespace('pgeist')),
-    tables AS (SELECT * FROM own WHERE relkind = 'r' AND relname IN ('jobs', 'chunks', 'events', 'steps'))
-    SELECT (SELECT count(*) FROM tables WHERE relpersistence = 'p' AND relam = (SELECT oid FROM pg_am WHERE amname = 'heap' AND oid < 16384)
-                AND NOT relhasrules AND NOT relrowsecurity) = (SELECT count(*) FROM tables)
-           AND (SELECT count(*) FROM tables WHERE relname <> 'steps') = 3  -- early versions have no steps
+    tables AS (SELECT * FROM own WHERE relkind = 'r' AND relname IN ('jobs', 'chunks', 'events', 'steps', 'files'))
+    SELECT (SELECT count(*) FROM tables WHERE relname IN ('jobs', 'chunks', 'events')) = 3 -- the others came with version 5
+           AND NOT EXISTS (SELECT FROM tables WHERE relpersistence <> 'p' OR relam <> (SELECT oid FROM pg_am WHERE amname = 'heap' AND oid < 16384)
+                              OR relhasrules OR relrowsecurity)
            AND NOT EXISTS (SELECT FROM own WHERE relkind NOT IN ('r', 'i', 'S', 'v') OR (relkind = 'r' AND oid NOT IN (SELECT oid FROM tables)))
            AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM tables) AND (NOT tgisinternal OR tgfoid >= 16384))
            AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent IN (SELECT oid FROM tables) OR inhrelid IN (SELECT oid FROM tables))
@@ -122,10 +122,11 @@ constexpr const char* is_genuine_sql = R"sql(
                             WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL OR x.relam >= 16384
                                OR EXISTS (SELECT FROM unnest(i.indclass::oid[]) AS class WHERE class >= 16384))
            AND NOT EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid IN (SELECT oid FROM tables) AND pg_get_expr(d.adbin, d.adrelid) NOT IN (
-                              '''prepare''::text', '''running''::text', '''pending''::text', '''copy''::text', '''{}''::jsonb', '0', 'SESSION_USER', 'clock_timestamp()', 'gen_random_uuid()',
+                              '''prepare''::text', '''running''::text', '''copy''::text', '''pending''::text', '''{}''::jsonb', '0', 'SESSION_USER', 'clock_timestamp()', 'gen_random_uuid()',
                               '(EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric)'))
            AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid IN (SELECT oid FROM tables) AND c.contype = 'c'
-                              AND pg_get_constraintdef(c.oid) <> 'CHECK ((kind = ANY (ARRAY[''copy''::text, ''verify''::text])))')
+                              AND pg_get_constraintdef(c.oid) NOT IN ('CHECK ((kind = ANY (ARRAY[''copy''::text, ''verify''::text])))',
+                              'CHECK ((state = ANY (ARRAY[''pending''::text, ''started''::text, ''done''::text, ''skipped''::text, ''failed''::text])))'))
            AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.contype = 'f' AND (c.confrelid IN (SELECT oid FROM tables)
                               <> (c.conrelid IN (SELECT oid FROM tables)))))sql";
 

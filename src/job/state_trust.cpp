@@ -22,7 +22,13 @@ constexpr const char* is_plain_sql = R"sql(
 
 constexpr const char* may_lock_sql = R"sql(
     SELECT has_schema_privilege('pgeist', 'USAGE') AND coalesce(bool_and(has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')), false)
-      FROM pg_class WHERE relnamespace = to_regnamespace('pgeist') AND relname IN ('jobs', 'chunks', 'events', 'steps'))sql";
+      FROM pg_class WHERE relnamespace = to_regnamespace('pgeist') AND relname IN ('jobs', 'chunks', 'events', 'steps', 'files'))sql";
+
+// Those that are there: version 5 has more than those before it.
+constexpr const char* tables_sql = R"sql(
+    SELECT string_agg(format('ONLY pgeist.%I', relname), ', ' ORDER BY relname) FROM pg_class
+     WHERE relnamespace = to_regnamespace('pgeist') AND relkind = 'r'
+       AND relname IN ('jobs', 'chunks', 'events', 'steps', 'files'))sql";
 
 // A schema can be renamed, and another one take its place, without a lock on what is in it.
 constexpr const char* keep_name_sql = "SELECT FROM pg_namespace WHERE nspname = 'pgeist' FOR SHARE";
@@ -134,9 +140,7 @@ awaitable<bool> guard_state(pg::connection& session) {
         const pg::result may = co_await session.query(may_lock_sql);
         if (may.boolean(0, 0)) {
             co_await keep_name(session);
-            const pg::result tables = co_await session.query(
-                "SELECT string_agg(format('ONLY pgeist.%I', relname), ', ' ORDER BY relname) FROM pg_class WHERE "
-                "relnamespace = to_regnamespace('pgeist') AND relkind = 'r'");
+            const pg::result tables = co_await session.query(tables_sql);
             co_await session.execute(fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", tables.text(0, 0)));
             genuine = co_await is_genuine_state(session);
         }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/files.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/job/state_trust.hpp"
 #include "pgeist/pg/transaction.hpp"
@@ -81,12 +82,14 @@ awaitable<void> drop_state(pg::connection& session) {
     static_cast<void>(co_await job::guard_state(session));
     co_await session.execute("LOCK TABLE pgeist.jobs IN ACCESS EXCLUSIVE MODE NOWAIT");
     const pg::result row = co_await session.query("SELECT EXISTS (SELECT FROM pgeist.jobs)");
-    if (!row.boolean(0, 0)) {
+    const bool history = co_await job::has_history(session);
+    if (!row.boolean(0, 0) && !history) {
         co_await session.execute("DROP SCHEMA pgeist CASCADE");
     }
 }
 
-/// The state schema goes with its last job, so that nothing of pgeist is left in the database.
+/// The state schema goes with its last job, so that nothing of pgeist is left in the database; but for the history of
+/// migration files, which are not to be run again.
 awaitable<void> drop_state_if_unused(pg::connection& session) {
     const auto removal = [&] { return drop_state(session); };
     try {
@@ -121,6 +124,8 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task:
     const auto beginning = [&] { return job::begin_tenure(*session, job); };
     job::tenure mine = co_await job::guarded(*session, beginning);
     mine.guarded = !own_state;
+    const auto keeping = [&] { return job::keep_file(*session, job); };
+    co_await job::guarded(*session, keeping);
     task::undo_context at{pool, *session, hold, mine, own_state, left.table, left.table_oid, observer};
     for (auto phase = kind.phases().rbegin(); phase != kind.phases().rend(); ++phase) {
         if (phase->undo != nullptr) {

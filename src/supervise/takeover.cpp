@@ -20,7 +20,7 @@ constexpr auto answer_timeout = std::chrono::seconds(10);
 awaitable<std::optional<job::holder>> take_both(session_set& sessions, const job::record& what, std::string& name) {
     name = fmt::format("job {}", what.id);
     auto by = co_await sessions.hold->take_job(what.id);
-    if (!by) {
+    if (!by && what.table_oid != 0) {  // a migration file is about no one table
         name = fmt::format("table {}", what.table.display());
         by = co_await sessions.hold->take_table(what.table_oid);
     }

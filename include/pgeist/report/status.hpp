@@ -10,7 +10,9 @@ namespace pgeist::report {
 /// One job as `pgeist status` shows it: a pure copy of what the target database says at one moment.
 struct job_status {
     std::int64_t job = 0;
-    std::string table;     ///< for display: schema-qualified, quoted only where needed
+    std::optional<std::int64_t> parent;  ///< the job of which it is a step
+    std::string
+        table;  ///< for display: schema-qualified, quoted only where needed; empty: it is about none, or several
     std::string change;    ///< what was asked for, one line; may be empty
     std::string strategy;  ///< may be empty
     std::string phase;     ///< as observer::phase_started names it; empty before the first

@@ -57,7 +57,8 @@ void json_observer::write(const json_line& line, importance weight) { out_->writ
 
 void json_observer::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
     job_ = job;
-    write(event("job").integer("id", job).text("table", table).text("strategy", strategy));
+    const auto about = table.empty() ? std::nullopt : std::optional<std::string>(table);  // several tables: none
+    write(event("job").integer("id", job).text("table", about).text("strategy", strategy));
 }
 
 void json_observer::phase_started(const phase& now) {

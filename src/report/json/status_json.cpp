@@ -20,11 +20,16 @@ std::string keys_json(const std::optional<std::vector<std::string>>& keys) {
     return list + "]";
 }
 
+/// null when there is nothing to say.
+std::optional<std::string> some(const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::string>(text);
+}
+
 }  // namespace
 
 std::string status_json(const job_status& job) {
     json_line line;
-    line.integer("job", job.job).text("table", job.table).text("phase", job.phase).text("state", job.state);
+    line.integer("job", job.job).text("table", some(job.table)).text("phase", job.phase).text("state", job.state);
     line.integer("rows_done", job.rows_done);
     line.integer("rows_total", job.rows_total > 0 ? std::optional<std::int64_t>(job.rows_total) : std::nullopt);
     line.number("percent", job.percent, 2).number("rows_per_second", job.rows_per_second, 0);
@@ -38,10 +43,10 @@ std::string status_json(const job_status& job) {
     line.integer("workers", known(job.workers)).integer("chunk_rows", known(job.chunk_rows));
     line.integer("chunk_ms", job.chunk_rows > 0 ? std::optional<std::int64_t>(job.chunk_ms) : std::nullopt);
     line.integer("lag_bytes", job.lag_bytes).integer("lag_ms", job.lag_ms);
-    line.text("doing", job.doing.empty() ? std::nullopt : std::optional<std::string>(job.doing));
-    line.text("blocked_by", job.blocked_by.empty() ? std::nullopt : std::optional<std::string>(job.blocked_by));
+    line.text("doing", some(job.doing));
+    line.text("blocked_by", some(job.blocked_by));
     line.integer("log_bytes", job.log_bytes).number("log_bytes_per_hour", job.log_bytes_per_hour, 0);
-    line.text("warning", log_warning(job).empty() ? std::nullopt : std::optional<std::string>(log_warning(job)));
+    line.text("warning", some(log_warning(job)));
     const auto known_bool = [&](const char* name, std::optional<bool> value) {
         line.raw(name, !value ? "null" : *value ? "true" : "false");
     };
@@ -49,8 +54,8 @@ std::string status_json(const job_status& job) {
     known_bool("trial", job.trial);
     line.integer("conflicts", job.conflicts);
     line.text("change", job.change).text("strategy", job.strategy);
-    line.text("old_table", job.old_table.empty() ? std::nullopt : std::optional<std::string>(job.old_table));
-    line.text("message", job.message);
+    line.text("old_table", some(job.old_table));
+    line.text("message", job.message).integer("parent", job.parent);
     if (!job.steps.empty()) {
         std::string list;
         for (const job_status::step& each : job.steps) {

@@ -1,0 +1,53 @@
+#include "pgeist/job/family.hpp"
+
+#include "pgeist/job/state_trust.hpp"
+#include "rows.hpp"
+
+namespace pgeist::job {
+
+namespace {
+
+// A state of an earlier version has no such column.
+constexpr const char* parent = "(to_jsonb(j) ->> 'parent')::bigint";
+
+}  // namespace
+
+awaitable<std::int64_t> leader_of(pg::connection& session, std::int64_t job) {
+    std::int64_t leader = job;
+    const bool present = co_await has_state_schema(session);
+    if (!present) {
+        co_return leader;
+    }
+    const pg::result row = co_await session.query(
+        std::string("SELECT p.id FROM pgeist.jobs j JOIN pgeist.jobs p ON p.id = ") + parent + " WHERE j.id = $1", job);
+    if (!row.empty()) {
+        leader = row.integer(0, 0);
+    }
+    co_return leader;
+}
+
+awaitable<std::vector<std::int64_t>> children_of(pg::connection& session, std::int64_t job) {
+    const pg::result rows = co_await session.query(
+        std::string("SELECT j.id FROM pgeist.jobs j WHERE ") + parent + " = $1 ORDER BY j.id", job);
+    std::vector<std::int64_t> all;
+    for (int row = 0; row < rows.rows(); ++row) {
+        all.push_back(rows.integer(row, 0));
+    }
+    co_return all;
+}
+
+awaitable<std::optional<std::int64_t>> find_child(pg::connection& session, std::int64_t parent, int step) {
+    std::optional<std::int64_t> found;
+    const pg::result row = co_await session.query(
+        "SELECT id FROM pgeist.jobs WHERE parent = $1 AND parent_step = $2 ORDER BY id DESC LIMIT 1", parent, step);
+    if (!row.empty()) {
+        found = row.integer(0, 0);
+    }
+    co_return found;
+}
+
+awaitable<void> make_child(pg::connection& session, std::int64_t job, std::int64_t parent, int step) {
+    co_await session.query("UPDATE pgeist.jobs SET parent = $2, parent_step = $3 WHERE id = $1", job, parent, step);
+}
+
+}  // namespace pgeist::job
