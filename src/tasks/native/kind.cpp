@@ -12,9 +12,6 @@
 
 namespace pgeist::native {
 
-namespace {
-
-/// Takes back what is unfinished; what is done stays, and so does the table.
 awaitable<void> undo_steps(task::undo_context& at) {
     if (at.own_state) {
         const auto all = co_await steps::load_steps(at.session, at.mine.job);
@@ -28,6 +25,8 @@ awaitable<void> undo_steps(task::undo_context& at) {
     const auto removing = [&] { return job::remove(at.session, at.mine.job); };
     co_await job::in_tenure(at.session, at.mine, pg::isolation::read_committed, removing);
 }
+
+namespace {
 
 task::labels_of_kind own_words() {
     task::labels_of_kind all;

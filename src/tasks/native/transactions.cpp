@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include <boost/algorithm/string/predicate.hpp>
 #include <boost/algorithm/string/replace.hpp>
 #include <fmt/format.h>
 
@@ -78,6 +79,13 @@ std::chrono::milliseconds limit_of(const attempt& now) {
     return works ? allowed : std::max(allowed, times_lock_timeout * now.with.chosen.lock_timeout);
 }
 
+/// Whether the transaction is another role's by now: by a SET further up in the file, or by this statement.
+bool has_other_role(const steps::step& of) {
+    const auto is_role = [](const std::string& name) { return name == "role" || name == "session_authorization"; };
+    return boost::algorithm::istarts_with(of.statement, "set") ||
+           std::any_of(of.session.begin(), of.session.end(), [&](const auto& each) { return is_role(each.first); });
+}
+
 /// In the transaction that is open, under the locks. @throws too_slow; error naming the statement; sql_error
 awaitable<void> run_statements(attempt& now) {
     const auto limit = limit_of(now);
@@ -108,6 +116,9 @@ awaitable<void> run_statements(attempt& now) {
             std::rethrow_exception(failure);
         }
         worked += clock::now() - began;
+    }
+    if (has_other_role(now.of)) {
+        co_await now.session.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT");
     }
     co_await now.session.execute(
         "SET LOCAL search_path TO pg_catalog; SET LOCAL statement_timeout TO 0; SET CONSTRAINTS ALL IMMEDIATE");
