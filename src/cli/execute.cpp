@@ -52,15 +52,29 @@ std::string shown(const std::string& text, const console& io) {
     return io.screen.utf8 ? safe : report::to_ascii(safe);
 }
 
-awaitable<exit_code> plan(session& now) {
-    commands::plan_result planned(exit_code::done, "", "", "");
-    if (now.asked.reindex) {
-        planned = co_await commands::plan_reindex(now.asked.connection, *now.asked.reindex);
-    } else if (now.asked.in_place) {
-        planned = co_await commands::plan_backfill(now.asked.connection, now.asked.fill, now.asked.settings);
-    } else {
-        planned = co_await commands::make_plan(now.asked.connection, now.asked.change, now.asked.settings);
+awaitable<commands::plan_result> make_plan(const invocation& asked) {
+    if (asked.file) {
+        return commands::make_file_plan(asked.connection, *asked.file, asked.settings);
     }
+    if (asked.reindex) {
+        return commands::plan_reindex(asked.connection, *asked.reindex);
+    }
+    return commands::make_plan(asked.connection, asked.change, asked.settings);
+}
+
+awaitable<exit_code> run(session& now) {
+    const invocation& asked = now.asked;
+    if (asked.file) {
+        return commands::start_file(asked.connection, *asked.file, asked.settings, now.observer);
+    }
+    if (asked.reindex) {
+        return commands::start_reindex(asked.connection, *asked.reindex, asked.settings, now.observer);
+    }
+    return commands::start(asked.connection, asked.change, asked.settings, now.observer);
+}
+
+awaitable<exit_code> plan(session& now) {
+    const auto planned = co_await make_plan(now.asked);
     now.tell_end = false;
     if (is_json(now)) {
         now.io.out.write(planned.json + "\n");
@@ -129,10 +143,7 @@ awaitable<exit_code> dispatch(session& now) {
         case command::plan:
             return plan(now);
         case command::run:
-            if (asked.reindex) {
-                return commands::start_reindex(asked.connection, *asked.reindex, asked.settings, now.observer);
-            }
-            return commands::start(asked.connection, asked.change, asked.settings, now.observer);
+            return run(now);
         case command::backfill:
             return commands::start_backfill(asked.connection, asked.fill, asked.settings, now.observer);
         case command::expand:

@@ -29,6 +29,7 @@ struct invocation {
     expand::request expand;                                            ///< of `pgeist expand`
     expand::contraction contraction = expand::contraction::carry_out;  ///< of `pgeist contract`
     bool in_place = false;                                             ///< `pgeist plan` is asked for that
+    std::optional<commands::file_request> file;                        ///< in the change's place
     run::settings settings;
     std::optional<reindex::request> reindex;  ///< in place of `change`
 

@@ -40,7 +40,13 @@ const option_info own[] = {
     {"table", 0, "[SCHEMA.]NAME", "", "the table, written as in SQL", group::change},
     {"alter", 0, "CLAUSES", "", "clauses of an ALTER TABLE, or a whole statement; several are run in order",
      group::change, repeatable},
-    {"file", 0, "FILE", "", "ALTER TABLE statements for the table; - is standard input", group::change},
+    {"file", 0, "FILE", "",
+     "without --table: a migration file, with statements for any tables; with it: ALTER TABLE statements for that "
+     "table; - is standard input",
+     group::change},
+    {"undoes", 0, "FILE", "",
+     "the migration file that --file takes back: it can be run again afterwards, and this one after it", group::change},
+    {"resume", 0, "", "", "if a run of the migration file was cut off, go on with it", group::change},
     {"repack", 0, "", "", "the same schema, rebuilt without bloat", group::change},
     {"only-indexes", 0, "", "", "with --repack: rebuild the table's indexes alone, CONCURRENTLY", group::change},
     {"index", 0, "NAME", "", "rebuild this index of the table alone, CONCURRENTLY", group::change, repeatable},
@@ -108,8 +114,8 @@ const option_info own[] = {
     {"help", 0, "", "", "this text", group::general},
     {"version", 0, "", "", "the version", group::general},
     {"print", 0, "WHAT", "",
-     "print the manual page (man), the reference of the options (markdown), of lint's rules (lint) or a shell's "
-     "completion (bash, zsh)",
+     "print the manual page (man), the reference of the options (markdown), of lint's rules (lint), of what is "
+     "done with each clause (methods) or a shell's completion (bash, zsh)",
      group::general},
 };
 

@@ -116,7 +116,29 @@ plan::copy_order read_copy_order(const given& options) {
                       "use auto, key or heap");
 }
 
+/// `--file` without `--table`: statements for any number of tables.
+void read_migration(const given& options, invocation& into) {
+    for (const char* name : {"set", "key"}) {
+        if (const given_option* found = options.find(name)) {
+            throw usage_error(fmt::format("{} belongs to a --table, and a migration file has none", found->origin),
+                              "write it into the file, or change that table by itself");
+        }
+    }
+    const std::string file = *options.value("file");
+    into.file.emplace();
+    into.file->file = plan::read_migration_file(file, read_file(file));
+    into.file->resume = options.is_on("resume");
+    if (const auto other = options.value("undoes")) {
+        into.file->undoes = plan::read_migration_file(*other, read_file(*other)).identity;
+    }
+}
+
 void read_change(const given& options, plan::change_request& into) {
+    for (const char* name : {"undoes", "resume"}) {
+        if (const given_option* found = options.find(name)) {
+            throw usage_error(fmt::format("{} is about a migration file, which has no --table", found->origin));
+        }
+    }
     const auto table = options.value("table");
     if (!table) {
         throw usage_error("--table is missing", "name the table: --table [SCHEMA.]NAME");
@@ -491,7 +513,9 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
         if (options.has("where") || options.is_on("delete")) {
             throw usage_error("--where and --delete are of a backfill", "give --set or --delete alone");
         }
-        if (!read_reindex(options, made.reindex)) {
+        if (options.find("file") != nullptr && options.find("table") == nullptr) {
+            read_migration(options, made);
+        } else if (!read_reindex(options, made.reindex)) {
             read_change(options, made.change);
         }
         read_settings(options, made.settings);

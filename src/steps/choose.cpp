@@ -154,7 +154,8 @@ private:
             refuse(whole, whole.does.fails->message, whole.does.fails->detail);
             co_return;
         }
-        if (!whole.does.not_understood.empty() && whole.does.source != probe::evidence::tried) {
+        const bool from_file = asked_.statements[whole.of].line != 0;  // whose reader has taken it
+        if (!from_file && !whole.does.not_understood.empty() && whole.does.source != probe::evidence::tried) {
             refuse(whole, whole.does.not_understood + ": " + whole.what.text, "run it by itself, with psql");
             co_return;
         }
@@ -193,6 +194,7 @@ private:
     [[nodiscard]] step begun(const part& of, method how, std::string why) const {
         step one;
         one.statement = of.what.text;
+        one.source = of.of;
         one.line = asked_.statements[of.of].line;
         one.session = asked_.statements[of.of].session;
         one.table = table_of(of);
@@ -307,7 +309,8 @@ private:
     [[nodiscard]] bool is_backfill(const part& of) const {
         const bool changes = of.what.kind == statement_kind::update || of.what.kind == statement_kind::remove;
         const bool quick = of.does.work_ms && *of.does.work_ms <= asked_.max_block.count();
-        return changes && !of.what.pointed && !of.what.limited && !quick;
+        const bool is_new = of.before.is_new(of.before.name_of(of.what.relation));  // nobody waits for its rows
+        return changes && !of.what.pointed && !of.what.limited && !quick && !is_new;
     }
 
     /// Written so that the server does it in transactions of its own.
@@ -385,6 +388,32 @@ private:
 };
 
 }  // namespace
+
+step copied(step from, std::string whole, std::string why) {
+    step one;
+    one.number = from.number;
+    one.line = from.line;
+    one.source = from.source;
+    one.table = std::move(from.table);
+    one.session = std::move(from.session);
+    one.evidence = from.evidence;
+    one.estimated_ms = from.estimated_ms;
+    one.how = method::copy;
+    one.why = std::move(why);
+    one.blocks_ms = 1;
+    probe::relation_lock lock;
+    lock.relation = one.table;
+    lock.mode = probe::lock_mode::access_exclusive;
+    lock.kind = probe::relation_kind::table;
+    one.locks.push_back(std::move(lock));
+    action copying;
+    copying.kind = action_kind::copy;
+    copying.label = "copying";
+    copying.statements.push_back(whole);
+    one.actions.push_back(std::move(copying));
+    one.statement = std::move(whole);
+    return one;
+}
 
 bool choice::needs_copy() const {
     return std::any_of(steps.begin(), steps.end(), [](const step& each) { return each.how == method::copy; });

@@ -78,6 +78,28 @@ bool has_twin(const ddl::statement& what) {
                                  (what.kind == ddl::statement_kind::drop && what.object == ddl::object_kind::index));
 }
 
+/// What it makes nobody knows before it has run.
+bool is_opaque(const ddl::statement& what) {
+    using kind = ddl::statement_kind;
+    switch (what.kind) {
+        case kind::perform:
+        case kind::call:
+        case kind::create_extension:
+        case kind::not_understood:
+            return true;
+        case kind::select:
+            return !std::all_of(what.functions.begin(), what.functions.end(), probe::is_own_function);
+        default:
+            return false;
+    }
+}
+
+/// Definitions are tried as the role that the stand-ins belong to.
+session_settings without_role(session_settings all) {
+    std::erase_if(all, [](const auto& each) { return each.first == "role" || each.first == "session_authorization"; });
+    return all;
+}
+
 std::vector<batch> batches_of(const question& asked, const std::vector<part>& parts) {
     std::vector<batch> all;
     for (std::size_t place = 0; place < parts.size(); ++place) {
@@ -85,7 +107,7 @@ std::vector<batch> batches_of(const question& asked, const std::vector<part>& pa
         if (!is_tried(what)) {
             continue;
         }
-        const session_settings& settings = asked.statements[parts[place].of].session;
+        const session_settings settings = without_role(asked.statements[parts[place].of].session);
         if (all.empty() || all.back().settings != settings) {
             all.emplace_back().settings = settings;
         }
@@ -125,6 +147,8 @@ awaitable<facts> read_facts(pg::connection& session, const question& asked) {
 awaitable<void> judge_parts(pg::connection& session, const question& asked, const facts& known,
                             std::vector<part>& parts) {
     std::vector<probe::server_answer> said(parts.size());
+    const auto opaque = std::find_if(parts.begin(), parts.end(), [](const part& each) { return is_opaque(each.what); });
+    const auto first_opaque = static_cast<std::size_t>(opaque - parts.begin());
     bool after_others = false;
     for (const batch& each : batches_of(asked, parts)) {
         probe::trial_options options;
@@ -132,9 +156,10 @@ awaitable<void> judge_parts(pg::connection& session, const question& asked, cons
         const auto answers = co_await probe::try_statements(session, each.statements, options);
         for (std::size_t at = 0; at < answers.size(); ++at) {
             probe::server_answer& into = said[each.places[at]];
-            // What it lacks may have been made in a trial before.
+            // What it lacks may have been made in a trial before, or by code.
             const auto& fails = answers[at].found.fails;
-            if (!answers[at].tried || (after_others && fails && fails->sqlstate.starts_with("42"))) {
+            const bool unsure = after_others || each.places[at] > first_opaque;
+            if (!answers[at].tried || (unsure && fails && fails->sqlstate.starts_with("42"))) {
                 continue;
             }
             if (has_twin(parts[each.places[at]].what)) {

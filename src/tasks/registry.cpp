@@ -7,6 +7,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/tasks/backfill/kind.hpp"
 #include "pgeist/tasks/expand/kind.hpp"
+#include "pgeist/tasks/file/kind.hpp"
 #include "pgeist/tasks/native/kind.hpp"
 #include "pgeist/tasks/reindex/kind.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
@@ -15,7 +16,8 @@
 namespace pgeist::tasks {
 
 const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    const std::array all{&rewrite::kind(), &native::kind(), &reindex::kind(), &backfill::kind(), &expand::kind(), &way_back::kind()};
+    const std::array all{&rewrite::kind(), &native::kind(),   &reindex::kind(), &backfill::kind(),
+                         &expand::kind(),  &way_back::kind(), &file::kind()};
     for (const task::kind* each : all) {
         if (each->labels().name == name) {
             return *each;

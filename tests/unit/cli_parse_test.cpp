@@ -142,6 +142,21 @@ TEST_F(parsing, a_mistake_in_the_environment_is_named_after_its_variable) {
     EXPECT_EQ(parsed({"status"}).what, command::status) << "other commands do not look at it";
 }
 
+TEST_F(parsing, a_file_without_a_table_is_a_migration) {
+    const std::string name = file_with("ALTER TABLE a ADD b int;\nUPDATE c SET d = 1;\n");
+    const auto made = parsed({"run", "--file", name, "--undoes", name, "--resume"});
+    ASSERT_TRUE(made.file);
+    EXPECT_EQ(made.file->file.name, name);
+    EXPECT_EQ(made.file->file.statements.size(), 2U);
+    EXPECT_EQ(made.file->undoes, made.file->file.identity);
+    EXPECT_TRUE(made.file->resume);
+    EXPECT_FALSE(parsed({"run", "--table", "t", "--file", file_with("ALTER TABLE t ADD a int")}).file);
+    EXPECT_TRUE(contains(complaint({"run", "--file", name, "--set", "a = 1"}), "--set belongs to a --table"));
+    EXPECT_TRUE(contains(complaint({"run", "--file", name, "--key", "i"}), "--key belongs to a --table"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--undoes", name}), "migration file"));
+    EXPECT_TRUE(contains(complaint({"run", "--file", "/no/such/file"}), "/no/such/file"));
+}
+
 TEST_F(parsing, a_file_fills_in_what_the_environment_leaves_open) {
     const std::string name =
         file_with("# defaults\nworkers = 3\nlock-timeout=70ms\nmax-rate = 9 # slowly\nhost = filehost\n");

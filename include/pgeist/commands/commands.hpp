@@ -11,6 +11,7 @@
 #include "pgeist/pg/awaitable.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/migration_file.hpp"
 #include "pgeist/plan/server_repack.hpp"
 #include "pgeist/report/observer.hpp"
 #include "pgeist/report/status.hpp"
@@ -38,6 +39,18 @@ namespace pgeist::commands {
 /// Names and values of options that change in the course of a job, as on the command line and checked by
 /// `apply_option`.
 using named_values = std::vector<std::pair<std::string, std::string>>;
+
+/// A migration file, `--file` without `--table`.
+struct file_request {
+    plan::migration_file file;
+    std::string undoes;   ///< identity of the file that it takes back, which may then be run again; empty: none
+    bool resume = false;  ///< go on with a run of it that was cut off
+};
+
+/// `pgeist run --file`: one job, whose steps are the file's statements; or the copy's, where it is nothing but one
+/// copy. One that was run in this database does nothing.
+[[nodiscard]] awaitable<exit_code> start_file(pg::connect_options options, file_request what, run::settings chosen,
+                                              report::observer& observer);
 
 /// `pgeist resume`: goes on with an interrupted job where its checkpoints end. `changes` replace options that the job
 /// was started with, for good.
@@ -155,5 +168,9 @@ struct plan_result {
 /// `pgeist plan --set`, `pgeist plan --delete` and `pgeist backfill --dry-run`.
 [[nodiscard]] awaitable<plan_result> plan_backfill(pg::connect_options options, fill::request asked,
                                                    run::settings chosen);
+
+/// The same for a migration file.
+[[nodiscard]] awaitable<plan_result> make_file_plan(pg::connect_options options, file_request what,
+                                                    run::settings chosen);
 
 }  // namespace pgeist::commands

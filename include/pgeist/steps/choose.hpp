@@ -41,6 +41,9 @@ struct choice {
     [[nodiscard]] bool needs_copy() const;
 };
 
+/// The step as one that is done by a copy: `whole` is all that the copy does.
+[[nodiscard]] step copied(step from, std::string whole, std::string why);
+
 /// Finds for each part of each statement the first method that keeps others waiting no longer than allowed: asks the
 /// catalogs, tries all statements on empty stand-ins in one trial, estimates from sizes. Changes nothing.
 ///

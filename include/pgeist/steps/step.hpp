@@ -64,10 +64,11 @@ struct action {
 
 /// What one method does of a change.
 struct step {
-    int number = 0;         ///< from 1
-    std::string statement;  ///< the part as a statement of its own, without semicolon
-    std::size_t line = 0;   ///< in the file that it comes from; 0: none
-    std::string table;      ///< as relations are named; empty: it is about none
+    int number = 0;          ///< from 1
+    std::string statement;   ///< the part as a statement of its own, without semicolon
+    std::size_t line = 0;    ///< in the file that it comes from; 0: none
+    std::size_t source = 0;  ///< which of the question's statements it is a part of, from 0; not stored
+    std::string table;       ///< as relations are named; empty: it is about none
     method how = method::native;
     std::string why;  ///< one sentence without full stop
     probe::evidence evidence = probe::evidence::rules;

@@ -1,0 +1,272 @@
+#include "file_choice.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
+#include "pgeist/pg/transaction.hpp"
+
+namespace pgeist::commands {
+
+namespace {
+
+/// A body in dollar quotes that it does not have itself.
+std::string in_dollars(const std::string& text) {
+    std::string tag = "$pgeist";
+    while (text.find(tag) != std::string::npos) {
+        tag += "x";
+    }
+    return tag + "$" + text + tag + "$";
+}
+
+awaitable<void> read_block(pg::connection& session, std::string block) {
+    co_await session.execute("SET LOCAL statement_timeout TO '10s'; SET LOCAL check_function_bodies TO on");
+    co_await session.execute("DO LANGUAGE plpgsql " + block);
+}
+
+/// What pgeist's parser does not know, the server's reads: a block that returns before the statement.
+/// @returns what is wrong with it; empty: nothing
+awaitable<std::string> let_server_read(pg::connection& session, std::string statement) {
+    const std::string block = in_dollars("BEGIN RETURN; " + statement + "; END");
+    const auto reading = [&] { return read_block(session, block); };
+    std::string problem;
+    try {
+        co_await pg::rolled_back(session, reading);
+    } catch (const pg::sql_error& failure) {
+        if (failure.poisons_connection()) {
+            throw;
+        }
+        constexpr const char* syntax_error = "42601";
+        problem = failure.is(syntax_error) ? failure.diag().message : "";
+    }
+    co_return problem;
+}
+
+awaitable<void> check_syntax(pg::connection& session, const plan::migration_file& file) {
+    std::string problems;
+    for (const plan::file_statement& each : file.statements) {
+        if (!each.what.parse_error.empty()) {
+            const std::string problem = co_await let_server_read(session, each.sql());
+            if (!problem.empty()) {
+                problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", file.place(each.line()), problem);
+            }
+        }
+    }
+    if (!problems.empty()) {
+        throw error(exit_code::refused, problems, "nothing was run");
+    }
+}
+
+// Relations as steps name them: each part quoted where SQL needs it.
+constexpr const char* ties_sql = R"sql(
+    SELECT conname, relname FROM pg_constraint JOIN pg_class c ON c.oid = conrelid
+     WHERE contype = 'f' AND (conrelid, confrelid) IN ((to_regclass($1), to_regclass($2)), (to_regclass($2), to_regclass($1)))
+     ORDER BY 1)sql";
+
+/// Whether a statement of the file before this line drops the constraint.
+bool is_dropped_before(const plan::migration_file& file, std::size_t line, const std::string& table,
+                       const std::string& constraint) {
+    for (const plan::file_statement& each : file.statements) {
+        if (each.line() >= line || each.what.relation.name != table) {
+            continue;
+        }
+        for (const ddl::clause& clause : each.what.clauses) {
+            if (clause.kind == ddl::clause_kind::drop_constraint && clause.name == constraint) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/// The foreign key that ties two tables when this step comes; empty: none does.
+awaitable<std::string> tie_between(pg::connection& session, const plan::migration_file& file, const steps::step& later,
+                                   const steps::step& earlier) {
+    const pg::result ties = co_await session.query(ties_sql, earlier.table, later.table);
+    std::string found;
+    for (int row = 0; row < ties.rows() && found.empty(); ++row) {
+        if (!is_dropped_before(file, later.line, ties.text(row, "relname"), ties.text(row, "conname"))) {
+            found = ties.text(row, "conname");
+        }
+    }
+    co_return found;
+}
+
+/// Neighbouring copies of tables that refer to each other would have to be exchanged together.
+awaitable<void> refuse_tied_copies(pg::connection& session, const plan::migration_file& file, steps::choice& made) {
+    std::vector<const steps::step*> neighbours;
+    for (const steps::step& each : made.steps) {
+        if (each.how != steps::method::copy) {
+            neighbours.clear();
+            continue;
+        }
+        for (const steps::step* other : neighbours) {
+            if (other->table == each.table) {
+                continue;
+            }
+            const std::string tie = co_await tie_between(session, file, each, *other);
+            if (!tie.empty()) {
+                steps::obstacle found;
+                found.line = each.line;
+                found.message = fmt::format(
+                    "{} and {} (line {}) both need a copy and are tied by foreign key {}: they "
+                    "would have to be exchanged in one transaction, which this version cannot do",
+                    each.table, other->table, other->line, display_identifier(tie));
+                found.hint = "drop the foreign key further up in the file, and add it again behind them";
+                made.refusals.push_back(std::move(found));
+            }
+        }
+        neighbours.push_back(&each);
+    }
+}
+
+/// Which of them the way back would be of, nobody could say.
+void refuse_several_reverts(const run::settings& chosen, steps::choice& made) {
+    const auto is_copy = [](const steps::step& each) { return each.how == steps::method::copy; };
+    const auto count = std::count_if(made.steps.begin(), made.steps.end(), is_copy);
+    if (!chosen.revertible || count < 2) {
+        return;
+    }
+    const auto second =
+        std::find_if(std::find_if(made.steps.begin(), made.steps.end(), is_copy) + 1, made.steps.end(), is_copy);
+    steps::obstacle found;
+    found.line = second->line;
+    found.message = fmt::format("--revertible allows one copy, and the file has {}", count);
+    found.hint = "run them as files of their own";
+    made.refusals.push_back(std::move(found));
+}
+
+/// An UPDATE or DELETE that takes longer than --max-block would keep its rows, and VACUUM, waiting for as long.
+void refuse_backfills(const plan::migration_file& file, const run::settings& chosen, steps::choice& made) {
+    for (const steps::step& each : made.steps) {
+        if (each.how != steps::method::backfill) {
+            continue;
+        }
+        const bool one_table = file.statements.at(each.source).how == plan::treatment::rows;
+        steps::obstacle found;
+        found.line = each.line;
+        found.message = fmt::format(
+            "it may change rows of {} for longer than --max-block ({}), and {}", each.table,
+            format_duration(chosen.max_block),
+            one_table ? "backfills are not done from a file yet" : "what looks at other tables is not done in chunks");
+        found.hint = "change the rows by themselves, a few at a time, or allow it with a larger --max-block";
+        made.refusals.push_back(std::move(found));
+    }
+}
+
+/// What a copy does of one ALTER TABLE; the rest is none of its business: where the table goes, what it belongs to.
+bool can_be_copied(const ddl::statement& what) {
+    using enum ddl::clause_kind;
+    static constexpr std::array never{rename,  set_schema, attach_partition, detach_partition, detach_finalize,
+                                      inherit, no_inherit, of_type,          set_logged,       set_unlogged};
+    return std::none_of(what.clauses.begin(), what.clauses.end(), [](const ddl::clause& each) {
+        return std::find(never.begin(), never.end(), each.kind) != never.end();
+    });
+}
+
+/// --method copy, or an option that only a copy obeys: each ALTER TABLE of a table that is there now is one.
+awaitable<void> copy_everything(pg::connection& session, const plan::migration_file& file, steps::choice& made) {
+    std::vector<steps::step> all;
+    for (steps::step& each : made.steps) {
+        const plan::file_statement& from = file.statements.at(each.source);
+        const bool whole = !all.empty() && all.back().source == each.source && all.back().how == steps::method::copy;
+        const bool alters =
+            from.how == plan::treatment::alteration && can_be_copied(from.what) && each.how != steps::method::nothing;
+        bool there = false;
+        if (alters && !whole) {
+            const pg::result row = co_await session.query("SELECT to_regclass($1) IS NOT NULL", each.table);
+            there = row.boolean(0, 0);
+        }
+        if (there) {
+            each = steps::copied(std::move(each), from.sql(), "a copy was asked for");
+        }
+        if (!alters || !whole) {
+            all.push_back(std::move(each));
+        }
+    }
+    made.steps = std::move(all);
+    int next = 0;
+    for (steps::step& each : made.steps) {
+        each.number = ++next;
+        for (steps::step& other : each.otherwise) {
+            other.number = next;
+        }
+    }
+}
+
+/// A SET that was committed would go on holding in a session that does other work.
+void set_for_a_moment(const plan::migration_file& file, steps::choice& made) {
+    for (steps::step& each : made.steps) {
+        const plan::file_statement& from = file.statements.at(each.source);
+        if (from.how == plan::treatment::setting && !each.actions.empty()) {
+            each.actions.front().statements.clear();
+            if (!from.once.empty()) {
+                each.actions.front().statements.push_back(from.once);
+            }
+        }
+    }
+}
+
+steps::question question_of(const plan::migration_file& file, const run::settings& chosen) {
+    steps::question what;
+    what.method = chosen.method;
+    what.max_block = chosen.max_block;
+    for (const plan::file_statement& each : file.statements) {
+        steps::written_statement one;
+        one.text = each.sql();
+        one.line = each.line();
+        for (const plan::file_setting& setting : each.settings) {
+            one.session.emplace_back(setting.name, setting.value);
+        }
+        what.statements.push_back(std::move(one));
+    }
+    return what;
+}
+
+}  // namespace
+
+awaitable<steps::choice> choose_for_file(pg::connection& session, const plan::migration_file& file,
+                                         const run::settings& chosen) {
+    co_await check_syntax(session, file);
+    steps::question what = question_of(file, chosen);
+    steps::choice made = co_await steps::choose(session, std::move(what));
+    if (chosen.method == run::method_choice::copy) {
+        co_await copy_everything(session, file, made);
+    }
+    set_for_a_moment(file, made);
+    for (steps::obstacle& each : made.refusals) {  // the file is named, too
+        const std::string place = fmt::format("line {}: ", each.line);
+        each.message = each.message.substr(each.message.starts_with(place) ? place.size() : 0);
+    }
+    co_await refuse_tied_copies(session, file, made);
+    refuse_backfills(file, chosen, made);
+    refuse_several_reverts(chosen, made);
+    co_return made;
+}
+
+void throw_if_refused(const plan::migration_file& file, const steps::choice& made) {
+    std::string messages;
+    std::string hints;
+    for (const steps::obstacle& each : made.refusals) {
+        messages += fmt::format("{}{}: {}", messages.empty() ? "" : "\n", file.place(each.line), each.message);
+        hints += each.hint.empty() ? "" : (hints.empty() ? "" : "\n") + each.hint;
+    }
+    if (!messages.empty()) {
+        throw error(exit_code::refused, messages, hints.empty() ? "nothing was run" : hints);
+    }
+}
+
+std::optional<plan::change_request> only_copy(const plan::migration_file& file, const steps::choice& made) {
+    std::optional<plan::change_request> change;
+    if (file.statements.size() == 1 && made.steps.size() == 1 && made.steps[0].how == steps::method::copy) {
+        change.emplace();
+        change->table = parse_qualified_name(made.steps[0].table);
+        change->alters.push_back(made.steps[0].statement);
+    }
+    return change;
+}
+
+}  // namespace pgeist::commands
