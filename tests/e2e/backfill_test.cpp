@@ -319,7 +319,8 @@ TEST_F(backfill, uses_functions_of_the_users_search_path) {
 TEST_F(backfill, looks_values_up_in_another_table) {
     make_filled_table(300);
     sql().execute("CREATE TABLE names AS SELECT id AS key, 'n' || id AS label FROM t WHERE id <= 200");
-    EXPECT_TRUE(exited(fill({"--set", "label = (SELECT n.label FROM names n WHERE n.key = t.id)", "--chunk-rows", "50"}), 0));
+    EXPECT_TRUE(
+        exited(fill({"--set", "label = (SELECT n.label FROM names n WHERE n.key = t.id)", "--chunk-rows", "50"}), 0));
     EXPECT_EQ(wrong(), 100);
     EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE label IS NULL"), 100);
     EXPECT_TRUE(exited(fill({"--delete", "--where", "id NOT IN (SELECT key FROM names)"}), 0));

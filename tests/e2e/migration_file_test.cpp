@@ -1,0 +1,334 @@
+// Migration files: statements in their order, once; what is refused, known again, copied, taken back.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "e2e/file_test.hpp"
+#include "support/gate.hpp"
+#include "support/json_lines.hpp"
+#include "support/wait_for.hpp"
+
+namespace pgeist::test {
+namespace {
+
+using testing::HasSubstr;
+
+class migration_file : public file_test {
+protected:
+    [[nodiscard]] std::string tables() {
+        return sql().scalar(
+            "SELECT coalesce(string_agg(relname, ' ' ORDER BY relname), '') FROM pg_class "
+            "WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'");
+    }
+    /// Two copies are made of it: of t and of u.
+    void make_two_tables() {
+        make_table(300);
+        sql().execute(
+            "CREATE TABLE public.u (id int PRIMARY KEY, v int); "
+            "INSERT INTO public.u SELECT i, i FROM generate_series(1, 300) AS i; ANALYZE public.u");
+    }
+};
+
+TEST_F(migration_file, runs_statements_of_every_kind_in_their_order) {
+    make_table(100);
+    const std::string role = db().create_role("reader");
+    const run_result result = run_file(R"sql(
+        BEGIN;
+        SET search_path = app, public;
+        SET lock_timeout = '1ms';
+        CREATE SCHEMA app;
+        CREATE TYPE app.mood AS ENUM ('sad');
+        ALTER TYPE app.mood ADD VALUE 'glad';
+        CREATE TABLE notes (id int PRIMARY KEY, how app.mood DEFAULT 'glad');
+        ALTER TABLE notes ADD COLUMN at timestamptz NOT NULL DEFAULT now(), ADD CHECK (id > 0);
+        INSERT INTO notes (id) VALUES (1), (2);
+        CREATE INDEX ON notes (how) WHERE how = 'glad';
+        COMMENT ON TABLE notes IS 'semicolons; and -- dashes';
+        CREATE FUNCTION app.twice(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 2 * n; END; $$;
+        CREATE VIEW seen AS SELECT id, app.twice(id) AS double FROM notes;
+        GRANT SELECT ON notes TO )sql" +
+                                       role + R"sql(;
+        DO $$ BEGIN INSERT INTO notes (id) VALUES (3); END $$;
+        UPDATE notes SET how = 'sad' WHERE id = 2;
+        DELETE FROM notes WHERE id = 1;
+        ALTER SEQUENCE IF EXISTS app.none RESTART;
+        CREATE SEQUENCE app.s; ALTER SEQUENCE app.s INCREMENT 5;
+        CREATE DOMAIN app.positive AS int; ALTER DOMAIN app.positive ADD CHECK (VALUE > 0);
+        ALTER TABLE public.t ADD COLUMN extra app.positive;
+        ALTER INDEX t_pkey RENAME TO t_key;
+        DROP VIEW seen;
+        COMMIT;)sql");
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_TRUE(says(result, {"BEGIN is ignored", "lock_timeout"}));
+    EXPECT_EQ(sql().scalar("SELECT string_agg(id || ' ' || how, ', ' ORDER BY id) FROM app.notes"), "2 sad, 3 glad");
+    EXPECT_EQ(sql().scalar("SELECT obj_description('app.notes'::regclass)"), "semicolons; and -- dashes");
+    EXPECT_EQ(sql().scalar("SELECT has_table_privilege($1, 'app.notes', 'SELECT')", {role}), "t");
+    EXPECT_EQ(sql().scalar("SELECT to_regclass('public.t_key') IS NOT NULL"), "t");
+    EXPECT_EQ(sql().number("SELECT app.twice(4)"), 8);
+    const auto job = file_job();
+    EXPECT_EQ(text_of(job, "state"), "done");
+    EXPECT_EQ(text_of(job, "strategy"), "file");
+    EXPECT_TRUE(job.at("table").is_null());
+}
+
+TEST_F(migration_file, is_known_by_its_statements_also_when_its_job_is_gone) {
+    const std::string text = "INSERT INTO public.done VALUES (1);\nCREATE TABLE public.made (a int);\n";
+    EXPECT_TRUE(exited(run_file(text), 0));
+    const run_result again = run_file("-- another comment\n" + text + "\n\n");
+    EXPECT_TRUE(exited(again, 0));
+    EXPECT_TRUE(says(again, {"nothing to do"}));
+    EXPECT_TRUE(exited(command("cleanup", {text_of(file_job(), "job")}), 0));
+    EXPECT_TRUE(job_list(db().uri()).empty());
+    EXPECT_TRUE(exited(run_file(text), 0));
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    EXPECT_TRUE(exited(run_file(text), 0));
+    EXPECT_EQ(times_done(1), 1);
+    EXPECT_TRUE(exited(run_file("INSERT INTO public.done VALUES (1); SELECT 1"), 0)) << "another file";
+    EXPECT_EQ(times_done(1), 2);
+}
+
+TEST_F(migration_file, can_be_run_again_when_another_has_undone_it) {
+    const std::string up = write("CREATE TABLE public.made (a int)", "up.sql");
+    const std::string down = write("DROP TABLE public.made", "down.sql");
+    for (int round = 0; round < 2; ++round) {
+        EXPECT_TRUE(exited(command("run", {"--file", up, "--undoes", down}), 0));
+        EXPECT_EQ(tables(), "done made");
+        EXPECT_TRUE(exited(command("run", {"--file", up, "--undoes", down}), 0));
+        EXPECT_TRUE(exited(command("run", {"--file", down, "--undoes", up}), 0));
+        EXPECT_EQ(tables(), "done");
+        EXPECT_TRUE(exited(command("run", {"--file", down, "--undoes", up}), 0));
+    }
+}
+
+TEST_F(migration_file, is_refused_before_anything_of_it_is_run) {
+    make_table(10);
+    for (const char* each :
+         {"TRUNCATE public.t", "VACUUM", "COPY public.t TO STDOUT", "LOCK TABLE public.t", "CALL p()", "ROLLBACK",
+          "CREATE DATABASE d", "ALTER SYSTEM SET work_mem = '1MB'", "SELEC 1", "ALTER TABLE public.t ADD COLUMN"}) {
+        const run_result result = run_file(std::string("CREATE TABLE public.made (a int);\n\n") + each + ";");
+        EXPECT_TRUE(exited(result, 3)) << each;
+        EXPECT_TRUE(result.mentions("m.sql:3: ")) << each << result.said();
+        EXPECT_EQ(tables(), "done t") << each;
+    }
+    const run_result command = run_file("CREATE TABLE public.made (a int);\n\\i other.sql\n");
+    EXPECT_TRUE(exited(command, 2));
+    EXPECT_TRUE(says(command, {"m.sql:2", "\\i"}));
+    EXPECT_TRUE(exited(run_file("-- nothing"), 2));
+    EXPECT_EQ(tables(), "done t");
+    expect_nothing_left();
+}
+
+TEST_F(migration_file, comes_from_standard_input_too) {
+    const run_result result = command("run", {"--file", "-"});  // which is empty here
+    EXPECT_TRUE(exited(result, 2));
+    EXPECT_TRUE(says(result, {"standard input"}));
+}
+
+TEST_F(migration_file, leaves_out_its_down_section) {
+    EXPECT_TRUE(exited(
+        run_file("-- +goose Up\nCREATE TABLE public.made (a int);\n-- +goose Down\nDROP TABLE public.made;\n"), 0));
+    EXPECT_EQ(tables(), "done made");
+}
+
+TEST_F(migration_file, is_planned_by_steps_and_lines_as_if_the_earlier_were_done) {
+    make_table(10);
+    const auto plan = plan_of(
+        "CREATE TABLE public.made (a int);\n"
+        "ALTER TABLE public.made ADD COLUMN b text NOT NULL;\n"
+        "CREATE INDEX made_b ON public.made (b);\n"
+        "ALTER TABLE public.t ADD COLUMN note2 text;\n"
+        "COMMENT ON COLUMN public.t.note2 IS 'x';\n");
+    EXPECT_TRUE(plan.at("table").is_null());
+    EXPECT_EQ(text_of(plan, "strategy"), "file");
+    const auto& steps = plan.at("steps").as_array();
+    ASSERT_EQ(steps.size(), 5U);
+    for (std::size_t at = 0; at < steps.size(); ++at) {
+        const auto& step = steps[at].as_object();
+        EXPECT_EQ(number_of(step, "number"), static_cast<std::int64_t>(at + 1));
+        EXPECT_EQ(number_of(step, "line"), static_cast<std::int64_t>(at + 1));
+        EXPECT_EQ(text_of(step, "method"), "native") << text_of(step, "why");
+        for (const char* member : {"statement", "table", "why", "evidence", "locks", "rewrites", "scans", "builds",
+                                   "blocks_ms", "estimated_ms"}) {
+            EXPECT_TRUE(step.contains(member)) << member;
+        }
+    }
+    EXPECT_EQ(tables(), "done t");
+    expect_nothing_left();
+}
+
+TEST_F(migration_file, tells_each_step) {
+    const run_result result =
+        run_file("INSERT INTO public.done VALUES (1);\nCREATE TABLE public.made (a int);", {"--output", "json"});
+    EXPECT_TRUE(exited(result, 0));
+    std::string told;
+    for (const auto& each : result.events("step")) {
+        told += text_of(each, "number") + " " + text_of(each, "method") + " " + text_of(each, "state") + "; ";
+    }
+    EXPECT_EQ(told, "1 native started; 1 native done; 2 native started; 2 native done; ");
+    ASSERT_EQ(result.events("job").size(), 1U);
+    EXPECT_TRUE(result.events("job")[0].at("table").is_null());
+    EXPECT_EQ(text_of(result.events("job")[0], "strategy"), "file");
+    EXPECT_EQ(step_states(), "done done");
+}
+
+TEST_F(migration_file, stops_at_the_statement_that_fails_and_goes_on_there) {
+    sql().execute("CREATE TABLE public.later (a int CHECK (a / 0 = 1))");
+    const std::string fails =
+        "INSERT INTO public.done VALUES (1);\nINSERT INTO public.later VALUES (1);\n"
+        "INSERT INTO public.done VALUES (3);\n";
+    const run_result result = run_file(fails);
+    EXPECT_TRUE(exited(result, 1));
+    EXPECT_TRUE(says(result, {"step 2", "line 2", "division by zero", "pgeist resume"}));
+    EXPECT_EQ(times_done(1), 1);
+    EXPECT_EQ(times_done(3), 0);
+    const auto job = file_job();
+    EXPECT_EQ(text_of(job, "state"), "failed");
+    EXPECT_TRUE(is_true(job, "resumable"));
+    EXPECT_EQ(step_states(), "done failed pending");
+    const run_result again = run_file(fails);
+    EXPECT_TRUE(exited(again, 3));
+    EXPECT_TRUE(says(again, {"pgeist resume " + text_of(job, "job")}));
+    sql().execute("ALTER TABLE public.later DROP CONSTRAINT later_a_check");
+    EXPECT_TRUE(exited(run_file(fails, {"--resume"}), 0));
+    EXPECT_EQ(times_done(1), 1);
+    EXPECT_EQ(times_done(3), 1);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.later"), 1);
+    EXPECT_EQ(step_states(), "done done done");
+}
+
+TEST_F(migration_file, keeps_its_settings_when_it_is_resumed) {
+    sql().execute("CREATE SCHEMA app; CREATE TABLE app.later (a int CHECK (a / 0 = 1))");
+    EXPECT_TRUE(exited(run_file("SET search_path TO app; SET TIME ZONE 'Asia/Tokyo';\nINSERT INTO later VALUES (1);\n"
+                                "CREATE TABLE made AS SELECT current_setting('timezone') AS zone;\n"),
+                       1));
+    sql().execute("ALTER TABLE app.later DROP CONSTRAINT later_a_check");
+    EXPECT_TRUE(exited(command("resume", {text_of(file_job(), "job")}), 0));
+    EXPECT_EQ(sql().scalar("SELECT zone FROM app.made"), "Asia/Tokyo");
+}
+
+TEST_F(migration_file, does_as_another_role_what_the_file_says_and_records_it_as_its_own) {
+    const std::string role = db().create_role("owner");
+    sql().execute("CREATE SCHEMA app AUTHORIZATION " + role);
+    EXPECT_TRUE(exited(run_file("SET ROLE " + role +
+                                ";\nCREATE TABLE app.made (a int);\nINSERT INTO app.made VALUES (1);\n"
+                                "ALTER TABLE app.made ADD b int;\nRESET ROLE;\nCREATE TABLE public.mine (a int);\n"),
+                       0));
+    EXPECT_EQ(sql().scalar("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'made'"), role);
+    EXPECT_NE(sql().scalar("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'mine'"), role);
+}
+
+TEST_F(migration_file, that_is_nothing_but_one_copy_is_that_job) {
+    make_table(50);
+    sql().execute("ALTER TABLE public.t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id)");
+    const std::string text = "-- larger\nALTER TABLE t ALTER COLUMN id TYPE bigint;";
+    EXPECT_TRUE(exited(run_file(text, {"--method", "copy"}), 0));
+    const auto job = file_job();
+    EXPECT_EQ(text_of(job, "strategy"), "shadow");
+    EXPECT_EQ(text_of(job, "table"), "public.t");
+    EXPECT_EQ(type_of("id"), "bigint");
+    const run_result again = run_file(text, {"--method", "copy"});
+    EXPECT_TRUE(exited(again, 0));
+    EXPECT_TRUE(says(again, {"nothing to do"}));
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    EXPECT_TRUE(exited(run_file(text, {"--method", "copy"}), 0));
+    EXPECT_TRUE(job_list(db().uri()).empty());
+}
+
+TEST_F(migration_file, makes_its_copies_jobs_of_their_own) {
+    make_two_tables();
+    const run_result result = run_file(
+        "INSERT INTO public.done VALUES (1);\n"
+        "ALTER TABLE public.t ALTER COLUMN code TYPE bigint, ADD COLUMN more int;\n"
+        "INSERT INTO public.done SELECT 2 FROM public.t WHERE id = 1 AND more IS NULL;\n"
+        "ALTER TABLE public.u ALTER COLUMN v TYPE bigint;\n"
+        "INSERT INTO public.done VALUES (3);\n",
+        {"--method", "copy", "--output", "json"});
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_EQ(type_of("code"), "bigint");
+    EXPECT_EQ(type_of("v", "public.u"), "bigint");
+    for (int number = 1; number <= 3; ++number) {
+        EXPECT_EQ(times_done(number), 1);
+    }
+    const auto made = copies();
+    ASSERT_EQ(made.size(), 2U);
+    const std::string leader = text_of(file_job(), "job");
+    EXPECT_EQ(text_of(made[0], "parent"), leader);
+    EXPECT_EQ(text_of(made[0], "table"), "public.t");
+    EXPECT_EQ(text_of(made[0], "strategy"), "shadow");
+    EXPECT_EQ(text_of(made[0], "state"), "done");
+    EXPECT_EQ(text_of(made[1], "table"), "public.u");
+    EXPECT_EQ(result.events("swap").size(), 2U);
+    EXPECT_EQ(step_states(), "done done done done done");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE relname IN ('t', 'u') AND relkind = 'r' "
+                           "AND relnamespace::regnamespace::text LIKE 'pgeist%'"),
+              2)
+        << "the old tables are kept";
+    EXPECT_TRUE(exited(command("cleanup", {text_of(made[0], "job")}), 0)) << "of any of them";
+    EXPECT_TRUE(job_list(db().uri()).empty());
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'pgeist_%'"), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 300);
+}
+
+TEST_F(migration_file, obeys_what_is_asked_of_its_copy) {
+    make_table(1000);
+    gate copying(db(), 1);
+    copying.close();
+    auto process =
+        start_file("INSERT INTO public.done VALUES (1);\nALTER TABLE public.t ALTER COLUMN amount TYPE text USING " +
+                       copying.expression("id = 500", "amount::text") + ";\nINSERT INTO public.done VALUES (2);",
+                   {"--method", "copy", "--chunk-rows", "100"});
+    copying.wait_until_reached();
+    const std::string copy = text_of(copies().at(0), "job");
+    EXPECT_TRUE(is_true(copies().at(0), "pid_alive"));
+    EXPECT_TRUE(exited(command("set", {copy, "chunk-rows=50"}), 0));
+    EXPECT_TRUE(exited(command("pause", {copy}), 0));
+    EXPECT_EQ(text_of(file_job(), "state"), "paused");
+    EXPECT_TRUE(exited(command("continue", {copy}), 0));
+    EXPECT_TRUE(exited(command("cancel", {copy}), 0));
+    copying.open();
+    EXPECT_TRUE(exited(process->finish(), 6));
+    EXPECT_EQ(type_of("amount"), "numeric");
+    EXPECT_EQ(times_done(1), 1) << "what is done stays";
+    EXPECT_EQ(times_done(2), 0);
+    EXPECT_TRUE(job_list(db().uri()).empty());
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'pgeist_%'"), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pgeist%'"), 0);
+}
+
+TEST_F(migration_file, refuses_tied_tables_that_need_a_copy_each) {
+    make_two_tables();
+    sql().execute("ALTER TABLE public.u ADD FOREIGN KEY (v) REFERENCES public.t");
+    const auto before = state_of();
+    const run_result result = run_file(
+        "INSERT INTO public.done VALUES (1);\n"
+        "ALTER TABLE public.t ALTER COLUMN id TYPE bigint;\n"
+        "ALTER TABLE public.u ALTER COLUMN v TYPE bigint;\n",
+        {"--method", "copy"});
+    EXPECT_TRUE(exited(result, 3));
+    EXPECT_TRUE(says(result, {"m.sql:3", "public.t", "public.u"}));
+    EXPECT_EQ(times_done(1), 0);
+    expect_unchanged(before);
+    expect_nothing_left();
+}
+
+TEST_F(migration_file, runs_what_the_bundled_parser_does_not_know) {
+    make_table(10);
+    const run_result result = run_file(
+        "ALTER TABLE public.t ADD COLUMN twice int GENERATED ALWAYS AS (code * 2) VIRTUAL;\n"
+        "ALTER TABLE public.t ADD CONSTRAINT has_note NOT NULL note NOT VALID;\n"
+        "CREATE TABLE public.made (a int, b int GENERATED ALWAYS AS (a + 1) VIRTUAL);\n");
+    if (sql().server_major() < 18) {  // whose parser does not know it either
+        EXPECT_TRUE(exited(result, 3));
+        EXPECT_TRUE(says(result, {"m.sql:1: ", "m.sql:2: ", "m.sql:3: ", "syntax error"}));
+        EXPECT_EQ(tables(), "done t");
+        return;
+    }
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_EQ(sql().number("SELECT twice FROM public.t WHERE id = 1"), 20);
+    EXPECT_EQ(tables(), "done made t");
+}
+
+}  // namespace
+}  // namespace pgeist::test
