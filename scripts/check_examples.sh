@@ -133,10 +133,62 @@ check_knex() {
     [[ $(type_of public.orders id) == integer ]] || die "knex: not rolled back"
 }
 
+# The same migration in every way: made, made again, taken back, made once more.
+changed() { [[ $(type_of public.orders id) == bigint && $(sql -c "SELECT to_regclass('public.orders_customer') IS NOT NULL") == t ]]; }
+taken_back() { [[ $(type_of public.orders id) == integer && $(sql -c "SELECT to_regclass('public.orders_customer') IS NULL") == t ]]; }
+
+# up_and_down NAME UP DOWN: commands that make the migration and take it back.
+up_and_down() {
+    local name=$1 up=$2 down=$3 oid
+    $up >"$work/file.log" 2>&1 || { cat "$work/file.log"; die "$name: up failed"; }
+    changed || die "$name: not changed"
+    oid=$(oid_of public.orders)
+    $up >"$work/file.log" 2>&1 || { cat "$work/file.log"; die "$name: the second run failed"; }
+    [[ $(oid_of public.orders) == "$oid" ]] || die "$name: the second run changed the table again"
+    $down >"$work/file.log" 2>&1 || { cat "$work/file.log"; die "$name: down failed"; }
+    taken_back || die "$name: not taken back"
+    $up >"$work/file.log" 2>&1 || { cat "$work/file.log"; die "$name: up failed after down"; }
+    changed || die "$name: not changed again"
+    [[ $(sql -c "SELECT count(*) FROM public.orders") == 50000 ]] || die "$name: rows are missing"
+}
+
+check_file() {
+    new_database plain_files
+    up_and_down "file/migrate.sh" "examples/file/migrate.sh up orders" "examples/file/migrate.sh down orders"
+}
+
+check_file_knex() {
+    new_database knex_file
+    cp -r examples/file "$work/file"
+    (cd "$work/file/knex" && npm install --silent --no-audit --no-fund >/dev/null)
+    knex_file() { (cd "$work/file/knex" && npx --no-install knex "$@"); }
+    # Also when Knex has forgotten that it ran, as after a deployment that was killed before it could note it.
+    knex_up() { sql -c "SET client_min_messages = error" -c "DROP TABLE IF EXISTS knex_migrations, knex_migrations_lock" && knex_file migrate:latest; }
+    up_and_down "file/knex" knex_up "knex_file migrate:rollback"
+}
+
+check_file_alembic() {
+    new_database alembic
+    local config=$PWD/examples/file/alembic/alembic.ini
+    alembic_up() { sql -c "SET client_min_messages = error" -c "DROP TABLE IF EXISTS alembic_version" && alembic -c "$config" upgrade head; }
+    up_and_down "file/alembic" alembic_up "alembic -c $config downgrade base"
+    new_database alembic_sql
+    alembic -c "$config" upgrade head --sql >"$work/alembic.sql" 2>/dev/null
+    for _ in 1 2; do
+        "$pgeist" run -d "$DATABASE_URL" --yes --file "$work/alembic.sql" >"$work/file.log" 2>&1 ||
+            { cat "$work/file.log"; die "file/alembic: its --sql failed"; }
+    done
+    changed || die "file/alembic: its --sql has not changed the table"
+    [[ $(sql -c "SELECT version_num FROM alembic_version") == 0001 ]] || die "file/alembic: no version after --sql"
+}
+
 check_config
 check_deploy
+check_file
+check_file_alembic
 check_repack
 if $npm; then
     check_knex
+    check_file_knex
 fi
 echo "check_examples.sh: the examples work" >&2

@@ -23,6 +23,7 @@ packages=(
     patchelf  # lets PostgreSQL 19 run on Debian 12
     tmux      # the live view, as a terminal shows it
     chromium  # loads the report
+    alembic python3-psycopg2  # an example
     postgresql-15-pglogical  # writes into a table that is being changed
 )
 bench_packages=(postgresql-15-repack time)
