@@ -121,7 +121,7 @@ def self_test() -> int:
 
 def outdated_references(program: Path) -> list[str]:
     problems = []
-    for what, page in (("markdown", "docs/options.md"), ("lint", "docs/lint.md")):
+    for what, page in (("markdown", "docs/options.md"), ("lint", "docs/lint.md"), ("methods", "docs/methods.md")):
         printed = subprocess.run([program, "--print", what], capture_output=True, text=True, check=True).stdout
         if not (ROOT / page).exists() or (ROOT / page).read_text(encoding="utf-8") != printed:
             problems.append(f"{page} is not what the program prints: {program} --print {what} > {page}")

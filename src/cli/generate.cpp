@@ -12,6 +12,7 @@
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/settings/options.hpp"
+#include "pgeist/steps/methods_page.hpp"
 
 namespace pgeist::cli {
 
@@ -162,7 +163,7 @@ std::vector<std::string> choices(const option_info& option) {
     } else if (option.name == "verify") {
         words = {"full", "sample:", "off"};
     } else if (option.name == "print") {
-        words = {"man", "markdown", "lint", "bash", "zsh"};
+        words = {"man", "markdown", "lint", "methods", "bash", "zsh"};
     } else if (option.name == "transaction" || option.name == "fail-on") {
         words = split_words(option.value);
     }
@@ -321,7 +322,10 @@ std::string generated(std::string_view what) {
     if (what == "lint") {
         return lint::rules_markdown();
     }
-    throw usage_error(fmt::format("\"{}\" cannot be printed", what), "use man, markdown, lint, bash or zsh");
+    if (what == "methods") {
+        return steps::methods_page();
+    }
+    throw usage_error(fmt::format("\"{}\" cannot be printed", what), "use man, markdown, lint, methods, bash or zsh");
 }
 
 }  // namespace pgeist::cli

@@ -27,8 +27,8 @@ std::vector<const catalog::column*> mentioned(const catalog::table& source, cons
     std::vector<const catalog::column*> found;
     const auto tokens = ddl::sql_text::scan(text);
     for (const auto& column : source.columns) {
-        const bool named = std::any_of(tokens.begin(), tokens.end(),
-                                       [&](const auto& token) { return token.word == column.name; });
+        const bool named =
+            std::any_of(tokens.begin(), tokens.end(), [&](const auto& token) { return token.word == column.name; });
         if (named) {
             found.push_back(&column);
         }

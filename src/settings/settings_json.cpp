@@ -13,8 +13,8 @@ BOOST_DESCRIBE_STRUCT(settings, (),
                       (method, max_block, workers, workers_auto, workers_chosen, chunk_time, chunk_rows, index_jobs,
                        index_jobs_chosen, maintenance_work_mem, max_lag_bytes, max_lag_time, lag_replicas, max_slot_lag,
                        max_load, max_lock_waiters, max_commit_latency, max_wal_rate, critical_load, critical_grace,
-                       window, max_rate, throttle_query, pause_file, max_dead_rows, nice, verify, verify_sample_percent, lock_timeout,
-                       swap_attempts, swap_max_wait, blocked, postpone_swap, postpone_file, swap_window,
+                       window, max_rate, throttle_query, pause_file, max_dead_rows, nice, verify, verify_sample_percent,
+                       lock_timeout, swap_attempts, swap_max_wait, blocked, postpone_swap, postpone_file, swap_window,
                        ignore_old_snapshots, drop_old, revertible, revert_window, back_sets, statement_timeout,
                        max_log_size, reconnect_max))
 
