@@ -25,6 +25,7 @@ struct attempt {
     steps::step& of;
     int at;
     pg::connection& session;
+    std::optional<steps::step> renamed{};  ///< the step with the names that its transaction has given, once it commits
 
     [[nodiscard]] const steps::action& what() const { return of.actions[static_cast<std::size_t>(at)]; }
 };
@@ -36,36 +37,51 @@ std::exception_ptr named(const pg::sql_error& problem, const std::string& statem
         exit_code::failed, fmt::format("{}{}: {}", problem.diag().message, detail, statement), problem.diag().hint));
 }
 
-/// The constraints that the transaction has made, if later actions are to know: a name is the server's choice.
+/// Whether the action's transaction makes a constraint to which later actions refer.
+bool makes_constraint(const steps::action& what) {
+    return what.kind == steps::action_kind::transaction &&
+           std::any_of(what.take_back.begin(), what.take_back.end(),
+                       [](const std::string& each) { return each.find("{{made}}") != std::string::npos; });
+}
+
+void put_in(std::vector<std::string>& texts, const std::string& name) {
+    for (std::string& text : texts) {
+        boost::replace_all(text, "{{made}}", name);
+    }
+}
+
+/// The constraint that the transaction has made, if later actions are to know: a name is the server's choice. They mean
+/// it up to the next one that makes another.
 awaitable<void> put_in_names(attempt& now) {
-    const auto names_it = [](const std::vector<std::string>& statements) {
-        return std::any_of(statements.begin(), statements.end(),
-                           [](const std::string& each) { return each.find("{{made}}") != std::string::npos; });
-    };
-    bool wanted = false;
-    for (const steps::action& each : now.of.actions) {
-        wanted = wanted || names_it(each.statements) || names_it(each.take_back);
+    if (!makes_constraint(now.what()) && now.what().take_back.empty()) {
+        co_return;
+    }
+    const auto place = static_cast<std::size_t>(now.at);
+    bool wanted = makes_constraint(now.what());
+    for (std::size_t at = place + 1; at < now.of.actions.size() && !makes_constraint(now.of.actions[at]); ++at) {
+        for (const std::string& each : now.of.actions[at].statements) {
+            wanted = wanted || each.find("{{made}}") != std::string::npos;
+        }
     }
     if (!wanted) {
         co_return;
     }
     const pg::result made = co_await now.session.query(
         "SELECT quote_ident(k.conname) FROM pg_constraint k WHERE k.xmin = pg_current_xact_id()::xid AND NOT "
-        "k.convalidated "
-        "AND k.conparentid = 0 AND k.coninhcount = 0 ORDER BY k.oid LIMIT 1");
+        "k.convalidated AND k.conparentid = 0 AND k.coninhcount = 0 ORDER BY k.oid LIMIT 1");
     if (made.empty()) {
         throw error(exit_code::failed, "the constraint that was added is not there", "please report this");
     }
     const std::string name = made.text(0, 0);
-    for (steps::action& each : now.of.actions) {
-        for (auto* texts : {&each.statements, &each.take_back}) {
-            for (std::string& text : *texts) {
-                boost::replace_all(text, "{{made}}", name);
-            }
-        }
+    steps::step renamed = now.of;
+    put_in(renamed.actions[place].take_back, name);
+    for (std::size_t at = place + 1; at < renamed.actions.size() && !makes_constraint(renamed.actions[at]); ++at) {
+        put_in(renamed.actions[at].statements, name);
+        put_in(renamed.actions[at].take_back, name);
     }
     co_await now.session.query("UPDATE pgeist.steps SET plan = $3::jsonb WHERE job = $1 AND number = $2",
-                               now.with.mine.job, now.of.number, steps::to_json(now.of));
+                               now.with.mine.job, now.of.number, steps::to_json(renamed));
+    now.renamed = std::move(renamed);
 }
 
 /// What a bounded action may take. What only changes catalogs is quick wherever the server is well; then the limit is
@@ -131,8 +147,12 @@ awaitable<void> run_statements(attempt& now) {
 awaitable<std::optional<pg::sql_error>> try_once(attempt& now) {
     std::optional<pg::sql_error> blocked;
     const auto body = [&] { return run_statements(now); };
+    now.renamed.reset();
     try {
         co_await pg::conclude(now.session, body);
+        if (now.renamed) {
+            now.of = std::move(*now.renamed);
+        }
     } catch (const pg::sql_error& problem) {
         if (problem.poisons_connection() || !problem.passing()) {
             throw;
