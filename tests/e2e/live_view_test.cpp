@@ -29,8 +29,22 @@ class live_view : public run_test {
 protected:
     /// A run of 20,000 rows at 1,000 a second, until it is told to hurry.
     [[nodiscard]] std::vector<std::string> slow_run() {
-        return {pgeist_binary().string(),      "run",          "-d",  db().uri(),   "--table", "t",         "--alter",
-                "ALTER COLUMN id TYPE bigint", "--chunk-rows", "100", "--max-rate", "1000",    "--workers", "2"};
+        return {pgeist_binary().string(),
+                "run",
+                "-d",
+                db().uri(),
+                "--table",
+                "t",
+                "--alter",
+                "ALTER COLUMN id TYPE bigint",
+                "--method",
+                "copy",
+                "--chunk-rows",
+                "100",
+                "--max-rate",
+                "1000",
+                "--workers",
+                "2"};
     }
     void hurry() { EXPECT_TRUE(exited(command("set", {"1", "max-rate=off"}), 0)); }
 };
