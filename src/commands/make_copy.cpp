@@ -1,6 +1,7 @@
 #include "make_copy.hpp"
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/pg/parallel.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/supervise/takeover.hpp"
@@ -83,16 +84,20 @@ awaitable<std::optional<job::record>> make_copy(supervise::session_set& sessions
 awaitable<void> carry_out_and_keep(supervise::session_set& sessions, const task::kind& kind, job::record record,
                                    report::observer& observer) {
     const std::int64_t job = record.id;
-    co_await supervise::carry_out(sessions, kind, std::move(record), observer);
-    if (&kind != &rewrite::kind()) {
+    if (&kind != &rewrite::kind() || !record.settings.revertible || !record.settings.revert_window) {
+        co_await supervise::carry_out(sessions, kind, std::move(record), observer);
         co_return;
     }
+    // Beside this coroutine: what has come to its end cannot be cancelled any more, and what follows must be.
+    std::vector<awaitable<void>> first;
+    first.push_back(supervise::carry_out(sessions, kind, std::move(record), observer));
+    co_await pg::run_all(std::move(first));
     job::record now;
     {
         const auto session = co_await sessions.pool.acquire();
         now = co_await job::load(*session, job);
     }
-    if (now.kind == way_back::kind().labels().name && now.settings.revert_window) {
+    if (now.kind == way_back::kind().labels().name) {
         co_await supervise::carry_out(sessions, way_back::kind(), std::move(now), observer);
     }
 }

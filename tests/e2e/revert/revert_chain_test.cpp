@@ -63,7 +63,7 @@ protected:
         }
         const std::string job = told("job");
         EXPECT_TRUE(exited(command("revert", {job}), 0));
-        expect_unchanged(before, "t", "app");
+        expect_back(before, "app");
         EXPECT_EQ(rows_and_places("app.t"), places);
         EXPECT_TRUE(exited(command("cleanup", {job}), 0));
         return true;
@@ -208,13 +208,13 @@ protected:
 TEST_F(with_a_model, what_the_change_loses_comes_back) {
     const std::uint64_t seed = workload_seed();
     random_engine random(seed);
-    pgeist_process window = start_window(
+    const auto window = start_window(
         "DROP COLUMN gone, RENAME COLUMN note TO remark, ALTER COLUMN amount TYPE int, ADD COLUMN fresh int DEFAULT 1");
     for (int number = 0; number < 400; ++number) {
         change_something(random);
     }
     ASSERT_TRUE(exited(revert(), 0)) << "PGEIST_SEED=" << seed;
-    EXPECT_TRUE(exited(window.finish(), 0));
+    EXPECT_TRUE(exited(window->finish(), 0));
     EXPECT_EQ(differing_rows(sql(), "model", "t", "id, note, amount, gone, code"), std::vector<std::string>{})
         << "PGEIST_SEED=" << seed;
 }

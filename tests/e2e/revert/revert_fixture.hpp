@@ -2,10 +2,14 @@
 
 #include <boost/json.hpp>
 
+#include <memory>
+#include <regex>
 #include <string>
 #include <vector>
 
 #include "e2e/run_test.hpp"
+#include "support/table_description.hpp"
+#include "support/table_rows.hpp"
 #include "support/wait_for.hpp"
 
 namespace pgeist::test {
@@ -20,10 +24,11 @@ protected:
     }
 
     /// The same with a timed window, without waiting for the end; returns when the window is open.
-    pgeist_process start_window(const std::string& alter, std::vector<std::string> more = {}) {
-        more.insert(more.begin(), {"--revertible", "--revert-window", "1h", "--alter", alter});
-        pgeist_process process = start(std::move(more));
-        process.wait_for_phase("window");
+    std::unique_ptr<pgeist_process> start_window(const std::string& alter, std::vector<std::string> more = {}) {
+        more.insert(more.begin(), {"run", "--output", "json", "--table", "t", "--revertible", "--revert-window", "1h",
+                                   "--alter", alter});
+        auto process = std::make_unique<pgeist_process>(db().uri(), std::move(more));
+        process->wait_for_phase("window");
         return process;
     }
 
@@ -45,6 +50,28 @@ protected:
 
     void wait_until_told(const std::string& field, const std::string& wanted) {
         wait_for(field + " = " + wanted, [&] { return told(field) == wanted; });
+    }
+
+    /// describe_table() without what pgeist keeps on the table for a way back, and without how far sequences have come.
+    std::vector<std::string> definition(const std::string& schema = "public") {
+        std::vector<std::string> lines;
+        for (const std::string& line : describe_table(sql(), schema, "t")) {
+            if (line.find("pgeist_") == std::string::npos) {
+                lines.push_back(std::regex_replace(line, std::regex("last [0-9]+,"), "last n,"));
+            }
+        }
+        return lines;
+    }
+
+    /// The table is the one it was: its OID and file, its definition, its rows.
+    void expect_back(const table_state& before, const std::string& schema = "public") {
+        EXPECT_EQ(table_identity(sql(), schema + ".t"), before.identity);
+        EXPECT_EQ(table_digest(sql(), schema + ".t"), before.digest);
+        std::vector<std::string> was;
+        for (const std::string& line : before.description) {
+            was.push_back(std::regex_replace(line, std::regex("last [0-9]+,"), "last n,"));
+        }
+        EXPECT_EQ(description_difference(was, definition(schema)), std::vector<std::string>{});
     }
 
     /// Every row with its place and the transaction that made it.

@@ -42,7 +42,7 @@ protected:
                 "KEY); INSERT INTO public.parent SELECT generate_series(-1, 50000); ALTER TABLE public.t ADD "
                 "CONSTRAINT "
                 "known FOREIGN KEY (id) REFERENCES public.parent");
-            definition_ = describe_table(sql(), "public", "t");
+            definition_ = definition();
             proxy = std::make_unique<tcp_proxy>(db().address());
         }
     }
@@ -84,8 +84,7 @@ protected:
     }
 
     void expect_old_definition() {
-        EXPECT_EQ(description_difference(definition_, describe_table(sql(), "public", "t")),
-                  std::vector<std::string>{});
+        EXPECT_EQ(description_difference(definition_, definition()), std::vector<std::string>{});
     }
 
     std::unique_ptr<tcp_proxy> proxy;
@@ -213,8 +212,8 @@ class window_killed : public revert_test {};
 
 TEST_F(window_killed, loses_nothing) {
     make_table(500);
-    pgeist_process window = start_window(widen);
-    window.kill_hard();
+    const auto window = start_window(widen);
+    window->kill_hard();
     sql().execute("UPDATE t SET note = 'since' WHERE id = 3; INSERT INTO t VALUES (600, 'new', 1, 1)");
     EXPECT_EQ(told("state"), "done");
     EXPECT_EQ(told("revertible"), "true");

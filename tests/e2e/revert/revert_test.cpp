@@ -27,7 +27,7 @@ TEST_F(reverting, without_writes_the_table_is_the_one_it_was) {
     EXPECT_EQ(told("revertible"), "true");
     EXPECT_EQ(told("pid_alive"), "false");
     ASSERT_TRUE(exited(revert(), 0));
-    expect_unchanged(before);
+    expect_back(before);
     EXPECT_EQ(rows_and_places(), places);
     EXPECT_EQ(told("state"), "reverted");
     EXPECT_EQ(told("revertible"), "true");
@@ -38,7 +38,7 @@ TEST_F(reverting, without_writes_the_table_is_the_one_it_was) {
 
 TEST_F(reverting, every_write_made_since_is_there_and_the_change_can_be_made_again) {
     make_table(300);
-    const auto definition = describe_table(sql(), "public", "t");
+    const auto before = definition();
     ASSERT_TRUE(exited(run_revertible(widen), 0));
     sql().execute(
         "INSERT INTO t VALUES (1000, 'new', 1, 7), (1001, NULL, 2, 8); UPDATE t SET note = 'changed' WHERE id <= 10; "
@@ -55,7 +55,7 @@ TEST_F(reverting, every_write_made_since_is_there_and_the_change_can_be_made_aga
     EXPECT_TRUE(back.events("swap").empty());
     EXPECT_EQ(back.events("verify").size(), 1U);
     EXPECT_EQ(type_of("id"), "integer");
-    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(description_difference(before, definition()), std::vector<std::string>{});
     EXPECT_EQ(differing_rows(sql(), "copy", "t"), std::vector<std::string>{});
 
     sql().execute(
@@ -74,7 +74,7 @@ TEST_F(reverting, every_write_made_since_is_there_and_the_change_can_be_made_aga
     ASSERT_TRUE(exited(revert(), 0));
     EXPECT_EQ(type_of("id"), "integer");
     EXPECT_EQ(differing_rows(sql(), "copy", "t"), std::vector<std::string>{});
-    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(description_difference(before, definition()), std::vector<std::string>{});
     sql().execute("DROP TABLE copy");
     EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
     expect_nothing_left();
@@ -131,7 +131,7 @@ TEST_F(reverting, another_run_on_the_table_is_refused_while_it_can_be_reverted) 
 
 TEST_F(reverting, in_its_window_the_run_stays_and_a_revert_ends_it) {
     make_table(100);
-    pgeist_process window = start_window(widen);
+    const auto window = start_window(widen);
     wait_until_told("pid_alive", "true");
     EXPECT_EQ(told("state"), "done");
     EXPECT_EQ(told("phase"), "window");
@@ -143,7 +143,7 @@ TEST_F(reverting, in_its_window_the_run_stays_and_a_revert_ends_it) {
     };
     wait_for("the old table in step", in_step);
     ASSERT_TRUE(exited(revert(), 0));
-    const run_result ended = window.finish();
+    const run_result ended = window->finish();
     EXPECT_TRUE(exited(ended, 0));
     EXPECT_EQ(ended.events("result").size(), 1U);
     EXPECT_EQ(type_of("id"), "integer");
@@ -153,9 +153,9 @@ TEST_F(reverting, in_its_window_the_run_stays_and_a_revert_ends_it) {
 
 TEST_F(reverting, a_window_that_is_ended_by_a_signal_keeps_the_way_back) {
     make_table(100);
-    pgeist_process window = start_window(widen);
-    window.signal(SIGTERM);
-    EXPECT_TRUE(exited(window.finish(), 6));
+    const auto window = start_window(widen);
+    window->signal(SIGTERM);
+    EXPECT_TRUE(exited(window->finish(), 6));
     EXPECT_EQ(told("state"), "done");
     EXPECT_EQ(told("revertible"), "true");
     sql().execute("UPDATE t SET note = 'alone' WHERE id = 7");
@@ -192,9 +192,9 @@ TEST_F(reverting, a_window_that_is_over_gives_the_way_back_up) {
 
 TEST_F(reverting, cleanup_ends_the_window_and_cleanup_of_all_leaves_it_alone) {
     make_table(100);
-    pgeist_process window = start_window(widen);
-    window.signal(SIGTERM);
-    EXPECT_TRUE(exited(window.finish(), 6));
+    const auto window = start_window(widen);
+    window->signal(SIGTERM);
+    EXPECT_TRUE(exited(window->finish(), 6));
     const run_result all = command("cleanup", {"--all"});
     EXPECT_TRUE(exited(all, 0));
     EXPECT_TRUE(says(all, {"job 1"}));
@@ -209,7 +209,7 @@ TEST_F(reverting, cleanup_ends_the_window_and_cleanup_of_all_leaves_it_alone) {
 
 TEST_F(reverting, rows_that_do_not_go_back_are_named_and_leave_the_list_when_they_are_mended) {
     make_table(100);
-    pgeist_process window = start_window(widen);
+    const auto window = start_window(widen);
     sql().execute("INSERT INTO t VALUES (3000000000, 'too large', 1, 1), (3000000001, 'too', 2, 2)");
     wait_until_told("unfit", "2");
     EXPECT_EQ(told("revertible"), "false");
@@ -217,7 +217,7 @@ TEST_F(reverting, rows_that_do_not_go_back_are_named_and_leave_the_list_when_the
     EXPECT_NE(told("unfit_at"), "");
     const run_result checked = command("revert", {"1", "--check"});
     EXPECT_TRUE(exited(checked, 3));
-    EXPECT_TRUE(exited(window.finish(), 0));
+    EXPECT_TRUE(exited(window->finish(), 0));
     EXPECT_TRUE(says(checked, {"3000000000"}));
     const run_result refused = revert();
     EXPECT_TRUE(exited(refused, 3));
@@ -248,12 +248,12 @@ TEST_F(reverting, what_others_have_put_on_the_table_is_named_and_can_be_let_go) 
 
 TEST_F(reverting, a_log_that_has_outgrown_its_limit_is_switched_off) {
     make_table(1000);
-    pgeist_process window = start_window(widen, {"--max-log-size", "1MB"});
+    const auto window = start_window(widen, {"--max-log-size", "1MB"});
     ASSERT_TRUE(exited(command("pause", {"1"}), 0));
     sql().execute("DO $$ BEGIN FOR i IN 1 .. 60 LOOP UPDATE t SET code = code + 1; END LOOP; END $$");
     wait_until_told("revertible", "false");
     EXPECT_NE(told("why_not_revertible").find("--max-log-size"), std::string::npos);
-    EXPECT_TRUE(exited(window.finish(), 0));
+    EXPECT_TRUE(exited(window->finish(), 0));
     sql().execute("UPDATE t SET code = 0");  // nobody hinders, or logs, it
     EXPECT_TRUE(exited(revert(), 3));
     expect_cleanup_leaves_nothing();
@@ -261,11 +261,11 @@ TEST_F(reverting, a_log_that_has_outgrown_its_limit_is_switched_off) {
 
 TEST_F(reverting, others_who_drop_a_column_that_goes_back_end_the_way_at_once) {
     make_table(100);
-    pgeist_process window = start_window(widen);
+    const auto window = start_window(widen);
     sql().execute("ALTER TABLE t DROP COLUMN note; INSERT INTO t VALUES (500, 1, 1)");
     wait_until_told("revertible", "false");
     EXPECT_NE(told("why_not_revertible").find("note"), std::string::npos);
-    EXPECT_TRUE(exited(window.finish(), 0));
+    EXPECT_TRUE(exited(window->finish(), 0));
     EXPECT_TRUE(exited(revert(), 3));
 }
 
@@ -300,12 +300,12 @@ TEST_F(reverting, serial_and_identity_numbers_go_on_in_both_directions) {
     sql().execute(
         "CREATE TABLE t (id serial PRIMARY KEY, other int GENERATED BY DEFAULT AS IDENTITY, note text); INSERT "
         "INTO t (note) SELECT 'n' FROM generate_series(1, 50)");
-    const auto definition = describe_table(sql(), "public", "t");
+    const auto before = definition();
     ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, ALTER COLUMN other TYPE bigint"), 0));
     sql().execute("INSERT INTO t (note) SELECT 'w' FROM generate_series(1, 50)");
     ASSERT_TRUE(exited(revert(), 0));
     sql().execute("INSERT INTO t (note) SELECT 'r' FROM generate_series(1, 50)");
-    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(description_difference(before, definition()), std::vector<std::string>{});
     EXPECT_EQ(sql().number("SELECT count(DISTINCT id) FROM t"), 150);
     EXPECT_EQ(sql().number("SELECT count(DISTINCT other) FROM t"), 150);
     ASSERT_TRUE(exited(revert(), 0));
@@ -342,22 +342,22 @@ TEST_F(reverting, all_that_hangs_on_the_table_comes_back) {
         "FROM t; "
         "CREATE PUBLICATION pub FOR TABLE t; COMMENT ON TABLE t IS 'a table'; COMMENT ON COLUMN t.note IS 'a note'; "
         "ALTER TABLE t ADD CONSTRAINT c_check CHECK (code < 1000000) NOT VALID");
-    const auto definition = describe_table(sql(), "public", "t");
+    const auto before = definition();
     const std::string view = sql().scalar("SELECT pg_get_viewdef('v')");
-    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, ALTER COLUMN code TYPE bigint"), 0));
-    const auto changed = describe_table(sql(), "public", "t");
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, ADD COLUMN fresh int DEFAULT 1"), 0));
+    const auto changed = definition();
     sql().execute(
         "TRUNCATE audit; UPDATE t SET note = 'u' WHERE id <= 5; DELETE FROM t WHERE id = 60; INSERT INTO t "
         "VALUES (200, 1, 9, 'i'); INSERT INTO child VALUES (200)");
     EXPECT_EQ(sql().number("SELECT count(*) FROM audit"), 7);
     ASSERT_TRUE(exited(revert(), 0));
     EXPECT_EQ(sql().number("SELECT count(*) FROM audit"), 7);  // nothing fires for rows that are brought
-    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(description_difference(before, definition()), std::vector<std::string>{});
     EXPECT_EQ(sql().scalar("SELECT pg_get_viewdef('v')"), view);
     EXPECT_EQ(sql().number("SELECT count(*) FROM t"), 100);
     ASSERT_TRUE(exited(revert(), 0));
     EXPECT_EQ(sql().number("SELECT count(*) FROM audit"), 7);
-    EXPECT_EQ(description_difference(changed, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(description_difference(changed, definition()), std::vector<std::string>{});
 }
 
 TEST_F(reverting, a_partition_comes_back_into_its_place) {
@@ -367,11 +367,11 @@ TEST_F(reverting, a_partition_comes_back_into_its_place) {
         "OF whole FOR VALUES FROM (0) TO (100); CREATE TABLE rest PARTITION OF whole DEFAULT; INSERT INTO whole SELECT "
         "i, i "
         "% 150, 'n' FROM generate_series(1, 300) i");
-    const auto definition = describe_table(sql(), "public", "t");
+    const auto before = definition();
     ASSERT_TRUE(exited(run({"--revertible", "--repack"}), 0));
     sql().execute("INSERT INTO whole VALUES (1000, 5, 'x'); UPDATE whole SET note = 'y' WHERE id = 3");
     ASSERT_TRUE(exited(revert(), 0));
-    EXPECT_EQ(description_difference(definition, describe_table(sql(), "public", "t")), std::vector<std::string>{});
+    EXPECT_EQ(description_difference(before, definition()), std::vector<std::string>{});
     EXPECT_EQ(sql().number("SELECT count(*) FROM whole"), 301);
     EXPECT_EQ(sql().scalar("SELECT note FROM t WHERE id = 1000"), "x");
 }
