@@ -211,8 +211,8 @@ awaitable<bool> swapper::drain(pg::connection& session, std::chrono::millisecond
         co_await session.execute("SET LOCAL enable_seqscan = off");
         co_await replay::apply(session, work_->transfer, rest);
         co_await session.execute("SET LOCAL enable_seqscan = on");
-        co_await require_all_fit(session, work_->transfer);
     }
+    co_await require_all_fit(session, work_->transfer);  // also of rows that were brought since the last look
     co_return true;
 }
 
