@@ -59,6 +59,12 @@ awaitable<commands::plan_result> make_plan(const invocation& asked) {
     if (asked.reindex) {
         return commands::plan_reindex(asked.connection, *asked.reindex);
     }
+    if (asked.in_place && !asked.expand.table.name.empty()) {
+        return commands::plan_expansion(asked.connection, asked.expand, asked.settings);
+    }
+    if (asked.in_place) {
+        return commands::plan_backfill(asked.connection, asked.fill, asked.settings);
+    }
     return commands::make_plan(asked.connection, asked.change, asked.settings);
 }
 

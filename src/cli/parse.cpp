@@ -506,6 +506,8 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
         read_expansion(options, made.expand);
         read_settings(options, made.settings);
         fit_chunks_to_locks(options, made.settings);
+        made.in_place = true;
+        made.what = options.is_on("dry-run") ? command::plan : made.what;
     } else if (info.id == command::contract) {
         made.contraction = read_contraction(options);
         made.values = read_changes(info, options);

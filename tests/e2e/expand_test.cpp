@@ -63,6 +63,16 @@ TEST_F(expand, keeps_both_names_of_a_column) {
     EXPECT_EQ(conflicts(), 0);
 }
 
+TEST_F(expand, is_planned) {
+    make_table(10);
+    const auto before = state_of();
+    const run_result result = expanded({"--rename", "note=remark", "--dry-run"});
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_TRUE(says(result, {"column remark text", "trigger"}));
+    expect_unchanged(before);
+    expect_nothing_left();
+}
+
 TEST_F(expand, obeys_the_policy_of_conflicts) {
     const std::vector<std::pair<std::string, std::string>> policies{{"new", "y y"}, {"old", "x x"}};
     for (const auto& [policy, left] : policies) {

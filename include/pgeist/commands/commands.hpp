@@ -160,6 +160,10 @@ struct plan_result {
 [[nodiscard]] awaitable<exit_code> start_expansion(pg::connect_options options, expand::request asked,
                                                    run::settings chosen, report::observer& observer);
 
+/// `pgeist expand --dry-run`.
+[[nodiscard]] awaitable<plan_result> plan_expansion(pg::connect_options options, expand::request asked,
+                                                    run::settings chosen);
+
 /// `pgeist contract`: drops the old columns of an expanded job, or takes them out of sight, or puts them back.
 /// `changes` replace options that the job was started with.
 [[nodiscard]] awaitable<exit_code> contract(pg::connect_options options, std::int64_t job, expand::contraction what,

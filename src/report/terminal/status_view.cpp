@@ -148,6 +148,11 @@ std::string status_detail(const job_status& job, const terminal& screen) {
     }
     fact("replica lag", lag);
     fact("occupies", format_size(job.size_bytes));
+    if (job.expanded.value_or(false)) {
+        fact("expanded", job.trial.value_or(false) ? "the old columns are out of sight, and kept in step"
+                                                   : "old and new columns are kept in step");
+        fact("conflicts", format_count(job.conflicts.value_or(0)));
+    }
     fact("old table", job.old_table);
     fact("revertible", revertible_of(job), job.revertible.value_or(true) ? paint::plain : paint::yellow);
     fact("started", job.started_at);
