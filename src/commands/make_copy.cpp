@@ -1,8 +1,8 @@
 #include "make_copy.hpp"
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/pg/parallel.hpp"
 #include "pgeist/job/state_schema.hpp"
+#include "pgeist/pg/parallel.hpp"
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/supervise/takeover.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"

@@ -118,13 +118,13 @@ TEST_P(revertible_swap_killed, can_be_cleaned_up) {
 
 INSTANTIATE_TEST_SUITE_P(
     named, revertible_swap_killed,
-    ::testing::Values(revert_point{"before_the_swap_is_noted", "ENABLE ALWAYS TRIGGER pgeist_1_back", swap_noted,
-                                   fate::held, false},
-                      revert_point{"before_its_commit", swap_noted, "COMMIT", fate::held, false},
-                      revert_point{"after_its_commit", swap_noted, "COMMIT", fate::answer_lost, true},
-                      revert_point{"before_the_log_goes", "", "DROP FUNCTION IF EXISTS", fate::held, true},
-                      revert_point{"before_the_way_is_open", "", "SET way_back = $3", fate::held, true},
-                      revert_point{"after_the_way_is_open", "SET way_back = $3", "COMMIT", fate::answer_lost, true}),
+    ::testing::Values(
+        revert_point{"before_the_swap_is_noted", "ENABLE ALWAYS TRIGGER pgeist_1_back", swap_noted, fate::held, false},
+        revert_point{"before_its_commit", swap_noted, "COMMIT", fate::held, false},
+        revert_point{"after_its_commit", swap_noted, "COMMIT", fate::answer_lost, true},
+        revert_point{"before_the_log_goes", "", "DROP FUNCTION IF EXISTS", fate::held, true},
+        revert_point{"before_the_way_is_open", "DROP FUNCTION IF EXISTS", "SET way_back = $3", fate::held, true},
+        revert_point{"when_the_way_is_open", "", "SET kind = $3", fate::answer_lost, true}),
     [](const auto& one) { return std::string(one.param.name); });
 
 class swap_back_killed : public revert_kill {};
