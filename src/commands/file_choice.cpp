@@ -7,7 +7,11 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/ddl/lexer.hpp"
+#include "pgeist/fill/statement.hpp"
 #include "pgeist/pg/transaction.hpp"
+#include "pgeist/tasks/backfill/preparation.hpp"
+#include "pgeist/tasks/rewrite/preparation.hpp"
 
 namespace pgeist::commands {
 
@@ -139,21 +143,87 @@ void refuse_several_reverts(const run::settings& chosen, steps::choice& made) {
     made.refusals.push_back(std::move(found));
 }
 
-/// An UPDATE or DELETE that takes longer than --max-block would keep its rows, and VACUUM, waiting for as long.
-void refuse_backfills(const plan::migration_file& file, const run::settings& chosen, steps::choice& made) {
+/// What is done in chunks must be more than one statement's worth of reading: one table, no FROM, no RETURNING.
+void refuse_other_backfills(const run::settings& chosen, steps::choice& made) {
     for (const steps::step& each : made.steps) {
-        if (each.how != steps::method::backfill) {
+        if (each.how == steps::method::backfill && !fill::request_of(each.statement)) {
+            steps::obstacle found;
+            found.line = each.line;
+            found.message = fmt::format(
+                "it may change rows of {} for longer than --max-block ({}), and a statement like it cannot be done in chunks",
+                each.table, format_duration(chosen.max_block));
+            found.hint = "write UPDATE t SET … WHERE …, or DELETE FROM t WHERE …; or allow it with a larger --max-block";
+            made.refusals.push_back(std::move(found));
+        }
+    }
+}
+
+/// Whether a statement before this one may make the table another one than it is now.
+bool is_touched_before(const plan::migration_file& file, const steps::step& each) {
+    const std::string table = parse_qualified_name(each.table).name;
+    for (std::size_t at = 0; at < each.source; ++at) {
+        const ddl::statement& what = file.statements.at(at).what;
+        const bool code = what.kind == ddl::statement_kind::perform || !what.functions.empty() || !what.parse_error.empty();
+        const auto words = ddl::tokens_of(what.text.substr(0, 10'000));
+        if (code || std::any_of(words.begin(), words.end(), [&](const ddl::token& one) { return one.text == table; })) {
+            return true;
+        }
+    }
+    return false;
+}
+
+awaitable<void> prepare_copy(pg::connection& session, const steps::step& each, const run::settings& chosen,
+                             steps::choice& made) {
+    plan::change_request change;
+    change.table = parse_qualified_name(each.table);
+    change.alters.push_back(each.statement);
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+    const rewrite::preparation tried = co_await rewrite::prepare(session, nullptr, change, chosen);
+    for (const check::finding& one : tried.findings) {
+        if (one.severity == check::severity::refuse) {
+            made.refusals.push_back({each.line, one.message, one.hint});
+        }
+    }
+}
+
+awaitable<void> prepare_backfill(pg::connection& session, const steps::step& each, const run::settings& chosen) {
+    fill::request asked = *fill::request_of(each.statement);
+    asked.table = parse_qualified_name(each.table);
+    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+    static_cast<void>(co_await backfill::prepare(session, nullptr, asked, chosen));
+}
+
+/// What a copy, or a backfill, would refuse when its turn comes is refused before anything has run; of tables that are
+/// now as they will be then.
+awaitable<void> try_jobs(pg::connection& session, const plan::migration_file& file, const run::settings& chosen,
+                         steps::choice& made) {
+    const std::vector<steps::step> all = made.steps;
+    for (const steps::step& each : all) {
+        const bool copies = each.how == steps::method::copy;
+        const bool fills = each.how == steps::method::backfill && fill::request_of(each.statement);
+        if ((!copies && !fills) || each.table.empty() || !each.session.empty() || is_touched_before(file, each)) {
             continue;
         }
-        const bool one_table = file.statements.at(each.source).how == plan::treatment::rows;
-        steps::obstacle found;
-        found.line = each.line;
-        found.message = fmt::format(
-            "it may change rows of {} for longer than --max-block ({}), and {}", each.table,
-            format_duration(chosen.max_block),
-            one_table ? "backfills are not done from a file yet" : "what looks at other tables is not done in chunks");
-        found.hint = "change the rows by themselves, a few at a time, or allow it with a larger --max-block";
-        made.refusals.push_back(std::move(found));
+        const auto copying = [&] { return prepare_copy(session, each, chosen, made); };
+        const auto filling = [&] { return prepare_backfill(session, each, chosen); };
+        std::optional<error> refused;
+        try {
+            if (copies) {
+                co_await pg::rolled_back(session, copying);
+            } else {
+                co_await pg::rolled_back(session, filling);
+            }
+        } catch (const pg::sql_error&) {
+            throw;
+        } catch (const error& problem) {
+            if (problem.code() != exit_code::refused) {
+                throw;
+            }
+            refused = problem;
+        }
+        if (refused) {
+            made.refusals.push_back({each.line, refused->what(), refused->hint()});
+        }
     }
 }
 
@@ -242,8 +312,11 @@ awaitable<steps::choice> choose_for_file(pg::connection& session, const plan::mi
         each.message = each.message.substr(each.message.starts_with(place) ? place.size() : 0);
     }
     co_await refuse_tied_copies(session, file, made);
-    refuse_backfills(file, chosen, made);
+    refuse_other_backfills(chosen, made);
     refuse_several_reverts(chosen, made);
+    if (made.refusals.empty()) {
+        co_await try_jobs(session, file, chosen, made);
+    }
     co_return made;
 }
 

@@ -42,7 +42,7 @@ awaitable<std::optional<held_job>> obtain(const task::context& with, const maker
 
 /// Of the kinds that a step's job may have.
 const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    for (const task::kind* each : {&copies().kind(), &way_back::kind()}) {
+    for (const task::kind* each : {&copies().kind(), &way_back::kind(), &backfills().kind()}) {
         if (each->labels().name == name) {
             return *each;
         }

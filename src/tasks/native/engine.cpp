@@ -157,7 +157,10 @@ awaitable<void> engine::run_step(steps::stored_step& now) {
                                      ? "what was done of this step is taken back, earlier steps stay; "
                                        "set it right, then go on with: pgeist resume JOB"
                                      : failed->hint();
-        throw error(failed->code(), place_of(now.what, all_.size()) + failed->what(), hint);
+        // Refused is what changes nothing: here the steps before it have.
+        const bool first = now.what.number == 1;
+        const exit_code code = failed->code() == exit_code::refused && !first ? exit_code::failed : failed->code();
+        throw error(code, place_of(now.what, all_.size()) + failed->what(), hint);
     }
     now.state = steps::state::done;
     tell(now, now.state);

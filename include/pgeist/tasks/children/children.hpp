@@ -40,6 +40,8 @@ private:
 
 /// A step's statement, an ALTER TABLE, by a shadow table.
 [[nodiscard]] const maker& copies();
+/// A step's statement, an UPDATE or DELETE, in chunks.
+[[nodiscard]] const maker& backfills();
 
 /// Steps of a job that are jobs of their own. Each has its `parent`, and its own number, phases, checkpoints and
 /// schema; it is done by the process that has the parent, under locks of a session of its own. What is asked of the
