@@ -150,9 +150,11 @@ void refuse_other_backfills(const run::settings& chosen, steps::choice& made) {
             steps::obstacle found;
             found.line = each.line;
             found.message = fmt::format(
-                "it may change rows of {} for longer than --max-block ({}), and a statement like it cannot be done in chunks",
+                "it may change rows of {} for longer than --max-block ({}), and a statement like it cannot be done in "
+                "chunks",
                 each.table, format_duration(chosen.max_block));
-            found.hint = "write UPDATE t SET … WHERE …, or DELETE FROM t WHERE …; or allow it with a larger --max-block";
+            found.hint =
+                "write UPDATE t SET … WHERE …, or DELETE FROM t WHERE …; or allow it with a larger --max-block";
             made.refusals.push_back(std::move(found));
         }
     }
@@ -163,7 +165,8 @@ bool is_touched_before(const plan::migration_file& file, const steps::step& each
     const std::string table = parse_qualified_name(each.table).name;
     for (std::size_t at = 0; at < each.source; ++at) {
         const ddl::statement& what = file.statements.at(at).what;
-        const bool code = what.kind == ddl::statement_kind::perform || !what.functions.empty() || !what.parse_error.empty();
+        const bool code =
+            what.kind == ddl::statement_kind::perform || !what.functions.empty() || !what.parse_error.empty();
         const auto words = ddl::tokens_of(what.text.substr(0, 10'000));
         if (code || std::any_of(words.begin(), words.end(), [&](const ddl::token& one) { return one.text == table; })) {
             return true;

@@ -315,9 +315,10 @@ TEST_F(migration_file, refuses_tied_tables_that_need_a_copy_each) {
 
 TEST_F(migration_file, refuses_a_copy_that_cannot_be_made_before_anything_is_run) {
     sql().execute("CREATE TABLE public.loose (a int, b int)");
-    const run_result result = run_file("INSERT INTO public.done VALUES (1);\n"
-                                       "ALTER TABLE public.loose ALTER COLUMN a TYPE bigint;\n",
-                                       {"--method", "copy"});
+    const run_result result = run_file(
+        "INSERT INTO public.done VALUES (1);\n"
+        "ALTER TABLE public.loose ALTER COLUMN a TYPE bigint;\n",
+        {"--method", "copy"});
     EXPECT_TRUE(exited(result, 3));
     EXPECT_TRUE(says(result, {"m.sql:2: ", "public.loose"}));
     EXPECT_EQ(times_done(1), 0);
@@ -326,13 +327,15 @@ TEST_F(migration_file, refuses_a_copy_that_cannot_be_made_before_anything_is_run
 
 TEST_F(migration_file, changes_many_rows_in_chunks) {
     make_table(2000);
-    const std::string text = "INSERT INTO public.done VALUES (1);\n"
-                             "UPDATE public.t SET note = 'even' WHERE id % 2 = 0;\n"
-                             "DELETE FROM public.t WHERE id > 1900;\n"
-                             "INSERT INTO public.done VALUES (2);\n";
+    const std::string text =
+        "INSERT INTO public.done VALUES (1);\n"
+        "UPDATE public.t SET note = 'even' WHERE id % 2 = 0;\n"
+        "DELETE FROM public.t WHERE id > 1900;\n"
+        "INSERT INTO public.done VALUES (2);\n";
     const run_result result = run_file(text, {"--max-block", "1ms", "--chunk-rows", "100", "--output", "json"});
     EXPECT_TRUE(exited(result, 0));
-    EXPECT_EQ(sql().scalar("SELECT count(*) || ' ' || count(*) FILTER (WHERE note = 'even') FROM public.t"), "1900 950");
+    EXPECT_EQ(sql().scalar("SELECT count(*) || ' ' || count(*) FILTER (WHERE note = 'even') FROM public.t"),
+              "1900 950");
     EXPECT_EQ(times_done(1), 1);
     EXPECT_EQ(times_done(2), 1);
     const auto made = copies();
@@ -346,9 +349,10 @@ TEST_F(migration_file, changes_many_rows_in_chunks) {
 
 TEST_F(migration_file, allows_one_copy_that_can_be_reverted) {
     make_two_tables();
-    const run_result result = run_file("ALTER TABLE public.t ALTER COLUMN code TYPE bigint;\n"
-                                       "ALTER TABLE public.u ALTER COLUMN v TYPE bigint;\n",
-                                       {"--revertible"});
+    const run_result result = run_file(
+        "ALTER TABLE public.t ALTER COLUMN code TYPE bigint;\n"
+        "ALTER TABLE public.u ALTER COLUMN v TYPE bigint;\n",
+        {"--revertible"});
     EXPECT_TRUE(exited(result, 3));
     EXPECT_TRUE(says(result, {"m.sql:2: ", "--revertible"}));
     EXPECT_EQ(type_of("code"), "integer");

@@ -6,7 +6,9 @@
 namespace pgeist::file {
 
 work::work(const task::kind& kind, const task::context& with)
-    : kind_(&kind), with_(with), copies_(children::copies(), kind.phases().front()),
+    : kind_(&kind),
+      with_(with),
+      copies_(children::copies(), kind.phases().front()),
       backfills_(children::backfills(), kind.phases().front()) {}
 
 awaitable<void> work::begin(const task::phase&) { co_return; }
