@@ -94,9 +94,13 @@ awaitable<bool> look(pg::connection& session, std::int64_t job, const index_requ
 
 }  // namespace
 
+bool builds_soundly(int server_version) noexcept {
+    return server_version < 140000 || server_version >= first_sound_14;
+}
+
 void require_sound_server(const pg::connection& session) {
     const int version = session.server_version();
-    if (version >= 140000 && version < first_sound_14) {
+    if (!builds_soundly(version)) {
         throw error(
             exit_code::refused,
             fmt::format("PostgreSQL 14.{} may leave rows out of an index that is built CONCURRENTLY", version % 100),

@@ -251,6 +251,20 @@ TEST_F(reindexed, goes_on_after_the_index_that_was_done) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), 0);
 }
 
+TEST_F(reindexed, goes_on_by_itself_when_its_session_is_ended) {
+    const std::string before = indexes("t_note");
+    gate_->close();
+    auto running = begin();
+    gate_->wait_until_reached();
+    sql().query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index WHERE datname = current_database()");
+    wait_for("the build to be begun anew", [&] { return gate_->waiting() == 1 && sql().number(
+        "SELECT count(*) FROM pg_class WHERE relname LIKE 't_note_ccnew%'") == 1; });
+    gate_->open();
+    EXPECT_TRUE(exited(running.finish(), 0));
+    EXPECT_EQ(indexes("t_note"), before);
+}
+
 TEST_F(reindexed, checks_with_amcheck_where_it_is_installed) {
     const bool available = sql().number("SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'") == 1;
     sql().execute("CREATE SCHEMA checks");

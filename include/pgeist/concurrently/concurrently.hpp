@@ -43,6 +43,9 @@ struct workspace {
     watch::pace* pace = nullptr;
 };
 
+/// Whether a server of this version (140003 for 14.3) may be trusted with it.
+[[nodiscard]] bool builds_soundly(int server_version) noexcept;
+
 /// Before PostgreSQL 14.4 an index built CONCURRENTLY may lack rows. @throws error (refused) for 14.0 to 14.3
 void require_sound_server(const pg::connection& session);
 
