@@ -94,9 +94,7 @@ awaitable<bool> look(pg::connection& session, std::int64_t job, const index_requ
 
 }  // namespace
 
-bool builds_soundly(int server_version) noexcept {
-    return server_version < 140000 || server_version >= first_sound_14;
-}
+bool builds_soundly(int server_version) noexcept { return server_version < 140000 || server_version >= first_sound_14; }
 
 void require_sound_server(const pg::connection& session) {
     const int version = session.server_version();

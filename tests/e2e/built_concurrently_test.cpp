@@ -1,4 +1,5 @@
-// An index built CONCURRENTLY for a constraint: among old snapshots, others' indexes and kill -9 wherever the server waits.
+// An index built CONCURRENTLY for a constraint: among old snapshots, others' indexes and kill -9 wherever the server
+// waits.
 
 #include <gtest/gtest.h>
 
@@ -26,8 +27,8 @@ protected:
     }
 
     static words adding(const std::string& name, words more = {}) {
-        words all{"--output",    "json",    "--table", "t", "--method", "native", "--max-block", "1ms", "--alter",
-                  "ADD CONSTRAINT " + name + " UNIQUE (code)"};
+        words all{"--output", "json",        "--table", "t",       "--method",
+                  "native",   "--max-block", "1ms",     "--alter", "ADD CONSTRAINT " + name + " UNIQUE (code)"};
         all.insert(all.end(), more.begin(), more.end());
         return all;
     }
@@ -46,9 +47,10 @@ protected:
 
     void wait_for_server_phase(const std::string& phase) {
         wait_for("the server's phase " + phase, [&] {
-            return sql().number("SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database() "
-                                "AND phase = $1",
-                                {phase}) == 1;
+            return sql().number(
+                       "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database() "
+                       "AND phase = $1",
+                       {phase}) == 1;
         });
     }
 
@@ -128,8 +130,9 @@ protected:
             sql().query(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
                 "application_name LIKE 'pgeist%'");
-            return sql().number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                                "application_name LIKE 'pgeist%'") == 0;
+            return sql().number(
+                       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                       "application_name LIKE 'pgeist%'") == 0;
         });
         EXPECT_EQ(indexes(), "onc (invalid), once (invalid), t_pkey");
     }  // who held it is gone
@@ -148,12 +151,12 @@ TEST_P(build_killed, is_cleaned_up_and_leaves_what_others_made) {
     EXPECT_EQ(indexes(), "onc (invalid), t_pkey");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    phases, build_killed,
-    ::testing::Values(server_phase{"writers_before_build", "waiting for writers before build"},
-                      server_phase{"writers_before_validation", "waiting for writers before validation"},
-                      server_phase{"old_snapshots", "waiting for old snapshots"}),
-    [](const auto& one) { return std::string(one.param.name); });
+INSTANTIATE_TEST_SUITE_P(phases, build_killed,
+                         ::testing::Values(server_phase{"writers_before_build", "waiting for writers before build"},
+                                           server_phase{"writers_before_validation",
+                                                        "waiting for writers before validation"},
+                                           server_phase{"old_snapshots", "waiting for old snapshots"}),
+                         [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace pgeist::test

@@ -258,8 +258,10 @@ TEST_F(reindexed, goes_on_by_itself_when_its_session_is_ended) {
     gate_->wait_until_reached();
     sql().query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index WHERE datname = current_database()");
-    wait_for("the build to be begun anew", [&] { return gate_->waiting() == 1 && sql().number(
-        "SELECT count(*) FROM pg_class WHERE relname LIKE 't_note_ccnew%'") == 1; });
+    wait_for("the build to be begun anew", [&] {
+        return gate_->waiting() == 1 &&
+               sql().number("SELECT count(*) FROM pg_class WHERE relname LIKE 't_note_ccnew%'") == 1;
+    });
     gate_->open();
     EXPECT_TRUE(exited(running.finish(), 0));
     EXPECT_EQ(indexes("t_note"), before);

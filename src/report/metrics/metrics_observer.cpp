@@ -13,7 +13,7 @@ namespace {
 
 constexpr auto write_interval = std::chrono::seconds(1);
 constexpr std::array phases{"prepare", "expand", "backfill", "capture", "copy",  "key",   "replay",
-                            "build",   "verify", "swap",     "finish",  "steps", "window"};
+                            "build",   "verify", "swap",     "finish",  "steps", "window", "reindex"};
 
 double seconds_of(wall::time_point at) { return std::chrono::duration<double>(at.time_since_epoch()).count(); }
 
