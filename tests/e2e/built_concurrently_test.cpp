@@ -22,7 +22,7 @@ protected:
     void SetUp() override {
         run_test::SetUp();
         if (!IsSkipped()) {
-            make_table(500);
+            make_table(20000);  // too many for --max-block
         }
     }
 
@@ -87,7 +87,7 @@ TEST_F(built_concurrently, an_invalid_index_of_others_under_the_name_is_refused_
 
 TEST_F(built_concurrently, whoever_would_end_in_a_deadlock_with_it_is_let_through) {
     sync_connection writer = db().connect();
-    writer.execute("BEGIN; INSERT INTO public.t VALUES (1000, 'x', 5, 1000)");
+    writer.execute("BEGIN; INSERT INTO public.t VALUES (100000, 'x', 5, -1)");
     const auto running = begin();
     wait_for_server_phase("waiting for writers before build");
     writer.execute("ALTER TABLE public.t ADD COLUMN added int; COMMIT");  // throws when it is cancelled
@@ -112,11 +112,11 @@ protected:
         sync_connection first = db().connect();
         sync_connection second = db().connect();
         sync_connection third = db().connect();
-        first.execute("BEGIN; INSERT INTO public.t VALUES (1000, 'x', 5, 1000)");
+        first.execute("BEGIN; INSERT INTO public.t VALUES (100000, 'x', 5, -1)");
         const auto running = begin();
         wait_for_server_phase("waiting for writers before build");
         if (phase != "waiting for writers before build") {
-            second.execute("BEGIN; INSERT INTO public.t VALUES (1001, 'x', 6, 1001)");
+            second.execute("BEGIN; INSERT INTO public.t VALUES (100001, 'x', 6, -2)");
             first.execute("COMMIT");
             wait_for_server_phase("waiting for writers before validation");
         }
