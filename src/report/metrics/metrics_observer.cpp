@@ -12,7 +12,7 @@ namespace pgeist::report {
 namespace {
 
 constexpr auto write_interval = std::chrono::seconds(1);
-constexpr std::array phases{"prepare", "expand", "backfill", "capture", "copy",  "key",   "replay",
+constexpr std::array phases{"prepare", "expand", "backfill", "capture", "copy",  "key",    "replay",
                             "build",   "verify", "swap",     "finish",  "steps", "window", "reindex"};
 
 double seconds_of(wall::time_point at) { return std::chrono::duration<double>(at.time_since_epoch()).count(); }
