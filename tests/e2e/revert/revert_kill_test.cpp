@@ -176,13 +176,13 @@ TEST_P(swap_back_killed, is_cleaned_up) {
 
 INSTANTIATE_TEST_SUITE_P(
     named, swap_back_killed,
-    ::testing::Values(revert_point{"while_it_plans", "", "DROP SCHEMA IF EXISTS pgeist_1_again", fate::held, false},
+    ::testing::Values(revert_point{"while_it_plans", "", "DROP SCHEMA IF EXISTS \"pgeist_1_again\"", fate::held, false},
                       revert_point{"when_it_is_planned", "\"next\"", "COMMIT", fate::answer_lost, false},
                       revert_point{"before_the_swap_is_noted", "", swap_noted, fate::held, false},
                       revert_point{"before_its_commit", swap_noted, "COMMIT", fate::held, false},
                       revert_point{"after_its_commit", swap_noted, "COMMIT", fate::answer_lost, true},
                       revert_point{"before_it_validates", swap_noted, "VALIDATE CONSTRAINT \"", fate::held, true},
-                      revert_point{"before_the_log_goes", "", "DROP SCHEMA IF EXISTS pgeist_1_back", fate::held, true}),
+                      revert_point{"before_the_log_goes", "", "DROP SCHEMA IF EXISTS \"pgeist_1_back\"", fate::held, true}),
     [](const auto& one) { return std::string(one.param.name); });
 
 class swap_back_in_doubt : public revert_test {
