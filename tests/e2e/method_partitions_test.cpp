@@ -31,10 +31,10 @@ protected:
                "CREATE TABLE t21 PARTITION OF t2 FOR VALUES FROM (1000) TO (2000); "
                "CREATE TABLE t22 PARTITION OF t2 FOR VALUES FROM (2000) TO (3000); "
                "CREATE TABLE rest PARTITION OF t DEFAULT; "
-               "INSERT INTO t SELECT i, i % 100, 'note' FROM generate_series(0, 2999) i; "
+               "INSERT INTO t SELECT i, i % 100, repeat('note ', 60) FROM generate_series(0, 2999) i; "
                "CREATE TABLE other (code int PRIMARY KEY); INSERT INTO other SELECT generate_series(0, 99); "
                "CREATE TABLE next (id int NOT NULL, code int, note text); "
-               "INSERT INTO next SELECT i, 1, 'note' FROM generate_series(3000, 3999) i; "
+               "INSERT INTO next SELECT i, 1, repeat('note ', 60) FROM generate_series(3000, 3999) i; "
                "RESET search_path; ANALYZE;";
     }
 
