@@ -363,6 +363,9 @@ awaitable<void> replayer::vacuum() {
     if (work_->transfer.sets_apart) {
         co_await session->execute("VACUUM " + work_->transfer.batch().sql());
     }
+    if (work_->transfer.mode == transfer::replay_mode::keep) {
+        co_await session->execute("VACUUM " + work_->transfer.links().sql());
+    }
     bytes_after_vacuum_ = co_await capture::log_bytes(*session, work_->transfer);
 }
 
