@@ -129,7 +129,8 @@ void require_same_table(const plan::change_request& change, const std::vector<st
 }  // namespace
 
 bool copies_anyway(const plan::change_request& change, const run::settings& chosen) {
-    return chosen.method == run::method_choice::copy || change.repack || !change.sets.empty() || change.alters.empty();
+    return chosen.revertible || chosen.method == run::method_choice::copy || change.repack || !change.sets.empty() ||
+           change.alters.empty();
 }
 
 steps::step copy_step(const plan::change_request& change, const std::string& table, std::string why) {

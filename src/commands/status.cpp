@@ -123,6 +123,7 @@ void read_way_back(const pg::result& rows, int row, report::job_status& into) {
     }
     into.revertible = !into.why_not_revertible && into.unfit.value_or(0) == 0;
     into.way = rows.text(row, "way");
+    into.resumable = !into.pid_alive && !into.why_not_revertible && into.revert_until.has_value();
 }
 
 report::job_status status_from(const pg::result& rows, int row) {

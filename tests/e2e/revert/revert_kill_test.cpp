@@ -182,7 +182,8 @@ INSTANTIATE_TEST_SUITE_P(
                       revert_point{"before_its_commit", swap_noted, "COMMIT", fate::held, false},
                       revert_point{"after_its_commit", swap_noted, "COMMIT", fate::answer_lost, true},
                       revert_point{"before_it_validates", swap_noted, "VALIDATE CONSTRAINT \"", fate::held, true},
-                      revert_point{"before_the_log_goes", "", "DROP SCHEMA IF EXISTS \"pgeist_1_back\"", fate::held, true}),
+                      revert_point{"before_the_log_goes", "", "DROP SCHEMA IF EXISTS \"pgeist_1_back\"", fate::held,
+                                   true}),
     [](const auto& one) { return std::string(one.param.name); });
 
 class swap_back_in_doubt : public revert_test {
