@@ -196,6 +196,20 @@ TEST_F(reindexed, tells_the_servers_figures) {
     EXPECT_TRUE(exited(running.finish(), 0));
 }
 
+TEST_F(reindexed, tells_them_of_the_copys_own_builds_too) {
+    gate_->close();
+    auto running = begin({"--repack"});
+    gate_->wait_until_reached();
+    running.wait_for_event("the server's figures", [&](const boost::json::object& event) {
+        const bool builds = text_of(event, "phase") == "key" || text_of(event, "phase") == "build";
+        return text_of(event, "event") == "progress" && builds &&
+               text_of(event, "server_phase").starts_with("building index") && !event.at("percent").is_null();
+    });
+    gate_->open();
+    EXPECT_TRUE(exited(running.finish(), 0));
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(reindexed, is_cancelled_while_the_server_builds_and_leaves_nothing) {
     const std::string before = indexes();
     gate_->close();
