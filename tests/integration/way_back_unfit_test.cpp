@@ -41,11 +41,11 @@ TEST_F(way_back_unfit, ValuesThatDoNotFitAreNamedAndTheOthersComeThrough) {
     replay();
     const strings found = unfit();
     ASSERT_EQ(found.size(), 7) << join(found, "\n");
-    EXPECT_EQ(found[0].substr(0, 40), std::string("id = 1: integer out of range").substr(0, 40));
     EXPECT_EQ(join(found, "\n").find("id = 7:"), std::string::npos);
     const std::string all = join(found, "\n");
-    for (const char* each : {"id = 2: column price: 1.234 would come back as 1.23", "id = 3: ", "id = 4: ", "id = 5: ",
-                             "o_amount_check", "id = 6: numeric field overflow", "id = 3000000000: "}) {
+    for (const char* each : {"id = 1: integer out of range", "id = 2: column price: 1.234 would come back as 1.23",
+                             "id = 3: ", "id = 4: ", "id = 5: ", "o_amount_check", "id = 6: numeric field overflow",
+                             "id = 3000000000: "}) {
         EXPECT_NE(all.find(each), std::string::npos) << each << "\n" << all;
     }
     EXPECT_EQ(old_row(7), R"((7,7.00,c7,"",))");
@@ -66,7 +66,7 @@ TEST_F(way_back_unfit, AMendedRowComesBackWithWhatItHad) {
     sql().execute(
         "UPDATE n SET amount = 10 WHERE id = 1; DELETE FROM n WHERE id = 2; DELETE FROM n WHERE id = 3; INSERT INTO n "
         "VALUES "
-        "(3, 3, '3.5', 'c3', 'note')");
+        "(3, 3, '3.50', 'c3', 'note')");
     replay();
     EXPECT_EQ(unfit(), strings());
     EXPECT_EQ(old_row(1), R"((10,1.50,c1,note,"secret 1"))");
