@@ -18,8 +18,11 @@ constexpr auto pause = std::chrono::milliseconds(50);
 constexpr auto patience = std::chrono::seconds(10);
 /// After a VACUUM that could not remove what others may still see.
 constexpr auto between_vain_vacuums = std::chrono::seconds(30);
-/// So few dead rows are no bloat, whatever their share: autovacuum_vacuum_threshold.
-constexpr std::int64_t harmless = 50;
+/// So few dead rows are no bloat, whatever their share; and an open transaction of somebody who has locked a row must
+/// not keep a small table from being filled.
+constexpr std::int64_t harmless = 1000;
+/// No smaller steps than this are made of what room there is.
+constexpr std::int64_t least_step = 25;
 
 // A table, or the leaves of a partitioned one.
 constexpr const char* look_sql = R"(
@@ -38,8 +41,8 @@ constexpr const char* look_sql = R"(
 
 constexpr const char* oldest_sql = R"(
     SELECT format('pid %s (user %s) has had a snapshot for %s', pid, usename, date_trunc('second', clock_timestamp() - xact_start))
-      FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
-     ORDER BY age(backend_xmin) DESC, xact_start LIMIT 1)";
+      FROM pg_stat_activity WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+     ORDER BY xact_start LIMIT 1)";
 
 }  // namespace
 
@@ -87,7 +90,7 @@ awaitable<std::int64_t> dead_rows::reserve(pg::connection& session, std::int64_t
             co_await look(session);
         }
         const std::int64_t room = room_for(*known_, dead_before_, written_ + reserved_, *work_->settings.max_dead_rows);
-        if (!known_->autovacuum_at_work && room >= std::min(wanted, harmless / 2)) {
+        if (!known_->autovacuum_at_work && room >= std::min(wanted, least_step)) {
             wanted = std::min(wanted, room);
             break;
         }
@@ -153,7 +156,7 @@ awaitable<void> dead_rows::vacuum() {
         co_await look(*session);
     }
     const std::int64_t room = room_for(*known_, dead_before_, written_, *work_->settings.max_dead_rows);
-    if (room < harmless / 2) {
+    if (room < least_step) {
         const pg::result oldest = co_await session->query(oldest_sql);
         not_removed_ = refused;
         if (not_removed_.empty()) {
