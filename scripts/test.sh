@@ -247,7 +247,7 @@ fi
 test_preset=asan
 $quick && test_preset=release
 have_release=false
-released=(pgeist pgeist_e2e_test pgeist_micro_bench)
+released=(pgeist pgeist_e2e_test pgeist_e2e_revert_test pgeist_micro_bench)
 $quick && released=(all)
 if { wants e2e || $quick; } && step "build release" build release "${released[@]}"; then
     have_release=true
@@ -256,7 +256,7 @@ if $quick; then
     $have_release || test_preset=
 elif wants unit || wants integration; then
     step "build $test_preset" build "$test_preset" pgeist_unit_tests pgeist_integration_tests \
-        pgeist_probe_tests || test_preset=
+        pgeist_probe_tests pgeist_way_back_tests || test_preset=
 fi
 
 if wants unit && [[ -n $test_preset ]]; then

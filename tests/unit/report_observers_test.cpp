@@ -39,7 +39,7 @@ void tell_a_run(observer& to, const std::function<void(std::chrono::milliseconds
     to.verified(verification{4, 2000, 0, 0});
     to.phase_started(phase_named("swap", "ACCESS EXCLUSIVE"));
     to.lock_waited(1, 200ms, {holder()});
-    to.swapped(swap_outcome{2, false, 8ms, 8.5, "pgeist_3.t"});
+    to.swapped(swap_outcome{false, 2, false, 8ms, 8.5, "pgeist_3.t"});
     to.finished(outcome());
 }
 

@@ -263,7 +263,7 @@ run_facts facts_of_a_run() {
     facts.phases.start("replay", start + 3700ms);
     facts.phases.stop(start + 4700ms);
     facts.verified = verification{312, 5'000'001, 0, 0};
-    facts.swapped = swap_outcome{3, false, 8ms, 8.42, "pgeist_3.orders"};
+    facts.swapped = swap_outcome{false, 3, false, 8ms, 8.42, "pgeist_3.orders"};
     return facts;
 }
 

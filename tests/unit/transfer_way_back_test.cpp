@@ -83,10 +83,10 @@ TEST_F(way_back_plan, AWiderKeyAndAnAddedColumnNeedNothingKept) {
     EXPECT_THAT(back.refusals, IsEmpty());
     EXPECT_EQ(back.mode, replay_mode::replace);
     ASSERT_EQ(back.columns.size(), 2);
-    EXPECT_EQ(back.columns[0].expression, "id");
-    EXPECT_EQ(back.columns[0].inverse, "id");
+    EXPECT_EQ(back.columns[0].expression, "\"id\"");
+    EXPECT_EQ(back.columns[0].inverse, "\"id\"");
     EXPECT_EQ(back.columns[0].read_type, "bigint");
-    EXPECT_EQ(back.columns[1].expression, "title");
+    EXPECT_EQ(back.columns[1].expression, "\"title\"");
     EXPECT_EQ(back.columns[1].inverse, std::nullopt);
     EXPECT_THAT(back.added, ElementsAre("extra"));
     ASSERT_EQ(back.key.columns.size(), 1);
@@ -189,12 +189,12 @@ TEST_F(way_back_plan, TurnedItKeepsWhatTheNewTableHas) {
     EXPECT_EQ(forth.write.oid, 2);
     EXPECT_EQ(forth.mode, replay_mode::keep);
     EXPECT_TRUE(forth.sets_apart);
-    EXPECT_EQ(forth.columns[1].inverse, "price");
+    EXPECT_EQ(forth.columns[1].inverse, "\"price\"");
     EXPECT_EQ(forth.columns[1].read_type, "numeric(8,2)");
     EXPECT_TRUE(forth.columns[2].kept);
     EXPECT_EQ(forth.key.columns[0].type, "integer");
     const spec again = plan::transfer_from_json(plan::to_json(forth));
-    EXPECT_EQ(again.columns[1].inverse, "price");
+    EXPECT_EQ(again.columns[1].inverse, "\"price\"");
     EXPECT_EQ(again.mode, replay_mode::keep);
     EXPECT_EQ(again.write.name.sql(), forth.write.name.sql());
 }
