@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ["plan", "run", "status", "resume", "pause", "continue", "swap", "cancel", "set", "verify", "revert", "cleanup",
             "repack-candidates", "lint", "backfill", "expand", "contract"]
 # Options of other programs that the documents mention.
-FOREIGN = {"--build", "--preset", "--install", "--test-dir", "--output-on-failure", "--fix", "--quick", "--changed"}
+FOREIGN = {"--build", "--preset", "--install", "--test-dir", "--output-on-failure", "--fix", "--quick", "--changed",
+           "--fake", "--create-only", "--applied"}
 
 
 def documents() -> list[Path]:

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <ostream>
 
 #include "e2e/revert/revert_fixture.hpp"
@@ -25,7 +26,8 @@ struct revert_point {
     const char* after;
     const char* text;
     fate what;
-    bool swapped;  ///< the tables have changed places by then
+    bool swapped;            ///< the tables have changed places by then
+    bool in_window = false;  ///< the way back is open by then: resume goes on keeping it in step
 };
 
 void PrintTo(const revert_point& value, std::ostream* out) { *out << value.name; }
@@ -98,11 +100,18 @@ class revertible_swap_killed : public revert_kill {};
 TEST_P(revertible_swap_killed, can_be_resumed_and_reverted) {
     kill_there({"run", "--table", "t", "--revertible", "--alter", widen, "--chunk-rows", "100"});
     write_something(1);
-    EXPECT_TRUE(exited(command("resume", {"1"}), 0));
+    std::optional<pgeist_process> kept;
+    if (GetParam().in_window) {
+        kept.emplace(db().uri(), std::vector<std::string>{"resume", "1", "--output", "json"});
+        kept->wait_for_phase("window");
+    } else {
+        EXPECT_TRUE(exited(command("resume", {"1"}), 0));
+    }
     expect_rows("bigint");
     EXPECT_EQ(told("revertible"), "true");
     write_something(2);
     ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_TRUE(!kept || exited(kept->finish(), 0));
     expect_rows("integer");
     expect_old_definition();
 }
@@ -124,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
         revert_point{"after_its_commit", swap_noted, "COMMIT", fate::answer_lost, true},
         revert_point{"before_the_log_goes", "", "DROP FUNCTION IF EXISTS", fate::held, true},
         revert_point{"before_the_way_is_open", "DROP FUNCTION IF EXISTS", "SET way_back = $3", fate::held, true},
-        revert_point{"when_the_way_is_open", "", "SET kind = $3", fate::answer_lost, true}),
+        revert_point{"when_the_way_is_open", "", "SET kind = $3", fate::answer_lost, true, true}),
     [](const auto& one) { return std::string(one.param.name); });
 
 class swap_back_killed : public revert_kill {};
