@@ -1,4 +1,4 @@
 -- What version 5 of the state has added for work in place: chunks of other kinds than copy and verify, and of a chunk
--- that was looked at to the end, by which transaction, and which were open then at the earliest. Placeholders: none.
+-- that was looked at to the end, by which transaction, and which others it saw. Placeholders: none.
 ALTER TABLE pgeist.chunks DROP CONSTRAINT IF EXISTS chunks_kind_check;
-ALTER TABLE pgeist.chunks ADD COLUMN IF NOT EXISTS looked_in xid8, ADD COLUMN IF NOT EXISTS open_then xid8;
+ALTER TABLE pgeist.chunks ADD COLUMN IF NOT EXISTS looked_in xid8, ADD COLUMN IF NOT EXISTS saw pg_snapshot;

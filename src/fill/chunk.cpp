@@ -58,9 +58,11 @@ awaitable<chunk_result> write_rows(workspace& work, pg::connection& session, con
     if (as) {
         job::chunk_counts counts;
         counts.rows = as->rows;
-        counts.write_rows = as->with_horizon ? out.found : out.written;
+        counts.write_rows = as->with_snapshot ? out.found : out.written;
         counts.checksum = std::to_string(out.hot);
-        counts.with_horizon = as->with_horizon;
+        if (as->with_snapshot) {
+            counts.saw = row.text(0, "saw");
+        }
         co_await job::save_chunk(session, work.job, as->kind.c_str(), range, counts);
     }
     co_return out;

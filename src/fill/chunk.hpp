@@ -22,7 +22,7 @@ struct chunk_result {
 struct checkpoint {
     std::string kind;
     std::int64_t rows = 0;
-    bool with_horizon = false;
+    bool with_snapshot = false;  ///< and what it has seen, by which last_look() knows what was written later
 };
 
 /// Sets, or deletes, the rows of a range, and records it, in one transaction. A deadlock, and whatever else may go well

@@ -42,6 +42,7 @@ constexpr const char* look_sql = R"(
 constexpr const char* oldest_sql = R"(
     SELECT format('pid %s (user %s) has had a snapshot for %s', pid, usename, date_trunc('second', clock_timestamp() - xact_start))
       FROM pg_stat_activity WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+       AND (datname = current_database() OR datname IS NULL)
      ORDER BY xact_start LIMIT 1)";
 
 }  // namespace
@@ -51,6 +52,17 @@ std::int64_t room_for(const bloat& known, std::int64_t dead_after_vacuum, std::i
     const auto allowed = static_cast<std::int64_t>(share / (1 - share) * static_cast<double>(known.live));
     const std::int64_t dead = std::max(known.dead, dead_after_vacuum + written);
     return std::max(allowed, harmless) - dead;
+}
+
+awaitable<std::int64_t> dead_rows::fitting(pg::connection& session, std::int64_t wanted) {
+    if (!work_->settings.max_dead_rows) {
+        co_return wanted;
+    }
+    if (!known_) {
+        co_await look(session);
+    }
+    const std::int64_t room = room_for(*known_, dead_before_, written_ + reserved_, *work_->settings.max_dead_rows);
+    co_return std::min(wanted, std::max(room, least_step));
 }
 
 void dead_rows::done(std::int64_t reserved, std::int64_t written) {

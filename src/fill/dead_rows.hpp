@@ -28,6 +28,8 @@ class dead_rows {
 public:
     explicit dead_rows(workspace& work) : work_(&work) {}
 
+    /// How many of `wanted` rows a chunk should have, by what is known now; few, but some, where it will have to wait.
+    [[nodiscard]] awaitable<std::int64_t> fitting(pg::connection& session, std::int64_t wanted);
     /// Waits until rows may be written. @returns how many, `wanted` at most, which are reserved
     [[nodiscard]] awaitable<std::int64_t> reserve(pg::connection& session, std::int64_t wanted);
     /// So many rows that were reserved have been looked at, and of them so many written.

@@ -60,12 +60,18 @@ public:
     }
 
     [[nodiscard]] awaitable<std::optional<walk::key_range>> next(std::int64_t rows) override {
-        const std::int64_t reserved = co_await dead_.reserve(*session_, rows);
-        auto range = co_await finder_->next(reserved);
+        if (which_ == turn::first) {
+            rows = co_await dead_.fitting(*session_, rows);
+        }
+        auto range = co_await finder_->next(rows);
+        // The second pass writes what the first had to leave. It is not held back by dead rows: those of the first may
+        // have to stay as long as the transaction that it waits for.
+        std::int64_t reserved = 0;
+        if (range && which_ == turn::first) {
+            reserved = co_await dead_.reserve(*session_, rows);
+        }
         if (range) {
-            reserved_[name_of(*range)] = reserved;
-        } else {
-            dead_.done(reserved, 0);
+            reserved_[name_of(*range)] = {rows, reserved};
         }
         co_return range;
     }
@@ -74,8 +80,8 @@ public:
         const auto reserved = reserved_.extract(name_of(range));
         checkpoint as;
         as.kind = kind_;
-        as.with_horizon = which_ == turn::second;
-        as.rows = reserved.mapped();
+        as.with_snapshot = which_ == turn::second;
+        as.rows = reserved.mapped().rows;
         if (!range.upper || range.upper == work_->spec.last_key) {  // how many there are is not known
             walk::bound_sql sql = statements(work_->spec).count(range);
             const pg::result row =
@@ -92,7 +98,7 @@ public:
             written = partly->written;
             as_left_.push_back({range, as});
         }
-        dead_.done(reserved.mapped(), written);
+        dead_.done(reserved.mapped().reserved, written);
         co_return as.rows;
     }
 
@@ -114,7 +120,11 @@ private:
     dead_rows dead_;
     pg::connection* session_ = nullptr;
     walk::boundary_finder* finder_ = nullptr;
-    std::map<std::string, std::int64_t> reserved_;  ///< by the range's end
+    struct handed_out {
+        std::int64_t rows = 0;
+        std::int64_t reserved = 0;  ///< of the dead rows that there may be
+    };
+    std::map<std::string, handed_out> reserved_;  ///< by the range's end
     std::vector<left_range> as_left_;
 };
 

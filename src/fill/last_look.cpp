@@ -40,7 +40,7 @@ awaitable<void> filler::last_look(totals& so_far) {
     std::int64_t wrong = 0;
     std::vector<std::string> named;
     for (const job::looked_at& each : chunks) {
-        walk::bound_sql sql = statements(work_->spec).left(each.range, each.looked_in, each.open_then);
+        walk::bound_sql sql = statements(work_->spec).left(each.range, each.looked_in, each.saw);
         const pg::result row =
             co_await session->query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
         wrong += row.integer(0, "known");

@@ -92,7 +92,8 @@ walk::bound_sql statements::write(const walk::key_range& range, locked_rows how)
     }
     sql.sql = fmt::format(
         "WITH picked AS MATERIALIZED ({} ORDER BY {} FOR {} OF s {}), written AS ({}) SELECT (SELECT count(*) FROM "
-        "picked) AS found, count(*) AS written, count(*) FILTER (WHERE wrong) AS wrong FROM written",
+        "picked) AS found, count(*) AS written, count(*) FILTER (WHERE wrong) AS wrong, pg_current_snapshot()::text AS "
+        "saw FROM written",
         sql.sql, walk::order_by(of_->key, "s"), of_->keys_change ? "UPDATE" : "NO KEY UPDATE",
         how == locked_rows::fail ? "NOWAIT" : "SKIP LOCKED", change);
     return sql;
@@ -110,19 +111,20 @@ walk::bound_sql statements::locked(const walk::key_range& range, int most) const
 }
 
 walk::bound_sql statements::left(const walk::key_range& range, const std::string& looked_in,
-                                 const std::string& open_then) const {
+                                 const std::string& saw) const {
     walk::bound_sql sql = walk::range_predicate(of_->key, range, walk::side::read, "s");
     const std::size_t next = sql.values.size() + 1;
     // A row shows the last 32 bits of the transaction that wrote it: at most four thousand million ago.
     sql.sql = fmt::format(
         "SELECT count(*) FILTER (WHERE known) AS known, count(*) FILTER (WHERE NOT known) AS since, "
         "(array_agg(key) FILTER (WHERE known))[1:10] AS keys FROM (SELECT x.key, "
-        "x.writer = CAST(${0} AS bigint) OR x.writer < CAST(${1} AS bigint) AS known FROM (SELECT {2} AS key, "
+        "x.writer::text = ${0} OR pg_visible_in_snapshot(CAST(x.writer::text AS xid8), CAST(${1} AS pg_snapshot)) AS "
+        "known FROM (SELECT {2} AS key, "
         "now.xid - ((now.xid - CAST(s.xmin::text AS bigint)) & 4294967295) AS writer FROM {3} AS s CROSS JOIN "
         "(SELECT CAST(pg_snapshot_xmax(pg_current_snapshot())::text AS bigint)) AS now (xid){4}) AS x) AS y",
         next, next + 1, keys("s", true), of_->from(), and_wanted(sql, is_wanted()));
     sql.values.emplace_back(looked_in);
-    sql.values.emplace_back(open_then);
+    sql.values.emplace_back(saw);
     return sql;
 }
 

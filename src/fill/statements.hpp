@@ -21,14 +21,14 @@ public:
     explicit statements(const spec& of) : of_(&of) {}
 
     /// Sets, or deletes, the rows of a range that differ. One row: found (rows that differed and were not locked),
-    /// written, wrong (written, and differing still: a trigger's doing).
+    /// written, wrong (written, and differing still: a trigger's doing), saw (the statement's snapshot).
     [[nodiscard]] walk::bound_sql write(const walk::key_range& range, locked_rows how) const;
     /// Keys, as text, of rows of the range that differ and are locked; and the lockers' transactions (xmax).
     [[nodiscard]] walk::bound_sql locked(const walk::key_range& range, int most) const;
-    /// Of the rows of a range that differ: known (of the transaction `looked_in` or older than `open_then`), since (all
+    /// Of the rows of a range that differ: known (of the transaction `looked_in`, or visible in `saw`), since (all
     /// others), keys (of the known, at most ten).
     [[nodiscard]] walk::bound_sql left(const walk::key_range& range, const std::string& looked_in,
-                                       const std::string& open_then) const;
+                                       const std::string& saw) const;
     /// How many rows the range has.
     [[nodiscard]] walk::bound_sql count(const walk::key_range& range) const;
     /// The key, and the columns that expressions may read, of one row of the range, as text.

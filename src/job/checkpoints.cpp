@@ -31,14 +31,17 @@ awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char
     std::string sql =
         "INSERT INTO pgeist.chunks (job, kind, lower, upper, rows, shadow_rows, checksum, shadow_checksum) "
         "VALUES ($1, $2, $3::text[], $4::text[], $5, $6, $7::numeric, $8::numeric)";
-    if (counts.with_horizon) {
-        sql =
-            "INSERT INTO pgeist.chunks (job, kind, lower, upper, rows, shadow_rows, checksum, shadow_checksum, "
-            "looked_in, open_then) VALUES ($1, $2, $3::text[], $4::text[], $5, $6, $7::numeric, $8::numeric, "
-            "pg_current_xact_id(), pg_snapshot_xmin(pg_current_snapshot()))";
+    if (!counts.saw) {
+        co_await session.query(std::move(sql), job, kind, array_of(range.lower), array_of(range.upper), counts.rows,
+                               counts.write_rows, counts.checksum, counts.write_checksum);
+        co_return;
     }
+    sql =
+        "INSERT INTO pgeist.chunks (job, kind, lower, upper, rows, shadow_rows, checksum, shadow_checksum, looked_in, "
+        "saw) VALUES ($1, $2, $3::text[], $4::text[], $5, $6, $7::numeric, $8::numeric, pg_current_xact_id(), "
+        "$9::pg_snapshot)";
     co_await session.query(std::move(sql), job, kind, array_of(range.lower), array_of(range.upper), counts.rows,
-                           counts.write_rows, counts.checksum, counts.write_checksum);
+                           counts.write_rows, counts.checksum, counts.write_checksum, *counts.saw);
 }
 
 awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job, const char* kind,
@@ -60,7 +63,7 @@ awaitable<finished_chunks> load_chunks(pg::connection& session, std::int64_t job
 
 awaitable<std::vector<looked_at>> load_findings(pg::connection& session, std::int64_t job, const char* kind) {
     const pg::result found = co_await session.query(
-        "SELECT lower, upper, looked_in, open_then FROM pgeist.chunks WHERE job = $1 AND kind = $2 AND shadow_rows > 0 "
+        "SELECT lower, upper, looked_in, saw FROM pgeist.chunks WHERE job = $1 AND kind = $2 AND shadow_rows > 0 "
         "AND looked_in IS NOT NULL ORDER BY done_at",
         job, kind);
     std::vector<looked_at> chunks;
@@ -69,7 +72,7 @@ awaitable<std::vector<looked_at>> load_findings(pg::connection& session, std::in
         one.range.lower = bound_from(found, row, "lower");
         one.range.upper = bound_from(found, row, "upper");
         one.looked_in = found.text(row, "looked_in");
-        one.open_then = found.text(row, "open_then");
+        one.saw = found.text(row, "saw");
         chunks.push_back(std::move(one));
     }
     co_return chunks;

@@ -30,14 +30,14 @@ std::string with_job_space(std::string_view script) {
 
 /// Of several topics, one file each; in their order. Each may be run where it is done already.
 std::string version_5() {
-    return with_job_space(templates::state_tools) + std::string(templates::state_builds) +
+    return std::string(templates::state_steer) + std::string(templates::state_builds) +
            std::string(templates::state_steps) + with_job_space(templates::state_revert) +
            std::string(templates::state_in_place) + std::string(templates::state_files) +
            std::string(templates::state_version_5);
 }
 
 std::vector<addition> additions() {
-    std::string tools = with_job_space(templates::state_tools);
+    std::string tools = with_job_space(templates::state_tools) + std::string(templates::state_steer);
     // Of two that come to this at once the second waits, and then finds it done.
     return {{2, "LOCK TABLE pgeist.jobs IN SHARE ROW EXCLUSIVE MODE", std::move(tools)},
             {3, "", std::string(templates::state_identity)},

@@ -266,7 +266,8 @@ TEST_F(backfill, is_cancelled) {
 
 TEST_F(backfill, vacuums_where_autovacuum_is_off) {
     make_filled_table(20000);
-    sql().execute("ALTER TABLE t SET (autovacuum_enabled = off); VACUUM ANALYZE t");
+    sql().execute("ALTER TABLE t SET (autovacuum_enabled = off)");
+    sql().execute("VACUUM ANALYZE t");
     const long long before = sql().number("SELECT vacuum_count FROM pg_stat_all_tables WHERE relid = 't'::regclass");
     const long long size = sql().number("SELECT pg_relation_size('t')");
     EXPECT_TRUE(exited(fill(with(set_label, {"--max-dead-rows", "10"})), 0));
@@ -279,7 +280,8 @@ TEST_F(backfill, vacuums_where_autovacuum_is_off) {
 
 TEST_F(backfill, waits_while_dead_rows_cannot_go) {
     make_filled_table(5000);
-    sql().execute("ALTER TABLE t SET (autovacuum_enabled = off); VACUUM ANALYZE t");
+    sql().execute("ALTER TABLE t SET (autovacuum_enabled = off)");
+    sql().execute("VACUUM ANALYZE t");
     auto other = db().connect();
     other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t");
     auto run = start_fill(set_label);

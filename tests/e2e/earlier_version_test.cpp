@@ -133,7 +133,9 @@ protected:
         }
         sql().execute(sql_text);
         sql().execute(
-            "ALTER TABLE pgeist.jobs DROP COLUMN kind; COMMENT ON SCHEMA pgeist IS 'pgeist: state of online "
+            "DROP VIEW pgeist.status; ALTER TABLE pgeist.jobs DROP COLUMN kind, DROP COLUMN way_back, DROP COLUMN "
+            "revert; "
+            "COMMENT ON SCHEMA pgeist IS 'pgeist: state of online "
             "table changes, version 3'");
     }
 };

@@ -18,8 +18,9 @@ struct chunk_counts {
     std::optional<std::int64_t> write_rows;
     std::optional<std::string> checksum;
     std::optional<std::string> write_checksum;
-    /// Records which transaction it is, and the earliest that is open: what is older, or of this one, is known.
-    bool with_horizon = false;
+    /// Of the statement that has looked at the chunk (pg_current_snapshot()), recorded with the transaction: rows that
+    /// it has seen, or written, are known.
+    std::optional<std::string> saw;
 };
 /// Records a finished chunk; to be called in the chunk's own transaction.
 [[nodiscard]] awaitable<void> save_chunk(pg::connection& session, std::int64_t job, const char* kind,
@@ -33,11 +34,11 @@ struct finished_chunks {
                                                      const walk::key& key);
 /// @throws error (already_running) as require_tenure()
 [[nodiscard]] awaitable<void> forget_chunks(pg::connection& session, tenure mine, const char* kind);
-/// A finished chunk in which something was found (write_rows), and what with_horizon has recorded of it.
+/// A finished chunk in which something was found (write_rows), and what chunk_counts::saw has recorded of it.
 struct looked_at {
     walk::key_range range;
     std::string looked_in;  ///< xid8
-    std::string open_then;  ///< xid8
+    std::string saw;        ///< pg_snapshot
 };
 [[nodiscard]] awaitable<std::vector<looked_at>> load_findings(pg::connection& session, std::int64_t job,
                                                               const char* kind);
