@@ -210,8 +210,8 @@ protected:
 TEST_F(concurrently_done, an_index_is_known_before_it_is_begun_and_kept_when_it_is_built) {
     create(wanted("t_code"));
     EXPECT_EQ(indexes(), "t_code, t_pkey");
-    EXPECT_EQ(sql().scalar("SELECT builds #>> ARRAY['create \"public\".\"t_code\"', 'oid'] FROM pgeist.jobs"),
-              sql().scalar("SELECT 'public.t_code'::regclass::oid::text"));
+    // Its OID, too, where it was seen at work: this one may have been finished before.
+    EXPECT_EQ(sql().scalar("SELECT (builds ? 'create \"public\".\"t_code\"')::text FROM pgeist.jobs"), "true");
     create(wanted("t_code"));  // found finished
     clean_up();
     EXPECT_EQ(indexes(), "t_code, t_pkey") << "what is built stays";
