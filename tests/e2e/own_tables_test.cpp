@@ -54,7 +54,7 @@ TEST_F(own_tables, are_not_waited_for_for_ever) {
     EXPECT_TRUE(exited(result, 4));
     EXPECT_TRUE(says(result, {"schema pgeist_1", "nightly dump", "resume"}));
     dump.execute("COMMIT");
-    EXPECT_TRUE(exited(command("resume", {"1"}), 0));
+    EXPECT_TRUE(exited(command("resume", {"1", "--swap-max-wait", "30s"}), 0));
     expect_cleanup_leaves_nothing();
 }
 
