@@ -83,10 +83,7 @@ awaitable<std::optional<std::int64_t>> record_job(supervise::session_set& sessio
     begins.phase = file::kind().phases().front().name;
     begins.steps = made.steps;
     const job::tenure first = co_await native::record_job(session, std::move(begins));
-    const auto by = co_await sessions.hold->take_job(first.job);
-    if (by) {
-        job::throw_held(fmt::format("job {}", first.job), *by);
-    }
+    co_await job::claim_job(*sessions.hold, first.job);
     run.job = first.job;
     co_await job::note_file(session, std::move(run));
     const std::optional<std::int64_t> made_job = first.job;

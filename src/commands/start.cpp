@@ -34,7 +34,7 @@ awaitable<void> record_native(supervise::session_set& sessions, pg::connection& 
     co_await rewrite::require_sendable(session, plan::to_json(change));
     co_await rewrite::require_sendable(session, run::to_json(chosen));
     co_await job::require_own_state(session, made.table->oid);
-    co_await rewrite::take_table(*sessions.hold, *made.table);
+    co_await job::claim_table(*sessions.hold, made.table->oid, made.table->name);
     co_await rewrite::make_state(session);
     co_await job::require_own_state(session, made.table->oid);
     native::beginning first;
@@ -46,10 +46,7 @@ awaitable<void> record_native(supervise::session_set& sessions, pg::connection& 
     first.phase = native::kind().phases().front().name;
     first.steps = made.chosen.steps;
     const job::tenure mine = co_await native::record_job(session, std::move(first));
-    const auto by = co_await sessions.hold->take_job(mine.job);
-    if (by) {
-        job::throw_held(fmt::format("job {}", mine.job), *by);
-    }
+    co_await job::claim_job(*sessions.hold, mine.job);
     when = co_await supervise::note_creation(sessions, session, mine.job);
 }
 

@@ -144,4 +144,18 @@ void throw_held(const std::string& what, const holder& by) {
                 "wait for it, or stop it with: pgeist cancel JOB (see pgeist status)");
 }
 
+awaitable<void> claim_table(advisory_locks& hold, std::int64_t table_oid, qualified_name name) {
+    const auto by = co_await hold.take_table(table_oid);
+    if (by) {
+        throw_held(fmt::format("table {}", name.display()), *by);
+    }
+}
+
+awaitable<void> claim_job(advisory_locks& hold, std::int64_t job) {
+    const auto by = co_await hold.take_job(job);
+    if (by) {
+        throw_held(fmt::format("job {}", job), *by);
+    }
+}
+
 }  // namespace pgeist::job

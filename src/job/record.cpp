@@ -5,6 +5,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/process.hpp"
 #include "pgeist/job/state_schema.hpp"
+#include "pgeist/job/state_trust.hpp"
 #include "rows.hpp"
 
 namespace pgeist::job {
@@ -86,6 +87,16 @@ awaitable<void> save_plan(pg::connection& session, std::int64_t job, std::string
 
 awaitable<void> change_plan(pg::connection& session, std::int64_t job, std::string plan) {
     co_await session.query("UPDATE pgeist.jobs SET blueprint = $2::jsonb WHERE id = $1", job, plan);
+}
+
+awaitable<std::int64_t> next_number(pg::connection& session) {
+    const bool present = co_await has_state_schema(session);
+    std::string sql = "SELECT 1";
+    if (present) {
+        sql = "SELECT coalesce(max(id), 0) + 1 FROM pgeist.jobs";
+    }
+    const pg::result row = co_await session.query(std::move(sql));
+    co_return row.integer(0, 0);
 }
 
 std::string restored_condition(const std::string& alias) {

@@ -108,10 +108,7 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task:
     co_await job::bring_state_up_to_date(hold.session());
     const auto session = co_await pool.acquire();
     const bool own_state = co_await job::is_own_state(*session);
-    const auto job_holder = co_await hold.take_job(job);
-    if (job_holder) {
-        job::throw_held(fmt::format("job {}", job), *job_holder);
-    }
+    co_await job::claim_job(hold, job);
     const auto reading = [&] { return read_leftovers(*session, job); };
     const leftovers left = co_await job::guarded(*session, reading);  // now: a run may just have ended
     if (!own_state) {

@@ -40,6 +40,18 @@ std::string kind::state_when_ended(const job::record&, exit_code code) const {
     }
 }
 
+awaitable<void> kind::introduce(pg::pool&, const job::record& job, report::observer& to, std::string server) const {
+    if (to.wants_description()) {
+        report::description what;
+        what.server = std::move(server);
+        what.change = describe(job.change);
+        to.described(what);
+    }
+    co_return;
+}
+
+awaitable<void> kind::tell_effect(pg::pool&, const job::record&, report::observer&) const { co_return; }
+
 awaitable<void> work::reach(pg::connection& session, job::tenure mine, const phase& next) {
     co_await job::save_phase(session, mine, next.name);
 }

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "pgeist/core/identifier.hpp"
 #include "pgeist/pg/connection.hpp"
 
 namespace pgeist::job {
@@ -70,6 +71,10 @@ private:
 
 /// SQL condition on `pg_locks l`: somebody holds the job of which `id` is the SQL expression.
 [[nodiscard]] std::string held_condition(const std::string& id);
+
+/// Takes the lock on a table, or on a job. @throws error (already_running) naming the holder
+[[nodiscard]] awaitable<void> claim_table(advisory_locks& hold, std::int64_t table_oid, qualified_name name);
+[[nodiscard]] awaitable<void> claim_job(advisory_locks& hold, std::int64_t job);
 
 /// @throws error (already_running) naming the holder
 [[noreturn]] void throw_held(const std::string& what, const holder& by);

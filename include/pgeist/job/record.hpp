@@ -36,6 +36,9 @@ struct record {
 /// job is at work holds its row and its tables, but restored these are others, which nothing catches up with.
 [[nodiscard]] std::string restored_condition(const std::string& alias);
 
+/// The number that the next job would get: for a plan, which must not use it up.
+[[nodiscard]] awaitable<std::int64_t> next_number(pg::connection& session);
+
 /// What a new job begins with.
 struct beginning {
     std::string kind;

@@ -57,19 +57,20 @@ public:
     /// The plan with that profile.
     [[nodiscard]] virtual std::string with_profile(const std::string& plan, pg::session_profile profile) const = 0;
     /// Schemas of the job's own, which cleanup drops, by its number alone.
-    [[nodiscard]] virtual std::vector<std::string> own_schemas(std::int64_t job) const = 0;
+    [[nodiscard]] virtual std::vector<std::string> own_schemas(std::int64_t) const { return {}; }
     /// Tables of the job's own that a lost session of it may still write to.
-    [[nodiscard]] virtual std::vector<qualified_name> written_tables(const job::record& job) const = 0;
+    [[nodiscard]] virtual std::vector<qualified_name> written_tables(const job::record&) const { return {}; }
     /// Why there is nothing to compare, for `pgeist verify`; `at_work`: the job will still come to it.
     [[nodiscard]] virtual std::optional<error> nothing_to_compare(const job::record& job, bool at_work) const = 0;
 
-    /// Tells the observer what the change is about, and what earlier processes have found, before the first phase.
+    /// Tells the observer what the change is about, and what earlier processes have found, before the first phase: what
+    /// was asked for, where a kind knows no more.
     [[nodiscard]] virtual awaitable<void> introduce(pg::pool& pool, const job::record& job, report::observer& to,
-                                                    std::string server) const = 0;
+                                                    std::string server) const;
     /// Tells that the change is in effect, when an earlier process, or this one before it lost its connection, has made
-    /// it so.
+    /// it so. Nothing where nobody waits for it.
     [[nodiscard]] virtual awaitable<void> tell_effect(pg::pool& pool, const job::record& job,
-                                                      report::observer& to) const = 0;
+                                                      report::observer& to) const;
 
 protected:
     kind(labels_of_kind labels, std::vector<phase> phases) : labels_(std::move(labels)), phases_(std::move(phases)) {}

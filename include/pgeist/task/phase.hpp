@@ -45,4 +45,12 @@ struct phase {
     bool stops_at_critical_load = true;  ///< to be given up when the server is at --critical-load
 };
 
+/// A phase as most are: repeated whole, nothing to take back. `told`: its name for people, where that is another.
+[[nodiscard]] phase make_phase(const char* name, const char* purpose, const char* lock, const char* told = nullptr);
+/// One that goes through rows, and keeps what is committed of it.
+[[nodiscard]] phase make_phase_in_rows(const char* name, const char* purpose, const char* lock,
+                                       const char* told = nullptr);
+/// The last one, which does nothing.
+[[nodiscard]] phase make_last_phase(const char* name = "done");
+
 }  // namespace pgeist::task

@@ -37,22 +37,6 @@ awaitable<void> drop_own(task::undo_context& at) {
     }
 }
 
-task::phase phase(const char* name, const char* told, const char* purpose, const char* lock) {
-    task::phase one;
-    one.name = name;
-    one.purpose = purpose;
-    one.told.name = told;
-    one.told.lock = lock;
-    return one;
-}
-
-task::phase in_rows(task::phase one) {
-    one.told.counts = report::unit::rows;
-    one.told.in_chunks = true;
-    one.resumed = task::resume_from::checkpoint;
-    return one;
-}
-
 class backfilling final : public task::kind {
 public:
     backfilling() : task::kind(own_words(), backfill::phases()) {}
@@ -73,24 +57,10 @@ public:
         return fill::to_json(changed);
     }
     [[nodiscard]] std::vector<std::string> own_schemas(std::int64_t job) const override { return {job_schema(job)}; }
-    [[nodiscard]] std::vector<qualified_name> written_tables(const job::record&) const override { return {}; }
     [[nodiscard]] std::optional<error> nothing_to_compare(const job::record& job, bool) const override {
         return error(exit_code::refused,
                      fmt::format("job {} is a backfill: it looks at all rows once more at its end", job.id),
                      "run it again: rows that are right are not written");
-    }
-    [[nodiscard]] awaitable<void> introduce(pg::pool&, const job::record& job, report::observer& to,
-                                            std::string server) const override {
-        if (to.wants_description()) {
-            report::description what;
-            what.server = std::move(server);
-            what.change = describe(job.change);
-            to.described(what);
-        }
-        co_return;
-    }
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool&, const job::record&, report::observer&) const override {
-        co_return;
     }
 };
 
@@ -98,14 +68,13 @@ public:
 
 std::vector<task::phase> phases() {
     const char* lock = "ROW EXCLUSIVE, and the rows of a chunk, per chunk";
-    task::phase prepare = phase("prepare", "prepare", "plan it, and make what it needs", "ACCESS SHARE, momentarily");
+    task::phase prepare = task::make_phase("prepare", "plan it, and make what it needs", "ACCESS SHARE, momentarily");
     prepare.undo = drop_own;
-    task::phase done = phase("done", "done", "", "none");
-    done.in_effect = true;
-    return {prepare, in_rows(phase("fill", "backfill", "set the rows that differ, in chunks along the key", lock)),
-            in_rows(phase("settle", "verify", "look at every row once more, set what differs, try locked rows again",
-                          lock)),
-            done};
+    return {prepare,
+            task::make_phase_in_rows("fill", "set the rows that differ, in chunks along the key", lock, "backfill"),
+            task::make_phase_in_rows("settle", "look at every row once more, set what differs, try locked rows again",
+                                     lock, "verify"),
+            task::make_last_phase()};
 }
 
 const task::kind& kind() {

@@ -11,13 +11,6 @@ namespace pgeist::backfill {
 
 namespace {
 
-awaitable<void> take_table(job::advisory_locks& hold, const catalog::table& source) {
-    const auto by = co_await hold.take_table(source.oid);
-    if (by) {
-        job::throw_held(fmt::format("table {}", source.name.display()), *by);
-    }
-}
-
 awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& hold, const catalog::table& source,
                                   const fill::request& asked, const run::settings& chosen) {
     static_cast<void>(co_await job::ensure_state_schema(session));
@@ -30,22 +23,8 @@ awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& 
     what.settings = chosen;
     what.phase = "prepare";
     const job::tenure first = co_await job::create(session, std::move(what));
-    const auto by = co_await hold.take_job(first.job);
-    if (by) {
-        job::throw_held(fmt::format("job {}", first.job), *by);
-    }
+    co_await job::claim_job(hold, first.job);
     co_return first;
-}
-
-/// The id that the next job would get: for a plan, which must not use it up.
-awaitable<std::int64_t> next_job(pg::connection& session) {
-    const bool present = co_await job::has_state_schema(session);
-    std::string sql = "SELECT 1";
-    if (present) {
-        sql = "SELECT coalesce(max(id), 0) + 1 FROM pgeist.jobs";
-    }
-    const pg::result row = co_await session.query(std::move(sql));
-    co_return row.integer(0, 0);
 }
 
 }  // namespace
@@ -59,11 +38,11 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     co_await job::require_own_state(session, source.oid);
     job::tenure first;
     if (hold != nullptr) {
-        co_await take_table(*hold, source);
+        co_await job::claim_table(*hold, source.oid, source.name);
         first = co_await record_job(session, *hold, source, asked, chosen);
         out.job = first.job;
     } else {
-        out.job = co_await next_job(session);
+        out.job = co_await job::next_number(session);
     }
     out.plan = co_await fill::plan_fill(session, source, asked, fmt::format("pgeist_{}", out.job));
     if (hold != nullptr) {

@@ -70,10 +70,7 @@ constexpr const char* table_sql = R"sql(
 /// Takes one job back whose lock `hold` is to take.
 awaitable<void> undo_one(pg::pool& pool, pg::connection& session, job::advisory_locks& hold, std::int64_t job,
                          bool own_state, report::observer& observer) {
-    const auto by = co_await hold.take_job(job);
-    if (by) {
-        job::throw_held(fmt::format("job {}", job), *by);
-    }
+    co_await job::claim_job(hold, job);
     co_await job::end_orphans(session, job);
     job::tenure mine = co_await job::begin_tenure(session, job);
     mine.guarded = !own_state;

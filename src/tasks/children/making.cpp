@@ -141,14 +141,8 @@ awaitable<held_job> take_over(const task::context& with, const task::kind& kind,
     const auto session = co_await with.pool.acquire();
     const job::record before = co_await job::load(*session, job);
     co_await require_not_restored(*session, job);
-    auto by = co_await out.hold->take_job(job);
-    if (by) {
-        job::throw_held(fmt::format("job {}", job), *by);
-    }
-    by = co_await out.hold->take_table(before.table_oid);
-    if (by) {
-        job::throw_held(fmt::format("table {}", before.table.display()), *by);
-    }
+    co_await job::claim_job(*out.hold, job);
+    co_await job::claim_table(*out.hold, before.table_oid, before.table);
     co_await job::end_orphans(*session, job);  // of a run that had it by itself
     co_await session->execute("SET lock_timeout = '60s'");
     co_await job::begin_tenure(*session, job, job::requests::forget);

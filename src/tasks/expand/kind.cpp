@@ -18,22 +18,6 @@ task::labels_of_kind own_words() {
     return all;
 }
 
-task::phase phase_of(const char* name, const char* told, const char* purpose, const char* lock) {
-    task::phase one;
-    one.name = name;
-    one.purpose = purpose;
-    one.told.name = told;
-    one.told.lock = lock;
-    return one;
-}
-
-task::phase over_rows(task::phase one) {
-    one.told.counts = report::unit::rows;
-    one.told.in_chunks = true;
-    one.resumed = task::resume_from::checkpoint;
-    return one;
-}
-
 class expanding final : public task::kind {
 public:
     expanding() : task::kind(own_words(), expand::phases()) {}
@@ -57,23 +41,9 @@ public:
         const std::string schema = "pgeist_" + std::to_string(job);
         return {schema, schema + "_fill"};
     }
-    [[nodiscard]] std::vector<qualified_name> written_tables(const job::record&) const override { return {}; }
     [[nodiscard]] std::optional<error> nothing_to_compare(const job::record& job, bool) const override {
         return error(exit_code::refused,
                      fmt::format("job {} has nothing to compare: its columns are kept in step", job.id), "");
-    }
-    [[nodiscard]] awaitable<void> introduce(pg::pool&, const job::record& job, report::observer& to,
-                                            std::string server) const override {
-        if (to.wants_description()) {
-            report::description what;
-            what.server = std::move(server);
-            what.change = describe(job.change);
-            to.described(what);
-        }
-        co_return;
-    }
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool&, const job::record&, report::observer&) const override {
-        co_return;
     }
 };
 
@@ -81,25 +51,23 @@ public:
 
 std::vector<task::phase> phases() {
     const char* rows = "ROW EXCLUSIVE, and the rows of a chunk, per chunk";
-    task::phase prepare = phase_of("prepare", "prepare", "check it on an empty stand-in, make function and counter",
-                                   "ACCESS SHARE, momentarily");
+    task::phase prepare = task::make_phase("prepare", "check it on an empty stand-in, make function and counter",
+                                           "ACCESS SHARE, momentarily");
     prepare.undo = take_back;
-    task::phase index =
-        phase_of("index", "build", "indexes like those of the old columns, CONCURRENTLY", "SHARE UPDATE EXCLUSIVE");
+    task::phase index = task::make_phase("index", "indexes like those of the old columns, CONCURRENTLY",
+                                         "SHARE UPDATE EXCLUSIVE", "build");
     index.told.counts = report::unit::indexes;
     index.resumed = task::resume_from::checkpoint;
     index.long_statement = true;
-    task::phase expanded = phase_of("expanded", "done", "", "none");
-    expanded.in_effect = true;
     return {prepare,
-            phase_of("add", "expand", "add the columns and the trigger that keeps them in step",
-                     "ACCESS EXCLUSIVE, milliseconds, under lock_timeout"),
-            over_rows(phase_of("fill", "backfill", "fill the rows that are there, in chunks along the key", rows)),
-            over_rows(phase_of("settle", "verify", "look at every row once more, try locked rows again", rows)),
+            task::make_phase("add", "add the columns and the trigger that keeps them in step",
+                             "ACCESS EXCLUSIVE, milliseconds, under lock_timeout", "expand"),
+            task::make_phase_in_rows("fill", "fill the rows that are there, in chunks along the key", rows, "backfill"),
+            task::make_phase_in_rows("settle", "look at every row once more, try locked rows again", rows, "verify"),
             index,
-            phase_of("require", "finish", "validate NOT NULL and constraints, without a scan under a lock",
-                     "SHARE UPDATE EXCLUSIVE to validate; ACCESS EXCLUSIVE, milliseconds"),
-            expanded};
+            task::make_phase("require", "validate NOT NULL and constraints, without a scan under a lock",
+                             "SHARE UPDATE EXCLUSIVE to validate; ACCESS EXCLUSIVE, milliseconds", "finish"),
+            task::make_last_phase("expanded")};
 }
 
 const task::kind& kind() {

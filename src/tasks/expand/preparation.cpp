@@ -17,24 +17,10 @@ namespace pgeist::expand {
 
 namespace {
 
-/// The id that the next job would get: for a plan, which must not use it up.
-awaitable<std::int64_t> number_of_next_job(pg::connection& session) {
-    const bool present = co_await job::has_state_schema(session);
-    std::string sql = "SELECT 1";
-    if (present) {
-        sql = "SELECT coalesce(max(id), 0) + 1 FROM pgeist.jobs";
-    }
-    const pg::result row = co_await session.query(std::move(sql));
-    co_return row.integer(0, 0);
-}
-
 awaitable<job::tenure> record_expansion(pg::connection& session, job::advisory_locks& hold,
                                         const catalog::table& source, const request& asked,
                                         const run::settings& chosen) {
-    auto by = co_await hold.take_table(source.oid);
-    if (by) {
-        job::throw_held(fmt::format("table {}", source.name.display()), *by);
-    }
+    co_await job::claim_table(hold, source.oid, source.name);
     static_cast<void>(co_await job::ensure_state_schema(session));
     co_await job::require_own_state(session, source.oid);
     job::beginning what;
@@ -45,10 +31,7 @@ awaitable<job::tenure> record_expansion(pg::connection& session, job::advisory_l
     what.settings = chosen;
     what.phase = "prepare";
     const job::tenure first = co_await job::create(session, std::move(what));
-    by = co_await hold.take_job(first.job);
-    if (by) {
-        job::throw_held(fmt::format("job {}", first.job), *by);
-    }
+    co_await job::claim_job(hold, first.job);
     co_return first;
 }
 
@@ -144,7 +127,7 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     if (hold != nullptr) {
         first = co_await record_expansion(session, *hold, source, asked, chosen);
     } else {
-        first.job = co_await number_of_next_job(session);
+        first.job = co_await job::next_number(session);
     }
     plan::change_request change;
     change.table = source.name;

@@ -54,10 +54,7 @@ awaitable<void> take_off(task::undo_context& at, std::string trigger) {
                     "connect as its owner");
     }
     const auto plan = co_await read_plan(at);
-    const auto table_holder = co_await at.hold.take_table(at.table_oid);
-    if (table_holder) {
-        job::throw_held(fmt::format("table {}", at.table.display()), *table_holder);
-    }
+    co_await job::claim_table(at.hold, at.table_oid, at.table);
     const std::string sql = removal_sql(*plan, at.table, trigger);
     const std::function<awaitable<void>(pg::connection&)> body = [&](pg::connection& used) {
         return run_script(used, sql);

@@ -19,20 +19,11 @@ awaitable<void> undo_steps(task::undo_context& at) {
 }
 
 std::vector<task::phase> phases() {
-    task::phase steps;
-    steps.name = "steps";
-    steps.purpose = "run the statements, one step after the other";
-    steps.told.name = "steps";
-    steps.told.lock = "as each step says";
+    task::phase steps = task::make_phase("steps", "run the statements, one step after the other", "as each step says");
     steps.resumed = task::resume_from::checkpoint;
     steps.undo = undo_steps;
     steps.long_statement = true;
-    task::phase done;
-    done.name = "done";
-    done.told.name = "done";
-    done.told.lock = "none";
-    done.in_effect = true;
-    return {std::move(steps), std::move(done)};
+    return {std::move(steps), task::make_last_phase()};
 }
 
 task::labels_of_kind own_words() {
@@ -59,25 +50,10 @@ public:
     [[nodiscard]] std::string with_profile(const std::string&, pg::session_profile profile) const override {
         return native::plan_with(profile);
     }
-    [[nodiscard]] std::vector<std::string> own_schemas(std::int64_t) const override { return {}; }
-    [[nodiscard]] std::vector<qualified_name> written_tables(const job::record&) const override { return {}; }
     [[nodiscard]] std::optional<error> nothing_to_compare(const job::record& job, bool) const override {
         return error(exit_code::refused,
                      fmt::format("job {} runs a migration file: it has no two tables to compare", job.id),
                      "its copies are jobs of their own: pgeist status lists them");
-    }
-    [[nodiscard]] awaitable<void> introduce(pg::pool&, const job::record& job, report::observer& to,
-                                            std::string server) const override {
-        if (to.wants_description()) {
-            report::description what;
-            what.server = std::move(server);
-            what.change = describe_change(job.change);
-            to.described(what);
-        }
-        co_return;
-    }
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool&, const job::record&, report::observer&) const override {
-        co_return;
     }
 };
 

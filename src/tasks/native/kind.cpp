@@ -38,19 +38,11 @@ task::labels_of_kind own_words() {
 }
 
 std::vector<task::phase> own_phases() {
-    task::phase work;
-    work.name = "steps";
-    work.purpose = "make the change step by step";
-    work.told.name = "steps";
-    work.told.lock = "as each step says, under lock_timeout";
+    task::phase work =
+        task::make_phase("steps", "make the change step by step", "as each step says, under lock_timeout");
     work.resumed = task::resume_from::checkpoint;
     work.undo = undo_steps;
-    task::phase done;
-    done.name = "done";
-    done.told.name = "done";
-    done.told.lock = "none";
-    done.in_effect = true;
-    return {std::move(work), std::move(done)};
+    return {std::move(work), task::make_last_phase()};
 }
 
 /// A native job at work: the engine, and what is to be known of the result.
@@ -106,25 +98,10 @@ public:
     [[nodiscard]] std::string with_profile(const std::string&, pg::session_profile profile) const override {
         return plan_with(profile);
     }
-    [[nodiscard]] std::vector<std::string> own_schemas(std::int64_t) const override { return {}; }
-    [[nodiscard]] std::vector<qualified_name> written_tables(const job::record&) const override { return {}; }
     [[nodiscard]] std::optional<error> nothing_to_compare(const job::record& job, bool) const override {
         return error(exit_code::refused,
                      fmt::format("job {} changes the table where it is: there is no copy of it", job.id),
                      "only a copy can be compared");
-    }
-    [[nodiscard]] awaitable<void> introduce(pg::pool&, const job::record& job, report::observer& to,
-                                            std::string server) const override {
-        if (to.wants_description()) {
-            report::description what;
-            what.server = std::move(server);
-            what.change = describe(job.change);
-            to.described(what);
-        }
-        co_return;
-    }
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool&, const job::record&, report::observer&) const override {
-        co_return;
     }
 };
 

@@ -5,6 +5,7 @@
 #include "pgeist/concurrently/concurrently.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/in_tenure.hpp"
+#include "pgeist/job/record.hpp"
 #include "pgeist/tasks/reindex/request.hpp"
 #include "plan.hpp"
 #include "work.hpp"
@@ -13,32 +14,20 @@ namespace pgeist::reindex {
 
 namespace {
 
-awaitable<void> remove_row(pg::connection& session, std::int64_t job) {
-    co_await session.query("DELETE FROM pgeist.jobs WHERE id = $1", job);
-}
-
 awaitable<void> take_back(task::undo_context& at) {
     co_await concurrently::undo(at);
-    const auto removal = [&] { return remove_row(at.session, at.mine.job); };
+    const auto removal = [&] { return job::remove(at.session, at.mine.job); };
     co_await job::in_tenure(at.session, at.mine, pg::isolation::read_committed, removal);
 }
 
 std::vector<task::phase> all_phases() {
-    task::phase rebuild;
-    rebuild.name = "reindex";
-    rebuild.purpose = "rebuild the indexes CONCURRENTLY, one after the other";
-    rebuild.told.name = "reindex";
-    rebuild.told.lock = "SHARE UPDATE EXCLUSIVE";
+    task::phase rebuild =
+        task::make_phase("reindex", "rebuild the indexes CONCURRENTLY, one after the other", "SHARE UPDATE EXCLUSIVE");
     rebuild.told.counts = report::unit::indexes;
     rebuild.resumed = task::resume_from::checkpoint;
     rebuild.undo = take_back;
     rebuild.long_statement = true;
-    task::phase done;
-    done.name = "done";
-    done.told.name = "done";
-    done.told.lock = "none";
-    done.in_effect = true;
-    return {rebuild, done};
+    return {rebuild, task::make_last_phase()};
 }
 
 task::labels_of_kind own_words() {
@@ -68,8 +57,6 @@ public:
         changed.profile = std::move(profile);
         return to_json(changed);
     }
-    [[nodiscard]] std::vector<std::string> own_schemas(std::int64_t) const override { return {}; }
-    [[nodiscard]] std::vector<qualified_name> written_tables(const job::record&) const override { return {}; }
     [[nodiscard]] std::optional<error> nothing_to_compare(const job::record& job, bool) const override {
         return error(exit_code::refused,
                      fmt::format("job {} rebuilds indexes: there are no two tables to compare", job.id),
@@ -77,9 +64,6 @@ public:
     }
     [[nodiscard]] awaitable<void> introduce(pg::pool&, const job::record&, report::observer&,
                                             std::string) const override {
-        co_return;
-    }
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool&, const job::record&, report::observer&) const override {
         co_return;
     }
 };

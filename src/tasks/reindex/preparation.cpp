@@ -114,10 +114,7 @@ awaitable<intention> consider(pg::connection& session, request what) {
 
 awaitable<job::tenure> make_job(pg::connection& session, job::advisory_locks& hold, request what, const intention& how,
                                 run::settings chosen) {
-    const auto by_other = co_await hold.take_table(how.table_oid);
-    if (by_other) {
-        job::throw_held(fmt::format("table {}", how.table.display()), *by_other);
-    }
+    co_await job::claim_table(hold, how.table_oid, how.table);
     static_cast<void>(co_await job::ensure_state_schema(session));
     co_await job::require_own_state(session, how.table_oid);
     job::beginning begin;
@@ -128,10 +125,7 @@ awaitable<job::tenure> make_job(pg::connection& session, job::advisory_locks& ho
     begin.settings = std::move(chosen);
     begin.phase = kind().phases().front().name;
     const job::tenure first = co_await job::create(session, std::move(begin));
-    const auto by = co_await hold.take_job(first.job);
-    if (by) {
-        job::throw_held(fmt::format("job {}", first.job), *by);
-    }
+    co_await job::claim_job(hold, first.job);
     plan stored;
     stored.table = how.table;
     stored.source_oid = how.table_oid;

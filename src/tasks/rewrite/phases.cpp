@@ -6,25 +6,14 @@ namespace pgeist::rewrite {
 
 namespace {
 
-task::phase quiet(const char* name, const char* purpose, const char* lock) {
-    task::phase one;
-    one.name = name;
-    one.purpose = purpose;
-    one.told.name = name;
-    one.told.lock = lock;
-    return one;
-}
-
 task::phase in_rows(const char* name, const char* purpose, const char* lock, bool in_chunks) {
-    task::phase one = quiet(name, purpose, lock);
-    one.told.counts = report::unit::rows;
+    task::phase one = task::make_phase_in_rows(name, purpose, lock);
     one.told.in_chunks = in_chunks;
-    one.resumed = task::resume_from::checkpoint;
     return one;
 }
 
 task::phase in_indexes(const char* name, const char* purpose) {
-    task::phase one = quiet(name, purpose, "none");
+    task::phase one = task::make_phase(name, purpose, "none");
     one.told.counts = report::unit::indexes;
     one.resumed = task::resume_from::checkpoint;
     one.long_statement = true;
@@ -32,14 +21,14 @@ task::phase in_indexes(const char* name, const char* purpose) {
 }
 
 task::phase prepare() {
-    task::phase one = quiet("prepare", "make the empty shadow table", "ACCESS SHARE, momentarily");
+    task::phase one = task::make_phase("prepare", "make the empty shadow table", "ACCESS SHARE, momentarily");
     one.undo = drop_own;
     return one;
 }
 
 task::phase capture() {
-    task::phase one = quiet("capture", "log the keys of changed rows, by triggers",
-                            "SHARE ROW EXCLUSIVE, momentarily, under lock_timeout");
+    task::phase one = task::make_phase("capture", "log the keys of changed rows, by triggers",
+                                       "SHARE ROW EXCLUSIVE, momentarily, under lock_timeout");
     one.undo = take_off_triggers;
     return one;
 }
@@ -60,17 +49,11 @@ task::phase swap() {
 }
 
 task::phase finish() {
-    task::phase one = quiet("finish", "validate foreign keys, remove what is not needed any more",
-                            "SHARE UPDATE EXCLUSIVE to validate foreign keys");
+    task::phase one = task::make_phase("finish", "validate foreign keys, remove what is not needed any more",
+                                       "SHARE UPDATE EXCLUSIVE to validate foreign keys");
     one.in_effect = true;
     one.stops_at_critical_load = false;
     one.undo = finish_what_was_swapped;
-    return one;
-}
-
-task::phase done() {
-    task::phase one = quiet("done", "", "none");
-    one.in_effect = true;
     return one;
 }
 
@@ -87,7 +70,7 @@ std::vector<task::phase> phases() {
             in_rows("verify", "compare both tables, chunk by chunk", "ACCESS SHARE per chunk", true),
             swap(),
             finish(),
-            done()};
+            task::make_last_phase()};
 }
 
 }  // namespace pgeist::rewrite

@@ -19,17 +19,6 @@ namespace pgeist::rewrite {
 
 namespace {
 
-/// The id that the next job would get: for a plan, which must not use it up.
-awaitable<std::int64_t> next_job(pg::connection& session) {
-    const bool present = co_await job::has_state_schema(session);
-    std::string sql = "SELECT 1";
-    if (present) {
-        sql = "SELECT coalesce(max(id), 0) + 1 FROM pgeist.jobs";
-    }
-    const pg::result row = co_await session.query(std::move(sql));
-    co_return row.integer(0, 0);
-}
-
 awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& hold, const catalog::relation& found,
                                   const plan::change_request& change, const run::settings& chosen) {
     co_await make_state(session);
@@ -42,10 +31,7 @@ awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& 
     what.settings = chosen;
     what.phase = "prepare";
     const job::tenure first = co_await job::create(session, std::move(what));
-    const auto by = co_await hold.take_job(first.job);
-    if (by) {
-        job::throw_held(fmt::format("job {}", first.job), *by);
-    }
+    co_await job::claim_job(hold, first.job);
     co_return first;
 }
 
@@ -65,7 +51,7 @@ awaitable<void> look_for_change(pg::connection& session, const plan::change_requ
         into = fmt::format("job {} has made this change to {}", *done, found->name.display());
         co_return;
     }
-    const std::int64_t job = co_await next_job(session);
+    const std::int64_t job = co_await job::next_number(session);
     into = co_await find_applied(session, source, change, job);
 }
 
@@ -87,13 +73,6 @@ awaitable<std::optional<std::string>> find_change(pg::connection& session, plan:
         reason.reset();
     }
     co_return reason;
-}
-
-awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& table) {
-    const auto by = co_await hold.take_table(table.oid);
-    if (by) {
-        job::throw_held(fmt::format("table {}", table.name.display()), *by);
-    }
 }
 
 awaitable<void> require_sendable(pg::connection& session, std::string text) {
@@ -207,11 +186,11 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     std::optional<catalog::table> source;
     if (found && (found->kind == 'r' || found->kind == 'p') && found->persistence != 't') {
         if (hold != nullptr) {
-            co_await take_table(*hold, *found);
+            co_await job::claim_table(*hold, found->oid, found->name);
         }
         source = co_await catalog::read_table(session, found->oid);
     }
-    out.job = co_await next_job(session);
+    out.job = co_await job::next_number(session);
     const catalog::table* description = source ? &*source : nullptr;
     out.findings = co_await check::run_preflight(session, found, description, change, out.job);
     if (check::refuses(out.findings) || !source) {

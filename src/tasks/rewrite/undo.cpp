@@ -49,10 +49,7 @@ awaitable<void> take_off_triggers(task::undo_context& at) {
     if (!triggers) {
         co_return;
     }
-    const auto table_holder = co_await at.hold.take_table(at.table_oid);
-    if (table_holder) {
-        job::throw_held(fmt::format("table {}", at.table.display()), *table_holder);
-    }
+    co_await job::claim_table(at.hold, at.table_oid, at.table);
     transfer::spec names;
     names.schema = job_schema(at.mine.job);
     co_await run_locked(at, at.table, capture::drop_triggers_sql(names, at.table));

@@ -88,17 +88,6 @@ public:
         return why;
     }
 
-    [[nodiscard]] awaitable<void> introduce(pg::pool&, const job::record& job, report::observer& to,
-                                            std::string server) const override {
-        if (to.wants_description()) {
-            report::description what;
-            what.server = std::move(server);
-            what.change = describe(job.change);
-            to.described(what);
-        }
-        co_return;
-    }
-
     [[nodiscard]] awaitable<void> tell_effect(pg::pool& pool, const job::record& job,
                                               report::observer& to) const override {
         report::swap_outcome done;

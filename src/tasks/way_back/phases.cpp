@@ -8,13 +8,8 @@ namespace pgeist::way_back {
 namespace {
 
 task::phase make(const char* name, const char* purpose, const char* lock) {
-    task::phase one;
-    one.name = name;
-    one.purpose = purpose;
-    one.told.name = name;
-    one.told.lock = lock;
-    one.told.counts = report::unit::rows;
-    one.resumed = task::resume_from::checkpoint;
+    task::phase one = task::make_phase_in_rows(name, purpose, lock);
+    one.told.in_chunks = false;
     return one;
 }
 
@@ -56,14 +51,10 @@ task::phase finish() {
     return one;
 }
 
-task::phase done() {
-    task::phase one = make("done", "", "none");
-    one.in_effect = true;
-    return one;
-}
-
 }  // namespace
 
-std::vector<task::phase> phases() { return {window(), catch_up(), verify(), swap(), finish(), done()}; }
+std::vector<task::phase> phases() {
+    return {window(), catch_up(), verify(), swap(), finish(), task::make_last_phase()};
+}
 
 }  // namespace pgeist::way_back

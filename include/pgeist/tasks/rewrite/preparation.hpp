@@ -42,8 +42,6 @@ struct preparation {
 /// Makes schema `pgeist` unless it is there, in the transaction that is open.
 /// @throws error (refused) naming the event trigger that is in the way
 [[nodiscard]] awaitable<void> make_state(pg::connection& session);
-/// Takes the table's advisory lock. @throws error (already_running) naming who has it
-[[nodiscard]] awaitable<void> take_table(job::advisory_locks& hold, const catalog::relation& table);
 
 /// For what the user has written and is stored with the job. @throws error (refused) when the database's encoding lacks
 /// a character of it; a transaction that is open has failed then
