@@ -43,20 +43,7 @@ awaitable<exit_code> start_backfill(pg::connect_options options, fill::request a
     const std::function<awaitable<std::optional<std::int64_t>>(pg::connection&)> making = [&](pg::connection& session) {
         return record_backfill(sessions, session, asked, chosen, made);
     };
-    std::optional<job::record> record;
-    std::exception_ptr failure;
-    try {
-        record = co_await create_job(sessions, backfill::kind(), chosen.reconnect_max, making);
-    } catch (const pg::sql_error& problem) {
-        if (!problem.is(pg::sqlstate::lock_not_available)) {
-            throw;
-        }
-        failure = std::current_exception();
-    }
-    if (failure) {
-        const auto session = co_await sessions.pool.acquire();
-        co_await rewrite::throw_not_readable(*session, asked.table);
-    }
+    auto record = co_await create_job(sessions, backfill::kind(), chosen.reconnect_max, asked.table, making);
     observer.job_started(record->id, record->table.display(), backfill::kind().labels().strategy);
     observer.phase_started(backfill::kind().phases().front().told);
     tell(made.plan.outlook, observer);

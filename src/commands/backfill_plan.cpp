@@ -3,11 +3,11 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "create_job.hpp"
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/pg/transaction.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/steps/step.hpp"
 #include "pgeist/tasks/backfill/kind.hpp"
@@ -139,7 +139,6 @@ std::string sql_of(const fill::request& asked, const fill::planned& plan) {
 
 awaitable<void> try_to_prepare(pg::connection& session, const fill::request& asked, const run::settings& chosen,
                                backfill::preparation& made) {
-    co_await session.execute("SET LOCAL lock_timeout = '5s'");
     made = co_await backfill::prepare(session, nullptr, asked, chosen);
 }
 
@@ -150,18 +149,7 @@ awaitable<plan_result> plan_backfill(pg::connect_options options, fill::request 
     const auto session = co_await pool.acquire();
     backfill::preparation made;
     const auto trial = [&] { return try_to_prepare(*session, asked, chosen, made); };
-    bool not_readable = false;
-    try {
-        co_await pg::rolled_back(*session, trial);
-    } catch (const pg::sql_error& problem) {
-        not_readable = problem.is(pg::sqlstate::lock_not_available);
-        if (!not_readable) {
-            throw;
-        }
-    }
-    if (not_readable) {
-        co_await rewrite::throw_not_readable(*session, asked.table);
-    }
+    co_await try_on_table(*session, asked.table, trial);
     std::string text = describe(asked, made.plan);
     std::string json = report::harmless(describe_json(asked, made.plan, chosen));
     std::string sql = sql_of(asked, made.plan);

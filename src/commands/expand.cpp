@@ -34,20 +34,7 @@ awaitable<exit_code> start_expansion(pg::connect_options options, expand::reques
     const std::function<awaitable<std::optional<std::int64_t>>(pg::connection&)> making = [&](pg::connection& session) {
         return record_expansion(sessions, session, asked, chosen, made);
     };
-    std::optional<job::record> record;
-    std::exception_ptr failure;
-    try {
-        record = co_await create_job(sessions, expand::kind(), chosen.reconnect_max, making);
-    } catch (const pg::sql_error& problem) {
-        if (!problem.is(pg::sqlstate::lock_not_available)) {
-            throw;
-        }
-        failure = std::current_exception();
-    }
-    if (failure) {
-        const auto session = co_await sessions.pool.acquire();
-        co_await rewrite::throw_not_readable(*session, asked.table);
-    }
+    auto record = co_await create_job(sessions, expand::kind(), chosen.reconnect_max, asked.table, making);
     observer.job_started(record->id, record->table.display(), expand::kind().labels().strategy);
     observer.phase_started(expand::kind().phases().front().told);
     for (const std::string& each : made.warnings) {

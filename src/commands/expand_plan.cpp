@@ -1,10 +1,10 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "create_job.hpp"
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/pg/pool.hpp"
-#include "pgeist/pg/transaction.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/tasks/expand/kind.hpp"
 #include "pgeist/tasks/expand/preparation.hpp"
@@ -80,7 +80,6 @@ std::string describe_json(const expand::request& asked, const expand::preparatio
 
 awaitable<void> try_to_expand(pg::connection& session, const expand::request& asked, const run::settings& chosen,
                               expand::preparation& made) {
-    co_await session.execute("SET LOCAL lock_timeout = '5s'");
     made = co_await expand::prepare(session, nullptr, asked, chosen);
 }
 
@@ -91,18 +90,7 @@ awaitable<plan_result> plan_expansion(pg::connect_options options, expand::reque
     const auto session = co_await pool.acquire();
     expand::preparation made;
     const auto trial = [&] { return try_to_expand(*session, asked, chosen, made); };
-    bool not_readable = false;
-    try {
-        co_await pg::rolled_back(*session, trial);
-    } catch (const pg::sql_error& problem) {
-        not_readable = problem.is(pg::sqlstate::lock_not_available);
-        if (!not_readable) {
-            throw;
-        }
-    }
-    if (not_readable) {
-        co_await rewrite::throw_not_readable(*session, asked.table);
-    }
+    co_await try_on_table(*session, asked.table, trial);
     std::string text = describe(asked, made);
     std::string json = report::harmless(describe_json(asked, made));
     plan_result result(exit_code::done, std::move(text), "", std::move(json));

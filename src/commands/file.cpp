@@ -119,7 +119,8 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
     const auto making = [&](pg::connection& used) {
         return record_job(sessions, used, what, made, chosen, found.next);
     };
-    record = co_await create_job(sessions, *kind, chosen.reconnect_max, making);
+    const qualified_name unlocked;  // it waits for no table of the user's
+    record = co_await create_job(sessions, *kind, chosen.reconnect_max, unlocked, making);
     observer.job_started(record->id, "", kind->labels().strategy);
     co_return record;
 }

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "create_job.hpp"
 #include "methods.hpp"
 #include "pgeist/check/server_repack.hpp"
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/pg/pool.hpp"
-#include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/describe.hpp"
 #include "pgeist/report/json/json_line.hpp"
 #include "pgeist/report/text.hpp"
@@ -46,7 +46,6 @@ namespace {
 
 awaitable<void> try_to_prepare(pg::connection& session, const plan::change_request& change, const run::settings& chosen,
                                rewrite::preparation& made) {
-    co_await session.execute("SET LOCAL lock_timeout = '5s'");
     made = co_await rewrite::prepare(session, nullptr, change, chosen);
 }
 
@@ -121,18 +120,7 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
     }
     rewrite::preparation made;
     const auto trial = [&] { return try_to_prepare(*session, change, chosen, made); };
-    bool not_readable = false;
-    try {
-        co_await pg::rolled_back(*session, trial);
-    } catch (const pg::sql_error& problem) {
-        not_readable = problem.is(pg::sqlstate::lock_not_available);
-        if (!not_readable) {
-            throw;
-        }
-    }
-    if (not_readable) {
-        co_await rewrite::throw_not_readable(*session, change.table);
-    }
+    co_await try_on_table(*session, change.table, trial);
     plan::description what;
     what.change = &change;
     what.blueprint = made.blueprint ? &*made.blueprint : nullptr;

@@ -94,7 +94,8 @@ awaitable<exit_code> start_reindex(pg::connect_options options, reindex::request
     co_await supervise::open_hold(sessions);
     beginning begin{sessions, what, chosen, observer, {}};
     const auto making = [&](pg::connection& session) { return make(begin, session); };
-    auto record = co_await create_job(sessions, reindex::kind(), chosen.reconnect_max, making);
+    const qualified_name unlocked;  // it waits for no table of the user's
+    auto record = co_await create_job(sessions, reindex::kind(), chosen.reconnect_max, unlocked, making);
     if (record) {
         observer.job_started(record->id, record->table.display(), reindex::kind().labels().strategy);
     }

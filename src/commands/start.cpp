@@ -1,5 +1,8 @@
+#include <functional>
+
 #include <fmt/format.h>
 
+#include "create_job.hpp"
 #include "find_kind.hpp"
 #include "make_copy.hpp"
 #include "methods.hpp"
@@ -24,10 +27,9 @@ namespace pgeist::commands {
 
 namespace {
 
-awaitable<void> record_native(supervise::session_set& sessions, pg::connection& session,
-                              const plan::change_request& change, const run::settings& chosen, const decision& made,
-                              supervise::pending_creation& when) {
-    co_await session.execute("SET LOCAL lock_timeout = '5s'");
+awaitable<std::optional<std::int64_t>> record_native(supervise::session_set& sessions, pg::connection& session,
+                                                     const plan::change_request& change, const run::settings& chosen,
+                                                     const decision& made) {
     co_await rewrite::wait_for_turn(session);
     auto profile = co_await pg::read_profile(session);
     co_await session.adopt(std::move(profile));
@@ -47,31 +49,19 @@ awaitable<void> record_native(supervise::session_set& sessions, pg::connection& 
     first.steps = made.chosen.steps;
     const job::tenure mine = co_await native::record_job(session, std::move(first));
     co_await job::claim_job(*sessions.hold, mine.job);
-    when = co_await supervise::note_creation(sessions, session, mine.job);
+    const std::optional<std::int64_t> number = mine.job;
+    co_return number;
 }
 
 /// The job of a change that is made step by step, committed.
 awaitable<job::record> make_native_job(supervise::session_set& sessions, const plan::change_request& change,
                                        const run::settings& chosen, const decision& made) {
-    const auto session = co_await sessions.pool.acquire();
-    co_await job::bring_state_up_to_date(*session);
-    supervise::pending_creation when;
-    bool in_doubt = false;
-    const auto recording = [&] { return record_native(sessions, *session, change, chosen, made, when); };
-    try {
-        co_await pg::transaction(*session, pg::isolation::read_committed, recording);
-    } catch (const pg::sql_error& problem) {
-        in_doubt = problem.outcome_unknown();
-        if (!in_doubt) {
-            throw;
-        }
-    }
-    if (in_doubt) {
-        auto found = co_await supervise::resolve_creation(sessions, native::kind(), when, chosen.reconnect_max);
-        co_return found;
-    }
-    auto record = co_await job::load(*session, when.job);
-    co_return record;
+    const std::function<awaitable<std::optional<std::int64_t>>(pg::connection&)> making = [&](pg::connection& session) {
+        return record_native(sessions, session, change, chosen, made);
+    };
+    const qualified_name unlocked;  // it waits for no table of the user's
+    auto record = co_await create_job(sessions, native::kind(), chosen.reconnect_max, unlocked, making);
+    co_return std::move(*record);
 }
 
 /// What is left of a job whose next step is a copy: its statements, as a change of their own.
