@@ -10,6 +10,8 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/checkpoints.hpp"
+#include "pgeist/job/in_tenure.hpp"
+#include "pgeist/job/record.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/verify/range_workers.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
@@ -201,6 +203,16 @@ awaitable<void> try_left(workspace& work, std::vector<pass::left_range> left) {
 }
 
 }  // namespace
+
+awaitable<void> reach_behind(pg::connection& session, job::tenure mine, const spec& of, std::string next_phase) {
+    const auto ending = [&]() -> awaitable<void> {
+        for (const pg::statement& each : of.leftovers) {
+            co_await session.execute(each.sql);
+        }
+        co_await job::save_phase(session, mine, next_phase);
+    };
+    co_await job::in_tenure(session, mine, pg::isolation::read_committed, ending);
+}
 
 transfer::spec walked_table(const spec& of) {
     transfer::spec same;

@@ -120,13 +120,6 @@ awaitable<void> remove(pg::connection& session, std::int64_t job) {
     co_await session.query("DELETE FROM pgeist.jobs WHERE id = $1", job);
 }
 
-awaitable<void> change_kind(pg::connection& session, tenure mine, std::string kind, std::string phase) {
-    const pg::result saved =
-        co_await session.query("UPDATE pgeist.jobs SET kind = $3, phase = $4 WHERE id = $1 AND incarnation = $2",
-                               mine.job, mine.incarnation, kind, phase);
-    require_ours(mine, saved);
-}
-
 awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message) {
     pg::parameters values = values_of(mine.job, mine.incarnation, state, message);
     co_await write(

@@ -6,7 +6,6 @@ namespace {
 
 constexpr const char* build_sql = R"sql(
     SELECT p.command, p.phase, coalesce(p.index_relid, 0)::bigint AS index_oid,
-           coalesce(p.lockers_total, 0) AS lockers_total, coalesce(p.lockers_done, 0) AS lockers_done,
            coalesce(p.blocks_total, 0) AS blocks_total, coalesce(p.blocks_done, 0) AS blocks_done,
            coalesce(p.tuples_total, 0) AS tuples_total, coalesce(p.tuples_done, 0) AS tuples_done,
            coalesce(a.wait_event_type = 'Lock', false) AS waits
@@ -35,8 +34,6 @@ build_row build_from(const pg::result& row) {
     build.command = row.text(0, "command");
     build.phase = row.text(0, "phase");
     build.index_oid = row.integer(0, "index_oid");
-    build.lockers_total = row.integer(0, "lockers_total");
-    build.lockers_done = row.integer(0, "lockers_done");
     build.blocks_total = row.integer(0, "blocks_total");
     build.blocks_done = row.integer(0, "blocks_done");
     build.tuples_total = row.integer(0, "tuples_total");

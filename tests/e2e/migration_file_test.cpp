@@ -358,6 +358,34 @@ TEST_F(migration_file, allows_one_copy_that_can_be_reverted) {
     EXPECT_EQ(type_of("code"), "integer");
 }
 
+TEST_F(migration_file, keeps_the_way_back_of_its_copy_open) {
+    make_table(300);
+    EXPECT_TRUE(exited(run_file("CREATE TABLE public.made (a int);\n"
+                                "ALTER TABLE public.t ALTER COLUMN code TYPE bigint;\n",
+                                {"--revertible"}),
+                       0));
+    EXPECT_EQ(type_of("code"), "bigint");
+    const std::string copy = sql().scalar("SELECT id FROM pgeist.jobs WHERE parent IS NOT NULL");
+    sql().execute(
+        "UPDATE public.t SET note = 'since' WHERE id = 7; INSERT INTO public.t (id, note, code) VALUES (301, 'new', "
+        "1)");
+    EXPECT_TRUE(exited(command("revert", {copy}), 0));
+    EXPECT_EQ(type_of("code"), "integer");
+    EXPECT_EQ(sql().scalar("SELECT string_agg(note, ' ' ORDER BY id) FROM public.t WHERE id IN (7, 301)"), "since new");
+    EXPECT_EQ(tables(), "done made t") << "the other statement stays";
+}
+
+TEST_F(migration_file, lets_its_settings_hold_for_what_is_done_concurrently) {
+    make_table(100);
+    sql().execute(
+        "CREATE SCHEMA app; CREATE FUNCTION app.twice(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2 * n'");
+    EXPECT_TRUE(exited(run_file("SET search_path = app, public;\n"
+                                "CREATE INDEX CONCURRENTLY t_twice ON t (twice(code));\n"),
+                       0));
+    EXPECT_EQ(
+        sql().number("SELECT count(*) FROM pg_index WHERE indexrelid = 'public.t_twice'::regclass AND indisvalid"), 1);
+}
+
 TEST_F(migration_file, runs_what_the_bundled_parser_does_not_know) {
     make_table(10);
     const run_result result = run_file(

@@ -50,4 +50,9 @@ private:
     std::string second_;
 };
 
+/// Drops what the planner has made for the expressions, and stores the phase that follows, in one transaction: whoever
+/// has to settle once more needs it. @throws error (already_running) as job::require_tenure()
+[[nodiscard]] awaitable<void> reach_behind(pg::connection& session, job::tenure mine, const spec& of,
+                                           std::string next_phase);
+
 }  // namespace pgeist::fill

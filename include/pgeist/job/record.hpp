@@ -63,8 +63,6 @@ struct beginning {
 [[nodiscard]] awaitable<void> save_phase(pg::connection& session, tenure mine, std::string phase);
 /// Removes the job with all that is stored of it.
 [[nodiscard]] awaitable<void> remove(pg::connection& session, std::int64_t job);
-/// Makes it a job of another kind, in the given phase. @throws error (already_running) as require_tenure()
-[[nodiscard]] awaitable<void> change_kind(pg::connection& session, tenure mine, std::string kind, std::string phase);
 /// Does nothing when the job is no longer ours.
 [[nodiscard]] awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message);
 [[nodiscard]] awaitable<void> save_settings(pg::connection& session, tenure mine, run::settings now);

@@ -15,8 +15,6 @@ struct build_row {
     std::string command;  ///< `CREATE INDEX`, `REINDEX CONCURRENTLY`, …
     std::string phase;
     std::int64_t index_oid = 0;  ///< 0: not told yet
-    std::int64_t lockers_total = 0;
-    std::int64_t lockers_done = 0;
     std::int64_t blocks_total = 0;
     std::int64_t blocks_done = 0;
     std::int64_t tuples_total = 0;

@@ -4,7 +4,6 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/job/in_tenure.hpp"
 
 namespace pgeist::backfill {
 
@@ -25,12 +24,6 @@ std::string describe(const fill::spec& of, const fill::totals& found) {
         text += fmt::format("; {} that others have written since have another value", format_count(found.after));
     }
     return text;
-}
-
-awaitable<void> run_all(pg::connection& session, const std::vector<pg::statement>& statements) {
-    for (const pg::statement& each : statements) {
-        co_await session.execute(each.sql);
-    }
 }
 
 }  // namespace
@@ -65,17 +58,18 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
         co_await filler_.fill();
     } else if (place == step::settle) {
         const fill::totals found = co_await filler_.settle();
-        co_await finish(found);
+        work_.observer.message(report::level::info, describe(spec_, found));
     }
     work_.observer.progressed(work_.progress);
     co_return &kind_->next(now);
 }
 
-awaitable<void> work::finish(fill::totals found) {
-    const auto session = co_await work_.pool.acquire();
-    const auto dropping = [&] { return run_all(*session, spec_.leftovers); };
-    co_await job::in_tenure(*session, work_.tenure(), pg::isolation::read_committed, dropping);
-    work_.observer.message(report::level::info, describe(spec_, found));
+awaitable<void> work::reach(pg::connection& session, job::tenure mine, const task::phase& next) {
+    if (kind_->is_done(next)) {
+        co_await fill::reach_behind(session, mine, spec_, next.name);
+    } else {
+        co_await task::work::reach(session, mine, next);
+    }
 }
 
 awaitable<void> work::watch(pg::connection&, const task::phase&) { co_return; }

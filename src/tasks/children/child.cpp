@@ -80,9 +80,12 @@ awaitable<void> child::phases() {
         current_ = reached;
         with_->enter(*reached);
         const task::phase* next = co_await work_->carry_out(*reached);
+        if (next == nullptr) {
+            break;
+        }
         reached = next;
         const auto session = co_await with_->pool.acquire();
-        co_await job::save_phase(*session, mine_, reached->name);
+        co_await work_->reach(*session, mine_, *next);
     }
 }
 

@@ -1,25 +1,18 @@
 #include "sync_sql.hpp"
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
 #include <boost/algorithm/string/replace.hpp>
 #include <fmt/format.h>
 
+#include "pgeist/core/template.hpp"
 #include "pgeist/templates.hpp"
 #include "pgeist/transfer/image.hpp"
 
 namespace pgeist::expand {
 
 namespace {
-
-std::string filled(std::string_view text, const std::map<std::string, std::string>& values) {
-    std::string out(text.substr(text.find('\n') * (text.starts_with("--") ? 1 : 0)));
-    for (const auto& [name, value] : values) {
-        boost::replace_all(out, "@" + name + "@", value);
-    }
-    return out;
-}
 
 const column& column_named(const std::vector<column>& among, const std::string& name) {
     return *std::find_if(among.begin(), among.end(), [&](const column& each) { return each.name == name; });
@@ -45,20 +38,20 @@ public:
         const bool both_ways = !one_->downs.empty();
         const std::string up = assigned(one_->ups, one_->news);
         const std::string down = both_ways ? assigned(one_->downs, one_->olds) : "NULL;  -- there is no way back";
-        std::map<std::string, std::string> values;
-        values["columns"] = titles(one_->olds) + " and " + titles(one_->news);
-        values["old_differs_from_default"] = differ_from_default(one_->olds);
-        values["new_differs_from_default"] = differ_from_default(one_->news);
-        values["old_was_changed"] = were_changed(one_->olds);
-        values["new_was_changed"] = were_changed(one_->news);
-        values["new_is_not_up"] = differ_from(one_->ups, one_->news);
-        values["old_is_not_down"] = both_ways ? differ_from(one_->downs, one_->olds) : "true";
-        values["up"] = up;
-        values["down"] = down;
-        values["up_is_null"] = both_ways ? all_null() : "false";
-        values["counter"] = std::to_string(counter_);
-        values["conflict"] = conflict(up, down);
-        return filled(templates::keep_in_step_group, values);
+        std::vector<std::pair<std::string, std::string>> values;
+        values.emplace_back("columns", titles(one_->olds) + " and " + titles(one_->news));
+        values.emplace_back("old_differs_from_default", differ_from_default(one_->olds));
+        values.emplace_back("new_differs_from_default", differ_from_default(one_->news));
+        values.emplace_back("old_was_changed", were_changed(one_->olds));
+        values.emplace_back("new_was_changed", were_changed(one_->news));
+        values.emplace_back("new_is_not_up", differ_from(one_->ups, one_->news));
+        values.emplace_back("old_is_not_down", both_ways ? differ_from(one_->downs, one_->olds) : "true");
+        values.emplace_back("up", up);
+        values.emplace_back("down", down);
+        values.emplace_back("up_is_null", both_ways ? all_null() : "false");
+        values.emplace_back("counter", std::to_string(counter_));
+        values.emplace_back("conflict", conflict(up, down));
+        return fill_template(templates::keep_in_step_group, values);
     }
 
 private:
@@ -69,7 +62,7 @@ private:
         std::string text;
         for (const column& each : columns) {
             for (const char letter : each.name) {
-                text += letter == '\n' || letter == '@' || letter == '$' ? ' ' : letter;
+                text += letter == '\n' || letter == '$' ? ' ' : letter;
             }
             text += &each == &columns.back() ? "" : ", ";
         }
@@ -170,7 +163,7 @@ std::string function_sql(const spec& of, std::int64_t counter) {
     for (const group& one : of.groups) {
         groups += group_writer(of, one, counter).write();
     }
-    return filled(templates::keep_in_step, {{"function", of.function().sql()}, {"groups", groups}});
+    return fill_template(templates::keep_in_step, {{"function", of.function().sql()}, {"groups", groups}});
 }
 
 std::string trigger_sql(const spec& of) {

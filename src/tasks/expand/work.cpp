@@ -6,6 +6,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/fill/planner.hpp"
+#include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/record.hpp"
 #include "sync_sql.hpp"
@@ -88,10 +89,7 @@ awaitable<std::int64_t> work::done_before(const task::phase& next) {
     std::int64_t rows = 0;
     if (next.told.in_chunks && plan_.fill) {
         const auto session = co_await with_.pool.acquire();
-        const pg::result row = co_await session->query(
-            "SELECT coalesce(sum(rows), 0)::bigint FROM pgeist.chunks WHERE job = $1 AND kind = $2", mine_.job,
-            next.name);
-        rows = row.integer(0, 0);
+        rows = co_await job::rows_in_chunks(*session, mine_.job, next.name.c_str());
     }
     co_return rows;
 }
@@ -157,12 +155,17 @@ awaitable<void> work::fill(bool second) {
         co_return;
     }
     const fill::totals found = co_await filler.settle();
-    const auto session = co_await with_.pool.acquire();
-    for (const pg::statement& each : what.leftovers) {
-        co_await session->execute(each.sql);
-    }
     with_.observer.message(report::level::info, fmt::format("{} rows of {} were filled", format_count(found.written),
                                                             plan_.table.display()));
+}
+
+awaitable<void> work::reach(pg::connection& session, job::tenure mine, const task::phase& next) {
+    if (static_cast<step>(&next - kind_->phases().data()) == step::index) {
+        const fill::spec what = fill::spec_from_json(*plan_.fill);
+        co_await fill::reach_behind(session, mine, what, next.name);
+    } else {
+        co_await task::work::reach(session, mine, next);
+    }
 }
 
 awaitable<void> work::watch(pg::connection&, const task::phase&) { co_return; }

@@ -21,6 +21,7 @@ public:
     [[nodiscard]] awaitable<void> begin(const task::phase& next) override;
     [[nodiscard]] awaitable<std::int64_t> done_before(const task::phase& next) override;
     [[nodiscard]] awaitable<const task::phase*> carry_out(const task::phase& now) override;
+    [[nodiscard]] awaitable<void> reach(pg::connection& session, job::tenure mine, const task::phase& next) override;
     [[nodiscard]] awaitable<void> watch(pg::connection& session, const task::phase& now) override;
     [[nodiscard]] awaitable<void> compare() override;
     [[nodiscard]] bool in_effect() const noexcept override { return false; }

@@ -19,8 +19,14 @@ public:
 /// Drops what a failed step has built, also where it is valid.
 [[nodiscard]] awaitable<void> take_back_builds(const task::context& with);
 
-/// `SET LOCAL` of everything in which a session of pgeist's differs from the user's own, and of what SETs have made of
-/// that.
-[[nodiscard]] std::string users_settings_sql(const steps::step& of);
+/// For how long settings hold.
+enum class settings_hold {
+    in_transaction,        ///< until the end of the one that is open
+    in_session,            ///< until the session ends
+    in_session_of_the_job  ///< likewise, but the role stays the job's, which looks after its own row there
+};
+/// SETs of everything in which a session of pgeist's differs from the user's own, and of what SETs in the file have
+/// made of that.
+[[nodiscard]] std::string users_settings_sql(const steps::step& of, settings_hold how);
 
 }  // namespace pgeist::native

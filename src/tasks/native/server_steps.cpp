@@ -50,17 +50,9 @@ awaitable<void> server_steps::carry_out(const task::context& with, steps::step& 
     concurrently::workspace work = workspace_of(with);
     const auto session = co_await with.pool.acquire();
     const steps::action what = of.actions[static_cast<std::size_t>(at)];
-    std::string settings = users_settings_sql(of);
     // One statement at a time: each has its own transactions. The session is handed back as it was.
     const auto own = co_await with.pool.open_own(job::session_name(with.mine.job));
-    for (std::size_t from = 0; from != std::string::npos;) {
-        const std::size_t to = settings.find("SET LOCAL ", from);
-        if (to != std::string::npos) {
-            settings.erase(to + 4, 6);
-        }
-        from = to;
-    }
-    co_await own->execute(std::move(settings));
+    co_await own->execute(users_settings_sql(of, settings_hold::in_session_of_the_job));
     if (what.kind == kind::build_index) {
         concurrently::index_request wanted;
         wanted.table_oid = co_await find_oid(*own, what.relation);

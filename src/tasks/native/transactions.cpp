@@ -95,18 +95,20 @@ std::chrono::milliseconds limit_of(const attempt& now) {
     return works ? allowed : std::max(allowed, times_lock_timeout * now.with.chosen.lock_timeout);
 }
 
+bool is_role_setting(const std::string& name) { return name == "role" || name == "session_authorization"; }
+
 /// Whether the transaction is another role's by now: by a SET further up in the file, or by this statement.
 bool has_other_role(const steps::step& of) {
-    const auto is_role = [](const std::string& name) { return name == "role" || name == "session_authorization"; };
     return boost::algorithm::istarts_with(of.statement, "set") ||
-           std::any_of(of.session.begin(), of.session.end(), [&](const auto& each) { return is_role(each.first); });
+           std::any_of(of.session.begin(), of.session.end(),
+                       [](const auto& each) { return is_role_setting(each.first); });
 }
 
 /// In the transaction that is open, under the locks. @throws too_slow; error naming the statement; sql_error
 awaitable<void> run_statements(attempt& now) {
     const auto limit = limit_of(now);
     co_await job::require_tenure(now.session, now.with.mine);
-    std::string settings = users_settings_sql(now.of);
+    std::string settings = users_settings_sql(now.of, settings_hold::in_transaction);
     const bool bounded = now.what().bounded;
     settings += fmt::format("; SET LOCAL statement_timeout = {}", bounded ? limit.count() : 0);
     co_await now.session.execute(std::move(settings));
@@ -209,9 +211,7 @@ awaitable<void> retry(attempt& now, const lock::target& wanted) {
 
 /// Statements that are refused in a transaction block; recorded when they are done.
 awaitable<void> run_alone(attempt& now) {
-    std::string settings = users_settings_sql(now.of);
-    boost::replace_all(settings, "SET LOCAL ", "SET ");
-    boost::replace_all(settings, ", true)", ", false)");
+    std::string settings = users_settings_sql(now.of, settings_hold::in_session);
     const auto own = co_await now.with.pool.open_own(job::session_name(now.with.mine.job));
     co_await own->execute(std::move(settings));
     std::exception_ptr failure;
@@ -232,13 +232,19 @@ awaitable<void> run_alone(attempt& now) {
 
 }  // namespace
 
-std::string users_settings_sql(const steps::step& of) {
-    std::string sql =
-        "SET LOCAL search_path TO DEFAULT; SET LOCAL default_tablespace TO DEFAULT; SET LOCAL "
-        "default_table_access_method TO DEFAULT; SET LOCAL row_security TO DEFAULT; SET LOCAL check_function_bodies TO "
-        "DEFAULT";
+std::string users_settings_sql(const steps::step& of, settings_hold how) {
+    const char* set = how == settings_hold::in_transaction ? "SET LOCAL" : "SET";
+    std::string sql;
+    for (const char* name : {"search_path", "default_tablespace", "default_table_access_method", "row_security",
+                             "check_function_bodies"}) {
+        sql += fmt::format("{}{} {} TO DEFAULT", sql.empty() ? "" : "; ", set, name);
+    }
     for (const auto& [name, value] : of.session) {
-        sql += fmt::format("; SELECT pg_catalog.set_config({}, {}, true)", quote_literal(name), quote_literal(value));
+        if (how == settings_hold::in_session_of_the_job && is_role_setting(name)) {
+            continue;
+        }
+        sql += fmt::format("; SELECT pg_catalog.set_config({}, {}, {})", quote_literal(name), quote_literal(value),
+                           how == settings_hold::in_transaction);
     }
     return sql;
 }

@@ -123,13 +123,12 @@ awaitable<void> work::look(pg::connection& session) {
 awaitable<void> work::switch_off(pg::connection& session, std::string why) {
     const std::string sql = capture::switch_off_sql(transfer_);
     const auto script = [&] { return run_script(session, sql); };
-    std::exception_ptr failure;
     try {
         co_await job::in_tenure(session, work_.tenure(), pg::isolation::read_committed, script);
     } catch (const pg::sql_error& problem) {
-        if (problem.poisons_connection()) {
+        if (!problem.is(pg::sqlstate::invalid_schema_name)) {
             throw;
-        }  // the functions are gone with the table
+        }  // the functions are gone, and the log with them
     }
     co_await job::save_revert(session, work_.tenure(), closed_because(why));
     work_.observer.not_revertible(why);
@@ -140,12 +139,9 @@ awaitable<void> work::switch_off(pg::connection& session, std::string why) {
 /// The log and its triggers go; the old table stays until the job is cleaned up.
 awaitable<const task::phase*> work::give_up() {
     const auto session = co_await work_.pool.acquire();
-    const lock::policy rules = [&] {
-        lock::policy some;
-        some.lock_timeout = work_.settings.lock_timeout;
-        some.attempts = few_attempts;
-        return some;
-    }();
+    lock::policy rules;
+    rules.lock_timeout = work_.settings.lock_timeout;
+    rules.attempts = few_attempts;
     const std::string script =
         fmt::format("{}DROP SCHEMA IF EXISTS {} CASCADE", capture::drop_triggers_sql(transfer_, transfer_.read.name),
                     quote_identifier(transfer_.schema));

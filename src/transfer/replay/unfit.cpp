@@ -93,6 +93,9 @@ awaitable<unfit_look> look_at_unfit(pg::connection& session, const transfer::spe
     std::string count = "SELECT count(*) FROM " + table;
     const pg::result total = co_await session.query(std::move(count));
     found.rows = total.integer(0, 0);
+    if (found.rows == 0 || most == 0) {
+        co_return found;  // asked under the swap's lock, too
+    }
     std::string list = fmt::format("SELECT {} AS key, u.reason, u.state FROM {} AS u ORDER BY u.since, {} LIMIT {}",
                                    shown_key(transfer.key), table, walk::log_columns(transfer.key), most);
     const pg::result rows = co_await session.query(std::move(list));
