@@ -49,6 +49,15 @@ private:
     [[nodiscard]] awaitable<void> catch_up();
     /// How many changes may wait for a drain of `time`.
     [[nodiscard]] std::int64_t affordable(std::chrono::milliseconds time) const;
+    /// Whether --swap-max-wait, as it is now, is over.
+    [[nodiscard]] bool waited_long_enough() const;
+    /// @throws error (lock_not_obtained) when it was one too many
+    void count_failure(int number, bool last);
+    [[noreturn]] void throw_given_up(int attempts) const;
+    void report_backlog(int number);
+    void report_blocked(int number, const std::vector<report::blocker>& blockers);
+
+    // under_lock.cpp
     /// What waits in the log. @throws transfer::source_truncated
     [[nodiscard]] awaitable<replay::log_look> pending(pg::connection& session);
     /// @returns false when more of them wait than `time` is enough for: nothing was done
@@ -59,13 +68,6 @@ private:
     /// @returns the transaction's id; nothing when the user has asked that nothing be swapped now
     [[nodiscard]] awaitable<std::optional<std::string>> note_swap(pg::connection& session);
     [[nodiscard]] awaitable<void> commit(pg::connection& session, std::string xid);
-    /// Whether --swap-max-wait, as it is now, is over.
-    [[nodiscard]] bool waited_long_enough() const;
-    /// @throws error (lock_not_obtained) when it was one too many
-    void count_failure(int number, bool last);
-    [[noreturn]] void throw_given_up(int attempts) const;
-    void report_backlog(int number);
-    void report_blocked(int number, const std::vector<report::blocker>& blockers);
 
     build::workspace* work_;
     gate* gate_;
