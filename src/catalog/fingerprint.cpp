@@ -217,6 +217,7 @@ std::string sql_for(int server_major, const char* wanted, const layout& lines = 
 }  // namespace
 
 awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid) {
+    const pg::connection::kept_plans keep(conn);
     const auto rows = co_await conn.query(sql_for(conn.server_major(), digest_sql), oid);
     co_return rows.text(0, 0);
 }

@@ -79,6 +79,7 @@ awaitable<std::int64_t> estimate_rows(pg::connection& conn, qualified_name name)
 enum class extent { shape, definition, whole };
 
 awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, extent wanted) {
+    const pg::connection::kept_plans keep(conn);
     std::string digest;
     if (wanted != extent::definition) {
         digest = co_await fingerprint(conn, oid);

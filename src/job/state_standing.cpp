@@ -8,7 +8,8 @@ namespace {
 
 // Memberships count if another role has given them than the one that is joined: before PostgreSQL 15 every login may
 // make others members of itself.
-constexpr const char* believed_sql = R"sql(
+std::string believed_sql(std::int64_t also) {
+    constexpr const char* sql = R"sql(
     mighty AS (
         SELECT oid FROM pg_roles WHERE rolsuper
         UNION
@@ -19,10 +20,12 @@ constexpr const char* believed_sql = R"sql(
         UNION
         SELECT m.roleid FROM pg_auth_members m JOIN mine ON m.member = mine.oid WHERE m.grantor <> m.roleid),
     believed AS (
-        SELECT oid FROM me UNION SELECT oid FROM mighty UNION SELECT $1::bigint::oid WHERE $1::bigint <> 0 -- PUBLIC
+        SELECT oid FROM me UNION SELECT oid FROM mighty UNION SELECT {also}::oid WHERE {also} <> 0 -- PUBLIC
         UNION
         SELECT oid FROM (SELECT oid FROM mine UNION SELECT datdba FROM pg_database WHERE datname = current_database()) AS others
          WHERE NOT EXISTS (SELECT FROM me JOIN mighty USING (oid))))sql";
+    return fmt::format(sql, fmt::arg("also", also));
+}
 
 // What lets a role write, or hang something on the tables. To ask for something is UPDATE (control) and INSERT on
 // events.
@@ -133,8 +136,11 @@ constexpr const char* is_genuine_sql = R"sql(
 }  // namespace
 
 awaitable<standing> look_at_state(pg::connection& session, std::int64_t also) {
-    std::string sql = fmt::format("WITH RECURSIVE {}, {}, {}, {}", believed_sql, rights_sql, attached_sql, verdict_sql);
-    const pg::result row = co_await session.query(std::move(sql), also);
+    // Asked before each step of a job: planned once, as it has no parameter.
+    const pg::connection::kept_plans keep(session);
+    std::string sql =
+        fmt::format("WITH RECURSIVE {}, {}, {}, {}", believed_sql(also), rights_sql, attached_sql, verdict_sql);
+    const pg::result row = co_await session.query(std::move(sql));
     standing found;
     found.present = row.boolean(0, "present");
     found.stranger = row.optional_text(0, "what");
@@ -149,8 +155,8 @@ awaitable<bool> is_genuine_state(pg::connection& session) {
 }
 
 awaitable<std::string> revocations(pg::connection& session) {
-    std::string sql = fmt::format("WITH RECURSIVE {}, {} {}", believed_sql, rights_sql, revocations_sql);
-    const pg::result row = co_await session.query(std::move(sql), 0);
+    std::string sql = fmt::format("WITH RECURSIVE {}, {} {}", believed_sql(0), rights_sql, revocations_sql);
+    const pg::result row = co_await session.query(std::move(sql));
     co_return row.text(0, 0);
 }
 

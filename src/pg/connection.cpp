@@ -199,9 +199,11 @@ awaitable<std::string> connection::prepared(std::string sql) {
     co_return name;
 }
 
-connection::kept_plans::kept_plans(connection& of) noexcept : state_(of.state_) { state_->keeps_plans = true; }
+connection::kept_plans::kept_plans(connection& of) noexcept : state_(of.state_), before_(of.state_->keeps_plans) {
+    state_->keeps_plans = true;
+}
 
-connection::kept_plans::~kept_plans() { state_->keeps_plans = false; }
+connection::kept_plans::~kept_plans() { state_->keeps_plans = before_; }
 
 awaitable<result> connection::run_prepared(std::string name, parameters values, deadline until) {
     const operation current(state_);

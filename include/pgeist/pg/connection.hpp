@@ -106,6 +106,7 @@ public:
 
     private:
         std::shared_ptr<state> state_;
+        bool before_;
     };
 
     /// Sets all of a profile's settings, and remembers them for whoever changes one of them for a while. Nothing is set
