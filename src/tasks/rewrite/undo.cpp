@@ -82,7 +82,17 @@ awaitable<std::string> removal_script(task::undo_context& at) {
         "SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'm' FROM pg_class c JOIN pg_namespace n ON n.oid = "
         "c.relnamespace WHERE n.nspname IN ($1, $2, $3, $4) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
         schema, passage, back, again);
+    // By which values are compared on the way back: their arguments are rows of tables of ours.
+    const pg::result functions = co_await at.session.query(
+        "SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ') FROM pg_proc p JOIN pg_namespace n ON n.oid = "
+        "p.pronamespace JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = "
+        "'pg_type'::regclass JOIN pg_class c ON c.reltype = d.refobjid AND c.relkind = 'r' JOIN pg_namespace o ON "
+        "o.oid = c.relnamespace WHERE n.nspname IN ($1, $2, $3, $4) AND o.nspname IN ($1, $2, $3, $4)",
+        schema, passage, back, again);
     std::string script;
+    if (const auto own = functions.optional_text(0, 0)) {
+        script += fmt::format("DROP FUNCTION {}; ", *own);
+    }
     std::vector<std::string> names;
     std::vector<std::string> stored;
     for (int row = 0; row < tables.rows(); ++row) {

@@ -36,6 +36,14 @@ TEST_F(reverting, without_writes_the_table_is_the_one_it_was) {
     expect_nothing_left();
 }
 
+TEST_F(reverting, cleanup_drops_the_functions_that_compare_values_too) {
+    make_table(20);
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, ALTER COLUMN note TYPE text USING note || ''"), 0));
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
+    expect_nothing_left();
+}
+
 TEST_F(reverting, every_write_made_since_is_there_and_the_change_can_be_made_again) {
     make_table(300);
     const auto before = definition();
