@@ -9,11 +9,12 @@ usage() {
 usage: scripts/test.sh [OPTIONS]
 
   --versions "15 18"  PostgreSQL versions to test against (default: 14 18 19, and 15 where one version is enough)
-  --all-versions      14 15 16 17 18 19, all tests on each; otherwise tests of what the program does by itself, whichever
-                      the server (label "e2e-program"), run on one version only: 15, or the first of --versions
+  --all-versions      14 15 16 17 18 19, all tests on each, and the slow source checks; otherwise only those in which the
+                      server's version counts (labels "…-server") run on each, those of what the program does by itself
+                      ("e2e-program") on one: 15, or the first of --versions; all others are dealt out among the versions
   --label LABEL       only these tests: unit, integration or e2e; may be repeated
   --filter REGEX      only tests with a name that matches
-  --quick             PostgreSQL 15 alone, release build alone, no slow source checks, no demo, no benchmark
+  --quick             PostgreSQL 15 alone, release build alone, no demo, no benchmark
   --no-setup          do not look for missing packages
 
 All steps run even if one fails; the last line counts them all. Where PostgreSQL 19 cannot be fetched, its tests are
@@ -137,13 +138,34 @@ build() { # PRESET TARGET...
     cmake --build --preset "$preset" -j "$jobs" --target "$@"
 }
 
-run_ctest() { # PRESET LABEL REPORT [CTEST-OPTION...]
+run_ctest() { # PRESET LABELS REPORT [CTEST-OPTION...]
     local -a more=(--no-tests=error "${@:4}")
     local at_once=$jobs
-    [[ $2 != e2e ]] || at_once=$((2 * jobs))  # they wait for the server more than they compute
+    [[ $2 != ^e2e* ]] || at_once=$((2 * jobs))  # they wait for the server more than they compute
     [[ -z $filter ]] || more=(-R "$filter" --no-tests=ignore "${@:4}")
-    ctest --test-dir "build/$1" -L "^$2" -j "$at_once" --output-on-failure --timeout 600 \
+    ctest --test-dir "build/$1" -L "$2" -j "$at_once" --output-on-failure --timeout 600 \
         --output-junit "$results/$3.xml" "${more[@]}"
+}
+
+# The tests of a ring that are this version's: all; or those for each server, and its share of those that are dealt out.
+ring_on_server() { # PRESET RING TITLE VERSION
+    local preset=$1 ring=$2 title="$3, PostgreSQL $4" version=$4
+    if $everywhere; then
+        step "$title" run_ctest "$preset" "^$ring" "$ring-$version" || true
+        return
+    fi
+    local kinds=
+    [[ " $versions " != *" $version "* ]] || kinds=server
+    [[ $ring != e2e || $version != "$program_version" ]] || kinds+=${kinds:+|}program
+    [[ -z $kinds ]] || step "$title" run_ctest "$preset" "^$ring-($kinds)$" "$ring-$version" || true
+    local place=0 each
+    for each in "${servers[@]}"; do
+        place=$((place + 1))
+        [[ $each != "$version" ]] || break
+    done
+    local -a share=()
+    [[ ${#servers[@]} -eq 1 || -n $filter ]] || share=(-I "$place,,${#servers[@]}")
+    step "$title, its share" run_ctest "$preset" "^$ring$" "$ring-$version-share" "${share[@]}" || true
 }
 
 wants() { [[ " ${labels[*]} " == *" $1 "* ]]; }
@@ -156,7 +178,7 @@ source_checks() {
     counted_step "format" scripts/check_format.sh
     counted_step "coroutine lint, self-test" scripts/lint_coroutines.py --self-test
     counted_step "coroutine lint" scripts/lint_coroutines.py
-    $quick || counted_step "headers compile alone" scripts/check_self_contained.sh
+    ! $everywhere || counted_step "headers compile alone" scripts/check_self_contained.sh
 }
 
 # Sets `dsn` to the server's address; 1 when it cannot be had.
@@ -182,11 +204,8 @@ report_in_a_browser() {
     scripts/check_report.py --self-test && scripts/check_report.py "$results/report.html"
 }
 
-# The tests of one version; of one that is not in `versions`, those of the program alone.
 server_tests() { # VERSION
-    local version=$1 listed=false
-    [[ " $versions " != *" $version "* ]] || listed=true
-    $listed || wants e2e || return 0
+    local version=$1
     if [[ $version == 19 ]] && ! scripts/pg.sh bindir 19 >/dev/null; then
         outcomes+=("NOT RUN       tests on PostgreSQL 19: its server cannot be fetched")
         return 0
@@ -198,17 +217,11 @@ server_tests() { # VERSION
         return 0
     fi
     export PGEIST_TEST_DSN=$dsn
-    if $listed && wants integration && [[ -n $test_preset ]]; then
-        step "integration tests, PostgreSQL $version" run_ctest "$test_preset" integration "integration-$version" || true
+    if wants integration && [[ -n $test_preset ]]; then
+        ring_on_server "$test_preset" integration "integration tests" "$version"
     fi
     if wants e2e && $have_release; then
-        local -a which=()
-        if ! $listed; then
-            which=(-L program)
-        elif ! $everywhere && [[ $version != "$program_version" ]]; then
-            which=(-LE program)
-        fi
-        step "end-to-end tests, PostgreSQL $version" run_ctest release e2e "e2e-$version" "${which[@]}" || true
+        ring_on_server release e2e "end-to-end tests" "$version"
     fi
     unset PGEIST_TEST_DSN
     scripts/pg.sh stop "$version" --instance "$instance" --mode immediate
@@ -260,10 +273,11 @@ elif wants unit || wants integration; then
 fi
 
 if wants unit && [[ -n $test_preset ]]; then
-    step "unit tests" run_ctest "$test_preset" unit unit || true
+    step "unit tests" run_ctest "$test_preset" '^unit' unit || true
 fi
 if wants integration || wants e2e; then
-    for version in $(printf '%s\n' $versions "$program_version" | sort -un); do
+    mapfile -t servers < <(printf '%s\n' $versions "$program_version" | sort -un)
+    for version in "${servers[@]}"; do
         server_tests "$version"
     done
 fi
