@@ -22,11 +22,12 @@ protected:
         sql().execute(shape.create);
         writer_ = db().create_role("writer");  // no rights on anything but the table (and the oracle)
         owner_ = db().create_role("owner");
+        // On its own: after the grants, in their transaction, it could deadlock with autovacuum.
+        sql().execute("ALTER TABLE public.t OWNER TO " + owner_);
         sql().execute("REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO " + writer_ +
-                      "; GRANT SELECT, "
-                      "INSERT, UPDATE, DELETE, TRUNCATE ON public.t, public.twin TO " +
-                      writer_ + "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner_ + "; GRANT CREATE ON DATABASE " +
-                      db().name() + " TO " + owner_ + "; ALTER TABLE public.t OWNER TO " + owner_);
+                      "; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.t, public.twin TO " + writer_ +
+                      "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner_ + "; GRANT CREATE ON DATABASE " +
+                      db().name() + " TO " + owner_);
     }
 
     void add_writers(workload& load, bool prepared, int one_truncate_in = 0) {
