@@ -1,24 +1,13 @@
-#include <map>
-
 #include <fmt/format.h>
 
 #include "checks.hpp"
+#include "pgeist/catalog/relation_kind.hpp"
 
 namespace pgeist::check {
 
 namespace {
 
 constexpr const char* table_kind_check = "table_kind";
-
-std::string kind_name(char kind) {
-    static const std::map<char, std::string> names{
-        {'p', "a partitioned table"}, {'f', "a foreign table"}, {'v', "a view"},   {'m', "a materialized view"},
-        {'S', "a sequence"},          {'i', "an index"},        {'I', "an index"}, {'t', "a TOAST table"},
-        {'c', "a composite type"},
-    };
-    const auto found = names.find(kind);
-    return found != names.end() ? found->second : "not a table";
-}
 
 std::string kind_hint(char kind) {
     if (kind == 'p') {
@@ -27,21 +16,17 @@ std::string kind_hint(char kind) {
     return kind == 'v' || kind == 'm' ? "give the table under it" : "";
 }
 
-bool is_system_schema(const std::string& schema) {
-    return schema == "information_schema" || schema == "pgeist" || schema.rfind("pg_", 0) == 0 ||
-           (schema.rfind("pgeist_", 0) == 0 && schema.find_first_not_of("0123456789", 7) == std::string::npos);
-}
-
 void judge_relation(const catalog::relation& found, findings& into) {
     const std::string shown = found.name.display();
     if (found.kind != 'r') {
-        refuse(into, table_kind_check, fmt::format("{} is {}, not an ordinary table", shown, kind_name(found.kind)),
+        refuse(into, table_kind_check,
+               fmt::format("{} is {}, not an ordinary table", shown, catalog::kind_name(found.kind)),
                kind_hint(found.kind));
     } else if (found.persistence == 't') {
         refuse(into, table_kind_check, fmt::format("{} is a temporary table", shown),
                "only its own session sees it: alter it there");
     }
-    if (is_system_schema(found.name.schema)) {
+    if (catalog::is_system_schema(found.name.schema)) {
         refuse(into, table_kind_check, fmt::format("{} belongs to the system or to pgeist", shown));
     }
 }

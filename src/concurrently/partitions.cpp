@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/core/clipped.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "run.hpp"
 
@@ -88,11 +89,10 @@ awaitable<std::optional<std::string>> find_like(pg::connection& session, const l
 
 /// As the server does: a number after a name that is taken. A name that this job has taken before is its own.
 awaitable<std::string> free_name(pg::connection& session, job::tenure mine, const leaf& of, std::string wanted) {
-    constexpr std::size_t longest = 63;
     const std::vector<entry> known = co_await load(session, mine.job);
     for (int number = 0;; ++number) {
         const std::string suffix = number == 0 ? "" : std::to_string(number);
-        const std::string name = wanted.substr(0, longest - suffix.size()) + suffix;
+        const std::string name = std::string(clipped(wanted, longest_identifier - suffix.size())) + suffix;
         entry about;
         about.what = deed::create;
         about.name = qualified_name{of.table.schema, name};

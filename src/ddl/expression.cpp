@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "pgeist/core/clipped.hpp"
 #include "pgeist/core/identifier.hpp"
 #include "tree.hpp"
 
@@ -170,39 +171,23 @@ const constraint* column::find(constraint_kind kind) const {
     return found == constraints.end() ? nullptr : &*found;
 }
 
-namespace {
-
-/// Length of `text` within `most` bytes, without cutting a character in two.
-std::size_t clipped(const std::string& text, std::size_t most) {
-    if (text.size() <= most) {
-        return text.size();
-    }
-    while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80) {
-        --most;
-    }
-    return most;
-}
-
-}  // namespace
-
 std::string made_name(const std::string& table, const std::vector<std::string>& columns, const std::string& suffix) {
-    constexpr std::size_t longest = 63;
     std::string middle;
     for (const std::string& each : columns) {  // ChooseIndexNameAddition() stops when the buffer is full
-        if (middle.size() >= longest) {
+        if (middle.size() >= longest_identifier) {
             break;
         }
         middle += (middle.empty() ? "" : "_") + each;
     }
-    middle.resize(clipped(middle, longest));
+    middle.resize(clipped(middle).size());
     const std::size_t overhead = (middle.empty() ? 0 : 1) + (suffix.empty() ? 0 : 1 + suffix.size());
     std::size_t left = table.size();
     std::size_t right = middle.size();
-    while (left + right > longest - overhead) {  // makeObjectName() shortens the longer one
+    while (left + right > longest_identifier - overhead) {  // makeObjectName() shortens the longer one
         (left > right ? left : right) -= 1;
     }
-    std::string name = table.substr(0, clipped(table, left));
-    name += middle.empty() ? "" : "_" + middle.substr(0, clipped(middle, right));
+    std::string name(clipped(table, left));
+    name += middle.empty() ? "" : "_" + std::string(clipped(middle, right));
     return name + (suffix.empty() ? "" : "_" + suffix);
 }
 

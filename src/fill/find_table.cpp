@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/catalog/reader.hpp"
+#include "pgeist/catalog/relation_kind.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/fill/planner.hpp"
 #include "refuse.hpp"
@@ -19,23 +20,17 @@ constexpr const char* standing_sql = R"(
              WHERE r.ev_class = c.oid AND r.ev_type = CASE WHEN $2 THEN '4' ELSE '2' END) AS rules
       FROM pg_class c WHERE c.oid = $1::bigint::oid)";
 
-bool is_system_schema(const std::string& schema) {
-    return schema == "information_schema" || schema == "pgeist" || schema.starts_with("pg_") ||
-           (schema.starts_with("pgeist_") && schema.find_first_not_of("0123456789", 7) == std::string::npos);
-}
-
 void judge(const catalog::relation& found) {
     const std::string shown = found.name.display();
-    if (found.kind == 'v' || found.kind == 'm') {
-        refuse(fmt::format("{} is a view, not a table", shown), "give the table under it");
-    }
     if (found.kind != 'r' && found.kind != 'p') {
-        refuse(fmt::format("{} is not an ordinary table", shown));
+        const bool view = found.kind == 'v' || found.kind == 'm';
+        refuse(fmt::format("{} is {}, not a table", shown, catalog::kind_name(found.kind)),
+               view ? "give the table under it" : "");
     }
     if (found.persistence == 't') {
         refuse(fmt::format("{} is a temporary table", shown), "only its own session sees it: change it there");
     }
-    if (is_system_schema(found.name.schema)) {
+    if (catalog::is_system_schema(found.name.schema)) {
         refuse(fmt::format("{} belongs to the system or to pgeist", shown));
     }
 }
