@@ -1,5 +1,5 @@
     -- @columns@
-    IF TG_OP = 'INSERT' THEN  -- what differs from its default counts as given
+@unfilled@    IF TG_OP = 'INSERT' THEN  -- what differs from its default counts as given
         old_given := @old_differs_from_default@;
         new_given := @new_differs_from_default@;
     ELSE

@@ -22,38 +22,25 @@ using clock = deadline::clock;
 constexpr int most_tries = 5;  // of a chunk that meets a passing trouble other than a lock
 constexpr auto longest_pause = std::chrono::milliseconds(1000);
 
-/// What the session has counted of the table since its figures were last sent: only differences mean something.
-constexpr const char* hot_sql = R"(
-    SELECT coalesce(sum(pg_stat_get_xact_tuples_hot_updated(c.oid)), 0)::bigint FROM pg_class c
-     WHERE c.oid = $1::bigint::oid OR c.oid IN (SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass)))";
-
-/// Below the time after which the server looks for deadlocks: so a deadlock ends with our timeout, and never with an
-/// error of the application's.
-std::string timeout_sql(const workspace& work) {
+/// Before a chunk. The timeout is below the time after which the server looks for deadlocks: so a deadlock ends with
+/// our timeout, and never with an error of the application's.
+std::string before_sql(const workspace& work) {
     return fmt::format(
-        "SELECT set_config('lock_timeout', least({}, (SELECT setting::bigint * 8 / 10 FROM pg_settings WHERE name = "
-        "'deadlock_timeout'))::text, true)",
-        work.settings.lock_timeout.count());
+        "SELECT {} AS hot, set_config('lock_timeout', least({}, (SELECT setting::bigint * 8 / 10 FROM pg_settings "
+        "WHERE "
+        "name = 'deadlock_timeout'))::text, true)",
+        hot_updates(work.spec), work.settings.lock_timeout.count());
 }
 
 awaitable<chunk_result> write_rows(workspace& work, pg::connection& session, const walk::key_range& range,
                                    locked_rows how, const std::optional<checkpoint>& as) {
-    co_await session.execute(timeout_sql(work));
+    const pg::result before = co_await session.query(before_sql(work));
     chunk_result out;
-    std::int64_t hot_before = 0;
-    if (!work.spec.removes()) {
-        const pg::result before = co_await session.query(hot_sql, work.spec.source_oid);
-        hot_before = before.integer(0, 0);
-    }
     walk::bound_sql sql = statements(work.spec).write(range, how);
     const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
     out.found = row.integer(0, "found");
     out.written = row.integer(0, "written");
-    out.wrong = row.integer(0, "wrong");
-    if (!work.spec.removes() && out.written > 0) {
-        const pg::result after = co_await session.query(hot_sql, work.spec.source_oid);
-        out.hot = after.integer(0, 0) - hot_before;
-    }
+    out.hot = row.integer(0, "hot") - before.integer(0, "hot");
     co_await transfer::require_name(session, work.transfer);
     if (as) {
         job::chunk_counts counts;

@@ -14,7 +14,6 @@ namespace pgeist::fill {
 struct chunk_result {
     std::int64_t found = 0;    ///< rows that differed and were not locked
     std::int64_t written = 0;  ///< of them
-    std::int64_t wrong = 0;    ///< of these, those that differ still
     std::int64_t hot = 0;      ///< updates that left all indexes alone
 };
 

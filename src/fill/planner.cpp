@@ -134,16 +134,16 @@ awaitable<void> plan_values(workshop& with) {
     }
 }
 
-bool has_set_column(const workshop& with, const catalog::index& each) {
+bool has_set_column(const catalog::table& source, const catalog::index& each, const std::set<std::string>& set) {
     return std::any_of(each.columns.begin(), each.columns.end(), [&](const catalog::index_column& column) {
-        const auto* found = with.at.source.find_column(column.attnum);
-        return found != nullptr && !column.included && with.set_columns.count(found->name) != 0;
+        const auto* found = source.find_column(column.attnum);
+        return found != nullptr && !column.included && set.count(found->name) != 0;
     });
 }
 
-awaitable<const catalog::index*> choose_key(workshop& with) {
-    const catalog::table& source = with.at.source;
-    const auto& wanted = with.asked.key_index;
+awaitable<const catalog::index*> choose_key(pg::connection& session, const catalog::table& source,
+                                            const std::optional<std::string>& wanted,
+                                            const std::set<std::string>& set) {
     const auto rank = [](const catalog::index& each) {
         return std::make_tuple(!each.primary, !each.immediate, catalog::key_columns(each).size(), each.bytes,
                                each.name);
@@ -155,11 +155,11 @@ awaitable<const catalog::index*> choose_key(workshop& with) {
             continue;
         }
         std::string reason = catalog::not_walkable_reason(source, each);
-        if (reason.empty() && has_set_column(with, each)) {
+        if (reason.empty() && has_set_column(source, each, set)) {
             reason = "a column of it is set";
         }
         if (reason.empty()) {
-            reason = co_await catalog::unreliable_reason(with.at.conn, source, each);
+            reason = co_await catalog::unreliable_reason(session, source, each);
         }
         if (!reason.empty()) {
             reasons.push_back(fmt::format("{}: {}", display_identifier(each.name), reason));
@@ -183,7 +183,8 @@ awaitable<const catalog::index*> choose_key(workshop& with) {
 bool sets_a_key(const workshop& with) {
     const auto& all = with.at.source.indexes;
     return std::any_of(all.begin(), all.end(), [&](const catalog::index& each) {
-        return each.unique && each.immediate && !each.predicate && has_set_column(with, each);
+        return each.unique && each.immediate && !each.predicate &&
+               has_set_column(with.at.source, each, with.set_columns);
     });
 }
 
@@ -280,6 +281,12 @@ awaitable<void> drop_schemas(workshop& with) {
 
 }  // namespace
 
+awaitable<void> require_key(pg::connection& session, const catalog::table& source,
+                            std::optional<std::string> key_index) {
+    const std::set<std::string> nothing_is_set;
+    static_cast<void>(co_await choose_key(session, source, key_index, nothing_is_set));
+}
+
 awaitable<planned> plan_fill(pg::connection& session, const catalog::table& source, request asked,
                              std::string job_schema) {
     plan::change_request change;
@@ -293,7 +300,7 @@ awaitable<planned> plan_fill(pg::connection& session, const catalog::table& sour
     co_await make_schemas(with);
     co_await plan_values(with);
     co_await drop_schemas(with);
-    const catalog::index* walked = co_await choose_key(with);
+    const catalog::index* walked = co_await choose_key(session, source, asked.key_index, with.set_columns);
     with.made.spec.key = co_await target::key_of_index(session, source, *walked);
     with.made.spec.keys_change = asked.remove || sets_a_key(with);
     co_await require_fixed_partitions(with);

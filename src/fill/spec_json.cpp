@@ -59,7 +59,7 @@ std::string on_one_line(const std::string& text) {
 }  // namespace
 
 BOOST_DESCRIBE_STRUCT(request, (), (table, sets, where, remove, key_index))
-BOOST_DESCRIBE_STRUCT(assignment, (), (column, type, expression, as_given))
+BOOST_DESCRIBE_STRUCT(assignment, (), (column, type, expression, as_given, guard))
 BOOST_DESCRIBE_STRUCT(spec, (),
                       (version, table, source_oid, partitioned, job_schema, leftovers, key, sets, condition,
                        keys_change, last_key, estimated_rows, table_bytes, index_bytes))

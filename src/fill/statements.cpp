@@ -1,5 +1,7 @@
 #include "statements.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/transfer/image.hpp"
@@ -13,7 +15,7 @@ bool is_cut_by_cast(const std::string& type) {
     return type.find('(') != std::string::npos && (type.starts_with("character") || type.starts_with("bit"));
 }
 
-/// True when the column does not have the value. A string that is too long never has: so the assignment meets it.
+/// True when the column is to be written. A string that is too long always is: so the assignment meets it.
 std::string differs(const assignment& set) {
     const std::string value = fmt::format("CAST(({}) AS {})", set.expression, set.type);
     std::string text = transfer::image_differs(set.type, quote_identifier(set.column), value);
@@ -23,7 +25,17 @@ std::string differs(const assignment& set) {
             "pg_catalog.rtrim(CAST({1} AS pg_catalog.text)) COLLATE \"C\"",
             set.expression, value);
     }
-    return text;
+    return set.guard.empty() ? text : fmt::format("({}) AND ({})", set.guard, text);
+}
+
+/// The value of a row whose guard is true, else what it has. The cast must not cut what the assignment refuses.
+std::string guarded(const assignment& set) {
+    std::string type = set.type;
+    if (is_cut_by_cast(type)) {
+        type = type.starts_with("bit") ? "pg_catalog.varbit" : "pg_catalog.text";
+    }
+    return fmt::format("CASE WHEN {} THEN CAST(({}) AS {}) ELSE {} END", set.guard, set.expression, type,
+                       quote_identifier(set.column));
 }
 
 std::string and_wanted(const walk::bound_sql& range, const std::string& wanted) {
@@ -31,6 +43,16 @@ std::string and_wanted(const walk::bound_sql& range, const std::string& wanted) 
 }
 
 }  // namespace
+
+std::string hot_updates(const spec& of) {
+    if (!of.partitioned) {
+        return fmt::format("pg_stat_get_xact_tuples_hot_updated({}::oid)", of.source_oid);
+    }
+    return fmt::format(
+        "(SELECT coalesce(sum(pg_stat_get_xact_tuples_hot_updated(l.relid)), 0)::bigint FROM "
+        "pg_partition_tree({}::oid::regclass) AS l WHERE l.isleaf)",
+        of.source_oid);
+}
 
 std::string statements::is_wanted() const {
     std::string text;
@@ -45,7 +67,7 @@ std::string statements::is_wanted() const {
 }
 
 std::string statements::keys(const std::string& alias, bool as_text) const {
-    std::string text;
+    std::string text = of_->key.columns.empty() ? fmt::format("'ctid = ' || {}.ctid::text", alias) : "";
     for (std::size_t at = 0; at < of_->key.columns.size(); ++at) {
         const std::string& name = of_->key.columns[at].read_name;
         const std::string value = alias + "." + quote_identifier(name);
@@ -75,27 +97,34 @@ walk::bound_sql statements::wanted_in(const walk::key_range& range) const {
     return sql;
 }
 
+/// `c = e, …`. The rows are those that is_wanted() finds: only where columns have different guards may one be kept.
+std::string statements::changes() const {
+    const std::vector<assignment>& all = of_->sets;
+    const bool alike =
+        std::all_of(all.begin(), all.end(), [&](const assignment& each) { return each.guard == all.front().guard; });
+    std::string text;
+    for (const assignment& each : all) {
+        text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", quote_identifier(each.column),
+                            alike || each.guard.empty() ? each.expression : guarded(each));
+    }
+    return text;
+}
+
 walk::bound_sql statements::write(const walk::key_range& range, locked_rows how) const {
     walk::bound_sql sql = wanted_in(range);
     const std::string range_of_w = walk::range_predicate(of_->key, range, walk::side::read, "w").sql;
     const std::string where = (range_of_w.empty() ? " WHERE " : range_of_w + " AND ") + same_key("w", "p");
     std::string change;
     if (of_->removes()) {
-        change = fmt::format("DELETE FROM {} AS w USING picked AS p{} RETURNING false AS wrong", of_->from(), where);
+        change = fmt::format("DELETE FROM {} AS w USING picked AS p{} RETURNING 1", of_->from(), where);
     } else {
-        std::string sets;
-        for (const assignment& each : of_->sets) {
-            sets += fmt::format("{}{} = {}", sets.empty() ? "" : ", ", quote_identifier(each.column), each.expression);
-        }
-        change = fmt::format("UPDATE {} AS w SET {} FROM picked AS p{} RETURNING {} AS wrong", of_->from(), sets, where,
-                             is_wanted());
+        change = fmt::format("UPDATE {} AS w SET {} FROM picked AS p{} RETURNING 1", of_->from(), changes(), where);
     }
     sql.sql = fmt::format(
         "WITH picked AS MATERIALIZED ({} ORDER BY {} FOR {} OF s {}), written AS ({}) SELECT (SELECT count(*) FROM "
-        "picked) AS found, count(*) AS written, count(*) FILTER (WHERE wrong) AS wrong, pg_current_snapshot()::text AS "
-        "saw FROM written",
+        "picked) AS found, count(*) AS written, {} AS hot, pg_current_snapshot()::text AS saw FROM written",
         sql.sql, walk::order_by(of_->key, "s"), of_->keys_change ? "UPDATE" : "NO KEY UPDATE",
-        how == locked_rows::fail ? "NOWAIT" : "SKIP LOCKED", change);
+        how == locked_rows::fail ? "NOWAIT" : "SKIP LOCKED", change, hot_updates(*of_));
     return sql;
 }
 
@@ -125,6 +154,14 @@ walk::bound_sql statements::left(const walk::key_range& range, const std::string
         next, next + 1, keys("s", true), of_->from(), and_wanted(sql, is_wanted()));
     sql.values.emplace_back(looked_in);
     sql.values.emplace_back(saw);
+    return sql;
+}
+
+walk::bound_sql statements::differing(const walk::key_range& range) const {
+    walk::bound_sql sql = walk::range_predicate(of_->key, range, walk::side::read, "s");
+    sql.sql = fmt::format(
+        "SELECT count(*) AS differing, (array_agg(key))[1:10] AS keys FROM (SELECT {} AS key FROM {} AS s{}) AS x",
+        keys("s", true), of_->from(), and_wanted(sql, is_wanted()));
     return sql;
 }
 

@@ -16,12 +16,16 @@ enum class locked_rows {
     skip   ///< SKIP LOCKED: they are left out
 };
 
+/// What the session has counted of HOT updates of the table's rows since its figures were last sent: only differences
+/// mean something.
+[[nodiscard]] std::string hot_updates(const spec& of);
+
 class statements {
 public:
     explicit statements(const spec& of) : of_(&of) {}
 
     /// Sets, or deletes, the rows of a range that differ. One row: found (rows that differed and were not locked),
-    /// written, wrong (written, and differing still: a trigger's doing), saw (the statement's snapshot).
+    /// written, hot (what the session has counted of HOT updates by then), saw (the statement's snapshot).
     [[nodiscard]] walk::bound_sql write(const walk::key_range& range, locked_rows how) const;
     /// Keys, as text, of rows of the range that differ and are locked; and the lockers' transactions (xmax).
     [[nodiscard]] walk::bound_sql locked(const walk::key_range& range, int most) const;
@@ -29,6 +33,8 @@ public:
     /// others), keys (of the known, at most ten).
     [[nodiscard]] walk::bound_sql left(const walk::key_range& range, const std::string& looked_in,
                                        const std::string& saw) const;
+    /// How many rows of a range differ (differing), and keys of ten of them (keys).
+    [[nodiscard]] walk::bound_sql differing(const walk::key_range& range) const;
     /// How many rows the range has.
     [[nodiscard]] walk::bound_sql count(const walk::key_range& range) const;
     /// The key, and the columns that expressions may read, of one row of the range, as text.
@@ -38,6 +44,7 @@ public:
     [[nodiscard]] std::string is_wanted() const;
 
 private:
+    [[nodiscard]] std::string changes() const;
     [[nodiscard]] walk::bound_sql wanted_in(const walk::key_range& range) const;
     [[nodiscard]] std::string keys(const std::string& alias, bool as_text) const;
     [[nodiscard]] std::string same_key(const std::string& row, const std::string& picked) const;

@@ -2,14 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "e2e/run_test.hpp"
 #include "support/json_lines.hpp"
 #include "support/wait_for.hpp"
-#include "support/workload.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -260,7 +259,8 @@ TEST_F(expand, never_cascades) {
 TEST_F(expand, refuses_by_name) {
     sql().execute(R"(
         CREATE TABLE t (id int PRIMARY KEY, note text, twice int GENERATED ALWAYS AS (id * 2) STORED,
-                        counted int GENERATED ALWAYS AS IDENTITY))");
+                        counted int GENERATED ALWAYS AS IDENTITY);
+        CREATE DOMAIN word AS text DEFAULT 'x'; CREATE DOMAIN filled AS word; CREATE TABLE keyless (note text))");
     const auto before = state_of();
     const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
         {{"--rename", "id=number"}, "primary key"},
@@ -274,6 +274,8 @@ TEST_F(expand, refuses_by_name) {
         {{"--add", "a text", "--up", "a = missing"}, "missing"},
         {{"--add", "a text UNIQUE", "--up", "a = note"}, "only a type"},
         {{"--add", "a text, ADD COLUMN b int", "--up", "a = note"}, "one column"},
+        {{"--add", "a filled", "--up", "a = note"}, "domain"},
+        {{"--add", "a serial", "--up", "a = id"}, "only a type"},
         {{"--add", "a text", "--up", "a = note", "--down", "a = note"}, "no old column"},
         {{"--add", "a text", "--up", "a = note", "--up", "a = note"}, "twice"},
     };
@@ -282,10 +284,14 @@ TEST_F(expand, refuses_by_name) {
         EXPECT_TRUE(exited(result, 3)) << text;
         EXPECT_TRUE(says(result, {text}));
     }
+    EXPECT_TRUE(says(expanded({"--rename", "note=remark", "--key", "absent"}), {"no index absent"}));
     EXPECT_TRUE(exited(expanded({}), 2));
     EXPECT_TRUE(exited(expanded({"--rename", "note=remark", "--conflict", "both"}), 2));
     expect_unchanged(before);
     expect_nothing_left();
+    const run_result keyless = command("expand", {"--table", "keyless", "--rename", "note=remark"});
+    EXPECT_TRUE(exited(keyless, 3));
+    EXPECT_TRUE(says(keyless, {"no key to walk"}));
     sql().execute("CREATE TABLE parent (note text); CREATE TABLE child () INHERITS (parent)");
     EXPECT_TRUE(exited(command("expand", {"--table", "parent", "--rename", "note=a"}), 3));
 }
@@ -371,71 +377,89 @@ TEST_F(expand, is_cancelled_and_taken_back) {
     expect_unchanged(before);
 }
 
-/// Old and new version of an application at work on one table, and what both must see after each commit.
-TEST_F(expand, keeps_both_versions_right_at_random) {
-    const std::uint64_t seed = workload_seed();
-    std::mt19937_64 random(seed);
-    const std::vector<std::string> policies{"new", "old"};
-    const std::string policy = policies[random() % 2];
-    sql().execute(R"(
-        CREATE TABLE t (id int PRIMARY KEY, cents int DEFAULT 0, note text DEFAULT 'n'); CREATE TABLE truth (id int PRIMARY KEY, cents int);
-        INSERT INTO t SELECT i, i FROM generate_series(1, 60) AS i; INSERT INTO truth SELECT id, cents FROM t)");
-    ASSERT_TRUE(exited(expanded({"--add", "euros numeric(12,2) DEFAULT 0", "--up", "euros = cents / 100.0", "--down",
-                                 "cents = (euros * 100)::int", "--conflict", policy}),
-                       0));
-    const auto pick = [&](int below) { return static_cast<int>(random() % static_cast<unsigned>(below)); };
-    long long expected_conflicts = 0;
-    for (int step = 0; step < 400; ++step) {
-        const int id = 1 + pick(80);
-        const int value = pick(4) == 0 ? -1 : 1 + pick(500);  // -1: NULL
-        const std::string cents = value < 0 ? "NULL" : std::to_string(value);
-        const std::string euros = value < 0 ? "NULL" : "(" + cents + " / 100.0)::numeric(12,2)";
-        const std::string at = std::to_string(id);
-        const bool is_there = sql().number("SELECT count(*) FROM t WHERE id = " + at) == 1;
-        switch (pick(6)) {
-            case 0:
-                sql().execute("INSERT INTO t (id, cents) VALUES (" + at + ", " + cents +
-                              ") ON CONFLICT (id) DO UPDATE SET cents = EXCLUDED.cents");
-                break;
-            case 1:
-                sql().execute("INSERT INTO t (id, euros) VALUES (" + at + ", " + euros +
-                              ") ON CONFLICT (id) DO UPDATE SET euros = EXCLUDED.euros");
-                break;
-            case 2:
-                sql().execute("UPDATE t SET cents = " + cents + " WHERE id = " + at);
-                if (!is_there)
-                    continue;
-                break;
-            case 3:
-                sql().execute("UPDATE t SET euros = " + euros + ", note = note WHERE id = " + at);
-                if (!is_there)
-                    continue;
-                break;
-            case 4: {  // both at once, and they do not agree
-                const bool same =
-                    sql().number("SELECT count(*) FROM t WHERE id = " + at + " AND cents = " + cents) == 1;
-                if (!is_there || value < 0 || same)
-                    continue;
-                const std::string other = std::to_string(value + 1000 * (step + 1));
-                sql().execute("UPDATE t SET cents = " + cents + ", euros = " + other + " / 100.0 WHERE id = " + at);
-                ++expected_conflicts;
-                const std::string wins = policy == "new" ? other : cents;
-                sql().execute("UPDATE truth SET cents = " + wins + " WHERE id = " + at);
-                continue;
-            }
-            default:
-                sql().execute("DELETE FROM t WHERE id = " + at + "; DELETE FROM truth WHERE id = " + at);
-                continue;
-        }
-        sql().execute("INSERT INTO truth VALUES (" + at + ", " + cents +
-                      ") ON CONFLICT (id) DO UPDATE SET cents = EXCLUDED.cents");
-        ASSERT_EQ(
-            sql().number("SELECT count(*) FROM t FULL JOIN truth w USING (id) WHERE t.cents IS DISTINCT FROM w.cents "
-                         "OR t.euros IS DISTINCT FROM (w.cents / 100.0)::numeric(12,2)"),
-            0)
-            << "seed " << seed << ", step " << step;
+/// An expansion that has its columns and its trigger, and does not fill a row before let_fill().
+class held_expand : public expand {
+protected:
+    void start_expand(std::vector<std::string> more) {
+        sql().execute("CREATE TABLE gate AS SELECT 1 AS closed");
+        std::vector<std::string> arguments{
+            "expand", "--table", "t", "--output", "json", "--throttle-query", "SELECT count(*) FROM gate"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        run_ = std::make_unique<pgeist_process>(db().uri(), arguments);
+        run_->wait_for_phase("backfill");
     }
-    EXPECT_LE(conflicts(), expected_conflicts);
+    run_result let_fill() {
+        sql().execute("DELETE FROM gate");
+        return run_->finish();
+    }
+
+private:
+    std::unique_ptr<pgeist_process> run_;
+};
+
+TEST_F(held_expand, keeps_what_the_new_version_has_written) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, total int, note text);
+        INSERT INTO t SELECT i, i, 'n' || i FROM generate_series(1, 20) AS i)");
+    start_expand({"--add", "total_big bigint", "--up", "total_big = total", "--down",
+                  "total = least(total_big, 2147483647)::int", "--add", "loud text", "--up", "loud = upper(note)"});
+    sql().execute("UPDATE t SET total_big = 5000000000 WHERE id = 1; UPDATE t SET loud = 'own' WHERE id = 2");
+    sql().execute("INSERT INTO t (id, total_big, loud, note) VALUES (30, 6000000000, 'mine', 'yours')");
+    ASSERT_TRUE(exited(let_fill(), 0));
+    EXPECT_EQ(sql().scalar("SELECT total || ' ' || total_big || ' ' || loud FROM t WHERE id = 1"),
+              "2147483647 5000000000 N1");
+    EXPECT_EQ(sql().scalar("SELECT total || ' ' || total_big || ' ' || loud FROM t WHERE id = 2"), "2 2 own");
+    EXPECT_EQ(sql().scalar("SELECT total || ' ' || total_big || ' ' || loud FROM t WHERE id = 30"),
+              "2147483647 6000000000 mine");
+    EXPECT_EQ(
+        sql().number("SELECT count(*) FROM t WHERE id > 2 AND id < 30 AND total_big = total AND loud = upper(note)"),
+        18);
+}
+
+TEST_F(held_expand, fills_a_row_that_is_written_before_its_turn) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, name text, note text, visits int DEFAULT 0);
+        INSERT INTO t SELECT i, 'a' || i || ' b' || i, i FROM generate_series(1, 20) AS i;
+        UPDATE t SET note = 'none' WHERE id = 9)");
+    start_expand({"--add", "first text", "--up", "first = split_part(name, ' ', 1)", "--add", "last text", "--up",
+                  "last = split_part(name, ' ', 2)", "--down", "name = first || ' ' || last", "--add", "number int",
+                  "--up", "number = note::int", "--down", "note = number::text"});
+    const auto now = [&](int id) {
+        return sql().scalar("SELECT concat_ws(',', name, first, last, note, number) FROM t WHERE id = " +
+                            std::to_string(id));
+    };
+    sql().execute("UPDATE t SET visits = 1 WHERE id = 1; UPDATE t SET first = 'x' WHERE id = 2");
+    sql().execute("UPDATE t SET id = -3 WHERE id = 3; UPDATE t SET name = 'y z', first = 'y', last = 'z' WHERE id = 4");
+    EXPECT_EQ(now(1), "a1 b1,a1,b1,1,1");
+    EXPECT_EQ(now(2), "x b2,x,b2,2,2") << "the other part is not lost";
+    EXPECT_EQ(now(-3), "a3 b3,a3,b3,3,3") << "also where the walk may have been already";
+    EXPECT_EQ(now(4), "y z,y,z,4,4");
+    sql().execute("UPDATE t SET visits = 1 WHERE id = 9");  // the application has no part in it
+    EXPECT_EQ(now(9), "a9 b9,a9,b9,none");
+    const run_result named = let_fill();
+    EXPECT_TRUE(exited(named, 1));
+    EXPECT_TRUE(says(named, {"id = 9"}));
+    sql().execute("UPDATE t SET note = '9' WHERE id = 9");
+    ASSERT_TRUE(exited(command("resume", {job()}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE name = first || ' ' || last AND number = note::int"), 20);
+    sql().execute("UPDATE t SET number = NULL WHERE id = 1; UPDATE t SET visits = 2 WHERE id = 1");
+    EXPECT_EQ(now(1), "a1 b1,a1,b1") << "what is NULL now has been made so";
+}
+
+TEST_F(expand, contracts_only_columns_that_agree) {
+    make_renamed();
+    sql().execute("ALTER TABLE t DISABLE TRIGGER USER; UPDATE t SET note = 'lost' WHERE id = 77");
+    sql().execute("ALTER TABLE t ENABLE ALWAYS TRIGGER " + sql().identifier("~pgeist_" + job() + "_sync"));
+    for (const char* hidden : {"note", "hidden"}) {
+        const run_result refused = contracted();
+        EXPECT_TRUE(exited(refused, 5)) << hidden;
+        EXPECT_TRUE(says(refused, {"id = 77"}));
+        EXPECT_TRUE(exited(contracted({"--try"}), 0));
+    }
+    ASSERT_TRUE(exited(contracted({"--undo"}), 0));
+    sql().execute("UPDATE t SET remark = 'lost' WHERE id = 77");
+    EXPECT_TRUE(exited(contracted(), 0));
+    EXPECT_EQ(sql().scalar("SELECT remark FROM t WHERE id = 77"), "lost");
 }
 
 }  // namespace

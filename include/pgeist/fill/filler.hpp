@@ -38,6 +38,11 @@ public:
     /// rows that have another value though nobody has written them since
     [[nodiscard]] awaitable<totals> settle();
 
+    /// As settle(), again and again until no row differs: for a table whose writers leave none behind that does.
+    /// @returns how many were written
+    /// @throws as settle(); error (verification_failed) when rows that differ keep coming
+    [[nodiscard]] awaitable<std::int64_t> settle_all();
+
     /// How many rows the finished chunks of the first or of the second pass hold.
     [[nodiscard]] awaitable<std::int64_t> done_before(bool second);
 

@@ -34,6 +34,11 @@ struct planned {
 [[nodiscard]] awaitable<planned> plan_fill(pg::connection& session, const catalog::table& source, request asked,
                                            std::string job_schema);
 
+/// For who will plan a fill of new columns later. @param key_index as request::key_index
+/// @throws error (refused) when there is no key by which the rows can be walked
+[[nodiscard]] awaitable<void> require_key(pg::connection& session, const catalog::table& source,
+                                          std::optional<std::string> key_index);
+
 /// The table of a request. @throws error (refused) when it is not there, is of a kind whose rows cannot be set where
 /// they are, or this role may not do it
 [[nodiscard]] awaitable<catalog::table> find_table(pg::connection& session, request asked);

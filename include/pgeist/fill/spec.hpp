@@ -33,6 +33,7 @@ struct assignment {
     std::string type;        ///< as format_type prints it with search_path = pg_catalog
     std::string expression;  ///< SQL over the table's columns (bare quoted names, all else schema-qualified)
     std::string as_given;    ///< the user's text
+    std::string guard;       ///< SQL like `expression`: where it is not true, the row keeps what it has; empty: nowhere
 };
 
 /// All that filling needs to know: stored with the job.

@@ -6,7 +6,9 @@
 
 #include "locked.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/fill/survey.hpp"
 #include "pgeist/job/events.hpp"
+#include "store.hpp"
 #include "sync_sql.hpp"
 
 namespace pgeist::expand {
@@ -48,9 +50,23 @@ awaitable<void> require_free(pg::connection& session, const spec& plan) {
     }
 }
 
-awaitable<void> replace_function(pg::connection& session, const spec& plan) {
-    const pg::result counter = co_await session.query("SELECT to_regclass($1)::oid::bigint", plan.counter().sql());
-    co_await session.execute(function_sql(plan, counter.integer(0, 0)));
+/// What stands only in an old column would be lost with it.
+awaitable<void> require_in_step(pg::connection& session, const spec& plan) {
+    const names now = names_of(plan);
+    fill::spec rows = fill::spec_from_json(*plan.fill);
+    rows.sets = guarded_sets(plan, false);
+    for (walk::key_column& each : rows.key.columns) {
+        each.read_name = now(each.read_name);
+    }
+    const fill::survey found = co_await fill::look_over(session, std::move(rows));
+    if (found.differing > 0) {
+        throw error(
+            exit_code::verification_failed,
+            fmt::format("{} rows of {} have old and new columns that do not agree: {}", found.differing,
+                        plan.table.display(), join(found.keys, "; ")),
+            "something has kept the trigger from them; set the side that is wrong, then contract again; nothing "
+            "was done");
+    }
 }
 
 /// Renames the old columns out of sight, or back, and the trigger follows.
@@ -62,8 +78,7 @@ awaitable<void> hide(pg::connection& session, std::int64_t job, spec plan, bool 
         co_await session.execute(
             fmt::format("{}RENAME COLUMN {} TO {}", alter_sql(plan), quote_identifier(from), quote_identifier(to)));
     }
-    co_await replace_function(session, plan);
-    co_await job::change_plan(session, job, to_json(plan));
+    co_await store_with_function(session, job, plan);
     const std::string event = hidden ? "contract tried" : "contract undone";
     co_await job::add_event(session, job, event, "");
 }
@@ -89,18 +104,19 @@ awaitable<void> lead_sequences(pg::connection& session, const spec& plan) {
 awaitable<void> take_names(pg::connection& session, const spec& plan) {
     for (const twin_index& each : plan.indexes) {
         const qualified_name index{plan.table.schema, each.name};
-        std::string sql = fmt::format("ALTER INDEX {} RENAME TO {}", index.sql(), quote_identifier(each.old_name));
+        const std::string name = each.old_name.empty() ? each.name : each.old_name;
         if (!each.constraint.empty() && !plan.partitioned) {
-            sql = fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}", alter_sql(plan), quote_identifier(each.old_name),
-                              each.constraint, quote_identifier(each.name));
-        }
-        if (!each.old_name.empty()) {
-            co_await session.execute(sql);
+            co_await session.execute(fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}", alter_sql(plan),
+                                                 quote_identifier(name), each.constraint, quote_identifier(each.name)));
+        } else if (name != each.name) {
+            co_await session.execute(fmt::format("ALTER INDEX {} RENAME TO {}", index.sql(), quote_identifier(name)));
         }
     }
     for (const twin_constraint& each : plan.constraints) {
-        co_await session.execute(fmt::format("{}RENAME CONSTRAINT {} TO {}", alter_sql(plan),
-                                             quote_identifier(each.name), quote_identifier(each.old_name)));
+        if (!each.old_name.empty()) {
+            co_await session.execute(fmt::format("{}RENAME CONSTRAINT {} TO {}", alter_sql(plan),
+                                                 quote_identifier(each.name), quote_identifier(each.old_name)));
+        }
     }
 }
 
@@ -180,6 +196,8 @@ awaitable<void> contract(pg::pool& pool, const job::record& job, contraction wha
     const auto session = co_await pool.acquire();
     if (what == contraction::carry_out) {
         co_await require_free(*session, plan);  // before anybody has to wait for us
+        const auto looking = co_await pool.acquire();
+        co_await require_in_step(*looking, plan);
     }
     const job::tenure mine{job.id, job.incarnation};
     const std::function<awaitable<void>(pg::connection&)> body = [&](pg::connection& used) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/core/clipped.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/fill/planner.hpp"
 #include "pgeist/job/record.hpp"
@@ -39,7 +40,7 @@ awaitable<job::tenure> record_expansion(pg::connection& session, job::advisory_l
 std::string trigger_name(const workshop& with, std::int64_t job) {
     std::string name = fmt::format("~pgeist_{}_sync", job);
     for (const auto& each : with.source.triggers) {
-        while (each.name > name && name.size() < 63) {
+        while (each.name > name && name.size() < longest_identifier) {
             name.insert(0, "~");
         }
         if (each.name > name) {
@@ -59,6 +60,7 @@ void fill_basics(workshop& with, std::int64_t job) {
     plan.job_schema = with.at.job_schema;
     plan.trigger = trigger_name(with, job);
     plan.conflict = with.asked.conflict;
+    plan.key_index = with.asked.key_index;
     plan.profile = with.at.conn.profile();
 }
 
@@ -134,6 +136,7 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     workshop with{asked, target::build_context(session, source, change, fmt::format("pgeist_{}", first.job)), source};
     with.made.job = first.job;
     co_await check_table(with);
+    co_await fill::require_key(session, source, with.asked.key_index);
     fill_basics(with, first.job);
     co_await plan_all(with);
     if (hold != nullptr) {

@@ -28,6 +28,21 @@ std::string any_of(const Items& items, Each each) {
     return text.empty() ? "false" : text;
 }
 
+std::string row_name(const std::string& row, const std::string& column) {
+    return (row.empty() ? "" : row + ".") + quote_identifier(column);
+}
+
+/// True of a row whose new columns are as they were added.
+std::string are_initial(const group& of, const spec& all, const std::string& row) {
+    const names now = names_of(all);
+    std::string text;
+    for (const column& each : of.news) {
+        text +=
+            fmt::format("{}{} IS NOT DISTINCT FROM NULL", text.empty() ? "" : " AND ", row_name(row, now(each.name)));
+    }
+    return text;
+}
+
 /// Writes one group.
 class group_writer {
 public:
@@ -39,6 +54,7 @@ public:
         const std::string up = assigned(one_->ups, one_->news);
         const std::string down = both_ways ? assigned(one_->downs, one_->olds) : "NULL;  -- there is no way back";
         std::vector<std::pair<std::string, std::string>> values;
+        values.emplace_back("unfilled", of_->filled ? "" : unfilled());
         values.emplace_back("columns", titles(one_->olds) + " and " + titles(one_->news));
         values.emplace_back("old_differs_from_default", differ_from_default(one_->olds));
         values.emplace_back("new_differs_from_default", differ_from_default(one_->news));
@@ -85,6 +101,24 @@ private:
     }
     [[nodiscard]] std::string value_of(const assignment& each, const column& into) const {
         return fmt::format("CAST(({}) AS {})", in_names(each.expression, *of_, now_), into.type);
+    }
+    [[nodiscard]] std::string unfilled() const {
+        std::string fill;
+        std::string take;
+        std::string forget;
+        for (const assignment& each : one_->ups) {
+            const column& into = column_named(one_->news, each.column);
+            const std::string before = row_column("OLD", into);
+            const std::string after = row_column("NEW", into);
+            fill += fmt::format("{}{} := {};", fill.empty() ? "" : " ", before,
+                                in_names(each.expression, *of_, now_, "OLD"));
+            take += fmt::format("{0}IF {1} IS NOT DISTINCT FROM NULL THEN {1} := {2}; END IF;", take.empty() ? "" : " ",
+                                after, before);
+            forget += fmt::format("{}{} := NULL;", forget.empty() ? "" : " ", before);
+        }
+        return fill_template(
+            templates::keep_in_step_unfilled,
+            {{"is_unfilled", are_initial(*one_, *of_, "OLD")}, {"fill", fill}, {"take", take}, {"forget", forget}});
     }
     [[nodiscard]] std::string differ_from(const std::vector<assignment>& all,
                                           const std::vector<column>& columns) const {
@@ -147,15 +181,39 @@ names names_of(const spec& of) {
     };
 }
 
-std::string in_names(std::string expression, const spec& of, const names& now) {
+std::string in_names(std::string expression, const spec& of, const names& now, const std::string& row) {
     for (const group& one : of.groups) {
         for (const auto* columns : {&one.olds, &one.news}) {
             for (const column& each : *columns) {
-                boost::replace_all(expression, placeholder(each.name), "NEW." + quote_identifier(now(each.name)));
+                boost::replace_all(expression, placeholder(each.name), row_name(row, now(each.name)));
             }
         }
     }
     return expression;
+}
+
+std::vector<fill::assignment> guarded_sets(const spec& of, bool unfilled) {
+    const names now = names_of(of);
+    std::vector<fill::assignment> sets;
+    for (const group& one : of.groups) {
+        const std::string is_other = any_of(one.downs, [&](const assignment& each) {
+            const column& old = column_named(one.olds, each.column);
+            return transfer::image_differs(
+                old.type, row_name("", now(old.name)),
+                fmt::format("CAST(({}) AS {})", in_names(each.expression, of, now, ""), old.type));
+        });
+        const std::string initial = fmt::format("({})", are_initial(one, of, ""));
+        for (const assignment& each : one.ups) {
+            fill::assignment made;
+            made.column = each.column;
+            made.type = column_named(one.news, each.column).type;
+            made.expression = in_names(each.expression, of, now, "");
+            made.as_given = each.as_given;
+            made.guard = unfilled ? fmt::format("({} OR ({}))", initial, is_other) : fmt::format("({})", is_other);
+            sets.push_back(std::move(made));
+        }
+    }
+    return sets;
 }
 
 std::string function_sql(const spec& of, std::int64_t counter) {

@@ -9,6 +9,7 @@
 #include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/record.hpp"
+#include "store.hpp"
 #include "sync_sql.hpp"
 
 namespace pgeist::expand {
@@ -58,10 +59,10 @@ awaitable<void> add_columns(pg::connection& session, const spec& plan) {
 
 std::string own_text(const assignment& up) { return fmt::format("{} = {}", quote_identifier(up.column), up.as_given); }
 
-fill::request request_for(const spec& plan, std::optional<std::string> key_index) {
+fill::request request_for(const spec& plan) {
     fill::request asked;
     asked.table = plan.table;
-    asked.key_index = std::move(key_index);
+    asked.key_index = plan.key_index;
     for (const group& one : plan.groups) {
         for (const assignment& each : one.ups) {
             asked.sets.push_back(own_text(each));
@@ -71,9 +72,10 @@ fill::request request_for(const spec& plan, std::optional<std::string> key_index
 }
 
 awaitable<void> make_fill(pg::connection& session, job::tenure mine, spec& plan) {
-    const fill::request asked = request_for(plan, std::nullopt);
+    const fill::request asked = request_for(plan);
     const catalog::table source = co_await fill::find_table(session, asked);
-    const fill::planned planned = co_await fill::plan_fill(session, source, asked, plan.job_schema + "_fill");
+    fill::planned planned = co_await fill::plan_fill(session, source, asked, plan.job_schema + "_fill");
+    planned.spec.sets = guarded_sets(plan, true);
     plan.fill = fill::to_json(planned.spec);
     co_await job::change_plan(session, mine.job, to_json(plan));
 }
@@ -154,9 +156,13 @@ awaitable<void> work::fill(bool second) {
         co_await filler.fill();
         co_return;
     }
-    const fill::totals found = co_await filler.settle();
-    with_.observer.message(report::level::info, fmt::format("{} rows of {} were filled", format_count(found.written),
-                                                            plan_.table.display()));
+    const std::int64_t written = co_await filler.settle_all();
+    plan_.filled = true;
+    const auto session = co_await with_.pool.acquire();
+    const auto storing = [&] { return store_with_function(*session, mine_.job, plan_); };
+    co_await job::in_tenure(*session, mine_, pg::isolation::read_committed, storing);
+    with_.observer.message(report::level::info,
+                           fmt::format("{} rows of {} were filled", format_count(written), plan_.table.display()));
 }
 
 awaitable<void> work::reach(pg::connection& session, job::tenure mine, const task::phase& next) {

@@ -98,8 +98,10 @@ struct spec {
     std::vector<std::pair<std::string, std::string>> renamed;  ///< old and new name, of --rename
     std::vector<twin_index> indexes;
     std::vector<twin_constraint> constraints;
-    std::optional<std::string> fill;  ///< fill::spec as JSON, once the columns are there
-    bool trial = false;               ///< the old columns are out of sight
+    std::optional<std::string> key_index;  ///< as request::key_index
+    std::optional<std::string> fill;       ///< fill::spec as JSON, once the columns are there
+    bool filled = false;                   ///< no row is left whose new columns are as they were added
+    bool trial = false;                    ///< the old columns are out of sight
     bool contracted = false;
 
     [[nodiscard]] qualified_name function() const { return {job_schema, "keep_in_step"}; }
