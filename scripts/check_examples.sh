@@ -182,8 +182,48 @@ check_file_alembic() {
     [[ $(sql -c "SELECT version_num FROM alembic_version") == 0001 ]] || die "file/alembic: no version after --sql"
 }
 
+# Two versions of an application side by side on one table, which is expanded, and contracted, beneath them.
+check_expand() {
+    new_database expand
+    local config=$PWD/examples/expand/alembic.ini
+    upgrade() { alembic -c "$config" upgrade "$1" >"$work/expand.log" 2>&1 || { cat "$work/expand.log"; die "expand: upgrade $1 failed"; }; }
+    columns() { sql -c "SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'customers'::regclass AND attnum > 0 AND NOT attisdropped"; }
+    # more PID…: waits until these have signed up some more customers.
+    more() {
+        local pid until
+        until=$(($(sql -c "SELECT count(*) FROM customers") + 40))
+        while (($(sql -c "SELECT count(*) FROM customers") < until)); do
+            for pid in "$@"; do kill -0 "$pid" 2>/dev/null || die "expand: a version has ended: $(cat "$work"/shop_v?.log)"; done
+            sleep 0.2
+        done
+    }
+    retire() { kill -TERM "$2" && wait "$2" || die "expand: $(cat "$work/shop_v$1.log")"; }
+    upgrade 0001
+    sql -c "INSERT INTO customers (name) SELECT 'First' || i || ' Last' || i FROM generate_series(1, 2000) AS i"
+    /usr/bin/python3 examples/expand/shop_v1.py 2>"$work/shop_v1.log" &
+    local first=$!
+    more "$first"
+    upgrade 0002
+    /usr/bin/python3 examples/expand/shop_v2.py 2>"$work/shop_v2.log" &
+    local second=$!
+    more "$first" "$second"
+    sql -c "UPDATE alembic_version SET version_num = '0001'"  # a deployment that was killed before it could note it
+    upgrade 0002
+    more "$first" "$second"
+    [[ $(sql -c "SELECT count(*) FROM customers WHERE name <> first_name || ' ' || last_name") == 0 ]] || die "expand: names do not agree"
+    retire 1 "$first"
+    for _ in 1 2; do
+        upgrade 0003
+        [[ $(columns) == "id orders first_name last_name" ]] || die "expand: not contracted: $(columns)"
+        more "$second"
+        sql -c "UPDATE alembic_version SET version_num = '0002'"
+    done
+    retire 2 "$second"
+}
+
 check_config
 check_deploy
+check_expand
 check_file
 check_file_alembic
 check_repack

@@ -37,6 +37,26 @@ awaitable<void> alter_stand_in(workshop& with, std::string clause, std::string w
     co_await with.at.conn.execute(catalog::session_settings(with.at.conn));
 }
 
+// A domain, and those that it is made of.
+constexpr const char* domain_sql = R"(
+    WITH RECURSIVE domains AS (
+        SELECT t.oid, t.typtype, t.typbasetype, t.typnotnull, t.typdefault FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+         WHERE a.attrelid = $1::bigint::oid AND a.attname = $2
+        UNION ALL
+        SELECT t.oid, t.typtype, t.typbasetype, t.typnotnull, t.typdefault FROM domains d JOIN pg_type t ON t.oid = d.typbasetype
+         WHERE d.typtype = 'd')
+    SELECT EXISTS (SELECT FROM domains d WHERE typtype = 'd' AND (typnotnull OR typdefault IS NOT NULL
+                   OR EXISTS (SELECT FROM pg_constraint k WHERE k.contypid = d.oid)))";
+
+/// ADD COLUMN must leave the rows alone, and the column NULL in all of them.
+awaitable<void> require_light_type(workshop& with, std::string column, std::string what) {
+    const pg::result row = co_await with.at.conn.query(domain_sql, with.wide.oid, column);
+    if (row.boolean(0, 0)) {
+        refuse(what + ": its type is a domain with constraints or a default, for which the server rewrites the table",
+               "give the type under the domain, or change the column with pgeist run --alter");
+    }
+}
+
 awaitable<void> add_as_asked(workshop& with, std::string text) {
     const std::string what = "--add " + text;
     qualified_name table = with.source.name;
@@ -52,7 +72,13 @@ awaitable<void> add_as_asked(workshop& with, std::string text) {
                std::find(each.columns.begin(), each.columns.end(), made.attnum) != each.columns.end();
     });
     const pg::result keys = co_await with.at.conn.query(
-        "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::bigint::oid AND contype = 'f')", with.wide.oid);
+        "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::bigint::oid AND contype = 'f') OR EXISTS "
+        "(SELECT "
+        "FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.classid = "
+        "'pg_class'::regclass "
+        "AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::bigint::oid)",
+        with.wide.oid);
+    co_await require_light_type(with, made.name, what);
     if (made.generated != 0 || made.identity != 0 || constrained || !now.indexes.empty() || keys.boolean(0, 0)) {
         refuse(what + ": only a type, a collation, a DEFAULT and NOT NULL can be given",
                "add constraints afterwards, with pgeist run --alter");
@@ -111,6 +137,7 @@ awaitable<void> add_renamed(workshop& with, std::string text) {
     added.default_later = column->default_is_volatile;
     added.not_null = column->not_null;
     co_await alter_stand_in(with, fmt::format("ADD COLUMN {} {}", quote_identifier(new_name), added.definition), what);
+    co_await require_light_type(with, new_name, what);
     add_details(with, *column, added);
     with.renamed.emplace_back(old_name, new_name);
     with.made.plan.added.push_back(std::move(added));

@@ -1,11 +1,13 @@
 #include <algorithm>
 
+#include <boost/algorithm/string/erase.hpp>
 #include <boost/algorithm/string/replace.hpp>
 #include <fmt/format.h>
 
-#include "pgeist/concurrently/concurrently.hpp"
+#include "pgeist/core/clipped.hpp"
 #include "pgeist/core/error.hpp"
 #include "planning.hpp"
+#include "sync_sql.hpp"
 
 namespace pgeist::expand {
 
@@ -15,8 +17,17 @@ namespace {
 struct successor {
     std::string old_name;
     std::string new_name;
-    bool renamed = false;  ///< the same type
-    std::string mark;      ///< stands for it in definitions that are read back
+    bool renamed = false;     ///< the same type
+    bool same_value = false;  ///< in another type, to which it is cast without loss
+    std::string type;         ///< of the new one
+    std::string mark;         ///< stands for it in definitions that are read back
+};
+
+/// A definition for the new columns, and what is known of those that it has.
+struct moved {
+    std::string definition;
+    bool renamed = true;
+    bool same_value = true;  ///< or renamed
 };
 
 // In the order in which they were made, which LIKE keeps. What comes after the table's name.
@@ -34,13 +45,59 @@ constexpr const char* checks_sql = R"(
 constexpr const char* keys_sql = R"(
     SELECT conname AS name, pg_get_constraintdef(k.oid) AS definition,
            (SELECT array_agg(a.attname ORDER BY n.place) FROM unnest(k.conkey) WITH ORDINALITY AS n (attnum, place)
-              JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = n.attnum) AS columns
+              JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = n.attnum) AS columns,
+           (SELECT array_agg(format_type(a.atttypid, NULL) ORDER BY n.place) FROM unnest(k.confkey) WITH ORDINALITY AS n (attnum, place)
+              JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = n.attnum) AS referenced
       FROM pg_constraint k WHERE conrelid = $1::bigint::oid AND contype = 'f' AND conparentid = 0 ORDER BY conname)";
 
-std::vector<successor> successors_of(const workshop& with) {
+constexpr const char* implicit_cast_sql = R"(
+    SELECT $1::regtype = $2::regtype OR EXISTS (SELECT FROM pg_cast WHERE castsource = $1::regtype AND casttarget = $2::regtype AND castcontext = 'i'))";
+
+constexpr const char* is_taken_sql = R"(
+    SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relname = $2)
+           OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = $3::bigint::oid AND conname = $2))";
+
+/// `numeric` of `numeric(12,2)`.
+std::string bare_type(std::string type) {
+    const auto open = type.find('(');
+    if (open != type.npos) {
+        type.erase(open, type.find(')', open) - open + 1);
+    }
+    return type;
+}
+
+/// Whether the server has resolved --up to the old column, or a cast of it.
+bool is_cast_of(const std::string& expression, const std::string& old_name) {
+    const std::string column = placeholder(old_name);
+    const auto at = expression.find(column);
+    if (at == expression.npos || expression.find_first_not_of('(') != at) {
+        return false;
+    }
+    std::string rest = expression.substr(at + column.size());
+    boost::erase_all(rest, ")");
+    return rest.empty() || (rest.starts_with("::") && rest.find_first_of("('|+*/,", 2) == rest.npos);
+}
+
+awaitable<bool> has_same_value(workshop& with, const group& of) {
+    const column& old = of.olds.front();
+    const column& made = of.news.front();
+    bool same = made.type == bare_type(made.type) && is_cast_of(of.ups.front().expression, old.name);
+    if (same) {
+        const pg::result row = co_await with.at.conn.query(implicit_cast_sql, bare_type(old.type), made.type);
+        same = row.boolean(0, 0);
+    }
+    co_return same;
+}
+
+awaitable<std::vector<successor>> successors_of(workshop& with) {
     std::vector<successor> all;
-    const auto add = [&](const std::string& old_name, const std::string& new_name, bool renamed) {
-        all.push_back({old_name, new_name, renamed, fmt::format("pgeist:successor:{}", all.size())});
+    const auto add = [&](const std::string& old_name, const std::string& new_name, bool renamed) -> successor& {
+        successor& one = all.emplace_back();
+        one.old_name = old_name;
+        one.new_name = new_name;
+        one.renamed = renamed;
+        one.mark = fmt::format("pgeist:successor:{}", all.size());
+        return one;
     };
     for (const auto& [old_name, new_name] : with.renamed) {
         add(old_name, new_name, true);
@@ -50,53 +107,73 @@ std::vector<successor> successors_of(const workshop& with) {
             return one.new_name == each.news.front().name;
         });
         if (!known && each.olds.size() == 1 && each.news.size() == 1 && !each.downs.empty()) {
-            add(each.olds.front().name, each.news.front().name, false);
+            const bool same = co_await has_same_value(with, each);
+            successor& one = add(each.olds.front().name, each.news.front().name, false);
+            one.same_value = same;
+            one.type = each.news.front().type;
         }
     }
-    return all;
+    co_return all;
 }
 
 /// The definition with the new columns; nothing when it has none of the old ones.
-std::optional<std::string> for_new(const std::vector<successor>& all, std::string definition, bool& only_renamed) {
+std::optional<moved> for_new(const std::vector<successor>& all, std::string definition) {
     bool any = false;
+    moved made;
     for (const successor& each : all) {
         const std::string mark = quote_identifier(each.mark);
         if (definition.find(mark) != std::string::npos) {
             any = true;
-            only_renamed = only_renamed && each.renamed;
+            made.renamed = made.renamed && each.renamed;
+            made.same_value = made.same_value && (each.renamed || each.same_value);
             boost::replace_all(definition, mark, quote_identifier(each.new_name));
         }
     }
-    return any ? std::optional<std::string>(definition) : std::nullopt;
+    made.definition = std::move(definition);
+    return any ? std::optional<moved>(std::move(made)) : std::nullopt;
+}
+
+/// Puts `to` in the place of `from` where it stands between underscores.
+void replace_part(std::string& name, const std::string& from, const std::string& to) {
+    for (auto at = name.find(from); at != name.npos; at = name.find(from, at + 1)) {
+        const std::size_t end = at + from.size();
+        if ((at == 0 || name[at - 1] == '_') && (end == name.size() || name[end] == '_')) {
+            name.replace(at, from.size(), to);
+            return;
+        }
+    }
 }
 
 /// `users_full_name_idx` for `users_name_idx`: says what it is of, and is none that is there.
-std::string name_for(const std::vector<successor>& all, const std::string& old_name) {
-    constexpr std::size_t longest = 63;
+awaitable<std::string> name_for(workshop& with, const std::vector<successor>& all, std::string old_name) {
     std::string name = old_name;
     for (const successor& each : all) {
-        const auto found = name.find(each.old_name);
-        if (found != std::string::npos) {
-            name.replace(found, each.old_name.size(), each.new_name);
-        }
+        replace_part(name, each.old_name, each.new_name);
     }
     if (name == old_name) {
         name += "_" + all.front().new_name;
     }
-    if (name.size() > longest) {
-        name =
-            name.substr(0, longest - 9) + fmt::format("_{:08x}", static_cast<unsigned>(std::hash<std::string>()(name)));
+    const spec& plan = with.made.plan;
+    for (int number = 0;; ++number) {  // as the server does
+        const std::string suffix = number == 0 ? "" : std::to_string(number);
+        const std::string shown = std::string(clipped(name, longest_identifier - suffix.size())) + suffix;
+        const auto has_it = [&](const auto& each) { return each.name == shown; };
+        const pg::result taken = co_await with.at.conn.query(is_taken_sql, quote_identifier(with.source.name.schema),
+                                                             shown, with.source.oid);
+        if (!taken.boolean(0, 0) && std::none_of(plan.indexes.begin(), plan.indexes.end(), has_it) &&
+            std::none_of(plan.constraints.begin(), plan.constraints.end(), has_it)) {
+            co_return shown;
+        }
     }
-    return name;
 }
 
-/// Whether the index can be made over the stand-in's columns.
-awaitable<bool> is_valid(workshop& with, std::string definition) {
+/// Whether it can be made over the stand-in's columns. @param what `CREATE INDEX ON`, `ALTER TABLE`
+awaitable<bool> is_valid(workshop& with, std::string what, std::string definition) {
     const qualified_name table{with.at.job_schema, with.source.name.name};
     bool valid = true;
     co_await target::begin_trial(with.at);
     try {
-        co_await with.at.conn.execute(fmt::format("CREATE INDEX ON {} {}", table.sql(), definition));
+        co_await with.at.conn.execute(fmt::format("{} {} {}", what, table.sql(), definition));
     } catch (const pg::sql_error& problem) {
         if (problem.poisons_connection()) {
             throw;
@@ -107,20 +184,20 @@ awaitable<bool> is_valid(workshop& with, std::string definition) {
     co_return valid;
 }
 
-twin_index twin_of(const workshop& with, const std::vector<successor>& all, const pg::result& found, int row,
-                   const std::string& definition, bool renamed) {
+awaitable<twin_index> twin_of(workshop& with, const std::vector<successor>& all, const pg::result& found, int row,
+                              moved now) {
     twin_index twin;
     twin.old_name = found.text(row, "name");
-    twin.name = name_for(all, twin.old_name);
+    twin.name = co_await name_for(with, all, twin.old_name);
     twin.unique = found.boolean(row, "is_unique");
-    twin.constraint = renamed && found.text(row, "contype") == "u" ? "UNIQUE" : "";
-    twin.partitioned = with.source.kind == 'p' ? definition : "";
+    twin.constraint = found.text(row, "contype") == "u" ? "UNIQUE" : "";
+    twin.partitioned = with.source.kind == 'p' ? now.definition : "";
     twin.create_sql = fmt::format("CREATE {}INDEX CONCURRENTLY {} ON {} {}", twin.unique ? "UNIQUE " : "",
-                                  quote_identifier(twin.name), with.source.name.sql(), definition);
-    if (!renamed) {
+                                  quote_identifier(twin.name), with.source.name.sql(), now.definition);
+    if (!now.renamed) {
         twin.old_name.clear();
     }
-    return twin;
+    co_return twin;
 }
 
 awaitable<void> plan_indexes(workshop& with, const std::vector<successor>& all, std::int64_t marked) {
@@ -130,24 +207,19 @@ awaitable<void> plan_indexes(workshop& with, const std::vector<successor>& all, 
         refuse(fmt::format("the indexes of {} cannot be read for the new columns", with.source.name.display()));
     }
     for (int row = 0; row < like.rows(); ++row) {
-        bool renamed = true;
-        const auto definition = for_new(all, like.text(row, "definition"), renamed);
-        if (!definition) {
+        const auto made = for_new(all, like.text(row, "definition"));
+        if (!made) {
             continue;
         }
         const std::string shown = display_identifier(now.text(row, "name"));
-        const bool fits = co_await is_valid(with, *definition);
+        const bool fits = co_await is_valid(with, "CREATE INDEX ON", made->definition);
         if (now.text(row, "contype") == "x" || !fits) {
             with.made.warnings.push_back(fmt::format(
                 "index {} is not made for the new columns: {}", shown,
                 fits ? "exclusion constraints cannot be built CONCURRENTLY" : "it does not fit their type"));
             continue;
         }
-        twin_index twin = twin_of(with, all, now, row, *definition, renamed);
-        concurrently::index_request wanted;
-        wanted.table_oid = with.source.oid;
-        wanted.name = {with.source.name.schema, twin.name};
-        co_await concurrently::require_free_name(with.at.conn, 0, wanted);
+        twin_index twin = co_await twin_of(with, all, now, row, *made);
         with.made.plan.indexes.push_back(std::move(twin));
     }
 }
@@ -155,34 +227,53 @@ awaitable<void> plan_indexes(workshop& with, const std::vector<successor>& all, 
 awaitable<void> plan_checks(workshop& with, const std::vector<successor>& all, std::int64_t marked) {
     const pg::result found = co_await with.at.conn.query(checks_sql, marked);
     for (int row = 0; row < found.rows(); ++row) {
-        bool renamed = true;
-        const auto definition = for_new(all, found.text(row, "definition"), renamed);
+        const auto made = for_new(all, found.text(row, "definition"));
+        if (!made) {
+            continue;
+        }
         const std::string name = found.text(row, "name");
-        if (definition && renamed) {
-            std::string text = *definition;
-            boost::replace_all(text, " NOT VALID", "");
-            with.made.plan.constraints.push_back({name, name_for(all, name), text});
-        } else if (definition) {
+        std::string text = made->definition;
+        boost::replace_all(text, " NOT VALID", "");
+        const bool fits = co_await is_valid(with, "ALTER TABLE", "ADD " + text);
+        if (made->same_value && fits) {
+            twin_constraint twin;
+            twin.name = co_await name_for(with, all, name);
+            twin.old_name = made->renamed ? name : "";
+            twin.definition = std::move(text);
+            with.made.plan.constraints.push_back(std::move(twin));
+        } else {
             with.made.warnings.push_back(
-                fmt::format("constraint {} is not made for the new columns", display_identifier(name)));
+                fmt::format("constraint {} is not made for the new columns, and goes with the "
+                            "old ones",
+                            display_identifier(name)));
         }
     }
+}
+
+/// Whether a foreign key can be between the two types.
+bool can_refer(const std::string& type, const std::string& referenced) {
+    const auto is_integer = [](const std::string& each) {
+        return each == "smallint" || each == "integer" || each == "bigint";
+    };
+    return type == referenced || (is_integer(type) && is_integer(referenced));
 }
 
 awaitable<void> plan_foreign_keys(workshop& with, const std::vector<successor>& all) {
     const pg::result found = co_await with.at.conn.query(keys_sql, with.source.oid);
     for (int row = 0; row < found.rows(); ++row) {
         std::vector<std::string> columns = found.array(row, "columns");
+        const std::vector<std::string> referenced = found.array(row, "referenced");
         bool any = false;
+        bool fits = with.source.kind != 'p';  // whose foreign keys cannot be NOT VALID, before 18
         bool renamed = true;
-        for (std::string& column : columns) {
-            for (const successor& each : all) {
-                if (column == each.old_name) {
-                    any = true;
-                    renamed = renamed && each.renamed;
-                    column = each.new_name;
-                    break;
-                }
+        for (std::size_t at = 0; at < columns.size(); ++at) {
+            const auto taken = std::find_if(all.begin(), all.end(),
+                                            [&](const successor& each) { return each.old_name == columns[at]; });
+            if (taken != all.end()) {
+                any = true;
+                renamed = renamed && taken->renamed;
+                fits = fits && (taken->renamed || (taken->same_value && can_refer(taken->type, referenced[at])));
+                columns[at] = taken->new_name;
             }
         }
         const std::string name = found.text(row, "name");
@@ -190,17 +281,21 @@ awaitable<void> plan_foreign_keys(workshop& with, const std::vector<successor>& 
         const auto rest = definition.find(") REFERENCES ");
         const bool lists_columns =
             definition.find("SET NULL (") != definition.npos || definition.find("SET DEFAULT (") != definition.npos;
-        if (any && renamed && !lists_columns && rest != definition.npos) {
+        if (any && fits && !lists_columns && rest != definition.npos) {
             std::vector<std::string> quoted;
             for (const std::string& column : columns) {
                 quoted.push_back(quote_identifier(column));
             }
-            definition = fmt::format("FOREIGN KEY ({}{}", join(quoted, ", "), definition.substr(rest));
-            boost::replace_all(definition, " NOT VALID", "");
-            with.made.plan.constraints.push_back({name, name_for(all, name), definition});
+            twin_constraint twin;
+            twin.name = co_await name_for(with, all, name);
+            twin.old_name = renamed ? name : "";
+            twin.definition = fmt::format("FOREIGN KEY ({}{}", join(quoted, ", "), definition.substr(rest));
+            boost::replace_all(twin.definition, " NOT VALID", "");
+            with.made.plan.constraints.push_back(std::move(twin));
         } else if (any) {
             with.made.warnings.push_back(
-                fmt::format("foreign key {} is not made for the new columns", display_identifier(name)));
+                fmt::format("foreign key {} is not made for the new columns, and goes with the old ones",
+                            display_identifier(name)));
         }
     }
 }
@@ -208,7 +303,7 @@ awaitable<void> plan_foreign_keys(workshop& with, const std::vector<successor>& 
 }  // namespace
 
 awaitable<void> plan_twins(workshop& with) {
-    const std::vector<successor> all = successors_of(with);
+    const std::vector<successor> all = co_await successors_of(with);
     if (all.empty()) {
         co_return;
     }
@@ -222,9 +317,7 @@ awaitable<void> plan_twins(workshop& with) {
     const std::int64_t oid = co_await target::table_oid(with.at.conn, marked);
     co_await plan_indexes(with, all, oid);
     co_await plan_checks(with, all, oid);
-    if (with.source.kind != 'p') {
-        co_await plan_foreign_keys(with, all);
-    }
+    co_await plan_foreign_keys(with, all);
     co_await with.at.conn.execute("DROP TABLE " + marked.sql());
 }
 
