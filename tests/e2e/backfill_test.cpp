@@ -46,15 +46,15 @@ std::vector<std::string> with(std::vector<std::string> arguments, const std::vec
 }
 
 TEST_F(backfill, sets_all_rows_in_chunks) {
-    make_filled_table(2000);
-    const run_result result = fill(with(set_label, {"--chunk-rows", "150"}));
+    make_filled_table(900);
+    const run_result result = fill(with(set_label, {"--chunk-rows", "70"}));
     EXPECT_TRUE(exited(result, 0));
     EXPECT_EQ(wrong(), 0);
     EXPECT_GE(sql().number("SELECT count(DISTINCT xmin::text) FROM t"), 13);
     const auto job = only_job(db().uri());
     EXPECT_EQ(text_of(job, "strategy"), "backfill");
     EXPECT_EQ(text_of(job, "state"), "done");
-    EXPECT_EQ(number_of(second_look(result), "rows"), 2000);
+    EXPECT_EQ(number_of(second_look(result), "rows"), 900);
     EXPECT_EQ(number_of(second_look(result), "rows_after"), 0);
     expect_cleanup_leaves_nothing();
 }
@@ -145,16 +145,16 @@ TEST_F(backfill, refuses_wrong_usage) {
 }
 
 TEST_F(backfill, names_the_row_that_fails_and_keeps_the_rest) {
-    make_filled_table(1000);
-    sql().execute("UPDATE t SET note = id; UPDATE t SET note = 'none' WHERE id = 777");
+    make_filled_table(400);
+    sql().execute("UPDATE t SET note = id; UPDATE t SET note = 'none' WHERE id = 377");
     const run_result result = fill({"--set", "code = note::int + 1", "--chunk-rows", "100", "--workers", "1"});
     EXPECT_TRUE(exited(result, 1));
-    EXPECT_TRUE(says(result, {"id = 777", "none"}));
-    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE id <= 700 AND code = id + 1"), 700);
-    sql().execute("UPDATE t SET note = id WHERE id = 777");
+    EXPECT_TRUE(says(result, {"id = 377", "none"}));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE id <= 300 AND code = id + 1"), 300);
+    sql().execute("UPDATE t SET note = id WHERE id = 377");
     const std::string job = text_of(only_job(db().uri()), "job");
     EXPECT_TRUE(exited(command("resume", {job}), 0));
-    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE code = id + 1"), 1000);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE code = id + 1"), 400);
 }
 
 TEST_F(backfill, names_rows_that_violate_a_constraint) {
@@ -228,9 +228,9 @@ TEST_F(backfill, tells_what_a_trigger_keeps_from_being_written) {
 }
 
 TEST_F(backfill, goes_on_after_a_kill) {
-    make_filled_table(2000);
-    auto run = start_fill(with(set_label, {"--chunk-rows", "50", "--max-rate", "1000"}));
-    wait_for("some chunks", [&] { return wrong() < 1700; });
+    make_filled_table(900);
+    auto run = start_fill(with(set_label, {"--chunk-rows", "20", "--max-rate", "300"}));
+    wait_for("some chunks", [&] { return wrong() < 850; });
     run.kill_hard();
     sql().execute("CREATE TABLE before AS SELECT id, xmin::text AS x FROM t WHERE label IS NOT NULL");
     const auto job = only_job(db().uri());

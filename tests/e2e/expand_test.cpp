@@ -352,14 +352,14 @@ TEST_F(expand, serves_roles_without_rights_on_the_schema) {
 }
 
 TEST_F(expand, goes_on_after_a_kill) {
-    make_table(3000);
+    make_table(900);
     std::vector<std::string> arguments{"expand",      "--table",      "t",  "--output",   "json", "--rename",
                                        "note=remark", "--chunk-rows", "50", "--max-rate", "500"};
     pgeist_process run(db().uri(), arguments);
     run.wait_for_phase("backfill");
     run.kill_hard();
-    sql().execute("UPDATE t SET note = 'meanwhile' WHERE id = 2999");
-    EXPECT_EQ(row(2999), "meanwhile meanwhile") << "kept in step without any process";
+    sql().execute("UPDATE t SET note = 'meanwhile' WHERE id = 899");
+    EXPECT_EQ(row(899), "meanwhile meanwhile") << "kept in step without any process";
     ASSERT_TRUE(exited(command("resume", {job(), "--max-rate", "off"}), 0));
     EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE note IS DISTINCT FROM remark"), 0);
     EXPECT_TRUE(is_true(only_job(db().uri()), "expanded"));

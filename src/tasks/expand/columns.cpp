@@ -46,7 +46,7 @@ constexpr const char* domain_sql = R"(
         SELECT t.oid, t.typtype, t.typbasetype, t.typnotnull, t.typdefault FROM domains d JOIN pg_type t ON t.oid = d.typbasetype
          WHERE d.typtype = 'd')
     SELECT EXISTS (SELECT FROM domains d WHERE typtype = 'd' AND (typnotnull OR typdefault IS NOT NULL
-                   OR EXISTS (SELECT FROM pg_constraint k WHERE k.contypid = d.oid)))";
+                   OR EXISTS (SELECT FROM pg_constraint k WHERE k.contypid = d.oid))))";
 
 /// ADD COLUMN must leave the rows alone, and the column NULL in all of them.
 awaitable<void> require_light_type(workshop& with, std::string column, std::string what) {
