@@ -5,6 +5,8 @@ CREATE TABLE @job@.pgeist_unfit AS
     SELECT @of_log@, true AS lived, @kept@, ''::text AS state, ''::text AS reason, pg_catalog.clock_timestamp() AS since
       FROM @job@.pgeist_log AS l, @table@ AS t WITH NO DATA;
 CREATE INDEX ON @job@.pgeist_unfit (@log_columns@);
+-- Each batch asks for those that are in each other's way.
+CREATE INDEX ON @job@.pgeist_unfit (state) WHERE state IN ('23505', '23P01');
 ALTER TABLE @job@.pgeist_unfit REPLICA IDENTITY FULL;
 
 -- What one batch works with, numbered. Filled and emptied in one transaction, so nobody else ever sees a row of it.

@@ -69,6 +69,21 @@ std::string loose_type(const std::string& type) {
     return loose;
 }
 
+bool is_exact_widening(const std::string& from, const std::string& to) {
+    const auto rank = [](const std::string& type) {
+        return type == "smallint" ? 1 : type == "integer" ? 2 : type == "bigint" ? 3 : 0;
+    };
+    return rank(from) > 0 && rank(to) >= rank(from);
+}
+
+std::string value_differs(const std::string& type, const std::string& left, const std::string& right) {
+    const std::string plain = without_length(type);
+    if (plain == "numeric" || plain == "numeric[]") {
+        return fmt::format("{} IS DISTINCT FROM {}", left, right);
+    }
+    return image_differs(type, left, right);
+}
+
 std::string image_differs(const std::string& type, const std::string& left, const std::string& right) {
     const std::string plain = without_length(type);
     const std::string send = send_function(plain);

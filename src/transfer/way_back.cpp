@@ -10,15 +10,6 @@ namespace pgeist::transfer {
 
 namespace {
 
-/// Whether each value of `from` is one of `to`, and an assignment back gives it again or fails. (Assigned to a
-/// varchar(n), blanks beyond its length are cut without a word: so that a longer one, or text, is no such type.)
-bool is_exact_widening(const std::string& from, const std::string& to) {
-    const auto rank = [](const std::string& type) {
-        return type == "smallint" ? 1 : type == "integer" ? 2 : type == "bigint" ? 3 : 0;
-    };
-    return rank(from) > 0 && rank(to) >= rank(from);
-}
-
 /// The column of the new table that an old one has become.
 const column* find_new(const way_there& there, const catalog::column& old) {
     const auto found = std::find_if(there.columns.begin(), there.columns.end(),
@@ -250,12 +241,11 @@ column turned_column(const column& forth, const column* back) {
         return out;
     }
     const bool plain = back->expression == quote_identifier(forth.name) && back->type == forth.type;
-    if (forth.expression && !plain) {
+    if (forth.expression && back->expression && !plain) {  // what the server generates follows from the others
         // What the row had stays as long as what went back for it has not been changed.
         out.inverse = back->expression;
         out.read_type = back->type;
         out.proven = is_exact_widening(back->type, forth.type);
-        out.compared = out.inverse.has_value();
     }
     return out;
 }

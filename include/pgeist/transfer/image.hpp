@@ -18,4 +18,12 @@ namespace pgeist::transfer {
 /// (much the cheapest), as text byte by byte, by what would be sent to a binary client, or else by their image.
 [[nodiscard]] std::string image_differs(const std::string& type, const std::string& left, const std::string& right);
 
+/// The same, but numbers of another scale (1.0 and 1.00) are the same value: for values that were converted there and
+/// back.
+[[nodiscard]] std::string value_differs(const std::string& type, const std::string& left, const std::string& right);
+
+/// Whether each value of `from` is one of `to`, and an assignment back gives it again or fails. (Assigned to a
+/// varchar(n), blanks beyond its length are cut without a word: so that a longer one, or text, is no such type.)
+[[nodiscard]] bool is_exact_widening(const std::string& from, const std::string& to);
+
 }  // namespace pgeist::transfer

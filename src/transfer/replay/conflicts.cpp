@@ -164,6 +164,9 @@ private:
 };
 
 awaitable<void> stage_rows(pg::connection& session, const keep_statements& sql, numbers of) {
+    if (sql.may_lose_keys()) {
+        co_await session.query(sql.mark_lost_keys(of));
+    }
     co_await session.execute(sql.stage(of));
     if (sql.can_prove_in_stage()) {
         co_await session.query(sql.mark_changed_in_stage(of));

@@ -40,6 +40,13 @@ std::string names(const walk::key& key, const char* alias, char letter) {
 
 bool keeps_history(const transfer::spec& transfer) { return transfer.mode == transfer::replay_mode::keep; }
 
+/// `column price: 1.234 would come back as 1.23`
+std::string would_be_another(const std::string& column, const std::string& value, const std::string& back) {
+    const auto shown = [](const std::string& what) { return fmt::format("left(format('%s', {}), 60)", what); };
+    return fmt::format("concat({}, {}, ' would come back as ', {})",
+                       quote_literal("column " + display_identifier(column) + ": "), shown(value), shown(back));
+}
+
 }  // namespace
 
 std::string keep_statements::written_columns(const std::string& alias) const {
@@ -281,22 +288,56 @@ std::string keep_statements::what_changed() const {
         if (column.proven) {
             const std::string value = fmt::format("pgeist_f.pgeist_v{}", at + 1);
             const std::string now = "s." + quote_identifier(*column.read_name);
-            const auto shown = [](const std::string& what) { return fmt::format("left(format('%s', {}), 60)", what); };
-            cases += fmt::format(" WHEN {} THEN concat({}, {}, ' would come back as ', {})",
-                                 transfer::image_differs(column.read_type, value, now),
-                                 quote_literal("column " + display_identifier(*column.read_name) + ": "), shown(now),
-                                 shown(value));
+            cases += fmt::format(" WHEN {} THEN {}", transfer::value_differs(column.read_type, value, now),
+                                 would_be_another(*column.read_name, now, value));
         }
     }
     return "CASE" + cases + " END";
 }
 
-std::string keep_statements::mark(const std::string& from) const {
+namespace {
+
+/// The write side's type of a part of the key, empty where it takes each value of the read side as it is, or refuses
+/// it.
+std::string lossy_type(const transfer::spec& transfer, const walk::key_column& part) {
+    const auto found = std::find_if(transfer.columns.begin(), transfer.columns.end(),
+                                    [&](const transfer::column& each) { return each.name == part.write_name; });
+    const bool safe = found == transfer.columns.end() || found->type == part.type ||
+                      transfer::is_exact_widening(found->type, part.type) ||
+                      transfer::is_exact_widening(part.type, found->type);
+    return safe ? "" : found->type;
+}
+
+}  // namespace
+
+bool keep_statements::may_lose_keys() const {
+    return std::any_of(transfer_->key.columns.begin(), transfer_->key.columns.end(),
+                       [&](const walk::key_column& each) { return !lossy_type(*transfer_, each).empty(); });
+}
+
+std::string keep_statements::mark_lost_keys(const numbers& of) const {
+    std::string cases;
+    for (std::size_t at = 0; at < transfer_->key.columns.size(); ++at) {
+        const walk::key_column& part = transfer_->key.columns[at];
+        const std::string type = lossy_type(*transfer_, part);
+        if (type.empty()) {
+            continue;
+        }
+        const std::string value = fmt::format("pgeist_b.pgeist_k{}", at + 1);
+        const std::string back = fmt::format("CAST(CAST({} AS {}) AS {})", value, type, part.type);
+        cases += fmt::format(" WHEN {} THEN {}", transfer::value_differs(part.type, back, value),
+                             would_be_another(part.read_name, value, back));
+    }
+    return mark("CASE" + cases + " END", fmt::format("{} {}", batch_rows(of, "true"), read_row()));
+}
+
+/// Marks rows of the batch for which `reason` is not null, with it.
+std::string keep_statements::mark(const std::string& reason, const std::string& from) const {
     return fmt::format(
         "UPDATE {0} AS b SET state = '22000', reason = m.pgeist_reason FROM (SELECT pgeist_b.pgeist_n, {1} AS "
         "pgeist_reason "
         "FROM {2} OFFSET 0) AS m WHERE b.n = m.pgeist_n AND m.pgeist_reason IS NOT NULL",
-        transfer_->batch().sql(), what_changed(), from);
+        transfer_->batch().sql(), reason, from);
 }
 
 std::string keep_statements::mark_changed(const numbers& of) const {
@@ -306,8 +347,8 @@ std::string keep_statements::mark_changed(const numbers& of) const {
     const std::string written = fmt::format(
         "CROSS JOIN LATERAL (SELECT {} FROM {}, {} AS t WHERE {} OFFSET 0) AS pgeist_t", written_columns("t"), key,
         transfer_->write.name.sql(), walk::write_equals_log(transfer_->key, "t", "g"));
-    return mark(fmt::format("{} {} {} {}", batch_rows(of, "true"), read_row(), written,
-                            inverses(fmt::format("(SELECT {}) AS o", named_columns("pgeist_t.")))));
+    return mark(what_changed(), fmt::format("{} {} {} {}", batch_rows(of, "true"), read_row(), written,
+                                            inverses(fmt::format("(SELECT {}) AS o", named_columns("pgeist_t.")))));
 }
 
 std::string keep_statements::take_out_marked() const { return take_out_where("b.state IS NOT NULL"); }
@@ -348,8 +389,8 @@ std::string keep_statements::mark_changed_in_stage(const numbers& of) const {
         "CROSS JOIN LATERAL (SELECT {} FROM {}.pgeist_stage AS x WHERE x.n = pgeist_b.pgeist_n OFFSET 0) AS "
         "pgeist_t",
         kept_columns("x."), quote_identifier(transfer_->schema));
-    return mark(fmt::format("{} {} {} {}", batch_rows(of, "true"), read_row(), staged,
-                            inverses(fmt::format("(SELECT {}) AS o", named_columns("pgeist_t.")))));
+    return mark(what_changed(), fmt::format("{} {} {} {}", batch_rows(of, "true"), read_row(), staged,
+                                            inverses(fmt::format("(SELECT {}) AS o", named_columns("pgeist_t.")))));
 }
 
 std::string keep_statements::set_apart() const {

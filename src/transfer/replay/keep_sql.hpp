@@ -41,6 +41,9 @@ public:
     /// Inserts the current rows of those keys that the write side had, and of those that it had not.
     [[nodiscard]] std::string insert_lived(const numbers& of) const;
     [[nodiscard]] std::string insert_new(const numbers& of) const;
+    /// Marks the rows whose key would be another one on the write side, so that they would not be found again there.
+    [[nodiscard]] bool may_lose_keys() const;
+    [[nodiscard]] std::string mark_lost_keys(const numbers& of) const;
     /// Whether any value is to be proven.
     [[nodiscard]] bool proves() const;
     /// Marks the rows of which a value does not go back, see transfer::column::proven.
@@ -74,7 +77,7 @@ private:
     [[nodiscard]] std::string inverses(const std::string& row) const;
     [[nodiscard]] std::string lived_value(std::size_t place) const;
     [[nodiscard]] std::string what_changed() const;
-    [[nodiscard]] std::string mark(const std::string& from) const;
+    [[nodiscard]] std::string mark(const std::string& reason, const std::string& from) const;
 
     const transfer::spec* transfer_;
 };

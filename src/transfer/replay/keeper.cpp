@@ -110,7 +110,7 @@ awaitable<void> keeper::fill() {
         count_ = filled.affected();
         co_return;
     }
-    if (links_) {
+    if (transfer_.mode == transfer::replay_mode::keep) {
         co_await session_.execute(sql_.note_arrivals());
     }
     const pg::result filled = co_await session_.query(sql_.fill_by_links());
@@ -150,6 +150,9 @@ awaitable<std::int64_t> keeper::run() {
 }
 
 awaitable<void> keeper::try_rows(numbers of) {
+    if (sql_.may_lose_keys()) {
+        co_await session_.query(sql_.mark_lost_keys(of));
+    }
     co_await session_.query(sql_.insert_lived(of));
     co_await session_.query(sql_.insert_new(of));
     if (!sql_.proves()) {

@@ -122,7 +122,9 @@ std::string statements::difference_in(const compared& each) const {
         return fmt::format("{}.pgeist_fits_{}(s.{}, t.{}) IS NOT TRUE", quote_identifier(transfer_->schema),
                            each.number, each.name, each.name);
     }
-    return transfer::image_differs(each.type, "s." + each.name, "t." + each.name);
+    // What comes of a conversion and its inverse has the value's scale from the other side.
+    const auto differs = each.column->inverse ? transfer::value_differs : transfer::image_differs;
+    return differs(each.type, "s." + each.name, "t." + each.name);
 }
 
 std::vector<statements::compared> statements::hashed_columns() const {
