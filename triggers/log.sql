@@ -8,8 +8,8 @@
 -- it can make the application wait or fail. Autovacuum stays away: replay reads the log by block ranges and empties it.
 CREATE TABLE @job@.pgeist_log (@key_columns@@born@) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
 
--- One row for each TRUNCATE of the source.
-CREATE TABLE @job@.pgeist_truncations (at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
+-- One row for each TRUNCATE of the source, and for each statement of which the keys could not be logged (`missed`).
+CREATE TABLE @job@.pgeist_truncations (at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), missed boolean NOT NULL DEFAULT false);
 
 -- Keys that verification has to look at again: pending in the log when they were compared, or repaired since.
 CREATE TABLE @job@.pgeist_recheck (@key_columns@, repaired boolean NOT NULL);

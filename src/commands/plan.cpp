@@ -36,7 +36,8 @@ std::string sql_of(const rewrite::preparation& made) {
         text += "  " + each.sql + ";\n";
     }
     const transfer::spec rows = made.blueprint->transfer();
-    text += indented(capture::log_sql(rows)) + "  -- capture\n" + indented(capture::triggers_sql(rows));
+    text +=
+        indented(capture::log_sql(rows, made.key_numbers)) + "  -- capture\n" + indented(capture::triggers_sql(rows));
     return text + plan::describe_sql(*made.blueprint, swap::all_steps(*made.blueprint, made.blueprint->transfer()));
 }
 

@@ -43,7 +43,9 @@ protected:
         const long long oid = spec_.read.oid;
         sql().execute("CREATE SCHEMA " + spec_.schema);
         mine_ = await(job::create(session(), beginning_of(spec_.read.name, oid)));
-        await(session().execute(pgeist::capture::log_sql(spec_) + pgeist::capture::triggers_sql(spec_)));
+        await(session().execute(pgeist::capture::log_sql(spec_, await(pgeist::capture::read_key_numbers(
+                                                                    session(), spec_, spec_.read.name))) +
+                                pgeist::capture::triggers_sql(spec_)));
         await(job::save_source_file(session(), mine_, oid));
         parts_ = std::make_unique<pgeist::transfer::workspace>(pgeist::transfer::workspace{
             pool(), mine_.job, spec_, chosen_, observer(), progress_, road_, mine_.incarnation, 0, nullptr});

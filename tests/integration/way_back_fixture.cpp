@@ -143,7 +143,8 @@ void way_back_test::begin(std::vector<forth> columns, const std::map<std::string
 }
 
 void way_back_test::put_on() {
-    await(session().execute(capture::log_sql(spec_) +
+    const auto numbers = await(capture::read_key_numbers(session(), spec_, spec_.read.name));
+    await(session().execute(capture::log_sql(spec_, numbers) +
                             replay::set_apart_tables_sql(spec_, spec_.read.name, spec_.write.name) +
                             capture::dormant_triggers_sql(spec_, spec_.read.name)));
     job::beginning what;

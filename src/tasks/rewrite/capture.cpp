@@ -13,6 +13,7 @@ namespace {
 /// Under the lock that keeps writers out.
 awaitable<void> install_capture(build::workspace& work, pg::connection& session) {
     co_await transfer::require_unchanged(session, work.transfer);
+    co_await capture::ensure_functions(session, work.transfer);
     co_await session.execute(capture::triggers_sql(work.transfer));
     co_await job::save_source_file(session, work.tenure(), work.plan.source_oid);
     co_await job::save_phase(session, work.tenure(), "copy");

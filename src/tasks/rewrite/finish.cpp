@@ -53,7 +53,7 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old, bool rever
         "DROP TABLE IF EXISTS {0}.pgeist_log, {0}.pgeist_log_before, {0}.pgeist_truncations, {0}.pgeist_recheck, "
         "{0}.pgeist_file_walk; "
         "DROP FUNCTION IF EXISTS {0}.capture_inserted(), {0}.capture_deleted(), {0}.capture_new_key(), "
-        "{0}.capture_old_key(), {0}.capture_truncated(); ",
+        "{0}.capture_old_key(), {0}.capture_truncated(), {0}.capture_nothing(), {0}.capture_key; ",
         job);
     if (!reversible) {  // else the tables will come through there again
         sql += fmt::format("DROP SCHEMA IF EXISTS {}; ", quote_identifier(plan.passage_schema));

@@ -75,7 +75,7 @@ constexpr const char* strange_log_sql = R"sql(
        AND (pg_get_userbyid(c.relowner) <> current_user OR c.relrowsecurity OR c.relhasrules OR c.relhasindex
             OR c.relchecks > 0 OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid)
             OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
-                          AND attname !~ '^(k[0-9]+|at|repaired)$'))
+                          AND attname !~ '^(k[0-9]+|at|missed|repaired)$'))
      ORDER BY 1 LIMIT 1)sql";
 
 awaitable<void> ensure_state(pg::connection& session, bool& made) { made = co_await job::ensure_state_schema(session); }
@@ -127,7 +127,8 @@ awaitable<void> make_back(pg::connection& session, const transfer::spec& back, c
     for (int row = 0; row < grantees.rows(); ++row) {
         co_await session.execute(fmt::format("REVOKE ALL ON SCHEMA {} FROM {}", schema, grantees.view(row, 0)));
     }
-    co_await session.execute(capture::log_sql(back) + replay::set_apart_tables_sql(back, to_be_used, to_wait) +
+    const capture::key_numbers numbers = co_await capture::read_key_numbers(session, back, to_be_used);
+    co_await session.execute(capture::log_sql(back, numbers) + replay::set_apart_tables_sql(back, to_be_used, to_wait) +
                              capture::dormant_triggers_sql(back, to_be_used));
 }
 
@@ -154,7 +155,9 @@ awaitable<void> throw_not_dropped(pg::connection& session, pg::sql_error problem
 }
 
 awaitable<void> make_log(pg::connection& session, const plan::blueprint& plan) {
-    const std::string script = capture::log_sql(plan.transfer());
+    const transfer::spec rows = plan.transfer();
+    const capture::key_numbers numbers = co_await capture::read_key_numbers(session, rows, plan.table);
+    const std::string script = capture::log_sql(rows, numbers);
     const auto making = [&] { return run_script(session, script); };
     co_await past_event_triggers(session, making);
     const pg::result strange = co_await session.query(strange_log_sql, plan.job_schema);

@@ -216,6 +216,8 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     out.blueprint->profile = session.profile();
     out.way_back_told = std::move(made.way_back_told);
     if (!out.nothing_to_do) {
+        const transfer::spec rows = out.blueprint->transfer();
+        out.key_numbers = co_await capture::read_key_numbers(session, rows, out.blueprint->table);
         std::optional<transfer::spec> back;
         if (made.way_back) {
             back = made.way_back->back;

@@ -42,10 +42,45 @@ std::string from_columns(const transfer::spec& transfer, bool with_types) {
 
 bool keeps_history(const transfer::spec& transfer) { return transfer.mode == transfer::replay_mode::keep; }
 
-/// The trigger functions that there are in any mode, and those for history.
-constexpr std::array<const char*, 5> functions{"capture_inserted", "capture_deleted", "capture_new_key",
-                                               "capture_old_key", "capture_truncated"};
-constexpr std::array<const char*, 3> history_functions{"capture_updated", "capture_born", "capture_rekeyed"};
+/// `type, type` of the key's columns.
+std::string key_types(const transfer::spec& transfer) {
+    std::vector<std::string> types;
+    for (const walk::key_column& column : transfer.key.columns) {
+        types.push_back(column.type);
+    }
+    return join(types, ", ");
+}
+
+/// `$1, $2`: as many as the key has columns.
+std::string parameters(const transfer::spec& transfer, std::size_t first) {
+    std::vector<std::string> all;
+    for (std::size_t at = 0; at < transfer.key.columns.size(); ++at) {
+        all.push_back(fmt::format("${}", first + at));
+    }
+    return join(all, ", ");
+}
+
+/// True where a column of the key is not what it is called here: the one cheap question about names that never fails.
+std::string moved(const transfer::spec& transfer, const key_numbers& numbers) {
+    std::vector<std::string> conditions;
+    for (std::size_t at = 0; at < transfer.key.columns.size(); ++at) {
+        conditions.push_back(fmt::format(
+            "(pg_identify_object_as_address('pg_class'::regclass, TG_RELID, {})).object_names[3] IS DISTINCT FROM {}",
+            numbers.at(at), quote_literal(transfer.key.columns[at].read_name)));
+    }
+    return join(conditions, " OR ");
+}
+
+/// How the trigger for new rows goes on.
+std::string on_insert(const transfer::spec& transfer) {
+    const std::string job = quote_identifier(transfer.schema);
+    if (transfer.row_triggers || keeps_history(transfer)) {
+        return fmt::format("FOR EACH ROW WHEN ({0}.{1}({2})) EXECUTE FUNCTION {0}.capture_nothing()", job,
+                           keeps_history(transfer) ? "capture_birth" : "capture_key", key_of(transfer, "NEW"));
+    }
+    return fmt::format("REFERENCING NEW TABLE AS pgeist_new FOR EACH STATEMENT EXECUTE FUNCTION {}.capture_inserted()",
+                       job);
+}
 
 /// The tag of a dollar quote that none of the texts within ends: a column may be called `$$`.
 std::string quote_tag(const std::vector<std::pair<std::string, std::string>>& values) {
@@ -69,6 +104,9 @@ std::vector<std::pair<std::string, std::string>> placeholders(const transfer::sp
     values.emplace_back("key_columns", walk::log_column_definitions(transfer.key));
     values.emplace_back("log_columns", walk::log_columns(transfer.key));
     values.emplace_back("columns", key_of(transfer, "changed"));
+    values.emplace_back("key_types", key_types(transfer));
+    values.emplace_back("key_values", parameters(transfer, 1));
+    values.emplace_back("from_values", parameters(transfer, 1 + transfer.key.columns.size()));
     values.emplace_back("new_row", key_of(transfer, "NEW"));
     values.emplace_back("old_row", key_of(transfer, "OLD"));
     values.emplace_back("key_changed", key_changed(transfer));
@@ -77,9 +115,10 @@ std::vector<std::pair<std::string, std::string>> placeholders(const transfer::sp
     values.emplace_back("from_columns", from_columns(transfer, true));
     values.emplace_back("from_names", from_columns(transfer, false));
     values.emplace_back("events", quote_literal(transfer.events().sql()));
-    values.emplace_back("updated", history ? "capture_updated" : "capture_inserted");
-    values.emplace_back("inserted_row", history ? "capture_born" : "capture_new_key");
-    values.emplace_back("rekeyed", history ? "capture_rekeyed" : "capture_old_key");
+    values.emplace_back("on_insert", on_insert(transfer));
+    values.emplace_back("rekeyed",
+                        history ? fmt::format("capture_link({}, {})", key_of(transfer, "NEW"), key_of(transfer, "OLD"))
+                                : fmt::format("capture_key({})", key_of(transfer, "OLD")));
     values.emplace_back("quote", quote_tag(values));
     return values;
 }
@@ -100,8 +139,29 @@ awaitable<std::string> owner_of_job(pg::connection& session, const transfer::spe
 
 std::string trigger_prefix(const transfer::spec& transfer) { return transfer.schema; }
 
-std::string log_sql(const transfer::spec& transfer) {
-    const auto values = placeholders(transfer);
+awaitable<key_numbers> read_key_numbers(pg::connection& session, const transfer::spec& transfer, qualified_name table) {
+    std::vector<std::string> names;
+    for (const walk::key_column& column : transfer.key.columns) {
+        names.push_back(column.read_name);
+    }
+    const pg::result rows = co_await session.query(
+        "SELECT a.attnum FROM unnest($2::text[]) WITH ORDINALITY AS k (name, at) JOIN pg_attribute a ON a.attname = "
+        "k.name AND a.attrelid = to_regclass($1) ORDER BY k.at",
+        table.sql(), pg::array_literal(names));
+    key_numbers numbers;
+    for (int row = 0; row < rows.rows(); ++row) {
+        numbers.push_back(rows.integer(row, 0));
+    }
+    if (numbers.size() != names.size()) {
+        throw error(exit_code::failed, fmt::format("{} has not the columns of its key any more", table.display()),
+                    "try again");
+    }
+    co_return numbers;
+}
+
+std::string log_sql(const transfer::spec& transfer, const key_numbers& numbers) {
+    auto values = placeholders(transfer);
+    values.emplace_back("moved", moved(transfer, numbers));
     std::string sql = fill_template(templates::log, values) + fill_template(templates::capture_functions, values);
     if (keeps_history(transfer)) {
         sql += fill_template(templates::keep_history, values) + fill_template(templates::arrivals, values);
@@ -153,25 +213,23 @@ std::string enable_sql(const transfer::spec& transfer, const qualified_name& tab
     return state_sql(reading_from(transfer, table), "ENABLE ALWAYS");
 }
 
-std::string switch_off_sql(const transfer::spec& transfer) {
-    std::string sql;
-    const auto add = [&](const char* function) {
-        sql +=
-            fill_template(templates::capture_off, {{"job", quote_identifier(transfer.schema)}, {"function", function}});
-    };
-    std::for_each(functions.begin(), functions.end(), add);
-    if (keeps_history(transfer)) {
-        std::for_each(history_functions.begin(), history_functions.end(), add);
+awaitable<void> ensure_functions(pg::connection& session, const transfer::spec& transfer) {
+    const pg::result there = co_await session.query("SELECT to_regprocedure($1 || '.capture_nothing()') IS NOT NULL",
+                                                    quote_identifier(transfer.schema));
+    if (there.boolean(0, 0)) {
+        co_return;
     }
-    return sql;
+    const key_numbers numbers = co_await read_key_numbers(session, transfer, transfer.read.name);
+    auto values = placeholders(transfer);
+    values.emplace_back("moved", moved(transfer, numbers));
+    co_await session.execute(
+        fmt::format("ALTER TABLE {} ADD COLUMN IF NOT EXISTS missed boolean NOT NULL DEFAULT false; ",
+                    transfer.truncations().sql()) +
+        fill_template(templates::capture_functions, values));
 }
 
-awaitable<bool> is_switched_off(pg::connection& session, const transfer::spec& transfer) {
-    const pg::result row = co_await session.query(
-        "SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1 AND "
-        "p.proname = 'capture_deleted' AND p.prosrc !~ 'pgeist_log')",
-        transfer.schema);
-    co_return row.boolean(0, 0);
+std::string switch_off_sql(const transfer::spec& transfer) {
+    return fill_template(templates::capture_off, {{"schema", quote_literal(transfer.schema)}});
 }
 
 std::vector<pg::statement> drop_triggers(const transfer::spec& transfer, const qualified_name& table) {
@@ -192,31 +250,66 @@ std::string drop_triggers_sql(const transfer::spec& transfer, const qualified_na
     return sql;
 }
 
-awaitable<bool> in_place(pg::connection& session, const transfer::spec& transfer) {
+std::string not_missed(const transfer::spec& transfer) { return transfer.sets_apart ? " WHERE NOT missed" : ""; }
+
+namespace {
+
+awaitable<std::optional<std::string>> what_was_missed(pg::connection& session, const transfer::spec& transfer) {
+    std::string sql = fmt::format("SELECT EXISTS (SELECT FROM {} WHERE missed)", transfer.truncations().sql());
+    const pg::result row = co_await session.query(std::move(sql));
+    std::optional<std::string> why;
+    if (row.boolean(0, 0)) {
+        why = fmt::format(
+            "a column of the key of {} was renamed, or dropped, by someone else, and rows were written since",
+            transfer.read.name.display());
+    }
+    co_return why;
+}
+
+}  // namespace
+
+awaitable<std::optional<std::string>> why_not_in_place(pg::connection& session, const transfer::spec& transfer) {
     std::vector<std::string> names;
     for (const char* kind : trigger_kinds) {
         names.push_back(fmt::format("{}_{}", trigger_prefix(transfer), kind));
     }
+    // Whoever disables one and enables it again leaves it with another version than the others have.
     const pg::result row = co_await session.query(
-        "SELECT count(*) FROM pg_trigger WHERE tgrelid = $1::bigint::oid AND tgname = ANY ($2::text[]) AND tgenabled = "
-        "'A'",
-        transfer.read.oid, pg::array_literal(names));
-    co_return row.integer(0, 0) == static_cast<std::int64_t>(trigger_kinds.size());
+        "SELECT (SELECT CASE WHEN count(DISTINCT xmin::text) = 1 THEN count(*) END FROM pg_trigger WHERE tgrelid = "
+        "$1::bigint::oid AND tgname = ANY ($2::text[]) AND tgenabled = 'A') IS NOT DISTINCT FROM $4::bigint AS "
+        "triggers, "
+        "EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $3 AND "
+        "p.proname = "
+        "'capture_deleted' AND p.prosrc ~ 'pgeist_log') AS logs",
+        transfer.read.oid, pg::array_literal(names), transfer.schema, static_cast<std::int64_t>(trigger_kinds.size()));
+    std::optional<std::string> why;
+    if (!row.boolean(0, "triggers")) {
+        why = fmt::format("pgeist's triggers on {} were dropped or disabled by someone else",
+                          transfer.read.name.display());
+    } else if (!row.boolean(0, "logs")) {
+        why = fmt::format("what is written to {} is not logged any more", transfer.read.name.display());
+    } else if (transfer.sets_apart) {
+        why = co_await what_was_missed(session, transfer);
+    }
+    co_return why;
+}
+
+awaitable<bool> in_place(pg::connection& session, const transfer::spec& transfer) {
+    const auto why = co_await why_not_in_place(session, transfer);
+    co_return !why;
 }
 
 awaitable<void> require_in_place(pg::connection& session, const transfer::spec& transfer) {
-    const bool captured = co_await in_place(session, transfer);
-    if (!captured) {
-        throw error(
-            exit_code::failed,
-            fmt::format("pgeist's triggers on {} were dropped or disabled by someone else",
-                        transfer.read.name.display()),
-            "nothing was swapped, the source table is untouched; remove this job with: pgeist cleanup, and run again");
+    auto why = co_await why_not_in_place(session, transfer);
+    if (why) {
+        throw error(exit_code::failed, std::move(*why),
+                    "nothing was swapped, the source table is untouched; remove this job with: pgeist cleanup, and run "
+                    "again");
     }
 }
 
 awaitable<std::int64_t> truncations(pg::connection& session, const transfer::spec& transfer) {
-    std::string sql = "SELECT count(*) FROM " + transfer.truncations().sql();
+    std::string sql = "SELECT count(*) FROM " + transfer.truncations().sql() + not_missed(transfer);
     const pg::result row = co_await session.query(std::move(sql));
     co_return row.integer(0, 0);
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/shared/in_snapshot.hpp"
 #include "pgeist/transfer/shared/own_tables.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
@@ -55,7 +56,8 @@ awaitable<void> forget_truncations(pg::connection& session, const transfer::spec
 // that is written after its range has been logged is in the log by its writer's trigger.
 awaitable<void> begin_anew(transfer::workspace& work) {
     const auto session = co_await work.pool.acquire();
-    std::string list = fmt::format("SELECT array_agg(ctid)::text FROM {}", work.transfer.truncations().sql());
+    std::string list = fmt::format("SELECT array_agg(ctid)::text FROM {}{}", work.transfer.truncations().sql(),
+                                   capture::not_missed(work.transfer));
     const pg::result known = co_await session->query(std::move(list));
     const auto places = known.optional_text(0, 0);
     if (!places) {

@@ -11,6 +11,7 @@
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/settings/settings.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
 
 namespace pgeist::rewrite {
 
@@ -23,6 +24,7 @@ struct preparation {
     std::vector<std::string> warnings;
     std::vector<std::string> way_back_told;   ///< of a --revertible run: what becomes of each old column
     std::vector<plan::statement> statements;  ///< by which the shadow was made
+    capture::key_numbers key_numbers;         ///< of the source
 };
 
 /// Finds the table, runs all checks, and makes the shadow, all in the transaction that is open on `session`: a caller
