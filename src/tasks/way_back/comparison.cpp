@@ -21,6 +21,7 @@ awaitable<void> compare_then_stop(verify::verifier& verification, bool& stop) {
 
 awaitable<void> work::replay_until(const bool& stop) {
     while (!stop) {
+        require_open();
         co_await changes_.pass();
         co_await pg::sleep_for(rewrite::replay_pause);
     }

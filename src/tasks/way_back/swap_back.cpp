@@ -36,11 +36,9 @@ awaitable<void> work::require_all_fit() {
     }
     auto why = co_await why_closed(*session);
     if (why) {
-        const std::string reason = *why;
         co_await switch_off(*session, std::move(*why));
-        throw error(exit_code::refused, "it cannot be reverted any more: " + reason,
-                    fmt::format("remove what is left of the job with: pgeist cleanup {}", work_.job));
     }
+    require_open();
 }
 
 awaitable<void> work::make_plan(pg::connection& session, planned& into) {
@@ -79,6 +77,7 @@ awaitable<const task::phase*> work::prepare_swap() {
 
 awaitable<void> work::wait_for_permission(replay::replayer& changes) {
     while (true) {
+        require_open();
         const auto why = with_.steering.postponed();
         if (!why) {
             break;
@@ -95,6 +94,7 @@ awaitable<void> work::ask_hooks(replay::replayer& changes) {
     std::string why;
     report::permission answer = work_.observer.may_swap(why);
     while (answer == report::permission::not_yet) {
+        require_open();
         work_.progress.detail = "waiting for the hook on-before-swap";
         co_await pg::sleep_for(permission_poll);
         co_await changes.pass();
@@ -135,6 +135,7 @@ awaitable<report::swap_outcome> work::exchange(const planned& made) {
             co_await asio::this_coro::throw_if_cancelled(true);
         }
         if (failure) {
+            require_open();
             std::rethrow_exception(failure);
         }
         if (!done) {
@@ -198,7 +199,8 @@ awaitable<void> work::finish() {
     co_await rewrite::note_result(at_end, *session);
     co_await rewrite::open_way_back(at_end, *session, back_);
     co_await job::save_revert(*session, work_.tenure(),
-                              R"({"until": null, "unfit": null, "unfit_keys": null, "unfit_at": null, "lose": []})");
+                              R"({"until": null, "unfit": null, "unfit_keys": null, "unfit_at": null, "lose": [],
+                                  "why_not": null})");
     co_await job::save_phase(*session, work_.tenure(), at(step::window).name);
 }
 

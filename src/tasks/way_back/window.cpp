@@ -31,11 +31,14 @@ constexpr const char* begin_window_sql = R"(
                clock_timestamp() + make_interval(secs => $3::float8))
      WHERE id = $1 AND incarnation = $2 AND revert ->> 'until' IS NULL)";
 
+// By either the table is written to without its statement triggers firing.
+constexpr const char* written_past_sql = R"(
+    SELECT coalesce((SELECT 'a subscription writes to the table now' FROM pg_subscription_rel WHERE srrelid = $1::bigint::oid LIMIT 1),
+                    (SELECT format('the table is a part of %s now', inhparent::regclass) FROM pg_inherits WHERE inhrelid = $1::bigint::oid LIMIT 1)))";
+
 constexpr const char* time_left_sql = R"(
     SELECT (extract(epoch FROM (revert ->> 'until')::timestamptz - clock_timestamp()) * 1000)::bigint
       FROM pgeist.jobs WHERE id = $1)";
-
-awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
 
 }  // namespace
 
@@ -50,10 +53,8 @@ awaitable<std::optional<std::chrono::milliseconds>> work::time_left(pg::connecti
 
 /// What others have done to the table in use, if the way back ends with it.
 awaitable<std::optional<std::string>> work::why_closed(pg::connection& session) {
-    std::optional<std::string> why;
-    const bool captured = co_await capture::in_place(session, transfer_);
-    if (!captured) {
-        why = "pgeist's triggers on the table were dropped or disabled by someone else";
+    auto why = co_await capture::why_not_in_place(session, transfer_);
+    if (why) {
         co_return why;
     }
     const std::string now = co_await catalog::fingerprint(session, transfer_.read.oid);
@@ -77,6 +78,10 @@ awaitable<std::optional<std::string>> work::why_closed(pg::connection& session) 
             why = fmt::format("column {} of {} was {} by someone else", display_identifier(was->first),
                               transfer_.read.name.display(), column == nullptr ? "dropped, or renamed," : "changed");
         }
+    }
+    if (!why && !transfer_.row_triggers) {
+        const pg::result past = co_await session.query(written_past_sql, transfer_.read.oid);
+        why = past.optional_text(0, 0);
     }
     seen_fingerprint_ = now;
     co_return why;
@@ -119,21 +124,27 @@ awaitable<void> work::look(pg::connection& session) {
     }
 }
 
-/// From the next statement on nobody logs anything: without a lock, whoever works on the table.
-awaitable<void> work::switch_off(pg::connection& session, std::string why) {
-    const std::string sql = capture::switch_off_sql(transfer_);
-    const auto script = [&] { return run_script(session, sql); };
-    try {
-        co_await job::in_tenure(session, work_.tenure(), pg::isolation::read_committed, script);
-    } catch (const pg::sql_error& problem) {
-        if (!problem.is(pg::sqlstate::invalid_schema_name)) {
-            throw;
-        }  // the functions are gone, and the log with them
-    }
+/// From the next statement on nobody logs anything: without a lock, whoever works on the table. Whoever finds one of
+/// the two done, finds the other.
+awaitable<void> work::end_capture(pg::connection& session, const std::string& why) {
+    co_await session.execute(capture::switch_off_sql(transfer_));
     co_await job::save_revert(session, work_.tenure(), closed_because(why));
+}
+
+awaitable<void> work::switch_off(pg::connection& session, std::string why) {
+    const auto end = [&] { return end_capture(session, why); };
+    co_await job::in_tenure(session, work_.tenure(), pg::isolation::read_committed, end);
     work_.observer.not_revertible(why);
     work_.observer.message(report::level::warning, "the swap cannot be taken back any more: " + why);
     closed_ = std::move(why);
+}
+
+/// @throws error when capture has been switched off, perhaps a moment ago and beside the phase that asks
+void work::require_open() const {
+    if (closed_) {
+        throw error(exit_code::refused, "it cannot be reverted any more: " + *closed_,
+                    fmt::format("remove what is left of the job with: pgeist cleanup {}", work_.job));
+    }
 }
 
 /// The log and its triggers go; the old table stays until the job is cleaned up.
@@ -169,31 +180,25 @@ awaitable<void> work::catch_up(std::chrono::milliseconds budget) {
     bool truncated = true;
     while (truncated) {
         truncated = false;
-        const auto session = co_await work_.pool.acquire();
-        const std::int64_t waiting = co_await capture::truncations(*session, transfer_);
-        if (waiting > 0) {
-            work_.observer.message(report::level::warning,
-                                   "the table was truncated: the one that waits is filled "
-                                   "anew with the rows since");
-            co_await replay::begin_anew(work_);
-        }
         try {
             co_await changes_.catch_up(budget);
         } catch (const transfer::source_truncated&) {
             truncated = true;
         }
+        if (truncated) {
+            work_.observer.message(report::level::warning,
+                                   "the table was truncated: the one that waits is filled anew with the rows since");
+            co_await replay::begin_anew(work_);
+        }
     }
 }
 
 awaitable<void> work::replay_pass() {
-    const auto session = co_await work_.pool.acquire();
-    const std::int64_t waiting = co_await capture::truncations(*session, transfer_);
-    if (waiting > 0) {
-        throw transfer::source_truncated();
-    }
     std::exception_ptr failure;
     try {
         co_await changes_.pass();
+    } catch (const transfer::source_truncated&) {
+        throw;
     } catch (const pg::sql_error& problem) {
         if (problem.poisons_connection()) {
             throw;
@@ -205,6 +210,7 @@ awaitable<void> work::replay_pass() {
         failure = std::current_exception();
     }
     if (failure) {  // mostly because others have changed the table
+        const auto session = co_await work_.pool.acquire();
         auto why = co_await why_closed(*session);
         if (!why) {
             std::rethrow_exception(failure);

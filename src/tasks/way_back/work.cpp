@@ -99,6 +99,9 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
 awaitable<const task::phase*> work::do_phase(step now) {
     const task::phase* next = nullptr;
     job::comparison found;
+    if (now != step::window && now < step::finish) {
+        require_open();
+    }
     switch (now) {
         case step::window:
             next = co_await keep_in_step();
@@ -128,7 +131,9 @@ awaitable<const task::phase*> work::do_phase(step now) {
 
 /// A log that nobody replays fast enough ends here: without a lock, at once.
 awaitable<void> work::watch(pg::connection& session, const task::phase& now) {
-    if (step_at(*kind_, now) > step::verify || closed_ || !work_.settings.max_log_size || clock::now() < next_size_) {
+    const auto to_come = [&] { return with_.steering.effect_state() == task::effect::to_come; };
+    if (step_at(*kind_, now) > step::swap || !to_come() || closed_ || !work_.settings.max_log_size ||
+        clock::now() < next_size_) {
         co_return;
     }
     next_size_ = clock::now() + between_sizes;
@@ -141,7 +146,7 @@ awaitable<void> work::watch(pg::connection& session, const task::phase& now) {
         }
     }
     const std::int64_t most = work_.settings.max_log_size.value_or(bytes);
-    if (bytes > most) {
+    if (bytes > most && to_come()) {  // still: an attempt may have begun meanwhile
         co_await switch_off(session, fmt::format("the change log has grown to {}, more than --max-log-size allows ({})",
                                                  format_size(bytes), format_size(most)));
     }

@@ -45,6 +45,8 @@ private:
     [[nodiscard]] awaitable<std::optional<std::chrono::milliseconds>> time_left(pg::connection& session);
     [[nodiscard]] awaitable<replay::unfit_look> note_unfit(pg::connection& session);
     [[nodiscard]] awaitable<void> switch_off(pg::connection& session, std::string why);
+    [[nodiscard]] awaitable<void> end_capture(pg::connection& session, const std::string& why);
+    void require_open() const;
     [[nodiscard]] awaitable<const task::phase*> give_up();
     [[nodiscard]] awaitable<void> compare_meanwhile(std::optional<std::int64_t> asked);
 

@@ -11,7 +11,18 @@ namespace {
 
 constexpr const char* widen = "ALTER COLUMN id TYPE bigint";
 
-class interleaved_revert : public revert_test {};
+class interleaved_revert : public revert_test {
+protected:
+    void expect_refused(const run_result& result) {
+        EXPECT_TRUE(exited(result, 3));
+        EXPECT_TRUE(says(result, {"--max-log-size"}));
+        EXPECT_EQ(type_of("id"), "bigint");
+        EXPECT_EQ(told("revertible"), "false");
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_proc WHERE pronamespace = 'pgeist_1_back'::regnamespace AND "
+                               "proname LIKE 'capture%' AND prosrc ~ 'pgeist_log'"),
+                  0);
+    }
+};
 
 /// The triggers of the way back are there before the swap and woken by it: whoever waited for the swap's lock is logged
 /// from his first row on. (Made after the swap's commit, they would miss what he writes at once.)
@@ -92,6 +103,31 @@ TEST_F(interleaved_revert, a_row_that_comes_at_the_last_moment_and_does_not_fit_
     EXPECT_TRUE(exited(revert({"--check"}), 0));  // the swap stays postponed
 }
 
+/// A log that outgrows its limit ends capture at once: whatever the revert does then, it swaps nothing.
+TEST_F(interleaved_revert, a_log_too_large_while_the_tables_are_compared_ends_it) {
+    make_table(1000);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    tcp_proxy proxy(db().address());
+    proxy.lay({"", "pgeist_file_walk", fate::held});
+    pgeist_process running(proxy.through(db().address()).uri(),
+                           {"revert", "1", "--max-log-size", "1MB", "--output", "json"});
+    proxy.wait_for_ambush();
+    sql().execute("DO $$ BEGIN FOR i IN 1 .. 60 LOOP UPDATE t SET code = code + 1; END LOOP; END $$");
+    wait_until_told("revertible", "false");
+    sql().execute("UPDATE t SET note = 'not logged' WHERE id = 1");
+    proxy.release();
+    expect_refused(running.finish());
+}
+
+TEST_F(interleaved_revert, a_log_too_large_while_the_swap_is_postponed_ends_it) {
+    make_table(1000);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    pgeist_process running(db().uri(), {"revert", "1", "--postpone-swap", "--max-log-size", "1MB", "--output", "json"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sql().execute("DO $$ BEGIN FOR i IN 1 .. 60 LOOP UPDATE t SET code = code + 1; END LOOP; END $$");
+    expect_refused(running.finish());
+}
+
 /// Rows that refer to keys made since: the old table has those keys by then, so the foreign key holds and is validated.
 TEST_F(interleaved_revert, rows_that_refer_to_new_keys_keep_their_foreign_key) {
     make_table(100);
@@ -113,12 +149,16 @@ TEST_F(interleaved_revert, triggers_of_the_waiting_table_rest) {
         "INTO "
         "audit VALUES (NEW.id); RETURN NULL; END $$; CREATE TRIGGER audit AFTER INSERT OR UPDATE ON t FOR EACH ROW "
         "EXECUTE "
-        "FUNCTION audited(); ALTER TABLE t ENABLE ALWAYS TRIGGER audit");
+        "FUNCTION audited(); ALTER TABLE t ENABLE ALWAYS TRIGGER audit; CREATE RULE ruled AS ON DELETE TO t DO ALSO "
+        "INSERT "
+        "INTO audit VALUES (-1)");
     ASSERT_TRUE(exited(run_revertible(widen), 0));
-    sql().execute("INSERT INTO t SELECT i, 'x', 1, i FROM generate_series(1001, 1010) i");
+    sql().execute("INSERT INTO t SELECT i, 'x', 1, i FROM generate_series(1001, 1010) i; DELETE FROM t WHERE id < 3");
     ASSERT_TRUE(exited(revert(), 0));
     sql().execute("INSERT INTO t SELECT i, 'x', 1, i FROM generate_series(2001, 2005) i");
-    EXPECT_EQ(sql().number("SELECT count(*) FROM audit"), 15);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM audit WHERE id > 0"), 15);
+    sql().execute("DELETE FROM t WHERE id = 50");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM audit WHERE id < 0"), 3) << "a rule writes a row for each deleted one";
     EXPECT_EQ(sql().scalar("SELECT tgenabled FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname = 'audit'"), "A");
 }
 

@@ -277,6 +277,18 @@ TEST_F(reverting, others_who_drop_a_column_that_goes_back_end_the_way_at_once) {
     EXPECT_TRUE(exited(revert(), 3));
 }
 
+TEST_F(reverting, a_table_that_becomes_a_part_of_another_ends_the_way) {
+    make_table(100);
+    const auto window = start_window(widen);
+    sql().execute(
+        "CREATE TABLE whole (LIKE t) PARTITION BY RANGE (id); ALTER TABLE whole ATTACH PARTITION t DEFAULT; UPDATE "
+        "whole "
+        "SET code = 7 WHERE id = 7");  // fires no statement trigger of t
+    wait_until_told("revertible", "false");
+    EXPECT_NE(told("why_not_revertible").find("whole"), std::string::npos);
+    EXPECT_TRUE(exited(window->finish(), 0));
+}
+
 TEST_F(reverting, truncate_in_the_window_empties_the_old_table_too) {
     make_table(100);
     ASSERT_TRUE(exited(run_revertible(widen), 0));
