@@ -54,6 +54,26 @@ TEST(columns_in_step, keep_their_policy) {
     EXPECT_EQ(spec_from_json(to_json(plan)).conflict, policy::error);
 }
 
+TEST(columns_in_step, fill_what_is_not_filled_only_as_long_as_there_is_any) {
+    spec plan = cents_and_euros();
+    const std::string filling = function_sql(plan, 1);
+    EXPECT_THAT(filling, HasSubstr("OLD.\"euros\" IS NOT DISTINCT FROM NULL"));
+    EXPECT_THAT(filling, HasSubstr("OLD.\"euros\" := OLD.\"cents\" / 100.0;"));
+    plan.filled = true;
+    EXPECT_THAT(function_sql(plan, 1), Not(HasSubstr("EXCEPTION WHEN OTHERS")));
+}
+
+TEST(columns_in_step, are_filled_where_down_does_not_say_that_they_agree) {
+    spec plan = cents_and_euros();
+    const std::string unfilled = guarded_sets(plan, true).at(0).guard;
+    EXPECT_THAT(unfilled, HasSubstr("\"euros\" IS NOT DISTINCT FROM NULL"));
+    EXPECT_THAT(unfilled, HasSubstr("\"cents\" IS DISTINCT FROM CAST("));
+    EXPECT_THAT(guarded_sets(plan, false).at(0).guard, Not(HasSubstr("IS NOT DISTINCT")));
+    plan.groups[0].downs.clear();
+    EXPECT_EQ(guarded_sets(plan, false).at(0).guard, "(false)");
+    EXPECT_THAT(guarded_sets(plan, true).at(0).guard, HasSubstr("\"euros\" IS NOT DISTINCT FROM NULL"));
+}
+
 TEST(columns_in_step, have_other_names_while_out_of_sight) {
     spec plan = cents_and_euros();
     plan.trial = true;

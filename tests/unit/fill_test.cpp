@@ -86,6 +86,12 @@ TEST(statements_of_a_fill, lock_as_little_as_they_can) {
     const std::string set = statements(what).write(all, locked_rows::skip).sql;
     EXPECT_THAT(set, HasSubstr("FOR NO KEY UPDATE OF s SKIP LOCKED"));
     EXPECT_THAT(set, HasSubstr("UPDATE ONLY \"public\".\"t\" AS w SET \"c\" = upper(d)"));
+    what.sets[0].guard = "(g)";
+    EXPECT_THAT(statements(what).is_wanted(), HasSubstr("((g)) AND (\"c\" COLLATE"));
+    EXPECT_THAT(statements(what).write(all, locked_rows::skip).sql, HasSubstr("SET \"c\" = upper(d) FROM"));
+    what.sets.push_back({"e", "character varying(3)", "d", "d"});
+    EXPECT_THAT(statements(what).write(all, locked_rows::skip).sql,
+                HasSubstr("SET \"c\" = CASE WHEN (g) THEN CAST((upper(d)) AS text) ELSE \"c\" END, \"e\" = d FROM"));
     what.keys_change = true;
     EXPECT_THAT(statements(what).write(all, locked_rows::fail).sql, HasSubstr("FOR UPDATE OF s NOWAIT"));
     what.partitioned = true;
