@@ -22,10 +22,12 @@ if [[ ! -x $micro ]]; then
     exit 1
 fi
 time=0.5
+smoke=()
 for option in "$@"; do
-    [[ $option != --smoke ]] || time=0.01
+    [[ $option != --smoke ]] || { time=0.01; smoke=(--smoke); }
 done
 "$micro" --benchmark_min_time="$time" --benchmark_out=build/micro.json --benchmark_out_format=json
 scripts/run_bench.py "$@"
 scripts/run_repack_bench.py "$@"
 scripts/run_goals.py "$@"
+scripts/run_sync_bench.py "${smoke[@]}"

@@ -310,20 +310,29 @@ TEST_F(expand, fires_after_other_triggers) {
 TEST_F(expand, expands_partitions) {
     sql().execute(R"(
         CREATE TABLE t (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
-        CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (50); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (500);
+        CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (50);
+        CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (500) PARTITION BY HASH (id);
+        CREATE TABLE t2a PARTITION OF t2 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE t2b PARTITION OF t2 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
         CREATE INDEX t_note ON t (note);
         INSERT INTO t SELECT i, 'note ' || i FROM generate_series(1, 100) AS i)");
     ASSERT_TRUE(exited(expanded({"--rename", "note=remark"}), 0));
     EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE note IS DISTINCT FROM remark"), 0);
     sql().execute(
-        "SET session_replication_role = replica; UPDATE t SET note = 'x' WHERE id = 60; RESET "
+        "CREATE TABLE t3 (LIKE t INCLUDING ALL); ALTER TABLE t ATTACH PARTITION t3 FOR VALUES FROM (500) TO (600); "
+        "INSERT INTO t VALUES (555, 'later')");
+    sql().execute(
+        "SET session_replication_role = replica; UPDATE t SET note = 'x' WHERE id IN (60, 555); RESET "
         "session_replication_role");
     EXPECT_EQ(row(60), "x x");
+    EXPECT_EQ(row(555), "x x") << "a partition that was attached later";
     sql().execute("INSERT INTO t1 (id, remark) VALUES (0, 'direct')");
     EXPECT_EQ(row(0), "direct direct");
-    EXPECT_EQ(sql().number(
-                  "SELECT count(*) FROM pg_indexes WHERE tablename IN ('t', 't1', 't2') AND indexdef LIKE '%remark%'"),
-              3);
+    EXPECT_EQ(
+        sql().number(
+            "SELECT count(*) FROM pg_indexes WHERE tablename IN ('t', 't1', 't2', 't2a', 't2b') AND indexdef LIKE "
+            "'%remark%'"),
+        5);
     ASSERT_TRUE(exited(contracted(), 0));
     expect_cleanup_leaves_nothing();
     EXPECT_TRUE(exited(command("expand", {"--table", "t1", "--rename", "remark=a"}), 3));
