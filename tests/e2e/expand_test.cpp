@@ -109,6 +109,8 @@ TEST_F(expand, works_with_every_kind_of_statement) {
         EXPECT_EQ(row(3), "m m");
         EXPECT_EQ(row(500), "n n");
     }
+    sql().execute("COPY t (id, remark) FROM PROGRAM 'echo 600,copied' (FORMAT csv)");
+    EXPECT_EQ(row(600), "copied copied");
     // An ORM that writes all columns, of which it has changed the old one.
     sql().execute("UPDATE t SET note = 'orm', remark = remark, amount = amount, code = code WHERE id = 4");
     EXPECT_EQ(row(4), "orm orm");
@@ -206,7 +208,7 @@ TEST_F(expand, splits_and_merges_columns) {
 
 TEST_F(expand, changes_a_type) {
     sql().execute(R"(
-        CREATE TABLE t (id int PRIMARY KEY, total int NOT NULL); CREATE INDEX t_total ON t (total);
+        CREATE TABLE t (id int PRIMARY KEY, total int NOT NULL CHECK (total >= 0)); CREATE INDEX t_total ON t (total);
         INSERT INTO t SELECT i, i FROM generate_series(1, 100) AS i)");
     ASSERT_TRUE(exited(expanded({"--add", "total_big bigint NOT NULL", "--up", "total_big = total", "--down",
                                  "total = least(total_big, 2147483647)::int"}),
@@ -218,6 +220,7 @@ TEST_F(expand, changes_a_type) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_indexes WHERE tablename = 't' AND indexdef LIKE '%total_big%'"), 1);
     ASSERT_TRUE(exited(contracted(), 0));
     EXPECT_EQ(sql().number("SELECT sum(total_big) FROM t WHERE id <= 2"), 5000000007);
+    EXPECT_EQ(sql().sqlstate_of("UPDATE t SET total_big = -1 WHERE id = 1"), "23514") << "the CHECK has followed";
 }
 
 TEST_F(expand, tries_and_undoes_a_contraction) {
@@ -294,6 +297,29 @@ TEST_F(expand, refuses_by_name) {
     EXPECT_TRUE(says(keyless, {"no key to walk"}));
     sql().execute("CREATE TABLE parent (note text); CREATE TABLE child () INHERITS (parent)");
     EXPECT_TRUE(exited(command("expand", {"--table", "parent", "--rename", "note=a"}), 3));
+}
+
+TEST_F(expand, names_what_uses_the_old_columns) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, name text UNIQUE, cents int CHECK (cents < 1000), CONSTRAINT either CHECK (cents > 0 OR name <> ''));
+        CREATE TABLE other (name text REFERENCES t (name)); CREATE VIEW v AS SELECT * FROM t;
+        CREATE POLICY pol ON t USING (name <> ''); CREATE STATISTICS st ON name, cents FROM t;
+        CREATE FUNCTION does_nothing() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+        CREATE TRIGGER on_name BEFORE UPDATE OF name ON t FOR EACH ROW EXECUTE FUNCTION does_nothing())");
+    if (sql().server_major() >= 15) {
+        sql().execute("CREATE PUBLICATION pub FOR TABLE t (id, name)");
+    }
+    const auto before = state_of();
+    const run_result result = expanded({"--rename", "name=full_name", "--add", "euros numeric", "--up",
+                                        "euros = cents / 100.0", "--down", "cents = (euros * 100)::int", "--dry-run"});
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_TRUE(says(result, {"view public.v", "policy pol", "statistics st", "other_name_fkey", "on_name",
+                              "constraint t_cents_check is not made", "constraint either is not made"}));
+    if (sql().server_major() >= 15) {
+        EXPECT_TRUE(says(result, {"publication pub has a list of columns"}));
+    }
+    expect_unchanged(before);
+    expect_nothing_left();
 }
 
 TEST_F(expand, fires_after_other_triggers) {
