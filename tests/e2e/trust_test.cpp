@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "e2e/kitchen_sink_sql.hpp"
 #include "e2e/run_test.hpp"
 #include "support/json_lines.hpp"
 #include "support/wait_for.hpp"
@@ -261,6 +262,24 @@ TEST_F(state_of_a_stranger, is_steered_by_a_superuser_while_nothing_was_added_to
     expect_untouched();
     EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
     expect_nothing_left();
+}
+
+TEST_F(state_of_a_stranger, leads_no_superuser_to_schemas_of_his_own) {
+    EXPECT_TRUE(exited(run_pgeist(db().uri_as(stranger), {"run", "--table", "own", "--repack"}), 0));
+    sql().execute("CREATE SCHEMA pgeist_7; CREATE TABLE pgeist_7.mine (a int)");
+    const std::string job =
+        "INSERT INTO pgeist.jobs SELECT (jsonb_populate_record(j, jsonb_build_object('id', 7, 'token', "
+        "gen_random_uuid(), 'table_oid', 'public.t'::regclass::oid, 'parent', $parent$))).* FROM pgeist.jobs j WHERE "
+        "id = "
+        "1";
+    for (const std::string parent : {"NULL", "1"}) {
+        as_stranger(replaced(job, "$parent$", parent));
+        EXPECT_TRUE(exited(command("cleanup", {"7"}), 3));
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist_7.mine"), 0);
+        as_stranger("DELETE FROM pgeist.jobs WHERE id = 7");
+    }
+    sql().execute("DROP SCHEMA pgeist_7 CASCADE");
+    expect_cleanup_leaves_nothing();
 }
 
 TEST_F(state_of_a_stranger, stays_the_strangers_when_a_superuser_brings_it_up_to_date) {

@@ -13,7 +13,7 @@ namespace pgeist::supervise {
 /// Takes a job back, phase by phase from the last to the first, or removes what is left of one that is done. Needs no
 /// plan. `hold` takes the job's lock. Locks: as the phases' undo.
 /// Where the state is somebody else's, nothing that stands in it is executed, and schemas go only if they belong to the
-/// state's owner, the table's or this role.
+/// state's owner or the table's; see task::require_cleanable().
 /// @throws error (refused) for other schemas, and for a job of somebody else's that is swapped and not finished; error
 /// (lock_not_obtained) when there was no moment for a lock; error (already_running) when somebody works on the job, or
 /// takes it on after the hold was lost: then nothing more is removed

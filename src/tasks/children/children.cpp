@@ -7,7 +7,10 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/family.hpp"
 #include "pgeist/job/in_tenure.hpp"
+#include "pgeist/job/state_trust.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/pg/transaction.hpp"
+#include "pgeist/task/cleanable.hpp"
 #include "pgeist/tasks/way_back/kind.hpp"
 
 namespace pgeist::children {
@@ -151,11 +154,26 @@ awaitable<void> let_go(pg::connection& session, std::int64_t parent) {
         parent);
 }
 
+/// Before any of them is taken back.
+awaitable<void> require_cleanable(pg::connection& session, std::int64_t job) {
+    const auto naming = [&] { return job::kind_of(session, job); };
+    const std::string name = co_await job::guarded(session, naming);
+    const task::kind& kind = kind_named(name, job);
+    const auto reading = [&] { return task::read_standing(session, job); };
+    const task::standing left = co_await job::guarded(session, reading);
+    co_await task::require_cleanable(session, kind, job, left);
+}
+
 }  // namespace
 
 awaitable<void> undo_all(task::undo_context& at) {
     co_await let_go(at.session, at.mine.job);
     const auto all = co_await job::children_of(at.session, at.mine.job);
+    if (!at.own_state) {
+        for (const std::int64_t each : all) {
+            co_await require_cleanable(at.session, each);
+        }
+    }
     for (auto each = all.rbegin(); each != all.rend(); ++each) {
         co_await undo_one(at.pool, at.session, at.hold, *each, at.own_state, at.observer);
     }
