@@ -138,7 +138,8 @@ awaitable<void> require_not_restored(pg::connection& session, std::int64_t job) 
 awaitable<held_job> take_over(const task::context& with, const task::kind& kind, std::int64_t job) {
     held_job out;
     out.hold = co_await open_hold(with);
-    const auto session = co_await with.pool.acquire();
+    // A session of its own: its lock_timeout is nobody else's, whatever comes in between.
+    const auto session = co_await with.pool.open_own(job::session_name(with.mine.job));
     const job::record before = co_await job::load(*session, job);
     co_await require_not_restored(*session, job);
     co_await job::claim_job(*out.hold, job);
@@ -152,7 +153,6 @@ awaitable<held_job> take_over(const task::context& with, const task::kind& kind,
         co_await session->execute(fmt::format(
             "BEGIN; SET LOCAL lock_timeout = '60s'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT", each.sql()));
     }
-    co_await session->execute("RESET lock_timeout");
     out.record = co_await job::load(*session, job);
     co_return out;
 }
