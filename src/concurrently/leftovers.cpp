@@ -38,6 +38,7 @@ constexpr const char* dropped_sql =
     "SELECT indexrelid FROM pg_index WHERE indexrelid = $1::bigint::oid AND indrelid = $2::bigint::oid AND NOT "
     "indisvalid";
 
+// What other roles are building may be hidden, but for that they build: then whoever holds its table's lock besides.
 awaitable<std::vector<leftover>> describe(pg::connection& session, const pg::result& found) {
     std::vector<std::string> oids;
     for (int row = 0; row < found.rows(); ++row) {
@@ -50,8 +51,13 @@ awaitable<std::vector<leftover>> describe(pg::connection& session, const pg::res
     const std::string list = pg::array_literal(oids);
     const pg::result rows = co_await session.query(R"sql(
         SELECT c.oid::bigint AS oid, n.nspname, c.relname,
-               EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid) AS at_work
-          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               EXISTS (SELECT FROM pg_stat_progress_create_index p
+                        WHERE p.datname = current_database() AND p.pid <> pg_backend_pid()
+                          AND CASE WHEN p.index_relid IS NOT NULL THEN p.index_relid = c.oid
+                                   ELSE p.pid IN (SELECT l.pid FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted
+                                                     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                                                     AND l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock') END) AS at_work
+          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indexrelid = c.oid
          WHERE c.oid = ANY ($1::oid[]) ORDER BY c.oid)sql",
                                                    list);
     for (int row = 0; row < rows.rows(); ++row) {
