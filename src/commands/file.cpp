@@ -31,6 +31,7 @@ std::string called(const plan::migration_file& file) { return file.name == "-" ?
 struct standing {
     job::file_run next;                    ///< what is to be noted of it
     std::optional<job::known_file> known;  ///< a run of it
+    std::vector<std::string> warnings;
 };
 
 awaitable<standing> look_up(pg::connection& session, const file_request& what) {
@@ -43,6 +44,13 @@ awaitable<standing> look_up(pg::connection& session, const file_request& what) {
     }
     found.next.before = co_await job::last_begun(session, found.next.digest);
     found.known = co_await job::find_file(session, found.next.digest);
+    const auto removed = co_await job::removed_run(session, found.next.digest);
+    if (removed) {
+        found.warnings.push_back(
+            fmt::format("{} was begun here at {}, and its job was removed before it was done: it begins at its first "
+                        "statement again, whatever that run has done",
+                        found.next.name, *removed));
+    }
     co_return found;
 }
 
@@ -105,6 +113,7 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
         throw_unfinished(*found.known);
     }
     tell(what.file.warnings, observer);
+    tell(found.warnings, observer);
     co_await rewrite::require_sendable(*session, what.file.identity);
     co_await rewrite::require_sendable(*session, run::to_json(chosen));
     const steps::choice made = co_await choose_for_file(*session, what.file, chosen);
@@ -112,7 +121,11 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
     tell(made.warnings, observer);
     if (auto change = only_copy(what.file, made)) {
         kind = &rewrite::kind();
-        record = co_await make_copy(sessions, std::move(*change), chosen, observer, std::move(found.next));
+        const recording noting = [&found](pg::connection& used, std::int64_t job) {
+            found.next.job = job;
+            return job::note_file(used, found.next);
+        };
+        record = co_await make_copy(sessions, std::move(*change), chosen, observer, noting);
         co_return record;
     }
     kind = &file::kind();
@@ -233,6 +246,7 @@ awaitable<plan_result> make_file_plan(pg::connect_options options, file_request 
         nothing = "nothing to do: " + done_before(*found.known);
     } else {
         made = co_await choose_for_file(*session, what.file, chosen);
+        made.warnings.insert(made.warnings.end(), found.warnings.begin(), found.warnings.end());
     }
     if (auto change = only_copy(what.file, made); change && made.refusals.empty()) {
         plan_result copy = co_await make_plan(std::move(options), std::move(*change), std::move(chosen));
@@ -244,14 +258,7 @@ awaitable<plan_result> make_file_plan(pg::connect_options options, file_request 
     }
     std::string text = plan_text(what, made, nothing);
     std::string as_json = report::harmless(plan_json(what, made, nothing));
-    std::string sql = "SQL\n";
-    for (const steps::step& each : made.steps) {
-        for (const steps::action& one : each.actions) {
-            for (const std::string& statement : one.statements) {
-                sql += "  " + statement + ";\n";
-            }
-        }
-    }
+    std::string sql = steps::sql_of(made.steps);
     plan_result result(code, std::move(text), std::move(sql), std::move(as_json));
     co_return result;
 }

@@ -29,7 +29,7 @@ void tell(const std::vector<check::finding>& findings, const std::vector<std::st
 
 awaitable<std::optional<std::int64_t>> record_copy(supervise::session_set& sessions, pg::connection& session,
                                                    const plan::change_request& change, const run::settings& chosen,
-                                                   std::optional<job::file_run>& file, rewrite::preparation& made) {
+                                                   const recording& besides, rewrite::preparation& made) {
     made = co_await rewrite::prepare(session, sessions.hold.get(), change, chosen);
     rewrite::throw_if_refused(made.findings);
     std::optional<std::int64_t> number;
@@ -37,9 +37,8 @@ awaitable<std::optional<std::int64_t>> record_copy(supervise::session_set& sessi
         co_return number;
     }
     number = made.job;
-    if (file) {
-        file->job = made.job;
-        co_await job::note_file(session, *file);
+    if (besides) {
+        co_await besides(session, made.job);
     }
     co_return number;
 }
@@ -47,11 +46,10 @@ awaitable<std::optional<std::int64_t>> record_copy(supervise::session_set& sessi
 }  // namespace
 
 awaitable<std::optional<job::record>> make_copy(supervise::session_set& sessions, plan::change_request change,
-                                                run::settings chosen, report::observer& observer,
-                                                std::optional<job::file_run> file) {
+                                                run::settings chosen, report::observer& observer, recording besides) {
     rewrite::preparation made;
     const std::function<awaitable<std::optional<std::int64_t>>(pg::connection&)> making = [&](pg::connection& session) {
-        return record_copy(sessions, session, change, chosen, file, made);
+        return record_copy(sessions, session, change, chosen, besides, made);
     };
     auto record = co_await create_job(sessions, rewrite::kind(), chosen.reconnect_max, change.table, making);
     if (!record) {

@@ -43,7 +43,9 @@ awaitable<std::optional<std::int64_t>> record_native(supervise::session_set& ses
     first.kind = native::kind_name;
     first.table = made.table->name;
     first.table_oid = made.table->oid;
-    first.change = plan::to_json(change);
+    plan::change_request found = change;
+    found.table = made.table->name;  // whoever goes on with it, with whichever search_path
+    first.change = plan::to_json(found);
     first.chosen = chosen;
     first.phase = native::kind().phases().front().name;
     first.steps = made.chosen.steps;
@@ -83,26 +85,25 @@ awaitable<plan::change_request> rest_of(supervise::session_set& sessions, const 
     co_return rest;
 }
 
-/// The copy has a job: the one that came to it ends, or goes where it has done nothing.
-awaitable<void> end_before_copy(supervise::session_set& sessions, const job::record& record) {
-    const auto session = co_await sessions.pool.acquire();
-    const auto all = co_await steps::load_steps(*session, record.id);
+/// The copy has a job: the one that came to it ends, or goes where it has done nothing. In the transaction that makes
+/// the copy's job, so that there is always one of the two to be gone on with.
+awaitable<void> end_before_copy(pg::connection& session, const job::record& record, const std::string& rest) {
+    const auto all = co_await steps::load_steps(session, record.id);
     const job::tenure mine{record.id, record.incarnation};
     bool first = true;
     for (const steps::stored_step& each : all) {
         const bool over = each.state == steps::state::done || each.state == steps::state::skipped;
         first = first && each.state != steps::state::done;
         if (!over) {
-            co_await steps::save_progress(*session, mine, each.what.number, steps::state::skipped, 0,
-                                          "done by a copy, in a job of its own");
+            co_await steps::save_progress(session, mine, each.what.number, steps::state::skipped, 0, rest);
         }
     }
     if (first) {
-        co_await job::remove(*session, record.id);
+        co_await job::remove(session, record.id);
         co_return;
     }
-    co_await job::save_phase(*session, mine, native::kind().phases().back().name);
-    co_await job::save_state(*session, mine, "done", "the rest is done by a copy, in a job of its own");
+    co_await job::save_phase(session, mine, native::kind().phases().back().name);
+    co_await job::save_state(session, mine, "done", rest);
 }
 
 void tell_step(report::observer& observer, const steps::step& what, const char* state) {
@@ -123,9 +124,17 @@ struct reason_for_copy {
 
 awaitable<exit_code> copy(supervise::session_set& sessions, plan::change_request change, run::settings chosen,
                           report::observer& observer, reason_for_copy why) {
-    auto record = co_await make_copy(sessions, std::move(change), std::move(chosen), observer);
+    recording besides;
     if (why.instead_of != nullptr) {
-        co_await end_before_copy(sessions, *why.instead_of);
+        besides = [&why](pg::connection& session, std::int64_t job) {
+            return end_before_copy(session, *why.instead_of, fmt::format("the rest is done by a copy, job {}", job));
+        };
+    }
+    auto record = co_await make_copy(sessions, std::move(change), std::move(chosen), observer, besides);
+    if (!record && why.instead_of != nullptr) {
+        const auto session = co_await sessions.pool.acquire();
+        const auto ending = [&] { return end_before_copy(*session, *why.instead_of, "there was nothing left to do"); };
+        co_await pg::transaction(*session, pg::isolation::read_committed, ending);
     }
     if (!record) {
         co_return exit_code::done;
@@ -152,6 +161,10 @@ awaitable<exit_code> go_on(supervise::session_set& sessions, const task::kind& k
         by_copy = true;
     }
     if (by_copy) {
+        {
+            const auto session = co_await sessions.pool.acquire();
+            record = co_await job::load(*session, record.id);  // a connection lost meanwhile has changed its tenure
+        }
         plan::change_request rest = co_await rest_of(sessions, record);
         sessions.pool.name_sessions("pgeist");
         run::settings chosen = record.settings;

@@ -83,6 +83,20 @@ awaitable<std::optional<std::string>> last_begun(pg::connection& session, std::s
     co_return when;
 }
 
+awaitable<std::optional<std::string>> removed_run(pg::connection& session, std::string digest) {
+    std::optional<std::string> when;
+    const bool present = co_await has_files(session);
+    if (present) {
+        const pg::result row = co_await session.query(
+            "SELECT to_char(f.begun_at, 'YYYY-MM-DD HH24:MI:SSOF') FROM pgeist.files f WHERE f.digest = $1 AND "
+            "f.done_at IS "
+            "NULL AND NOT EXISTS (SELECT FROM pgeist.jobs j WHERE j.id = f.job)",
+            digest);
+        when = row.empty() ? std::nullopt : row.optional_text(0, 0);
+    }
+    co_return when;
+}
+
 awaitable<bool> has_history(pg::connection& session) {
     bool any = co_await has_files(session);
     if (any) {

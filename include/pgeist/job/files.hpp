@@ -22,6 +22,10 @@ struct known_file {
 /// Nothing where no file of these statements was run to its end, or is stopped in the middle.
 [[nodiscard]] awaitable<std::optional<known_file>> find_file(pg::connection& session, std::string digest);
 
+/// When a run of the file has begun that was removed before its end, for people; nothing where there is none. What it
+/// had done stays done, and nothing is known of it.
+[[nodiscard]] awaitable<std::optional<std::string>> removed_run(pg::connection& session, std::string digest);
+
 /// What is noted of a file whose job is made.
 struct file_run {
     std::string digest;
