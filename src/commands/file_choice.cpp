@@ -143,9 +143,37 @@ void refuse_several_reverts(const run::settings& chosen, steps::choice& made) {
     made.refusals.push_back(std::move(found));
 }
 
+/// What decides who changes rows, and what that sets off: it would hold in no chunk. The rest is in the plan of a
+/// backfill, or changes no row.
+const plan::file_setting* lost_in_chunks(const plan::migration_file& file, const steps::step& each) {
+    static constexpr std::array never{"role", "session_authorization", "row_security", "session_replication_role",
+                                      "default_transaction_read_only"};
+    for (const plan::file_setting& one : file.statements.at(each.source).settings) {
+        if (std::find(never.begin(), never.end(), one.name) != never.end()) {
+            return &one;
+        }
+    }
+    return nullptr;
+}
+
 /// What is done in chunks must be more than one statement's worth of reading: one table, no FROM, no RETURNING.
-void refuse_other_backfills(const run::settings& chosen, steps::choice& made) {
+void refuse_other_backfills(const plan::migration_file& file, const run::settings& chosen, steps::choice& made) {
     for (const steps::step& each : made.steps) {
+        const plan::file_setting* lost = lost_in_chunks(file, each);
+        if (each.how == steps::method::backfill && lost != nullptr) {
+            steps::obstacle found;
+            found.line = each.line;
+            found.message = fmt::format(
+                "it may change rows of {} for longer than --max-block ({}), and would be done in chunks, where SET {} "
+                "further up in the file does not hold",
+                each.table, format_duration(chosen.max_block), lost->name);
+            found.hint = fmt::format(
+                "put RESET {} before it, or run it by a file of its own, as the role that is to change the rows; or "
+                "allow it with a larger --max-block",
+                lost->name);
+            made.refusals.push_back(std::move(found));
+            continue;
+        }
         if (each.how == steps::method::backfill && !fill::request_of(each.statement)) {
             steps::obstacle found;
             found.line = each.line;
@@ -204,7 +232,8 @@ awaitable<void> try_jobs(pg::connection& session, const plan::migration_file& fi
     for (const steps::step& each : all) {
         const bool copies = each.how == steps::method::copy;
         const bool fills = each.how == steps::method::backfill && fill::request_of(each.statement);
-        if ((!copies && !fills) || each.table.empty() || !each.session.empty() || is_touched_before(file, each)) {
+        if ((!copies && !fills) || each.table.empty() || !file.statements.at(each.source).settings.empty() ||
+            is_touched_before(file, each)) {
             continue;
         }
         const auto copying = [&] { return prepare_copy(session, each, chosen, made); };
@@ -230,24 +259,14 @@ awaitable<void> try_jobs(pg::connection& session, const plan::migration_file& fi
     }
 }
 
-/// What a copy does of one ALTER TABLE; the rest is none of its business: where the table goes, what it belongs to.
-bool can_be_copied(const ddl::statement& what) {
-    using enum ddl::clause_kind;
-    static constexpr std::array never{rename,  set_schema, attach_partition, detach_partition, detach_finalize,
-                                      inherit, no_inherit, of_type,          set_logged,       set_unlogged};
-    return std::none_of(what.clauses.begin(), what.clauses.end(), [](const ddl::clause& each) {
-        return std::find(never.begin(), never.end(), each.kind) != never.end();
-    });
-}
-
 /// --method copy, or an option that only a copy obeys: each ALTER TABLE of a table that is there now is one.
 awaitable<void> copy_everything(pg::connection& session, const plan::migration_file& file, steps::choice& made) {
     std::vector<steps::step> all;
     for (steps::step& each : made.steps) {
         const plan::file_statement& from = file.statements.at(each.source);
         const bool whole = !all.empty() && all.back().source == each.source && all.back().how == steps::method::copy;
-        const bool alters =
-            from.how == plan::treatment::alteration && can_be_copied(from.what) && each.how != steps::method::nothing;
+        const bool alters = from.how == plan::treatment::alteration && steps::can_be_copied(from.what) &&
+                            each.how != steps::method::nothing;
         bool there = false;
         if (alters && !whole) {
             const pg::result row = co_await session.query("SELECT to_regclass($1) IS NOT NULL", each.table);
@@ -315,7 +334,7 @@ awaitable<steps::choice> choose_for_file(pg::connection& session, const plan::mi
         each.message = each.message.substr(each.message.starts_with(place) ? place.size() : 0);
     }
     co_await refuse_tied_copies(session, file, made);
-    refuse_other_backfills(chosen, made);
+    refuse_other_backfills(file, chosen, made);
     refuse_several_reverts(chosen, made);
     if (made.refusals.empty()) {
         co_await try_jobs(session, file, chosen, made);

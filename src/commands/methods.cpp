@@ -17,30 +17,6 @@ namespace pgeist::commands {
 
 namespace {
 
-using ddl::clause_kind;
-
-/// Clauses that a copy does not do, and that need none.
-bool is_for_no_copy(const ddl::statement& what) {
-    return what.kind == ddl::statement_kind::alter_table &&
-           std::any_of(what.clauses.begin(), what.clauses.end(), [](const ddl::clause& each) {
-               switch (each.kind) {
-                   case clause_kind::rename:
-                   case clause_kind::set_schema:
-                   case clause_kind::attach_partition:
-                   case clause_kind::detach_partition:
-                   case clause_kind::detach_finalize:
-                   case clause_kind::inherit:
-                   case clause_kind::no_inherit:
-                   case clause_kind::of_type:
-                   case clause_kind::set_logged:
-                   case clause_kind::set_unlogged:
-                       return true;
-                   default:
-                       return false;
-               }
-           });
-}
-
 std::string as_written(const qualified_name& name) {
     return (name.schema.empty() ? "" : ddl::sql_name(name.schema) + ".") + ddl::sql_name(name.name);
 }
@@ -50,14 +26,14 @@ bool is_whole(const std::string& text) {
     return what.kind == ddl::statement_kind::alter_table;
 }
 
-/// The statements of `--alter`, each one of its own. RENAME in a list is split out.
-std::vector<steps::written_statement> statements_of(const plan::change_request& change) {
+/// The statements of `--alter`, each one of its own, about the table that was found. RENAME in a list is split out.
+std::vector<steps::written_statement> statements_of(const plan::change_request& change, const qualified_name& found) {
     std::vector<steps::written_statement> all;
-    const std::string table = as_written(change.table);
+    const std::string table = as_written(found);
     for (const std::string& text : change.alters) {
         const std::string whole = is_whole(text) ? text : fmt::format("ALTER TABLE {} {}", table, text);
         const ddl::statement what = ddl::understand(whole);
-        if (is_for_no_copy(what)) {
+        if (what.kind == ddl::statement_kind::alter_table && !steps::can_be_copied(what)) {
             all.push_back({whole, 0, {}});
             continue;
         }
@@ -179,7 +155,7 @@ awaitable<decision> decide(pg::connection& session, plan::change_request change,
         co_return made;
     }
     steps::question asked;
-    asked.statements = statements_of(change);
+    asked.statements = statements_of(change, made.table->name);
     require_same_table(change, asked.statements);
     asked.method = chosen.method;
     asked.max_block = chosen.max_block;

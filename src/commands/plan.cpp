@@ -63,19 +63,6 @@ std::string with_steps(const std::string& plan, const std::vector<steps::step>& 
     return report::harmless(plan.substr(0, plan.size() - 1) + ",\"steps\":[" + list + "]}");
 }
 
-std::string statements_of(const std::vector<steps::step>& steps) {
-    std::string sql = "SQL\n";
-    for (const steps::step& step : steps) {
-        for (const steps::action& each : step.actions) {
-            sql += fmt::format("  -- step {}: {}\n", step.number, each.label);
-            for (const std::string& statement : each.statements) {
-                sql += statement.empty() ? "" : "  " + statement + ";\n";
-            }
-        }
-    }
-    return sql;
-}
-
 /// The plan of a change that is made where the table is.
 plan_result without_copy(const plan::change_request& change, const decision& how) {
     const std::string table = how.table ? how.table->name.display() : change.table.display();
@@ -105,7 +92,7 @@ plan_result without_copy(const plan::change_request& change, const decision& how
     report::json_line line;
     line.text("event", "plan").text("table", table).text("change", change.describe()).boolean("refused", refused);
     line.text("strategy", "native").raw("remarks", "[" + remarks + "]");
-    return {refused ? exit_code::refused : exit_code::done, std::move(text), statements_of(how.chosen.steps),
+    return {refused ? exit_code::refused : exit_code::done, std::move(text), steps::sql_of(how.chosen.steps),
             with_steps(line.str(), how.chosen.steps)};
 }
 

@@ -68,16 +68,19 @@ awaitable<void> make_model(pg::connection& session, const partitioned_request& w
     made.definition = after_table(row.text(0, 1));
 }
 
-/// One like it that is valid and no part of another index, of the constraint if there is to be one.
+/// One like it that is valid and no part of another index: for a constraint one of a constraint, else of none, or any.
 awaitable<std::optional<std::string>> find_like(pg::connection& session, const leaf& of, const model& like,
                                                 const partitioned_request& wanted) {
-    const pg::result rows = co_await session.query(R"sql(
+    const pg::result rows =
+        co_await session.query(R"sql(
         SELECT c.relname, pg_get_indexdef(c.oid) AS definition
           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
          WHERE i.indrelid = $1::bigint::oid AND i.indisvalid AND i.indisunique = $2::boolean AND NOT i.indisexclusion
            AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
+           AND (NOT $3::boolean OR EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u')
+                                              AND k.conrelid = i.indrelid))
          ORDER BY c.oid)sql",
-                                                   of.oid, wanted.unique || !wanted.constraint.empty());
+                               of.oid, wanted.unique || !wanted.constraint.empty(), !wanted.constraint.empty());
     std::optional<std::string> found;
     for (int row = 0; row < rows.rows() && !found; ++row) {
         if (after_table(rows.text(row, "definition")) == like.definition) {
@@ -109,14 +112,16 @@ awaitable<std::string> free_name(pg::connection& session, job::tenure mine, cons
     }
 }
 
-awaitable<std::string> index_on(workspace& work, pg::connection& session, const partitioned_request& wanted,
-                                const leaf& on) {
+awaitable<void> index_on(workspace& work, pg::connection& session, const partitioned_request& wanted, const leaf& on,
+                         partition_index& made) {
     model like;
     const auto making = [&] { return make_model(session, wanted, on, like); };
     co_await pg::rolled_back(session, making);
     const auto found = co_await find_like(session, on, like, wanted);
     if (found) {
-        co_return *found;
+        made.name = *found;
+        made.has_constraint = !wanted.constraint.empty();
+        co_return;
     }
     const bool unique = wanted.unique || !wanted.constraint.empty();
     index_request one;
@@ -126,9 +131,8 @@ awaitable<std::string> index_on(workspace& work, pg::connection& session, const 
     one.create_sql = fmt::format("CREATE {}INDEX CONCURRENTLY {} ON {} {}", unique ? "UNIQUE " : "",
                                  quote_identifier(one.name.name), on.table.sql(), like.definition);
     one.for_constraint = true;  // of no use without the partitioned table's
-    std::string name = one.name.name;
+    made.name = one.name.name;
     co_await create_index(work, session, std::move(one));
-    co_return name;
 }
 
 }  // namespace
@@ -141,7 +145,7 @@ awaitable<std::vector<partition_index>> create_on_partitions(workspace& work, pg
     for (const leaf& each : all) {
         partition_index one;
         one.table = each.table;
-        one.name = co_await index_on(work, session, wanted, each);
+        co_await index_on(work, session, wanted, each, one);
         made.push_back(std::move(one));
     }
     co_return made;

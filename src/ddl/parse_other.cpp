@@ -336,7 +336,9 @@ bool query(statement& into, std::string_view kind, const tree::json::object& nod
     into.relation = tree::relation(object(node, "relation"));
     into.filtered = node.contains("whereClause");
     into.pointed = into.filtered && names_rows(node.at("whereClause"));
-    into.limited = (into.kind == update || into.kind == remove) && is_small_batch(node);
+    const bool changes = into.kind == update || into.kind == remove;
+    into.limited = changes && is_small_batch(node);
+    into.only = changes && !flag(object(node, "relation"), "inh");
     if (const auto& target = object(node, "intoClause"); !target.empty()) {  // SELECT … INTO new_table
         into.kind = create_table_as;
         into.object = object_kind::table;

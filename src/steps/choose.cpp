@@ -1,6 +1,7 @@
 #include "pgeist/steps/choose.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -176,14 +177,14 @@ private:
         }
         if (!why_copy.empty()) {
             steps.clear();
-            if (is_alter(whole.what) && asked_.method != run::method_choice::native) {
+            const bool copies = can_be_copied(whole.what);
+            if (copies && asked_.method != run::method_choice::native) {
                 steps.push_back(copy_of(whole, why_copy));
             } else {
-                const char* const what =
-                    is_alter(whole.what) ? "{} can only be done by a copy: {}" : "{} keeps others waiting: {}";
+                const char* const what = copies ? "{} can only be done by a copy: {}" : "{} keeps others waiting: {}";
                 refuse(whole, fmt::format(fmt::runtime(what), whole.what.text, why_copy),
-                       is_alter(whole.what) ? "allow it with --method auto, or more time with --max-block"
-                                            : "allow it more time with --max-block");
+                       copies ? "allow it with --method auto, or more time with --max-block"
+                              : "allow it more time with --max-block");
             }
         }
         for (step& each : merged(std::move(steps))) {
@@ -196,7 +197,9 @@ private:
         one.statement = of.what.text;
         one.source = of.of;
         one.line = asked_.statements[of.of].line;
-        one.session = asked_.statements[of.of].session;
+        one.session = known_.session;
+        const auto& set = asked_.statements[of.of].session;
+        one.session.insert(one.session.end(), set.begin(), set.end());
         one.table = table_of(of);
         one.how = how;
         one.why = std::move(why);
@@ -291,7 +294,7 @@ private:
                                               format_duration(asked_.max_block));
                 if (other) {
                     made.back().otherwise.push_back(done_by(of, std::move(*other)));
-                } else if (is_alter(of.what) && asked_.method != run::method_choice::native) {
+                } else if (can_be_copied(of.what) && asked_.method != run::method_choice::native) {
                     made.back().otherwise.push_back(copy_of(of, work_of(of)));
                 }
             }
@@ -309,8 +312,11 @@ private:
     [[nodiscard]] bool is_backfill(const part& of) const {
         const bool changes = of.what.kind == statement_kind::update || of.what.kind == statement_kind::remove;
         const bool quick = of.does.work_ms && *of.does.work_ms <= asked_.max_block.count();
-        const bool is_new = of.before.is_new(of.before.name_of(of.what.relation));  // nobody waits for its rows
-        return changes && !of.what.pointed && !of.what.limited && !quick && !is_new;
+        const std::string table = of.before.name_of(of.what.relation);
+        const bool is_new = of.before.is_new(table);  // nobody waits for its rows
+        // ONLY a partitioned table: it has no rows of its own.
+        const bool none = of.what.only && of.before.kind_of(table) == probe::relation_kind::partitioned_table;
+        return changes && !of.what.pointed && !of.what.limited && !quick && !is_new && !none;
     }
 
     /// Written so that the server does it in transactions of its own.
@@ -388,6 +394,17 @@ private:
 };
 
 }  // namespace
+
+bool can_be_copied(const ddl::statement& what) {
+    static constexpr std::array never{clause_kind::rename,           clause_kind::set_schema,
+                                      clause_kind::attach_partition, clause_kind::detach_partition,
+                                      clause_kind::detach_finalize,  clause_kind::inherit,
+                                      clause_kind::no_inherit,       clause_kind::of_type,
+                                      clause_kind::set_logged,       clause_kind::set_unlogged};
+    return is_alter(what) && std::none_of(what.clauses.begin(), what.clauses.end(), [](const ddl::clause& each) {
+               return std::find(never.begin(), never.end(), each.kind) != never.end();
+           });
+}
 
 step copied(step from, std::string whole, std::string why) {
     step one;

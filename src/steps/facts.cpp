@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "pgeist/ddl/lexer.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/probe/read_schema.hpp"
@@ -12,6 +14,17 @@ namespace pgeist::steps {
 
 namespace {
 
+/// `"$user"` is whoever plans, also when another role resumes.
+std::string path_of(const std::string& search_path, const std::string& role) {
+    std::string path;
+    for (const ddl::token& each : ddl::tokens_of(search_path)) {
+        const std::string text = search_path.substr(each.begin, each.end - each.begin);
+        const bool user = text == "\"$user\"" || text == "$user";
+        path += each.is_sign(',') ? ", " : user ? quote_identifier(role) : text;
+    }
+    return path;
+}
+
 awaitable<void> read_server(pg::connection& session, facts& known) {
     known.slowness = co_await slowness(session);
     std::vector<std::string>& into = known.search_path;
@@ -19,6 +32,19 @@ awaitable<void> read_server(pg::connection& session, facts& known) {
     const auto rows = co_await session.query("SELECT pg_catalog.current_schemas(false)");
     into = rows.array(0, 0);
     std::erase(into, "pg_catalog");
+    for (const char* name : settings_of_user) {
+        co_await session.execute(fmt::format("SET LOCAL {} TO DEFAULT", name));
+    }
+    const std::vector<std::string> all(settings_of_user.begin(), settings_of_user.end());
+    const std::string names = pg::array_literal(all);
+    const pg::result now = co_await session.query(
+        "SELECT name, current_setting(name), current_user FROM unnest($1::text[]) AS name", names);
+    known.session.emplace_back("role", now.text(0, 2));
+    for (int row = 0; row < now.rows(); ++row) {
+        const std::string name = now.text(row, 0);
+        const std::string value = now.text(row, 1);
+        known.session.emplace_back(name, name == "search_path" ? path_of(value, now.text(row, 2)) : value);
+    }
 }
 
 using session_settings = std::vector<std::pair<std::string, std::string>>;
@@ -81,17 +107,8 @@ bool has_twin(const ddl::statement& what) {
 /// What it makes nobody knows before it has run.
 bool is_opaque(const ddl::statement& what) {
     using kind = ddl::statement_kind;
-    switch (what.kind) {
-        case kind::perform:
-        case kind::call:
-        case kind::create_extension:
-        case kind::not_understood:
-            return true;
-        case kind::select:
-            return !std::all_of(what.functions.begin(), what.functions.end(), probe::is_own_function);
-        default:
-            return false;
-    }
+    return what.kind == kind::create_extension || what.kind == kind::not_understood ||
+           (what.kind == kind::select && runs_code(what)) || what.kind == kind::perform || what.kind == kind::call;
 }
 
 /// Definitions are tried as the role that the stand-ins belong to.
@@ -129,6 +146,12 @@ void correct(probe::effect& does, double slowness) {
 }
 
 }  // namespace
+
+bool runs_code(const ddl::statement& what) {
+    using kind = ddl::statement_kind;
+    return what.kind == kind::perform || what.kind == kind::call ||
+           !std::all_of(what.functions.begin(), what.functions.end(), probe::is_own_function);
+}
 
 awaitable<facts> read_facts(pg::connection& session, const question& asked) {
     facts known;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pgeist/pg/connection.hpp"
@@ -23,8 +24,13 @@ struct facts {
     probe::schema before;  ///< as it is now
     probe::server_version version;
     std::vector<std::string> search_path;
+    /// What the user's own sessions begin with, role and search_path first of all: a job keeps it, whoever resumes it.
+    std::vector<std::pair<std::string, std::string>> session;
     double slowness = 1;  ///< of this server, against the estimate's
 };
+
+/// Whether functions that nobody has looked into may do anything in it.
+[[nodiscard]] bool runs_code(const ddl::statement& what);
 
 /// Reads the catalogs for everything that the statements name.
 [[nodiscard]] awaitable<facts> read_facts(pg::connection& session, const question& asked);

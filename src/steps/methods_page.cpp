@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/probe/static_effects.hpp"
+#include "pgeist/steps/choose.hpp"
 #include "pgeist/steps/methods_page.hpp"
 #include "recipes.hpp"
 
@@ -163,37 +164,16 @@ std::string actions_of(const recipe& made) {
     return text;
 }
 
-/// What gentle() does, as far as it needs no server.
-std::optional<recipe> gentle_by_rules(const part& of, const facts& known) {
-    using ddl::clause_kind;
-    using ddl::constraint_kind;
-    if (of.what.kind == ddl::statement_kind::create_index) {
-        return create_index(of, of.what.made_index ? of.what.made_index->name : "");
+/// What gentle() does; of what it asks a server about, the form.
+std::optional<recipe> gentle_in_form(const part& of, const facts& known) {
+    const bool attaches = of.what.kind == ddl::statement_kind::alter_table && of.what.clauses.size() == 1 &&
+                          of.what.clauses.front().kind == ddl::clause_kind::attach_partition;
+    if (attaches) {
+        partition_proof by;
+        by.condition = "as the bound says";
+        return attached(of, of.what.clauses.front(), by);
     }
-    if (of.what.kind != ddl::statement_kind::alter_table || of.what.clauses.size() != 1) {
-        return std::nullopt;
-    }
-    const ddl::clause& each = of.what.clauses.front();
-    if (each.kind == clause_kind::set_not_null) {
-        return set_not_null(of, each, known);
-    }
-    if (each.kind == clause_kind::add_column) {
-        return add_column(of, each);
-    }
-    if (each.kind != clause_kind::add_constraint || !each.made) {
-        return std::nullopt;
-    }
-    switch (each.made->kind) {
-        case constraint_kind::check:
-            return add_check(of, each);
-        case constraint_kind::foreign_key:
-            return add_foreign_key(of, each, known);
-        case constraint_kind::unique:
-        case constraint_kind::primary_key:
-            return add_unique(of, each, known, each.made->name);
-        default:
-            return std::nullopt;
-    }
+    return gentle_by_rules(of, known);
 }
 
 std::string way_of(const part& of, const facts& known) {
@@ -203,18 +183,17 @@ std::string way_of(const part& of, const facts& known) {
     const bool itself = of.does.transaction != probe::transaction_need::any;
     if (itself || !of.does.works() || !keeps_waiting(of)) {
         if (of.what.kind == ddl::statement_kind::create_index && itself) {
-            if (const auto by = gentle_by_rules(of, known)) {
+            if (const auto by = gentle_in_form(of, known)) {
                 return described(*by);
             }
         }
         return described(plain(of));
     }
-    if (const auto by = gentle_by_rules(of, known)) {
+    if (const auto by = gentle_in_form(of, known)) {
         return described(*by);
     }
-    return of.what.kind == ddl::statement_kind::alter_table && of.what.object == ddl::object_kind::table
-               ? "**copy**: others would wait for its work, and there is no other way"
-               : "within `--max-block` or not at all: others would wait for its work";
+    return can_be_copied(of.what) ? "**copy**: others would wait for its work, and there is no other way"
+                                  : "within `--max-block` or not at all: others would wait for its work";
 }
 
 answer answer_for(const sample& what, int version) {

@@ -1,6 +1,7 @@
 // Columns: added with constraints that rows must satisfy, and changed in type where the rows stay as they are.
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -16,6 +17,7 @@ using ddl::token;
 /// A CHECK behind a new column: where it stands in the clause's text, from its CONSTRAINT on.
 struct inline_check {
     std::size_t begin = 0;
+    std::size_t keyword_end = 0;
     std::size_t end = 0;
     bool found = false;
     bool several = false;
@@ -56,10 +58,80 @@ inline_check find_check(const std::string& text) {
     return made;
 }
 
+/// A UNIQUE behind a new column, from its CONSTRAINT on; everything behind it that is said of it, too. Not found where
+/// something else follows.
+inline_check find_unique(const std::string& text) {
+    static constexpr std::array said{"nulls", "not", "distinct", "deferrable", "initially", "deferred", "immediate"};
+    inline_check made;
+    const auto tokens = ddl::tokens_of(text);
+    for (std::size_t at = 0; at < tokens.size(); ++at) {
+        if (tokens[at].is_sign('(')) {
+            at = behind_parentheses(tokens, at) - 1;
+            continue;
+        }
+        if (!made.found && tokens[at].is("unique")) {
+            const bool named = at >= 2 && tokens[at - 2].is("constraint");
+            made.found = true;
+            made.begin = tokens[named ? at - 2 : at].begin;
+            made.keyword_end = tokens[at].end;
+            made.end = text.size();
+            continue;
+        }
+        const bool of_it = std::any_of(said.begin(), said.end(), [&](const char* each) { return tokens[at].is(each); });
+        made.several = made.several || (made.found && !of_it);
+    }
+    return made;
+}
+
+/// ADD COLUMN … UNIQUE: the column first, which no row has a value in, then the constraint by itself.
+std::optional<recipe> add_unique_column(const part& of, const ddl::clause& each, const facts& known) {
+    const inline_check where = find_unique(each.text);
+    if (!where.found || where.several || !of.does.rewrites.empty() || each.if_exists || of.what.only) {
+        return std::nullopt;
+    }
+    const std::string head = head_of(of.what);
+    std::string rest = each.text.substr(where.keyword_end);
+    // NULLS stands before the columns, DEFERRABLE behind them.
+    std::string nulls;
+    if (const auto tokens = ddl::tokens_of(rest); !tokens.empty() && tokens.front().is("nulls")) {
+        std::size_t at = 0;
+        while (at < tokens.size() && !tokens[at].is("distinct")) {
+            ++at;
+        }
+        const std::size_t end = at < tokens.size() ? tokens[at].end : rest.size();
+        nulls = rest.substr(0, end);
+        rest = rest.substr(end);
+    }
+    part constraint = of;
+    constraint.what = ddl::understand(fmt::format("{}ADD {}{} ({}){}", head,
+                                                  each.text.substr(where.begin, where.keyword_end - where.begin), nulls,
+                                                  quote_identifier(each.name), rest));
+    if (constraint.what.clauses.size() != 1 || !constraint.what.clauses.front().made) {
+        return std::nullopt;
+    }
+    std::optional<recipe> made = add_unique(constraint, constraint.what.clauses.front(), known);
+    if (made) {
+        action first =
+            transaction_of("adding the column", {head + each.text.substr(0, where.begin)}, locks_of(of.does));
+        first.undo = undoing::column;
+        first.column = each.name;
+        made->actions.insert(made->actions.begin(), std::move(first));
+    }
+    return made;
+}
+
 }  // namespace
 
-std::optional<recipe> add_column(const part& of, const ddl::clause& each) {
+std::optional<recipe> add_column(const part& of, const ddl::clause& each, const facts& known) {
     using kind = ddl::constraint_kind;
+    const auto others = [](const ddl::constraint& one) {
+        return one.kind == kind::check || one.kind == kind::primary_key || one.kind == kind::foreign_key ||
+               one.kind == kind::generated || one.kind == kind::identity;
+    };
+    if (each.added && each.added->find(kind::unique) != nullptr &&
+        std::none_of(each.added->constraints.begin(), each.added->constraints.end(), others)) {
+        return add_unique_column(of, each, known);
+    }
     const auto heavy = [](const ddl::constraint& one) {
         return one.kind == kind::unique || one.kind == kind::primary_key || one.kind == kind::foreign_key ||
                one.kind == kind::generated || one.kind == kind::identity;
@@ -83,7 +155,8 @@ std::optional<recipe> add_column(const part& of, const ddl::clause& each) {
     made.why = "existing rows are checked while others read and write";
     action first = transaction_of("adding it for new rows", {head + column, head + "ADD " + constraint + " NOT VALID"},
                                   locks_of(of.does));
-    first.take_back.push_back(fmt::format("{}DROP COLUMN IF EXISTS {}", head, quote_identifier(each.name)));
+    first.undo = undoing::column;
+    first.column = each.name;
     made.actions.push_back(std::move(first));
     made.actions.push_back(validation_of(of, std::string(made_constraint)));
     return made;
@@ -91,18 +164,16 @@ std::optional<recipe> add_column(const part& of, const ddl::clause& each) {
 
 namespace {
 
-// The valid CHECKs over a column, as they read before its type is changed; heirs have them of their parents.
+// Whether there are CHECKs over a column of a table and of what inherits it, and no rows that are elsewhere. What they
+// say is read again when their turn has come.
 constexpr const char* checks_sql = R"sql(
-    SELECT k.conname, pg_get_constraintdef(k.oid) AS definition, k.convalidated, k.conislocal AND k.coninhcount = 0 AS own,
-           obj_description(k.oid, 'pg_constraint') AS comment
-      FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (k.conkey)
-     WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = $3 AND k.contype = 'c' AND k.convalidated
-     ORDER BY k.conname)sql";
-
-constexpr const char* has_heirs_sql = R"sql(
-    SELECT c.relhassubclass OR c.relispartition
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2)sql";
+    WITH RECURSIVE tree (oid) AS (
+        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
+        UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
+    SELECT EXISTS (SELECT FROM tree t JOIN pg_constraint k ON k.conrelid = t.oid
+                     JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (k.conkey)
+                    WHERE a.attname = $3 AND k.contype = 'c' AND k.convalidated)
+       AND NOT EXISTS (SELECT FROM tree t JOIN pg_class c ON c.oid = t.oid WHERE c.relkind = 'f'))sql";
 
 }  // namespace
 
@@ -113,39 +184,20 @@ awaitable<std::optional<recipe>> alter_type(pg::connection& session, const part&
     if (!of.does.rewrites.empty() || !of.does.builds.empty()) {
         co_return made;
     }
-    const pg::result heirs = co_await session.query(has_heirs_sql, table.schema, table.name);
-    if (heirs.empty() || heirs.boolean(0, 0)) {
-        co_return made;
-    }
     const pg::result checks = co_await session.query(checks_sql, table.schema, table.name, each.name);
-    if (checks.empty()) {
+    if (!checks.boolean(0, 0)) {
         co_return made;
     }
     recipe change = plain(of);
     change.how = method::validate;
     change.why = "the rows stay as they are, and the CHECKs over the column are validated while others read and write";
-    std::vector<std::string> before;
-    std::vector<std::string> after;
-    std::vector<action> validations;
-    for (int row = 0; row < checks.rows(); ++row) {
-        if (!checks.boolean(row, "own")) {
-            co_return made;
-        }
-        const std::string name = quote_identifier(checks.text(row, "conname"));
-        before.push_back(fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table.sql(), name));
-        after.push_back(fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", table.sql(), name,
-                                    checks.text(row, "definition")));
-        if (const auto comment = checks.optional_text(row, "comment")) {
-            after.push_back(
-                fmt::format("COMMENT ON CONSTRAINT {} ON {} IS {}", name, table.sql(), quote_literal(*comment)));
-        }
-        validations.push_back(validation_of(of, name));
-    }
     action& first = change.actions.front();
     first.label = "changing the type";
-    first.statements.insert(first.statements.begin(), before.begin(), before.end());
-    first.statements.insert(first.statements.end(), after.begin(), after.end());
-    change.actions.insert(change.actions.begin() + 1, validations.begin(), validations.end());
+    first.column = each.name;
+    first.checks_anew = true;
+    action validation = validation_of(of, std::string(made_constraint));
+    validation.statements.front() = fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", made_table, made_constraint);
+    change.actions.insert(change.actions.begin() + 1, std::move(validation));
     made = std::move(change);
     co_return made;
 }

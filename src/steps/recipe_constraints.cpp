@@ -1,6 +1,7 @@
 // Constraints that existing rows must satisfy: added NOT VALID, and validated while nobody waits.
 
 #include <algorithm>
+#include <cstdint>
 
 #include <fmt/format.h>
 
@@ -13,10 +14,6 @@ namespace {
 
 constexpr int not_null_is_constraint = 18;
 
-std::string drop_made(const part& of, const std::string& constraint) {
-    return head_of(of.what) + "DROP CONSTRAINT IF EXISTS " + constraint;
-}
-
 /// ADD … NOT VALID, then VALIDATE.
 recipe validated(const part& of, const std::string& clause, std::string why) {
     recipe made;
@@ -24,7 +21,7 @@ recipe validated(const part& of, const std::string& clause, std::string why) {
     made.why = std::move(why);
     action first =
         transaction_of("adding it for new rows", {head_of(of.what) + clause + " NOT VALID"}, locks_of(of.does));
-    first.take_back.push_back(drop_made(of, std::string(made_constraint)));
+    first.undo = undoing::constraints;
     made.actions.push_back(std::move(first));
     made.actions.push_back(validation_of(of, std::string(made_constraint)));
     return made;
@@ -73,8 +70,7 @@ std::optional<recipe> add_foreign_key_to_partitions(const part& of, const ddl::c
         action first = transaction_of(
             "adding it to " + leaf + " for new rows",
             {fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", relation.sql(), constraint, key)}, locks);
-        first.take_back.push_back(
-            fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", relation.sql(), constraint));
+        first.undo = undoing::constraints;
         made.actions.push_back(std::move(first));
         action second;
         second.kind = action_kind::patient;
@@ -95,11 +91,17 @@ std::string helper_name(const std::string& column) {
     constexpr std::size_t longest = 63;
     std::string name = "pgeist_not_null_" + column;
     if (name.size() > longest) {
-        std::size_t end = longest;
-        while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80) {
-            --end;  // not within a character
+        // FNV-1a: another column's name may begin likewise.
+        std::uint32_t hash = 2166136261U;
+        for (const unsigned char each : column) {
+            hash = (hash ^ each) * 16777619U;
         }
-        name.resize(end);
+        const std::string end = fmt::format("_{:08x}", hash);
+        std::size_t kept = longest - end.size();
+        while (kept > 0 && (static_cast<unsigned char>(name[kept]) & 0xC0U) == 0x80) {
+            --kept;  // not within a character
+        }
+        name = name.substr(0, kept) + end;
     }
     return name;
 }
@@ -119,7 +121,7 @@ std::vector<action> prove_not_null(const part& of, const std::string& column, co
     for (wanted_lock& each : first.locks) {
         each.mode = std::max(each.mode, probe::lock_mode::access_exclusive);
     }
-    first.take_back.push_back(drop_made(of, name));
+    first.undo = undoing::constraints;
     std::vector<action> made;
     made.push_back(std::move(first));
     made.push_back(validation_of(of, name));

@@ -108,17 +108,9 @@ private:
 
 std::string spaced(const std::string& text) { return text.empty() ? "" : " " + text; }
 
-std::string suffix_of(const ddl::constraint& what) {
-    if (what.kind == ddl::constraint_kind::foreign_key) {
-        return "fkey";
-    }
-    return what.kind == ddl::constraint_kind::primary_key ? "pkey" : "key";
-}
-
 constexpr const char* name_taken_sql = R"sql(
-    SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2)
-        OR ($3 AND EXISTS (SELECT FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
-                            WHERE n.nspname = $1 AND k.conname = $2)))sql";
+    SELECT EXISTS (SELECT FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+                    WHERE n.nspname = $1 AND k.conname = $2))sql";
 
 bool is_not_null(const part& of, const std::string& column) {
     const probe::known_relation* table = of.before.find(of.before.name_of(of.what.relation));
@@ -137,16 +129,30 @@ bool is_partitioned(const part& of) {
     return of.before.kind_of(of.before.name_of(of.what.relation)) == probe::relation_kind::partitioned_table;
 }
 
+/// @param name empty: the server chooses it, by the statement `unnamed`
+action building(const part& of, const std::string& name, std::string unnamed, std::string sql) {
+    action build;
+    build.kind = action_kind::build_index;
+    build.label = "building " + (name.empty() ? "the index" : display_identifier(name));
+    build.relation = parse_qualified_name(of.before.name_of(of.what.relation));
+    build.index = {build.relation.schema, name};
+    if (name.empty()) {
+        build.unnamed = std::move(unnamed);
+    }
+    build.statements.push_back(std::move(sql));
+    return build;
+}
+
 /// A partitioned table's: leaf by leaf; the plain statement then takes over what it finds.
 std::optional<recipe> on_partitions(const part& of, const std::string& definition, const std::string& constraint,
-                                    bool unique) {
+                                    bool unique, const std::string& besides = {}) {
     recipe made;
     made.how = method::concurrently;
     made.why = "the indexes of the partitions are built while others read and write";
     action build;
     build.kind = action_kind::build_on_partitions;
     build.label = "building the partitions' indexes";
-    build.statements = {definition, constraint, unique ? "unique" : ""};
+    build.statements = {definition, constraint, unique ? "unique" : "", besides};
     build.relation = parse_qualified_name(of.before.name_of(of.what.relation));
     made.actions.push_back(std::move(build));
     made.actions.push_back(transaction_of("joining them", {of.what.text}, locks_of(of.does)));
@@ -155,47 +161,20 @@ std::optional<recipe> on_partitions(const part& of, const std::string& definitio
 
 }  // namespace
 
-awaitable<std::string> free_name(pg::connection& session, qualified_name table, std::vector<std::string> columns,
-                                 std::string suffix, bool constraint) {
-    std::string name = ddl::made_name(table.name, columns, suffix);
-    for (int pass = 1;; ++pass) {
-        const pg::result row = co_await session.query(name_taken_sql, table.schema, name, constraint);
+awaitable<std::string> name_for(pg::connection& session, const part& of, const ddl::constraint& what) {
+    const qualified_name table = parse_qualified_name(of.before.name_of(of.what.relation));
+    std::string name = what.name;
+    for (int pass = 0; what.name.empty(); ++pass) {
+        name = ddl::made_name(table.name, what.columns, pass == 0 ? "fkey" : fmt::format("fkey{}", pass));
+        const pg::result row = co_await session.query(name_taken_sql, table.schema, name);
         if (!row.boolean(0, 0)) {
             break;
         }
-        name = ddl::made_name(table.name, columns, fmt::format("{}{}", suffix, pass));
     }
     co_return name;
 }
 
-awaitable<std::string> name_for(pg::connection& session, const part& of, const ddl::constraint& what) {
-    std::string name = what.name;
-    if (name.empty()) {
-        const bool primary = what.kind == ddl::constraint_kind::primary_key;
-        std::vector<std::string> columns;
-        if (!primary) {
-            columns = what.columns;
-        }
-        name = co_await free_name(session, parse_qualified_name(of.before.name_of(of.what.relation)), columns,
-                                  suffix_of(what), true);
-    }
-    co_return name;
-}
-
-awaitable<std::string> name_for(pg::connection& session, const part& of, const ddl::index& what) {
-    std::string name = what.name;
-    if (name.empty()) {
-        std::vector<std::string> parts;
-        for (const ddl::index_column& each : what.columns) {
-            parts.push_back(each.name.empty() ? "expr" : each.name);
-        }
-        name =
-            co_await free_name(session, parse_qualified_name(of.before.name_of(of.what.relation)), parts, "idx", false);
-    }
-    co_return name;
-}
-
-std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const facts& known, const std::string& name) {
+std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const facts& known) {
     const ddl::constraint& what = *each.made;
     const key_text key = key_reader(each.text).read();
     if (!what.index.empty() || !key.understood || of.what.only) {
@@ -211,23 +190,18 @@ std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const 
         return on_partitions(of,
                              "USING btree " + key.columns + spaced(key.include) + spaced(key.nulls) +
                                  spaced(key.options) + spaced(key.tablespace),
-                             word + spaced(key.nulls) + " " + key.columns + spaced(key.include), true);
+                             word + spaced(key.nulls) + " " + key.columns + spaced(key.include), true, key.rest);
     }
     recipe made;
     made.how = method::concurrently;
     made.why = "its index is built while others read and write";
     const qualified_name table = parse_qualified_name(of.before.name_of(of.what.relation));
-    action build;
-    build.kind = action_kind::build_index;
-    build.label = "building " + display_identifier(name);
-    build.relation = table;
-    build.index = {table.schema, name};
-    build.statements.push_back(fmt::format("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{}{}{}{}",
-                                           quote_identifier(name), table.sql(), key.columns, spaced(key.include),
-                                           spaced(key.nulls), spaced(key.options), spaced(key.tablespace)));
-    made.actions.push_back(std::move(build));
-    std::vector<std::string> last{fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}{}", head_of(of.what),
-                                              quote_identifier(name), word, quote_identifier(name), spaced(key.rest))};
+    made.actions.push_back(building(
+        of, what.name, "ALTER TABLE {table} " + each.text,
+        fmt::format("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{}{}{}{}", made_index, table.sql(), key.columns,
+                    spaced(key.include), spaced(key.nulls), spaced(key.options), spaced(key.tablespace))));
+    std::vector<std::string> last{fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}{}", head_of(of.what), made_index,
+                                              word, made_index, spaced(key.rest))};
     if (primary) {
         for (const std::string& column : what.columns) {
             if (is_not_null(of, column)) {
@@ -247,7 +221,7 @@ std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const 
     return made;
 }
 
-std::optional<recipe> create_index(const part& of, const std::string& name) {
+std::optional<recipe> create_index(const part& of) {
     const ddl::statement& what = of.what;
     if (!what.made_index || what.if_not_exists) {
         return std::nullopt;
@@ -275,15 +249,10 @@ std::optional<recipe> create_index(const part& of, const std::string& name) {
     recipe made;
     made.how = method::concurrently;
     made.why = what.concurrently ? "it is to be built so" : "it is built while others read and write";
-    action build;
-    build.kind = action_kind::build_index;
-    build.label = "building " + display_identifier(name);
-    build.relation = table;
-    build.index = {table.schema, name};
-    build.statements.push_back(fmt::format("CREATE {}INDEX CONCURRENTLY {} ON {} {}",
-                                           what.made_index->unique ? "UNIQUE " : "", quote_identifier(name),
-                                           table.sql(), definition));
-    made.actions.push_back(std::move(build));
+    const char* unique = what.made_index->unique ? "UNIQUE " : "";
+    made.actions.push_back(
+        building(of, what.made_index->name, fmt::format("CREATE {}INDEX ON {{table}} {}", unique, definition),
+                 fmt::format("CREATE {}INDEX CONCURRENTLY {} ON {} {}", unique, made_index, table.sql(), definition)));
     return made;
 }
 

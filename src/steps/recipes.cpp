@@ -184,6 +184,8 @@ recipe plain(const part& of) {
     if (is_about_rows(of.what)) {
         action one = patient("running it", of.what.text, of);
         one.locks.clear();
+        one.as_is = true;
+        one.short_waits = runs_code(of.what);
         made.actions.push_back(std::move(one));
     } else if (validates) {
         made.actions.push_back(patient("validating", of.what.text, of));
@@ -208,54 +210,55 @@ recipe plain(const part& of) {
     return made;
 }
 
-awaitable<std::optional<recipe>> gentle(pg::connection& session, const part& of, const facts& known) {
-    std::optional<recipe> made;
+std::optional<recipe> gentle_by_rules(const part& of, const facts& known) {
     const ddl::statement& what = of.what;
     if (what.kind == statement_kind::reindex && !what.all_tables && !what.relation.name.empty()) {
-        made = rebuilt(of);
-        co_return made;
+        return rebuilt(of);
     }
     if (what.kind == statement_kind::create_index) {
-        if (what.made_index) {
-            const std::string name = co_await name_for(session, of, *what.made_index);
-            made = create_index(of, name);
-        }
-        co_return made;
+        return create_index(of);
     }
     if (what.kind != statement_kind::alter_table || what.clauses.size() != 1) {
-        co_return made;
+        return std::nullopt;
     }
     const ddl::clause& each = what.clauses.front();
-    switch (each.kind) {
-        case clause_kind::set_not_null:
-            made = set_not_null(of, each, known);
-            break;
-        case clause_kind::add_column:
-            made = add_column(of, each);
-            break;
-        case clause_kind::alter_type:
-            made = co_await alter_type(session, of, each);
-            break;
-        case clause_kind::attach_partition:
-            made = co_await attach_partition(session, of, each);
-            break;
-        case clause_kind::add_constraint:
-            if (each.made && each.made->kind == constraint_kind::check) {
-                made = add_check(of, each);
-            } else if (each.made && each.made->kind == constraint_kind::foreign_key) {
-                made = add_foreign_key(of, each, known);
-                if (!made) {
-                    const std::string name = co_await name_for(session, of, *each.made);
-                    made = add_foreign_key_to_partitions(of, each, name);
-                }
-            } else if (each.made && (each.made->kind == constraint_kind::unique ||
-                                     each.made->kind == constraint_kind::primary_key)) {
-                const std::string name = co_await name_for(session, of, *each.made);
-                made = add_unique(of, each, known, name);
-            }
-            break;
+    if (each.kind == clause_kind::set_not_null) {
+        return set_not_null(of, each, known);
+    }
+    if (each.kind == clause_kind::add_column) {
+        return add_column(of, each, known);
+    }
+    if (each.kind != clause_kind::add_constraint || !each.made) {
+        return std::nullopt;
+    }
+    switch (each.made->kind) {
+        case constraint_kind::check:
+            return add_check(of, each);
+        case constraint_kind::foreign_key:
+            return add_foreign_key(of, each, known);
+        case constraint_kind::unique:
+        case constraint_kind::primary_key:
+            return add_unique(of, each, known);
         default:
-            break;
+            return std::nullopt;
+    }
+}
+
+awaitable<std::optional<recipe>> gentle(pg::connection& session, const part& of, const facts& known) {
+    std::optional<recipe> made = gentle_by_rules(of, known);
+    if (made || of.what.kind != statement_kind::alter_table || of.what.clauses.size() != 1) {
+        co_return made;
+    }
+    const ddl::clause& each = of.what.clauses.front();
+    const bool foreign_key =
+        each.kind == clause_kind::add_constraint && each.made && each.made->kind == constraint_kind::foreign_key;
+    if (each.kind == clause_kind::alter_type) {
+        made = co_await alter_type(session, of, each);
+    } else if (each.kind == clause_kind::attach_partition) {
+        made = co_await attach_partition(session, of, each);
+    } else if (foreign_key) {
+        const std::string name = co_await name_for(session, of, *each.made);
+        made = add_foreign_key_to_partitions(of, each, name);
     }
     co_return made;
 }

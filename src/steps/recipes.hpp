@@ -9,9 +9,14 @@
 /// How a part of a change is done by each method. A recipe leaves what the plain statement would.
 namespace pgeist::steps {
 
-/// Stands in an action's statements for the name that the server gives to the constraint which an earlier action of
-/// the step makes; the executor puts it in, quoted.
+/// Stands in an action's statements for the constraint which the last action of the step that makes one has made, NOT
+/// VALID; the executor puts its name in, quoted, a statement each where there are several.
 inline constexpr std::string_view made_constraint = "{{made}}";
+/// The same for its table, where that may be another one than the step's.
+inline constexpr std::string_view made_table = "{{table}}";
+
+/// The same for the index that an action of the step makes.
+inline constexpr std::string_view made_index = "{{index}}";
 
 struct recipe {
     method how = method::native;
@@ -32,6 +37,10 @@ struct recipe {
 /// @throws pg::sql_error
 [[nodiscard]] awaitable<std::optional<recipe>> gentle(pg::connection& session, const part& of, const facts& known);
 
+/// The same, as far as it needs no server: all but a changed type, ATTACH PARTITION, and the foreign key of a
+/// partitioned table before 18.
+[[nodiscard]] std::optional<recipe> gentle_by_rules(const part& of, const facts& known);
+
 // By kind; each is only asked for what it is named after.
 [[nodiscard]] std::optional<recipe> add_check(const part& of, const ddl::clause& each);
 [[nodiscard]] std::optional<recipe> add_foreign_key(const part& of, const ddl::clause& each, const facts& known);
@@ -39,17 +48,20 @@ struct recipe {
 [[nodiscard]] std::optional<recipe> add_foreign_key_to_partitions(const part& of, const ddl::clause& each,
                                                                   const std::string& name);
 [[nodiscard]] std::optional<recipe> set_not_null(const part& of, const ddl::clause& each, const facts& known);
-/// `name`: of the index, see name_for().
-[[nodiscard]] std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const facts& known,
-                                               const std::string& name);
-[[nodiscard]] std::optional<recipe> add_column(const part& of, const ddl::clause& each);
-[[nodiscard]] std::optional<recipe> create_index(const part& of, const std::string& name);
-/// The name that it has, or that the server would give it now.
+[[nodiscard]] std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const facts& known);
+[[nodiscard]] std::optional<recipe> add_column(const part& of, const ddl::clause& each, const facts& known);
+[[nodiscard]] std::optional<recipe> create_index(const part& of);
+/// The name that a foreign key has, or that the server would give it now.
 [[nodiscard]] awaitable<std::string> name_for(pg::connection& session, const part& of, const ddl::constraint& what);
-[[nodiscard]] awaitable<std::string> name_for(pg::connection& session, const part& of, const ddl::index& what);
 [[nodiscard]] awaitable<std::optional<recipe>> alter_type(pg::connection& session, const part& of,
                                                           const ddl::clause& each);
 
+/// How a partition's bound is proven: what is asked of the server.
+struct partition_proof {
+    std::string condition;          ///< that rows of such a partition satisfy
+    std::string default_partition;  ///< which must have none of them; empty: there is none
+};
+[[nodiscard]] recipe attached(const part& of, const ddl::clause& each, const partition_proof& by);
 [[nodiscard]] awaitable<std::optional<recipe>> attach_partition(pg::connection& session, const part& of,
                                                                 const ddl::clause& each);
 

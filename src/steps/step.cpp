@@ -45,6 +45,47 @@ method method_of(std::string_view word) {
     return static_cast<method>(found - method_words.begin());
 }
 
+namespace {
+
+/// With words in the place of names that are not known yet.
+std::string readable(std::string sql) {
+    static constexpr std::pair<std::string_view, std::string_view> words[] = {
+        {"{{made}}", "the_constraint_above"}, {"{{table}}", "its_table"}, {"{{index}}", "the_new_index"}};
+    for (const auto& [sign, word] : words) {
+        for (std::size_t at = sql.find(sign); at != std::string::npos; at = sql.find(sign, at)) {
+            sql.replace(at, sign.size(), word);
+        }
+    }
+    return sql;
+}
+
+std::string sql_of(const action& one) {
+    std::string text;
+    if (one.checks_anew) {
+        text += "  -- the CHECKs over the column are dropped before it, and added NOT VALID behind it\n";
+    }
+    if (one.kind == action_kind::build_on_partitions) {  // its statements are parts of one
+        return text + fmt::format("  CREATE {}INDEX CONCURRENTLY ON each_partition {};\n",
+                                  one.statements.at(2) == "unique" ? "UNIQUE " : "", one.statements.front());
+    }
+    for (const std::string& each : one.statements) {
+        text += each.empty() ? "" : "  " + readable(each) + ";\n";
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string sql_of(const std::vector<step>& all) {
+    std::string text = "SQL\n";
+    for (const step& each : all) {
+        for (const action& one : each.actions) {
+            text += fmt::format("  -- step {}: {}\n", each.number, one.label) + sql_of(one);
+        }
+    }
+    return text;
+}
+
 std::string describe(const std::vector<step>& all) {
     std::string text;
     for (const step& each : all) {

@@ -403,5 +403,26 @@ TEST_F(migration_file, runs_what_the_bundled_parser_does_not_know) {
     EXPECT_EQ(tables(), "done made t");
 }
 
+TEST_F(migration_file, sets_no_role_for_rows_that_are_changed_in_chunks) {
+    make_table(3000);
+    for (const char* setting :
+         {"SET ROLE postgres", "SET session_replication_role TO replica", "SET row_security TO off"}) {
+        const run_result refused =
+            run_file(std::string(setting) + ";\nUPDATE public.t SET code = 7;\n", {"--max-block", "1ms"});
+        EXPECT_TRUE(exited(refused, 3)) << setting;
+        EXPECT_TRUE(says(refused, {":2: ", "does not hold", "RESET"}));
+    }
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE code = 7"), 0);
+}
+
+TEST_F(migration_file, that_begins_again_after_a_cleanup_says_so) {
+    const char* text = "INSERT INTO public.done VALUES (1);\nSELECT 1 / (count(*) - 1) FROM public.done;\n";
+    EXPECT_TRUE(exited(run_file(text), 1));
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    const run_result again = run_file(text);
+    EXPECT_TRUE(exited(again, 0)) << "two rows by now";
+    EXPECT_TRUE(says(again, {"was removed before it was done", "first statement again"}));
+}
+
 }  // namespace
 }  // namespace pgeist::test

@@ -32,7 +32,8 @@ step full_step() {
     first.statements = {"ALTER TABLE t ADD CHECK (a > 0)"};
     first.locks.push_back({{"public", "t"}, probe::lock_mode::access_exclusive, probe::relation_kind::table});
     first.bounded = true;
-    first.take_back = {"ALTER TABLE t DROP CONSTRAINT {{made}}"};
+    first.undo = undoing::constraints;
+    first.made.push_back({16384, 16385, 0, true});
     one.actions.push_back(first);
     step other = one;
     other.how = method::validate;

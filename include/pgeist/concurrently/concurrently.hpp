@@ -74,17 +74,33 @@ struct partitioned_request {
     std::string definition;  ///< what comes after the table's name: `USING btree (a) INCLUDE (b) WHERE …`
     std::string constraint;  ///< `UNIQUE (a)`, `PRIMARY KEY (a)`; empty: a mere index
 };
-/// An index made for a partition.
+/// An index of a partition, for the partitioned table's.
 struct partition_index {
     qualified_name table;
-    std::string name;  ///< that the plain statement would have given it
+    std::string name;             ///< that the plain statement would have given it
+    bool has_constraint = false;  ///< it is a constraint's already, as the partitioned table's is to be
 };
-/// Makes the index of each leaf partition that has none like it, one after the other. What is left for the caller is
-/// quick: for a constraint `ALTER TABLE leaf ADD CONSTRAINT name … USING INDEX name` for each of those returned; then
+/// Makes the index of each leaf partition that has none like it, one after the other; like it is what the plain
+/// statement would take over: for a constraint none but a constraint's. What is left for the caller is quick: for a
+/// constraint `ALTER TABLE leaf ADD CONSTRAINT name … USING INDEX name` for each of those returned that have none; then
 /// the plain statement on the partitioned table, which takes over the indexes that it finds.
 /// @throws as create_index()
 [[nodiscard]] awaitable<std::vector<partition_index>> create_on_partitions(workspace& work, pg::connection& session,
                                                                            partitioned_request wanted);
+
+/// An index that is to be made without a name.
+struct unnamed_index {
+    qualified_name table;
+    /// The plain statement, `{table}` in the place of the table's name: `CREATE INDEX ON {table} (lower(a))`, `ALTER
+    /// TABLE {table} ADD UNIQUE (a)`.
+    std::string statement;
+};
+/// The name that the server would give it now: asked of an empty table of the same name and columns, in a schema that
+/// is rolled back. `session` is in no transaction, under the user's search_path. Locks: ACCESS SHARE on the table, for
+/// a moment.
+[[nodiscard]] awaitable<std::string> name_of_index(pg::connection& session, unnamed_index what);
+/// Whether the job has begun to build an index of this name.
+[[nodiscard]] awaitable<bool> has_begun(pg::connection& session, std::int64_t job, qualified_name index);
 
 /// REINDEX INDEX CONCURRENTLY. Nothing when the index has gone. @throws as create_index()
 [[nodiscard]] awaitable<void> reindex(workspace& work, pg::connection& session, std::int64_t index_oid);

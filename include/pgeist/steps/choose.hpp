@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "pgeist/ddl/statement.hpp"
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/settings/settings.hpp"
 #include "pgeist/steps/step.hpp"
@@ -40,6 +41,9 @@ struct choice {
     /// One step at least needs the copy.
     [[nodiscard]] bool needs_copy() const;
 };
+
+/// Whether a copy can do all of an ALTER TABLE: where the table goes, what it belongs to, is none of its business.
+[[nodiscard]] bool can_be_copied(const ddl::statement& what);
 
 /// The step as one that is done by a copy: `whole` is all that the copy does.
 [[nodiscard]] step copied(step from, std::string whole, std::string why);

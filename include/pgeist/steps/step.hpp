@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -36,9 +37,9 @@ enum class action_kind {
     /// without statement_timeout.
     patient,
     build_index,  ///< CREATE INDEX CONCURRENTLY
-    /// The same on each leaf of a partitioned table; statements: definition, constraint, `unique` or nothing. What is
-    /// to
-    /// be said of the leaves afterwards goes before the next action's statements.
+    /// The same on each leaf of a partitioned table; statements: definition, constraint, `unique` or nothing, what is
+    /// said of the constraint besides (DEFERRABLE). What is to be said of the leaves afterwards goes before the next
+    /// action's statements.
     build_on_partitions,
     drop_index,  ///< DROP INDEX CONCURRENTLY
     reindex,     ///< REINDEX (INDEX | TABLE) CONCURRENTLY
@@ -48,6 +49,22 @@ enum class action_kind {
     backfill,    ///< the step's statement, an UPDATE or DELETE, in chunks
 };
 
+/// What takes an action back once a later one of the same step has failed.
+enum class undoing {
+    nothing,
+    constraints,  ///< the constraints that its transaction has made are dropped
+    column,       ///< `action::column` is dropped, which it has added, with all that is on it
+};
+
+/// What an action has made, by numbers: whatever has its name later may be somebody else's.
+struct made_object {
+    std::int64_t table_oid = 0;
+    std::int64_t constraint_oid = 0;  ///< 0: it is a column
+    int attnum = 0;                   ///< 0: it is a constraint
+    bool pending = false;             ///< a constraint that is NOT VALID yet: what later actions mean by {{made}}
+    friend bool operator==(const made_object&, const made_object&) = default;
+};
+
 struct action {
     action_kind kind = action_kind::transaction;
     std::string label;                    ///< for people: `validating orders_total_check`
@@ -55,14 +72,28 @@ struct action {
     std::vector<wanted_lock> locks;       ///< in the order in which they are taken
     /// The server ends the transaction after --max-block; the step is then done by the next method.
     bool bounded = false;
-    /// What takes the action back once a later one of the same step has failed; run in one transaction.
-    std::vector<std::string> take_back;
+    undoing undo = undoing::nothing;
+    std::vector<made_object> made;  ///< known once it is done, where it is to be known
+    std::string column;             ///< that it adds, or whose type it changes
+    /// The CHECKs over `column` are dropped before the statements, as they read then, and added behind them, NOT VALID.
+    bool checks_anew = false;
+    /// The user's own statement about rows, or his code: in a session of its own, whose settings end with it.
+    bool as_is = false;
+    /// Locks that the statement asks for on its way are waited for no longer than --lock-timeout: nobody knows which.
+    bool short_waits = false;
     qualified_name relation;  ///< the table that it is about: of the kinds that have no transaction
-    qualified_name index;     ///< the index that build_index makes, or drop_index and reindex are about
+    /// The index that build_index makes, or drop_index and reindex are about. Without a name: the server would name it,
+    /// by what `unnamed` says; later statements mean it by {{index}}. Known once it is begun.
+    qualified_name index;
+    std::string unnamed;  ///< the plain statement, `{table}` in the place of the table's name
     friend bool operator==(const action&, const action&) = default;
 };
 
 /// What one method does of a change.
+/// Settings in which sessions of pgeist's differ from the user's own.
+inline constexpr std::array settings_of_user{"search_path", "default_tablespace", "default_table_access_method",
+                                             "row_security", "check_function_bodies"};
+
 struct step {
     int number = 0;          ///< from 1
     std::string statement;   ///< the part as a statement of its own, without semicolon
@@ -81,7 +112,8 @@ struct step {
     std::optional<std::int64_t> blocks_ms;     ///< how long others wait, at most
     std::optional<std::int64_t> estimated_ms;  ///< how long it takes
 
-    /// SET and RESET that hold for this step: name and value, as probe::trial_options::settings.
+    /// What holds for this step's session, the last of a name: what its user's begin with, and SET and RESET in the
+    /// file; as probe::trial_options::settings.
     std::vector<std::pair<std::string, std::string>> session;
     std::vector<action> actions;  ///< in order; empty for `nothing`
     /// The same part by the next method, for when a bounded action takes too long. Of these only how, why and actions
@@ -95,6 +127,9 @@ struct step {
 
 /// The step as `plan --output json` has it in `steps`, and, with `state`, `status`.
 [[nodiscard]] std::string describe_json(const step& what, std::optional<std::string_view> state = std::nullopt);
+
+/// The statements of all steps, for people: with words in the place of names that are not known yet.
+[[nodiscard]] std::string sql_of(const std::vector<step>& all);
 
 /// For people, several lines each.
 [[nodiscard]] std::string describe(const std::vector<step>& all);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "executors.hpp"
+#include "made.hpp"
 #include "pgeist/concurrently/concurrently.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/in_tenure.hpp"
@@ -24,14 +25,23 @@ std::string place_of(const steps::step& what, std::size_t of) {
     return of == 1 && line.empty() ? std::string() : fmt::format("step {} of {}{}: ", what.number, of, line);
 }
 
-awaitable<void> undo_action(pg::connection& session, job::tenure mine, const std::vector<std::string>& statements) {
-    std::string script = "SET LOCAL search_path TO DEFAULT; ";
-    for (const std::string& each : statements) {
-        script += each + "; ";
+/// Takes one action back, and records that in the same transaction.
+awaitable<void> undo_action(pg::connection& session, job::tenure mine, const steps::step& of, int at) {
+    std::string script = users_settings_sql(of, settings_hold::in_transaction);
+    const steps::action& what = of.actions.at(static_cast<std::size_t>(at));
+    for (const steps::made_object& each : what.made) {
+        const bool goes_with_column = what.undo == steps::undoing::column && each.attnum == 0;
+        if (goes_with_column) {
+            continue;
+        }
+        const std::string sql = co_await undoing_sql(session, each);
+        script += sql.empty() ? "" : "; " + sql;
     }
     const lock::policy rules;
-    const auto ours = [&mine](pg::connection& used) { return job::require_tenure(used, mine); };
-    const auto blocked = co_await lock::politely(session, script, rules, ours);
+    const auto first = [&mine, &of, at](pg::connection& used) {
+        return steps::save_progress(used, mine, of.number, steps::state::started, at);
+    };
+    const auto blocked = co_await lock::politely(session, script, rules, first);
     if (blocked) {
         throw error(exit_code::lock_not_obtained,
                     fmt::format("what a step had made found no moment to be taken back: {}", blocked->what()),
@@ -54,13 +64,24 @@ awaitable<void> record(pg::connection& session, const task::context& with, const
     }
 }
 
-awaitable<void> take_back(pg::connection& session, job::tenure mine, steps::step of, int actions_done) {
+awaitable<int> take_back(pg::connection& session, job::tenure mine, steps::step of, int actions_done) {
     for (int at = actions_done - 1; at >= 0; --at) {
-        const std::vector<std::string> statements = of.actions.at(static_cast<std::size_t>(at)).take_back;
-        if (!statements.empty()) {
-            co_await undo_action(session, mine, statements);
+        const steps::action& what = of.actions.at(static_cast<std::size_t>(at));
+        if (what.checks_anew) {
+            co_return at + 1;
+        }
+        if (what.undo != steps::undoing::nothing) {
+            co_await undo_action(session, mine, of, at);
         }
     }
+    co_return 0;
+}
+
+std::string what_stays(const steps::step& of) {
+    return fmt::format(
+        "{} has its new type already, and the CHECKs over the column are NOT VALID until the step is "
+        "gone on with",
+        of.table);
 }
 
 engine::engine(const task::context& with) : with_(with) {
@@ -149,7 +170,9 @@ awaitable<void> engine::run_step(steps::stored_step& now) {
         co_return;
     }
     if (slow) {
-        failed = error(exit_code::failed, slow->what(), slow->hint());
+        // What only a copy would do is refused where none is allowed, also where that shows but now.
+        const bool refuse = with_.chosen.method == run::method_choice::native;
+        failed = error(refuse ? exit_code::refused : exit_code::failed, slow->what(), slow->hint());
     }
     if (failed) {
         co_await fail(now, failed->what());
@@ -193,11 +216,36 @@ awaitable<void> engine::go_over(steps::stored_step& now, const too_slow& why) {
     now.actions_done = 0;
 }
 
-awaitable<void> engine::fail(steps::stored_step& now, std::string why) {
+awaitable<void> engine::take_back_failed(steps::stored_step& now) {
     const auto session = co_await with_.pool.acquire();
-    co_await take_back(*session, with_.mine, now.what, now.actions_done);
+    now.actions_done = co_await take_back(*session, with_.mine, now.what, now.actions_done);
     co_await take_back_builds(with_);
-    now.actions_done = 0;
+    if (now.actions_done > 0) {
+        with_.observer.message(report::level::warning, what_stays(now.what));
+    }
+}
+
+awaitable<void> engine::fail(steps::stored_step& now, std::string why) {
+    std::string left;
+    try {
+        co_await take_back_failed(now);
+    } catch (const cancelled&) {
+        throw;
+    } catch (const error& problem) {
+        if (problem.code() == exit_code::connection_lost || problem.code() == exit_code::already_running) {
+            throw;
+        }
+        left = problem.what();
+    }
+    const auto session = co_await with_.pool.acquire();
+    if (!left.empty()) {
+        const auto stored = co_await steps::load_steps(*session, with_.mine.job);
+        now.actions_done = stored.at(static_cast<std::size_t>(now.what.number) - 1).actions_done;
+        with_.observer.message(
+            report::level::warning,
+            fmt::format("what the step had made could not be taken back yet, which pgeist cleanup {} does: {}",
+                        with_.mine.job, left));
+    }
     now.state = steps::state::failed;
     now.message = std::move(why);
     co_await save(now);

@@ -17,7 +17,10 @@ awaitable<void> undo_steps(task::undo_context& at) {
         const auto all = co_await steps::load_steps(at.session, at.mine.job);
         for (const steps::stored_step& each : all) {
             if (each.state == steps::state::started || each.state == steps::state::failed) {
-                co_await take_back(at.session, at.mine, each.what, each.actions_done);
+                const int stay = co_await take_back(at.session, at.mine, each.what, each.actions_done);
+                if (stay > 0) {
+                    at.observer.message(report::level::warning, what_stays(each.what));
+                }
             }
         }
     }

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
 #include "executors.hpp"
+#include "made.hpp"
 #include "pgeist/concurrently/concurrently.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/in_tenure.hpp"
+#include "planned.hpp"
 
 namespace pgeist::native {
 
@@ -24,23 +26,52 @@ awaitable<std::int64_t> find_oid(pg::connection& session, qualified_name name) {
 
 /// What has to be said of the leaves goes before what the next action says.
 void say_of_leaves(steps::step& of, int at, const std::vector<concurrently::partition_index>& made,
-                   const std::string& constraint) {
+                   const std::string& constraint, const std::string& besides) {
     steps::action& next = of.actions[static_cast<std::size_t>(at) + 1];
     std::vector<std::string> statements;
     const std::string word = constraint.starts_with("PRIMARY") ? "PRIMARY KEY" : "UNIQUE";
     for (const concurrently::partition_index& each : made) {
-        if (!constraint.empty()) {
-            statements.push_back(fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}", each.table.sql(),
-                                             quote_identifier(each.name), word, quote_identifier(each.name)));
+        if (!constraint.empty() && !each.has_constraint) {
+            statements.push_back(fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {} {}", each.table.sql(),
+                                             quote_identifier(each.name), word, quote_identifier(each.name), besides));
         }
     }
-    next.statements.insert(next.statements.begin(), statements.begin(), statements.end());
+    // The last one is the plain statement; what is before it, an attempt that was taken back has said.
+    statements.push_back(next.statements.back());
+    next.statements = std::move(statements);
+}
+
+/// The step as it is by now.
+awaitable<void> store_plan(pg::connection& session, const task::context& with, const steps::step& of) {
+    co_await job::require_tenure(session, with.mine);
+    co_await session.query("UPDATE pgeist.steps SET plan = $3::jsonb WHERE job = $1 AND number = $2", with.mine.job,
+                           of.number, steps::to_json(of));
+}
+
+/// The name that the server would give the index now, unless one of this name is begun already. Stored before it is.
+awaitable<void> choose_name(pg::connection& session, pg::connection& own, const task::context& with, steps::step& of,
+                            int at) {
+    steps::action& what = of.actions[static_cast<std::size_t>(at)];
+    if (what.unnamed.empty()) {
+        co_return;
+    }
+    if (!what.index.name.empty()) {
+        const bool begun = co_await concurrently::has_begun(session, with.mine.job, what.index);
+        if (begun) {
+            co_return;
+        }
+    }
+    concurrently::unnamed_index asked;
+    asked.table = what.relation;
+    asked.statement = what.unnamed;
+    what.index.name = co_await concurrently::name_of_index(own, std::move(asked));
+    const auto storing = [&] { return store_plan(session, with, of); };
+    co_await pg::transaction(session, pg::isolation::read_committed, storing);
 }
 
 awaitable<void> record_leaves(pg::connection& session, const task::context& with, const steps::step& of, int at) {
     co_await record(session, with, of, at);
-    co_await session.query("UPDATE pgeist.steps SET plan = $3::jsonb WHERE job = $1 AND number = $2", with.mine.job,
-                           of.number, steps::to_json(of));
+    co_await store_plan(session, with, of);
 }
 
 }  // namespace
@@ -49,15 +80,19 @@ awaitable<void> server_steps::carry_out(const task::context& with, steps::step& 
     using kind = steps::action_kind;
     concurrently::workspace work = workspace_of(with);
     const auto session = co_await with.pool.acquire();
-    const steps::action what = of.actions[static_cast<std::size_t>(at)];
     // One statement at a time: each has its own transactions. The session is handed back as it was.
     const auto own = co_await with.pool.open_own(job::session_name(with.mine.job));
+    co_await require_same_table(*session, with.mine.job, of);
     co_await own->execute(users_settings_sql(of, settings_hold::in_session_of_the_job));
+    co_await require_same_names(*own, of);
+    co_await choose_name(*session, *own, with, of, at);
+    const steps::action what = of.actions[static_cast<std::size_t>(at)];
     if (what.kind == kind::build_index) {
         concurrently::index_request wanted;
         wanted.table_oid = co_await find_oid(*own, what.relation);
         wanted.name = what.index;
         wanted.create_sql = what.statements.front();
+        put_in_index(of, at, wanted.create_sql);
         wanted.for_constraint = static_cast<std::size_t>(at) + 1 < of.actions.size();
         co_await concurrently::create_index(work, *own, std::move(wanted));
     } else if (what.kind == kind::build_on_partitions) {
@@ -67,7 +102,7 @@ awaitable<void> server_steps::carry_out(const task::context& with, steps::step& 
         wanted.constraint = what.statements.at(1);
         wanted.unique = what.statements.at(2) == "unique";
         const auto made = co_await concurrently::create_on_partitions(work, *own, std::move(wanted));
-        say_of_leaves(of, at, made, what.statements.at(1));
+        say_of_leaves(of, at, made, what.statements.at(1), what.statements.at(3));
         const auto recording = [&] { return record_leaves(*session, with, of, at); };
         co_await pg::transaction(*session, pg::isolation::read_committed, recording);
         co_return;

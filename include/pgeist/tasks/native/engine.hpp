@@ -64,6 +64,7 @@ private:
     [[nodiscard]] awaitable<void> do_actions(steps::stored_step& now);
     [[nodiscard]] awaitable<void> go_over(steps::stored_step& now, const too_slow& why);
     [[nodiscard]] awaitable<void> save(const steps::stored_step& now);
+    [[nodiscard]] awaitable<void> take_back_failed(steps::stored_step& now);
     [[nodiscard]] awaitable<void> fail(steps::stored_step& now, std::string why);
     void tell(const steps::stored_step& now, steps::state state);
 
@@ -73,8 +74,11 @@ private:
     std::vector<steps::stored_step> all_;
 };
 
-/// Takes back what is done of a step: what its actions say, from the last that is done to the first, each politely in a
-/// transaction of this tenure. What is built CONCURRENTLY takes itself back.
-[[nodiscard]] awaitable<void> take_back(pg::connection& session, job::tenure mine, steps::step of, int actions_done);
+/// Takes back what is done of a step: what its actions have made, from the last that is done to the first, each
+/// politely in a transaction of this tenure, which records it. What is built CONCURRENTLY takes itself back.
+/// @returns how many actions stay done: a type that is changed stays so, with its CHECKs NOT VALID
+[[nodiscard]] awaitable<int> take_back(pg::connection& session, job::tenure mine, steps::step of, int actions_done);
+/// For people, where some do.
+[[nodiscard]] std::string what_stays(const steps::step& of);
 
 }  // namespace pgeist::native
