@@ -87,7 +87,7 @@ awaitable<plan::change_request> rest_of(supervise::session_set& sessions, const 
 
 /// The copy has a job: the one that came to it ends, or goes where it has done nothing. In the transaction that makes
 /// the copy's job, so that there is always one of the two to be gone on with.
-awaitable<void> end_before_copy(pg::connection& session, const job::record& record, const std::string& rest) {
+awaitable<void> end_before_copy(pg::connection& session, const job::record& record, std::string rest) {
     const auto all = co_await steps::load_steps(session, record.id);
     const job::tenure mine{record.id, record.incarnation};
     bool first = true;
