@@ -18,9 +18,8 @@ namespace {
 
 awaitable<bool> has_triggers(task::undo_context& at) {
     const pg::result row = co_await at.session.query(
-        "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgname LIKE "
-        "$2)",
-        at.table_oid, fmt::format("pgeist\\_{}\\_%", at.mine.job));
+        "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgname ~ $2)",
+        at.table_oid, fmt::format("^pgeist_{}_(insert|update|delete|key_change|truncate)$", at.mine.job));
     co_return row.boolean(0, 0);
 }
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "facts.hpp"
 #include "pgeist/job/in_tenure.hpp"
+#include "pgeist/job/record.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/undo.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
@@ -18,7 +20,12 @@ constexpr const char* logged_sql = R"(
       JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE NOT t.tgisinternal AND f.nspname = ANY ($1::text[]) AND n.nspname <> ALL ($2::text[]) ORDER BY 1, 2, 3)";
 
-awaitable<void> run_undo_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
+/// From the commit on nothing is logged, and the job's row says so: whatever becomes of the rest, nobody reverts then
+/// with what was written since missing.
+awaitable<void> close_way_back(pg::connection& session, job::tenure mine, const std::string& switch_off_sql) {
+    co_await job::save_revert(session, mine, closed_because("pgeist cleanup was begun"));
+    co_await session.execute(switch_off_sql);
+}
 
 }  // namespace
 
@@ -28,13 +35,15 @@ awaitable<void> end_way_back(task::undo_context& at) {
     const std::vector<std::string> own{rewrite::job_schema(job), rewrite::passage_schema(job),
                                        rewrite::back_schema(job), rewrite::again_schema(job)};
     const pg::result logged = co_await at.session.query(logged_sql, pg::array_literal(logs), pg::array_literal(own));
+    std::string off;
     for (int row = 0; row < logged.rows(); ++row) {
         transfer::spec names;
         names.schema = logged.text(row, "logs_into");
-        const std::string sql = capture::switch_off_sql(names);
-        const auto script = [&] { return run_undo_script(at.session, sql); };
-        co_await job::in_tenure(at.session, at.mine, pg::isolation::read_committed, script);
+        names.mode = transfer::replay_mode::keep;  // all functions that there may be
+        off += capture::switch_off_sql(names);
     }
+    const auto closing = [&] { return close_way_back(at.session, at.mine, off); };
+    co_await job::in_tenure(at.session, at.mine, pg::isolation::read_committed, closing);
     for (int row = 0; row < logged.rows(); ++row) {
         const qualified_name table{logged.text(row, "nspname"), logged.text(row, "relname")};
         transfer::spec names;
