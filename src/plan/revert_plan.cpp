@@ -29,6 +29,11 @@ std::string to_json(const revert_plan& value) {
     stored["first"] = json_from(to_json(value.first));
     stored["there"] = json_from(columns_text(value.there));
     stored["waiting"] = json_from(catalog::to_json(value.waiting));
+    json::array parts;
+    for (const std::string& part : value.waiting_parts) {
+        parts.push_back(json::string(part));
+    }
+    stored["waiting_parts"] = std::move(parts);
     json::array columns;
     for (const auto& [name, type] : value.in_use) {
         columns.push_back(json::array{json::string(name), json::string(type)});
@@ -59,6 +64,11 @@ revert_plan revert_plan_from_json(const std::string& text) {
         value.first = transfer_from_json(json::serialize(stored.at("first")));
         value.there = transfer_from_json(json::serialize(stored.at("there"))).columns;
         value.waiting = catalog::table_from_json(json::serialize(stored.at("waiting")));
+        if (const auto* parts = stored.if_contains("waiting_parts")) {
+            for (const json::value& part : parts->as_array()) {
+                value.waiting_parts.emplace_back(part.as_string());
+            }
+        }
         for (const json::value& pair : stored.at("in_use").as_array()) {
             value.in_use.emplace_back(std::string(pair.as_array().at(0).as_string()),
                                       std::string(pair.as_array().at(1).as_string()));

@@ -95,6 +95,10 @@ awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, 
     co_await session->execute(fmt::format("SET lock_timeout = '{}'", longest_wait));
     co_await job::begin_tenure(*session, job, what);
     for (const qualified_name& each : written) {
+        const pg::result there = co_await session->query("SELECT to_regclass($1) IS NOT NULL", each.sql());
+        if (!there.boolean(0, 0)) {
+            continue;  // others have dropped or renamed it, which the job itself will tell
+        }
         // What an orphan of another role still does to it ends before this lock is ours.
         co_await session->execute(
             fmt::format("BEGIN; SET LOCAL lock_timeout = '{}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT",

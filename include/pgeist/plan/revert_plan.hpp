@@ -25,6 +25,9 @@ struct revert_plan {
     std::vector<column> there;
     /// The table that waits as it was when it was in use last: what it is to be again.
     catalog::table waiting;
+    /// What it was made of, see catalog::fingerprint_parts(), when it began to wait: nobody else is to change it.
+    /// Empty: not known.
+    std::vector<std::string> waiting_parts;
     /// Columns of the table in use when it came there, with their types: what others do to those that go back is the
     /// end of the way back.
     std::vector<std::pair<std::string, std::string>> in_use;

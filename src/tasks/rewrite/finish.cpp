@@ -100,6 +100,7 @@ awaitable<void> open_way_back(build::workspace& work, pg::connection& session, p
     const auto looking = [&] { return look_at_both(session, back, steps); };
     co_await pg::rolled_back(session, looking);
     co_await run_finish_steps(work, session, std::move(steps));
+    back.waiting_parts = co_await catalog::fingerprint_parts(session, back.back.write.oid);
     back.back.fingerprint = co_await catalog::fingerprint(session, back.back.read.oid);
     back.back.fingerprint_parts = co_await catalog::fingerprint_parts(session, back.back.read.oid);
     const auto storing = [&] { return store_way_back(work, session, back); };

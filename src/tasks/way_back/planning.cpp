@@ -1,15 +1,18 @@
 #include "planning.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
+#include "others.hpp"
 #include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/dependents/dependents.hpp"
+#include "pgeist/sql/policy.hpp"
+#include "pgeist/sql/rule.hpp"
+#include "pgeist/sql/trigger.hpp"
 #include "pgeist/swap/exchange.hpp"
 #include "pgeist/swap/plan/steps.hpp"
 #include "pgeist/target/steps.hpp"
@@ -24,50 +27,6 @@ namespace {
 
 using target::build_context;
 
-/// Parts of the table itself, as catalog::name_part() calls them. What hangs on the table from elsewhere (views,
-/// functions) is led over.
-constexpr std::string_view kinds_of_own[] = {"index ",   "column ", "constraint ", "policy ",
-                                             "trigger ", "rule ",   "statistics ", "the rights on column "};
-
-bool is_own_part(std::string_view name) {
-    return std::any_of(std::begin(kinds_of_own), std::end(kinds_of_own),
-                       [&](std::string_view kind) { return name.rfind(kind, 0) == 0; });
-}
-
-std::string name_of_part(const std::string& part) { return part.substr(0, part.rfind(catalog::part_separator)); }
-
-/// The name alone, as people give it with --lose.
-std::string bare_name(const std::string& part) {
-    for (const std::string_view kind : kinds_of_own) {
-        if (part.rfind(kind, 0) == 0) {
-            return part.substr(kind.size());
-        }
-    }
-    return part;
-}
-
-}  // namespace
-
-std::vector<std::string> put_on_since(const std::vector<std::string>& before, const std::vector<std::string>& now,
-                                      const std::vector<std::string>& lose) {
-    std::set<std::string> given;
-    for (const std::string& each : lose) {
-        given.insert(each);
-        given.insert(display_identifier(each));
-    }
-    std::set<std::string> found;
-    for (const std::string& part : now) {
-        const std::string name = name_of_part(part);
-        const bool is_new = !std::binary_search(before.begin(), before.end(), part);
-        if (is_new && is_own_part(name) && given.count(bare_name(name)) == 0) {
-            found.insert(name);
-        }
-    }
-    return {found.begin(), found.end()};
-}
-
-namespace {
-
 /// Waits for nobody but holders of ACCESS EXCLUSIVE; from here on the definition cannot change.
 awaitable<catalog::table> read_in_use(pg::connection& conn, const beginning& from) {
     co_await conn.execute(fmt::format("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", from.now.back.read.name.sql()));
@@ -78,17 +37,6 @@ awaitable<catalog::table> read_in_use(pg::connection& conn, const beginning& fro
                     "give it its name again, and then try again");
     }
     co_return source;
-}
-
-void require_nothing_put_on(const beginning& from, const std::vector<std::string>& parts,
-                            const catalog::table& source) {
-    const auto found = put_on_since(from.now.back.fingerprint_parts, parts, from.lose);
-    if (!found.empty()) {
-        throw error(exit_code::refused,
-                    fmt::format("since the swap others have put on {}, or changed, what would be lost: {}",
-                                source.name.display(), join(found, ", ")),
-                    "drop it, or let it go with --lose NAME");
-    }
 }
 
 void describe_place(build_context& at, const beginning& from, const catalog::table& before) {
@@ -108,20 +56,8 @@ void describe_place(build_context& at, const beginning& from, const catalog::tab
     }
 }
 
-/// Keys of other tables that refer to it come back as far as they are still there: others may have dropped them.
-std::vector<catalog::foreign_key> still_there(std::vector<catalog::foreign_key> keys,
-                                              const std::vector<catalog::foreign_key>& now) {
-    std::erase_if(keys, [&](const catalog::foreign_key& key) {
-        return std::none_of(now.begin(), now.end(), [&](const catalog::foreign_key& each) {
-            return each.name == key.name && each.table.sql() == key.table.sql();
-        });
-    });
-    return keys;
-}
-
 /// What the table that waits is to be, with what it is called while it waits.
 catalog::table as_it_waits(const build_context& at, catalog::table before) {
-    before.referenced_by = still_there(std::move(before.referenced_by), at.source.referenced_by);
     for (auto& each : before.sequences) {
         if (each.identity) {
             each.name.schema = at.job_schema;
@@ -190,6 +126,10 @@ plan::revert_plan what_follows(const build_context& at, const beginning& from) {
     next.back.row_triggers = from.now.first.row_triggers;
     next.back.sets_apart = true;
     next.waiting = at.source;
+    // Those that others have dropped since have nothing to be brought to.
+    std::erase_if(next.back.columns, [&](const auto& column) { return at.source.find_column(column.name) == nullptr; });
+    std::erase_if(next.back.read_columns,
+                  [&](const std::string& name) { return from.now.waiting.find_column(name) == nullptr; });
     next.last_swap.reset();
     return next;
 }
@@ -207,6 +147,29 @@ void plan_own_part(const build_context& at, const beginning& from, const plan::r
                                                             from.job)});
 }
 
+/// What is made on it under the swap's lock and could fail there, because others have dropped what it needs, is made
+/// on an empty table beside it, and that dropped. Foreign keys are not: they would lock other tables.
+awaitable<void> try_attached(build_context& at, const catalog::table& after) {
+    const qualified_name trial{at.passage_schema, "pgeist_trial"};
+    std::vector<plan::statement> all;
+    all.push_back({"an empty table", fmt::format("CREATE TABLE {} (LIKE {})", trial.sql(), at.shadow.sql())});
+    const auto add = [&](std::vector<plan::statement> more) {
+        std::move(more.begin(), more.end(), std::back_inserter(all));
+    };
+    for (const auto& each : after.policies) {
+        add(sql::create_policy(after, each, trial));
+    }
+    for (const auto& each : after.rules) {
+        add(sql::create_rule(after, each, trial));
+    }
+    for (const auto& each : after.triggers) {
+        add(sql::create_trigger(after, each, trial));
+    }
+    co_await target::begin_trial(at);
+    co_await target::try_statements(at, std::move(all), "the swap of {1} would fail at {0}");
+    co_await target::undo_trial(at);
+}
+
 void require_carried(const catalog::table& source) {
     for (const auto& each : source.dependents) {
         throw error(exit_code::refused,
@@ -217,12 +180,14 @@ void require_carried(const catalog::table& source) {
 }
 
 awaitable<void> plan_all(build_context& at, const beginning& from, plan::blueprint& into) {
-    const catalog::table& before = from.now.waiting;
+    catalog::table before = from.now.waiting;
+    co_await lead_keys_to_todays_tables(at.conn, at.source, from.lose, before);
     catalog::table seen = before;
     const catalog::table after = as_it_waits(at, std::move(seen));
     fill_basics(at, from, into);
     into.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
-    require_nothing_put_on(from, into.fingerprint_parts, at.source);
+    require_nothing_put_on(from.now, into.fingerprint_parts, at.source, from.lose);
+    co_await require_waiting_unchanged(at.conn, from.now);
     require_carried(at.source);
     co_await swap::plan_swap(at, after, into);
     co_await swap::plan_swap_objects(at, after, into);
@@ -232,6 +197,7 @@ awaitable<void> plan_all(build_context& at, const beginning& from, plan::bluepri
     into.swap.add_all(plan::stage::finish, at.finish);
     co_await swap::plan_swap_parents(at, after, into);
     co_await swap::check_locks(at, into);
+    co_await try_attached(at, after);
     co_await note_bound(at);
     // Of an attempt that was given up.
     co_await at.conn.execute(

@@ -33,10 +33,4 @@ struct planned {
 /// @throws error (refused) that names what is in the way, or what would be lost
 [[nodiscard]] awaitable<planned> plan_swap_back(pg::connection& conn, const beginning& from);
 
-/// The part of `changed`, what catalog::changed_parts() tells, that would be lost with the table: what it has in kinds
-/// that belong to the table itself. Without those named in `lose`, each as people know it: `index a_idx`.
-[[nodiscard]] std::vector<std::string> put_on_since(const std::vector<std::string>& before,
-                                                    const std::vector<std::string>& now,
-                                                    const std::vector<std::string>& lose);
-
 }  // namespace pgeist::way_back

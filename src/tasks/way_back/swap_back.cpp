@@ -1,6 +1,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
+#include "others.hpp"
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/build/violations.hpp"
 #include "pgeist/core/error.hpp"
@@ -25,8 +26,11 @@ constexpr auto permission_poll = std::chrono::milliseconds(100);
 }  // namespace
 
 awaitable<void> work::require_all_fit() {
-    const auto session = co_await work_.pool.acquire();
-    const replay::unfit_look found = co_await note_unfit(*session);
+    replay::unfit_look found;
+    {
+        const auto session = co_await work_.pool.acquire();
+        found = co_await note_unfit(*session);
+    }
     if (found.rows > 0) {
         throw error(exit_code::refused,
                     fmt::format("{} row{} of {} do{} not fit the table that is to come back: {}",
@@ -34,11 +38,17 @@ awaitable<void> work::require_all_fit() {
                                 found.rows == 1 ? "es" : "", describe(found)),
                     "mend or delete these rows, then try again; pgeist status shows which are left");
     }
+    co_await look_whether_open();
+}
+
+awaitable<void> work::look_whether_open() {
+    const auto session = co_await work_.pool.acquire();
     auto why = co_await why_closed(*session);
     if (why) {
         co_await switch_off(*session, std::move(*why));
     }
     require_open();
+    co_await require_waiting_unchanged(*session, back_);
 }
 
 awaitable<void> work::make_plan(pg::connection& session, planned& into) {
@@ -60,6 +70,7 @@ awaitable<void> work::try_plan(pg::connection& session) {
 
 awaitable<const task::phase*> work::prepare_swap() {
     const task::phase* next = nullptr;
+    co_await look_whether_open();  // others' DDL can make replay fail in many ways: then that is the reason to tell
     co_await catch_up(rewrite::small_backlog);
     co_await require_all_fit();
     {

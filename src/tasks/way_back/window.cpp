@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "others.hpp"
 #include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
@@ -51,21 +53,9 @@ awaitable<std::optional<std::chrono::milliseconds>> work::time_left(pg::connecti
     co_return left;
 }
 
-/// What others have done to the table in use, if the way back ends with it.
-awaitable<std::optional<std::string>> work::why_closed(pg::connection& session) {
-    auto why = co_await capture::why_not_in_place(session, transfer_);
-    if (why) {
-        co_return why;
-    }
-    const std::string now = co_await catalog::fingerprint(session, transfer_.read.oid);
-    if (now == transfer_.fingerprint || now == seen_fingerprint_) {
-        co_return why;
-    }
-    if (now.empty()) {
-        why = fmt::format("table {} was dropped", transfer_.read.name.display());
-        co_return why;
-    }
-    const catalog::table found = co_await catalog::read_shape(session, transfer_.read.oid);
+/// @returns why the way back ends with what others have made of the table in use
+std::optional<std::string> work::note_others(const catalog::table& found) {
+    std::optional<std::string> why;
     if (found.name.sql() != transfer_.read.name.sql()) {
         why = fmt::format("table {} was renamed, or moved, to {}", transfer_.read.name.display(), found.name.display());
     }
@@ -79,6 +69,36 @@ awaitable<std::optional<std::string>> work::why_closed(pg::connection& session) 
                               transfer_.read.name.display(), column == nullptr ? "dropped, or renamed," : "changed");
         }
     }
+    for (std::string& name : transfer_.read_columns) {
+        if (!name.empty() && found.find_column(name) == nullptr) {
+            gone_column_ = std::exchange(name, "");
+        }
+    }
+    return why;
+}
+
+/// What others have done to either table, if the way back ends with it.
+awaitable<std::optional<std::string>> work::why_closed(pg::connection& session) {
+    auto why = co_await capture::why_not_in_place(session, transfer_);
+    if (why) {
+        co_return why;
+    }
+    const pg::result waits =
+        co_await session.query("SELECT FROM pg_class WHERE oid = $1::bigint::oid", transfer_.write.oid);
+    if (waits.empty()) {
+        why = fmt::format("{}, the table that waits, was dropped", transfer_.write.name.display());
+        co_return why;
+    }
+    const std::string now = co_await catalog::fingerprint(session, transfer_.read.oid);
+    if (now == transfer_.fingerprint || now == seen_fingerprint_) {
+        co_return why;
+    }
+    if (now.empty()) {
+        why = fmt::format("table {} was dropped", transfer_.read.name.display());
+        co_return why;
+    }
+    const catalog::table found = co_await catalog::read_shape(session, transfer_.read.oid);
+    why = note_others(found);
     if (!why && !transfer_.row_triggers) {
         const pg::result past = co_await session.query(written_past_sql, transfer_.read.oid);
         why = past.optional_text(0, 0);
@@ -195,6 +215,7 @@ awaitable<void> work::catch_up(std::chrono::milliseconds budget) {
 
 awaitable<void> work::replay_pass() {
     std::exception_ptr failure;
+    bool misses_column = false;
     try {
         co_await changes_.pass();
     } catch (const transfer::source_truncated&) {
@@ -203,6 +224,7 @@ awaitable<void> work::replay_pass() {
         if (problem.poisons_connection()) {
             throw;
         }
+        misses_column = problem.is(pg::sqlstate::undefined_column);
         failure = std::current_exception();
     } catch (const cancelled&) {
         throw;
@@ -212,7 +234,12 @@ awaitable<void> work::replay_pass() {
     if (failure) {  // mostly because others have changed the table
         const auto session = co_await work_.pool.acquire();
         auto why = co_await why_closed(*session);
+        if (!why && misses_column && !gone_column_.empty()) {  // named in a --back-set
+            why = fmt::format("column {} of {} was dropped, or renamed, by someone else",
+                              display_identifier(gone_column_), transfer_.read.name.display());
+        }
         if (!why) {
+            co_await require_waiting_unchanged(*session, back_);
             std::rethrow_exception(failure);
         }
         co_await switch_off(*session, std::move(*why));

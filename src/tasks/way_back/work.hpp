@@ -5,6 +5,7 @@
 
 #include "facts.hpp"
 #include "pgeist/build/workspace.hpp"
+#include "pgeist/catalog/table.hpp"
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/plan/revert_plan.hpp"
 #include "pgeist/task/kind.hpp"
@@ -42,6 +43,7 @@ private:
     [[nodiscard]] awaitable<void> catch_up(std::chrono::milliseconds budget);
     [[nodiscard]] awaitable<void> look(pg::connection& session);
     [[nodiscard]] awaitable<std::optional<std::string>> why_closed(pg::connection& session);
+    [[nodiscard]] std::optional<std::string> note_others(const catalog::table& found);
     [[nodiscard]] awaitable<std::optional<std::chrono::milliseconds>> time_left(pg::connection& session);
     [[nodiscard]] awaitable<replay::unfit_look> note_unfit(pg::connection& session);
     [[nodiscard]] awaitable<void> switch_off(pg::connection& session, std::string why);
@@ -56,6 +58,7 @@ private:
 
     // swap_back.cpp
     [[nodiscard]] awaitable<const task::phase*> prepare_swap();
+    [[nodiscard]] awaitable<void> look_whether_open();
     [[nodiscard]] awaitable<void> require_all_fit();
     [[nodiscard]] awaitable<void> try_plan(pg::connection& session);
     [[nodiscard]] awaitable<void> make_plan(pg::connection& session, planned& into);
@@ -80,6 +83,7 @@ private:
     bool told_swap_ = false;
     std::optional<std::string> closed_;  ///< nothing is logged any more, and why
     std::string seen_fingerprint_;       ///< of the table in use, looked at and found to be no hindrance
+    std::string gone_column_;            ///< that the change added and others have dropped: nobody else needs it
     std::string stored_unfit_;           ///< as it was stored last, without the time
     clock::time_point next_look_;
     clock::time_point next_size_;

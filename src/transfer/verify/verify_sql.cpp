@@ -36,11 +36,11 @@ std::string hash_function(const std::string& type) {
 
 bool is_text(const std::string& type) { return type == "text" || type == "character varying"; }
 
-/// `ROW("id", …)::job.pgeist_read_row`
+/// `ROW("id", …)::job.pgeist_read_row`. A column without a name is not there any more.
 std::string row_value(const std::vector<std::string>& columns, const qualified_name& type) {
     std::vector<std::string> values;
     for (const std::string& column : columns) {
-        values.push_back(quote_identifier(column));
+        values.push_back(column.empty() ? "NULL" : quote_identifier(column));
     }
     return fmt::format("ROW({})::{}", join(values, ", "), type.sql());
 }
