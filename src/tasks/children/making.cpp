@@ -1,5 +1,7 @@
 #include "making.hpp"
 
+#include <map>
+
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
@@ -42,11 +44,39 @@ std::string with_settings(std::string options, const std::vector<std::pair<std::
     return options;
 }
 
+// What a session begins with, in the words in which steps have it.
+constexpr const char* begins_with_sql = R"sql(
+    SELECT bool_and(coalesce(CASE WHEN w.name <> 'search_path' THEN s.reset_val
+                                  ELSE regexp_replace(replace(s.reset_val, '"$user"', '"' || replace(current_user, '"', '""') || '"'),
+                                                      '\s*,\s*', ', ', 'g') END = w.value, false))
+      FROM unnest($1::text[], $2::text[]) AS w (name, value) LEFT JOIN pg_settings s ON s.name = w.name)sql";
+
+/// Whether that is what the step is to have anyway: options at the start are nothing that every pooler lets through.
+awaitable<bool> begins_with(pg::connection& session, const steps::step& of) {
+    std::map<std::string, std::string> wanted;
+    for (const auto& [name, value] : of.session) {
+        wanted[name] = value;
+    }
+    std::vector<std::string> names;
+    std::vector<std::string> values;
+    for (const auto& [name, value] : wanted) {
+        if (name != "role" && name != "session_authorization") {
+            names.push_back(name);
+            values.push_back(value);
+        }
+    }
+    const std::string all_names = pg::array_literal(names);
+    const std::string all_values = pg::array_literal(values);
+    const pg::result row = co_await session.query(begins_with_sql, all_names, all_values);
+    co_return row.is_null(0, 0) || row.boolean(0, 0);
+}
+
 awaitable<std::unique_ptr<pg::connection>> open_for_preparation(const task::context& with, const steps::step& of,
                                                                 job::advisory_locks& hold) {
     const std::string name = job::session_name(with.mine.job);
-    if (of.session.empty()) {
-        auto plain = co_await with.pool.open_own(name);
+    auto plain = co_await with.pool.open_own(name);
+    const bool as_wanted = co_await begins_with(*plain, of);
+    if (as_wanted) {
         co_return plain;
     }
     pg::connect_options options = hold.session().options();
