@@ -268,16 +268,23 @@ TEST_F(state_of_a_stranger, leads_no_superuser_to_schemas_of_his_own) {
     EXPECT_TRUE(exited(run_pgeist(db().uri_as(stranger), {"run", "--table", "own", "--repack"}), 0));
     sql().execute("CREATE SCHEMA pgeist_7; CREATE TABLE pgeist_7.mine (a int)");
     const std::string job =
-        "INSERT INTO pgeist.jobs SELECT (jsonb_populate_record(j, jsonb_build_object('id', 7, 'token', "
-        "gen_random_uuid(), 'table_oid', 'public.t'::regclass::oid, 'parent', $parent$))).* FROM pgeist.jobs j WHERE "
-        "id = "
-        "1";
+        "INSERT INTO pgeist.jobs OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(j, jsonb_build_object('id', 7, "
+        "'token', gen_random_uuid(), 'table_oid', 'public.t'::regclass::oid, 'parent', $parent$))).* FROM pgeist.jobs "
+        "j "
+        "WHERE id = 1; ";
+    // By itself, and as a step of a file's job.
     for (const std::string parent : {"NULL", "1"}) {
-        as_stranger(replaced(job, "$parent$", parent));
-        EXPECT_TRUE(exited(command("cleanup", {"7"}), 3));
+        as_stranger(replaced(job, "$parent$", parent) +
+                    (parent == "1"
+                         ? "UPDATE pgeist.jobs SET kind = 'file', phase = 'steps', state = 'failed' WHERE id = 1"
+                         : ""));
+        const run_result refused = command("cleanup", {"7"});
+        EXPECT_TRUE(exited(refused, 3));
+        EXPECT_TRUE(says(refused, {"schema pgeist_7 belongs to role"}));
         EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist_7.mine"), 0);
         as_stranger("DELETE FROM pgeist.jobs WHERE id = 7");
     }
+    as_stranger("UPDATE pgeist.jobs SET kind = 'copy', phase = 'done', state = 'done' WHERE id = 1");
     sql().execute("DROP SCHEMA pgeist_7 CASCADE");
     expect_cleanup_leaves_nothing();
 }
