@@ -9,6 +9,7 @@ transfer::spec blueprint::transfer() const {
     out.schema = job_schema;
     out.key = key;
     out.heap_order = heap_order;
+    out.order = order;
     out.columns = columns;
     out.row_triggers = row_triggers;
     out.fingerprint = fingerprint;

@@ -47,9 +47,12 @@ bool json_may_lack(const column&, std::string_view member) {
 
 BOOST_DESCRIBE_ENUM(replay_mode, replace, keep)
 BOOST_DESCRIBE_STRUCT(relation, (), (name, oid, has_leaves))
+BOOST_DESCRIBE_STRUCT(order_term, (), (expression, direction))
 BOOST_DESCRIBE_STRUCT(spec, (),
-                      (read, write, schema, key, heap_order, columns, row_triggers, mode, sets_apart, fingerprint,
-                       fingerprint_parts, read_columns))
+                      (read, write, schema, key, heap_order, order, columns, row_triggers, mode, sets_apart,
+                       fingerprint, fingerprint_parts, read_columns))
+
+bool json_may_lack(const spec&, std::string_view member) { return member == "order"; }
 
 }  // namespace transfer
 
@@ -91,12 +94,12 @@ BOOST_DESCRIBE_STRUCT(swap_lists, (),
 
 }  // namespace
 
-BOOST_DESCRIBE_STRUCT(change_request, (), (table, alters, sets, repack, key_index, order))
+BOOST_DESCRIBE_STRUCT(change_request, (), (table, alters, sets, repack, key_index, order, order_by))
 BOOST_DESCRIBE_STRUCT(blueprint, (),
                       (version, table, source_oid, shadow_oid, job_schema, passage_schema, row_triggers, fingerprint,
-                       fingerprint_parts, clustered_on, pass_digest, key, heap_order, columns, key_index,
-                       key_index_is_temporary, indexes, same_operators, violations, expected, estimated_rows,
-                       table_bytes, index_bytes))
+                       fingerprint_parts, clustered_on, pass_digest, key, heap_order, order, order_text, ordered_by,
+                       correlation, columns, key_index, key_index_is_temporary, indexes, same_operators, violations,
+                       expected, estimated_rows, table_bytes, index_bytes))
 
 BOOST_DESCRIBE_ENUM(stage, ahead, before, detach, exchange, attach, finish)
 BOOST_DESCRIBE_ENUM(lock_way, table, parent, statement, by_reference)
@@ -107,11 +110,12 @@ std::string_view json_name(const change_request&, std::string_view member) {
     return member == "order" ? "copy_order" : member;
 }
 
-bool json_may_lack(const change_request&, std::string_view member) { return member == "order"; }
+bool json_may_lack(const change_request&, std::string_view member) { return member == "order" || member == "order_by"; }
 
 bool json_may_lack(const blueprint&, std::string_view member) {
-    constexpr std::string_view later[] = {"fingerprint_parts", "clustered_on", "heap_order", "same_operators",
-                                          "pass_digest"};
+    constexpr std::string_view later[] = {"fingerprint_parts", "clustered_on", "heap_order",
+                                          "same_operators",    "pass_digest",  "order",
+                                          "order_text",        "ordered_by",   "correlation"};
     return std::find(std::begin(later), std::end(later), member) != std::end(later);
 }
 

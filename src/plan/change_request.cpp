@@ -40,7 +40,7 @@ std::string change_request::describe() const {
         parts.push_back("SET " + on_one_line(set));
     }
     if (repack) {
-        parts.emplace_back("REPACK");
+        parts.push_back("REPACK" + (order_by ? " ORDER BY " + on_one_line(*order_by) : std::string()));
     }
     return fmt::format("{}: {}", table.display(), join(parts, "; "));
 }

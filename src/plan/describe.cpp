@@ -40,6 +40,13 @@ std::string key_text(const blueprint& plan) {
     return fmt::format("{} ({})", display_identifier(plan.key.index), join(columns, ", "));
 }
 
+std::string order_text(const blueprint& plan) {
+    if (!plan.order.empty()) {
+        return "in the order of " + plan.order_text + ", which is sorted out once, by one worker";
+    }
+    return plan.heap_order ? "in the order of the table's file" : "in the order of the key";
+}
+
 std::string summary(const blueprint& plan) {
     const estimate rough = estimate_of(plan);
     return as_table({
@@ -47,7 +54,7 @@ std::string summary(const blueprint& plan) {
         {"size", fmt::format("about {} rows, table {}, indexes {}", format_count(plan.estimated_rows),
                              format_size(plan.table_bytes), format_size(plan.index_bytes))},
         {"key", key_text(plan)},
-        {"copied", plan.heap_order ? "in the order of the table's file" : "in the order of the key"},
+        {"copied", order_text(plan)},
         {"time", fmt::format("about {}, without throttling", format_duration(rough.time))},
         {"space",
          fmt::format("about {} more while both tables exist, and as much WAL", format_size(rough.space_bytes))},

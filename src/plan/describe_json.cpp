@@ -67,7 +67,10 @@ void add_blueprint(json::object& object, const blueprint& plan, const std::vecto
     object["estimated_ms"] = rough.time.count();
     object["estimated_space_bytes"] = rough.space_bytes;
     object["key"] = plan.key.index;
-    object["copy_order"] = plan.heap_order ? "heap" : "key";
+    object["copy_order"] = !plan.order.empty() ? "order" : plan.heap_order ? "heap" : "key";
+    if (!plan.order.empty()) {
+        object["order_by"] = plan.order_text;
+    }
     json::array columns;
     for (const column& each : plan.columns) {
         columns.push_back(from_column(each));

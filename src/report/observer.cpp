@@ -4,6 +4,8 @@ namespace pgeist::report {
 
 void observer::not_revertible(const std::string&) {}
 
+void observer::rehearsed(const rehearsal& /*found*/) {}
+
 void observer::verified_before(const std::string&) {}
 
 void observer::step_changed(const step_event&) {}

@@ -51,6 +51,11 @@ std::string describe(const swap_outcome& done) {
     return fmt::format("at attempt {}, table locked for {:.1f} ms", done.attempts, held);
 }
 
+std::string describe(const row_order& how) {
+    const auto known = [](std::optional<double> value) { return value ? fmt::format("{:.2f}", *value) : "not known"; };
+    return fmt::format("{}: correlation {} before, {} now", how.by, known(how.before), known(how.after));
+}
+
 std::string describe(const verification& found) {
     return fmt::format("{} rows in {} chunks, {} differences, {} repaired", format_count(found.rows),
                        format_count(found.chunks), found.differences, found.repaired);

@@ -11,7 +11,7 @@ namespace {
 /// server's cache stays there while it is walked. A copy in the order of the file deletes rows before there is a key to
 /// identify them, for which the server has conditions where a publication takes in all tables.
 constexpr const char* facts_sql = R"(
-    SELECT m.amhandler = 'pg_catalog.heap_tableam_handler'::regproc AS is_heap, m.amname AS method,
+    SELECT m.amhandler = 'pg_catalog.heap_tableam_handler'::regproc AS is_heap,
            pg_relation_size(c.oid) > pg_size_bytes(current_setting('shared_buffers')) / 4 AS is_large,
            coalesce((SELECT abs(s.correlation) < 0.5 FROM pg_stats s
                       WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2
@@ -23,7 +23,7 @@ constexpr const char* facts_sql = R"(
 }  // namespace
 
 awaitable<bool> copies_in_heap_order(build_context& at, const plan::key& walked) {
-    if (at.change.order == plan::copy_order::key) {
+    if (at.change.order == plan::copy_order::key || at.change.order_by) {
         co_return false;
     }
     const auto facts = co_await at.conn.query(facts_sql, at.source.oid, walked.columns.at(0).read_name);
@@ -32,13 +32,22 @@ awaitable<bool> copies_in_heap_order(build_context& at, const plan::key& walked)
         co_return is_heap&& facts.boolean(0, "is_large") && facts.boolean(0, "is_scattered") &&
             !facts.boolean(0, "is_published");
     }
-    if (!is_heap) {
+    co_await require_heap(at);
+    co_return true;
+}
+
+awaitable<void> require_heap(build_context& at) {
+    const auto facts = co_await at.conn.query(
+        "SELECT m.amhandler = 'pg_catalog.heap_tableam_handler'::regproc AS is_heap, m.amname AS method FROM pg_class "
+        "c "
+        "JOIN pg_am m ON m.oid = c.relam WHERE c.oid = $1::bigint::oid",
+        at.source.oid);
+    if (!facts.boolean(0, "is_heap")) {
         throw error(exit_code::refused,
                     fmt::format("the access method {} of {} does not keep rows in blocks as heap does",
                                 display_identifier(facts.text(0, "method")), at.source.name.display()),
-                    "copy in the order of the key: --copy-order key");
+                    "copy in the order of the key: --copy-order key, without --order-by");
     }
-    co_return true;
 }
 
 }  // namespace pgeist::target

@@ -132,6 +132,15 @@ TEST_F(workload_oracle, text_key_in_the_order_of_the_file) {
     change_under(load, shape, {"--repack", "--copy-order", "heap"});
 }
 
+/// The writers change the column that orders the rows all the time.
+TEST_F(workload_oracle, repack_in_an_order) {
+    const workload_shape shape = integer_key_shape(rows);
+    prepare(shape);
+    workload load(shape, workload_seed());
+    add_writers(load, false, 3000);
+    change_under(load, shape, {"--repack", "--order-by", "code DESC NULLS LAST, id"});
+}
+
 TEST_F(workload_oracle, truncate_now_and_then) {
     const workload_shape shape = integer_key_shape(rows / 10);
     prepare(shape);

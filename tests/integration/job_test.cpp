@@ -55,6 +55,10 @@ void job_test::prepare(const std::string& table, const std::vector<std::string>&
     change.alters = alters;
     change.repack = alters.empty();
     change.order = order;
+    prepare(change, chosen);
+}
+
+void job_test::prepare(const plan::change_request& change, const run::settings& chosen) {
     await(session_->begin());
     const rewrite::preparation made = await(rewrite::prepare(*session_, hold_.get(), change, chosen));
     rewrite::throw_if_refused(made.findings);

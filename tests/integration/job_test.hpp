@@ -30,6 +30,7 @@ protected:
     /// Makes the job (shadow, log, trigger functions) for a change of `table`; no triggers yet.
     void prepare(const std::string& table, const std::vector<std::string>& alters, run::settings chosen = {},
                  plan::copy_order order = plan::copy_order::automatic);
+    void prepare(const plan::change_request& change, const run::settings& chosen);
     /// Installs the triggers.
     void capture();
     /// Copies one range of keys in a transaction of its own. @returns rows

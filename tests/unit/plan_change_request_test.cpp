@@ -13,6 +13,7 @@ change_request sample() {
     change.alters = {"ALTER id  TYPE bigint,\n  DROP x;", "RENAME a TO b"};
     change.sets = {"c = 'two  blanks'"};
     change.key_index = "orders_pkey";
+    change.order_by = "a DESC";
     return change;
 }
 
@@ -24,6 +25,7 @@ TEST(plan_change_request, survives_json) {
     EXPECT_EQ(back.sets, change.sets);
     EXPECT_EQ(back.repack, change.repack);
     EXPECT_EQ(back.key_index, change.key_index);
+    EXPECT_EQ(back.order_by, change.order_by);
 }
 
 TEST(plan_change_request, reads_the_same_whatever_its_layout) {
@@ -33,6 +35,8 @@ TEST(plan_change_request, reads_the_same_whatever_its_layout) {
     repack.table = qualified_name{"", "t"};
     repack.repack = true;
     EXPECT_EQ(repack.describe(), "t: REPACK");
+    repack.order_by = "a  DESC";
+    EXPECT_EQ(repack.describe(), "t: REPACK ORDER BY a DESC");
 }
 
 TEST(plan_change_request, says_when_it_cannot_be_read) {

@@ -49,7 +49,11 @@ struct blueprint {
     plan::key key;
     bool heap_order =
         false;  ///< copied in the order of the source's file instead of the key's: see walk/heap_order.hpp
-    std::vector<column> columns;  ///< in the shadow's order, dropped ones left out
+    std::vector<transfer::order_term> order;  ///< in which the rows are to lie; empty: any
+    std::string order_text;                   ///< the same for people
+    std::vector<std::string> ordered_by;      ///< the columns of that order; empty text: an expression
+    std::optional<double> correlation;  ///< of the first of them with the rows' places when it was planned, if known
+    std::vector<column> columns;        ///< in the shadow's order, dropped ones left out
 
     index key_index;                      ///< built first; the replay finds rows by it
     bool key_index_is_temporary = false;  ///< no index of the target schema serves; dropped before the swap

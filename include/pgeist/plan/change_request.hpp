@@ -20,6 +20,7 @@ struct change_request {
     bool repack = false;            ///< `--repack`: same schema, rebuilt
     std::optional<std::string> key_index;  ///< `--key`: which unique index to walk
     plan::copy_order order = copy_order::automatic;
+    std::optional<std::string> order_by;  ///< `--order-by`: columns, or an index; see plan/row_order.hpp
 
     /// One canonical line: equal texts mean the same change.
     [[nodiscard]] std::string describe() const;

@@ -58,6 +58,13 @@ struct progress {
     std::optional<double> run_eta_seconds;  ///< until the whole job is done; unset: unknown
 };
 
+/// In which order the rows of a table were put.
+struct row_order {
+    std::string by;                ///< for people
+    std::optional<double> before;  ///< correlation of the rows' places with it, -1 … 1; unset: not known
+    std::optional<double> after;
+};
+
 struct swap_outcome {
     bool back = false;         ///< the old table is in use again
     int attempts = 0;          ///< 0: made earlier, or nobody was told; neither the time is known
@@ -65,6 +72,7 @@ struct swap_outcome {
     milliseconds lock_held{0};
     double lock_held_ms = 0;               ///< the same, with fractions
     std::optional<std::string> old_table;  ///< where the old table is kept; empty text: it is dropped; unset: not told
+    std::optional<row_order> order;        ///< that was asked for
 };
 
 struct verification {
@@ -103,6 +111,8 @@ struct outcome {
     std::string hint;
 };
 
+struct rehearsal;
+
 /// What a run tells while it works. Implementations write to a terminal, a pipe, JSON lines; none may throw or block
 /// for long.
 class observer {
@@ -119,6 +129,8 @@ public:
     virtual void verified_before(const std::string& what);
     virtual void swapped(const swap_outcome& done) = 0;
     virtual void step_changed(const step_event& now);
+    /// A rehearsal has come to its end, and is taken back.
+    virtual void rehearsed(const rehearsal& found);
     /// The swap cannot be taken back any more.
     virtual void not_revertible(const std::string& why);
     virtual void message(level severity, const std::string& text) = 0;

@@ -19,6 +19,9 @@ namespace pgeist::report {
 /// How a swap went: `at attempt 2, table locked for 14.5 ms`.
 [[nodiscard]] std::string describe(const swap_outcome& done);
 
+/// `created_at: correlation 0.02 before, 1.00 now`
+[[nodiscard]] std::string describe(const row_order& how);
+
 /// What a comparison has found: `1,000 rows in 4 chunks, 0 differences, 0 repaired`.
 [[nodiscard]] std::string describe(const verification& found);
 

@@ -121,6 +121,17 @@ struct known_column {
 /// Whether rows are copied in the order of the table's file: as asked, or where it is large and the walked key's order
 /// has little to do with it.
 [[nodiscard]] awaitable<bool> copies_in_heap_order(build_context& at, const plan::key& walked);
+/// `--order-by`: fills in what the rows are to be ordered by, and leaves CLUSTER's mark on the shadow where that is an
+/// index. @throws error (refused) for what has no order, or is not there
+[[nodiscard]] awaitable<void> plan_row_order(build_context& at, plan::blueprint& into);
+/// Rows that are equal in the order asked for lie in that of the walked key, when that is known.
+void add_key_to_row_order(plan::blueprint& into);
+/// How far the rows of `table` lie in the order of the plan's first column, -1 … 1, by the statistics; unset: not
+/// known.
+[[nodiscard]] awaitable<std::optional<double>> correlation_of(pg::connection& conn, std::int64_t table,
+                                                              const plan::blueprint& plan);
+/// @throws error (refused) when rows do not lie in blocks as heap has it
+[[nodiscard]] awaitable<void> require_heap(build_context& at);
 /// What became of the source's column `attnum` in the shadow; nullptr when it is dropped.
 [[nodiscard]] const catalog::column* kept_column(const build_context& at, const catalog::table& after, int attnum);
 

@@ -45,6 +45,12 @@ struct column {
     bool kept = false;
 };
 
+/// One column of an order that the user wants the rows in.
+struct order_term {
+    std::string expression;  ///< SQL over the columns of the read side
+    std::string direction;   ///< SQL behind a column of its values: collation, operator, where NULLs go
+};
+
 /// What replay does to a row that the write side has already.
 enum class replay_mode {
     replace,  ///< deletes it, and inserts the read side's current row
@@ -65,7 +71,9 @@ struct spec {
     /// transfer has one of its own.
     std::string schema;
     walk::key key;
-    bool heap_order = false;      ///< copied in the order of the read side's file: see walk/heap_order.hpp
+    bool heap_order = false;  ///< copied in the order of the read side's file: see walk/heap_order.hpp
+    /// Copied in this order instead, see copy/order.hpp; the key's columns come last. Empty: none is asked for.
+    std::vector<order_term> order;
     std::vector<column> columns;  ///< in the write side's order, dropped ones left out
     /// Statement triggers would not fire for every change of the read side, or keep too much.
     bool row_triggers = false;
@@ -98,8 +106,18 @@ struct spec {
     /// What one batch works with. Empty to everybody but its transaction.
     [[nodiscard]] qualified_name batch() const { return {schema, "pgeist_batch"}; }
 
-    /// The key by which rows are copied: the walked one, or their place.
-    [[nodiscard]] const walk::key& copy_key() const { return heap_order ? walk::key_of_places() : key; }
+    /// For a copy in an order: the places of the read side's rows, in that order.
+    [[nodiscard]] qualified_name places() const { return {schema, "pgeist_places"}; }
+    /// Before they are in order: each with the values that say where it belongs.
+    [[nodiscard]] qualified_name unsorted_places() const { return {schema, "pgeist_unsorted"}; }
+
+    /// Rows are copied by their places, which an UPDATE changes: a row that was changed since capture began may be
+    /// copied twice, or not at all. See walk/heap_order.hpp for what makes that right.
+    [[nodiscard]] bool by_place() const { return heap_order || !order.empty(); }
+    /// The key by which chunks of rows are cut: the walked one, or places.
+    [[nodiscard]] const walk::key& copy_key() const { return by_place() ? walk::key_of_places() : key; }
+    /// The table whose rows are cut into chunks by it.
+    [[nodiscard]] qualified_name copied_along() const { return order.empty() ? read.name : places(); }
 };
 
 }  // namespace pgeist::transfer

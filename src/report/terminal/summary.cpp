@@ -54,6 +54,9 @@ std::string summary(const run_facts& facts) {
     }
     if (facts.swapped) {
         text += fact("swap", describe(*facts.swapped));
+        if (facts.swapped->order) {
+            text += fact("row order", one_line(describe(*facts.swapped->order)));
+        }
         if (const auto& kept = facts.swapped->old_table) {
             const std::string remove = facts.job ? fmt::format("; remove it with `pgeist cleanup {}`", *facts.job) : "";
             text += fact("old table", kept->empty() ? "dropped" : "kept as " + one_line(*kept) + remove);

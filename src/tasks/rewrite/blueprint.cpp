@@ -13,6 +13,7 @@
 #include "pgeist/target/steps.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/copy/order.hpp"
 #include "pgeist/transfer/way_back.hpp"
 
 namespace pgeist::rewrite {
@@ -155,6 +156,34 @@ awaitable<void> plan_way_back(target::build_context& at, const catalog::table& a
 
 }  // namespace
 
+namespace {
+
+/// Not every type has an order, and event triggers may mind tables that are made while the rows are copied.
+awaitable<void> try_row_order(target::build_context& at, const plan::blueprint& plan) {
+    if (plan.order.empty()) {
+        co_return;
+    }
+    std::optional<pg::sql_error> failed;
+    co_await begin_trial(at);
+    try {
+        co_await at.conn.execute(copy::trial_of_order_sql(plan.transfer()));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && (failed->poisons_connection() || failed->retryable() || failed->in_class("P0"))) {
+        throw pg::sql_error(*failed);
+    }
+    co_await undo_trial(at);
+    if (failed) {
+        throw error(exit_code::refused,
+                    fmt::format("the rows of {} cannot be put in the order of {}: {}", at.source.name.display(),
+                                plan.order_text, failed->diag().message),
+                    "name other columns");
+    }
+}
+
+}  // namespace
+
 awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& source,
                                    const plan::change_request& change, std::int64_t job, const run::settings& chosen) {
     target::build_context at(conn, source, change, job_schema(job));
@@ -181,10 +210,12 @@ awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& s
         co_await apply_assignments(at);
         co_await grant_on_new_sequences(at);
     }
+    co_await plan_row_order(at, result.blueprint);
     auto altered = co_await read_shadow(at);
     const auto after = without_lost_identity(std::move(altered));
     result.blueprint.columns = co_await map_columns(at, after);
     co_await plan_key_and_indexes(at, after, result.blueprint);
+    add_key_to_row_order(result.blueprint);
     result.blueprint.heap_order = co_await copies_in_heap_order(at, result.blueprint.key);
     const plan::blueprint planned = result.blueprint;
     co_await swap::plan_swap(at, after, result.blueprint);
@@ -212,6 +243,7 @@ awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& s
     co_await swap::prove_partition(at, result.blueprint);
     co_await check_copy_statement(at, result.blueprint);
     co_await try_first_rows(at, result.blueprint);
+    co_await try_row_order(at, result.blueprint);
     warn_of_unrepeatable(at, result.blueprint.columns);
     co_await warn_of_subscribers(at, result.blueprint.columns);
     result.statements = std::move(made);

@@ -3,8 +3,8 @@
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/lock/table_lock.hpp"
+#include "pgeist/tasks/rewrite/work.hpp"
 #include "pgeist/transfer/read_side.hpp"
-#include "work.hpp"
 
 namespace pgeist::rewrite {
 

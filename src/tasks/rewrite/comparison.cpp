@@ -5,10 +5,10 @@
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/tasks/rewrite/replay_times.hpp"
+#include "pgeist/tasks/rewrite/work.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
 #include "pgeist/transfer/verify/file_walk.hpp"
 #include "pgeist/transfer/verify/verifier.hpp"
-#include "work.hpp"
 
 namespace pgeist::rewrite {
 

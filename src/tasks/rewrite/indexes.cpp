@@ -2,7 +2,7 @@
 
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/tasks/rewrite/replay_times.hpp"
-#include "work.hpp"
+#include "pgeist/tasks/rewrite/work.hpp"
 
 namespace pgeist::rewrite {
 

@@ -7,8 +7,8 @@
 #include "pgeist/job/events.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
-#include "phases.hpp"
-#include "work.hpp"
+#include "pgeist/tasks/rewrite/phases.hpp"
+#include "pgeist/tasks/rewrite/work.hpp"
 
 namespace pgeist::rewrite {
 
@@ -46,51 +46,37 @@ awaitable<void> tell_comparison(pg::pool& pool, const job::record& job, report::
     to.verified_before(found.value_or("compared"));
 }
 
-class rewriting final : public task::kind {
-public:
-    rewriting() : task::kind(own_words(), rewrite::phases()) {}
+}  // namespace
 
-    [[nodiscard]] std::unique_ptr<task::work> take_up(const task::context& with,
-                                                      const job::record& job) const override {
-        return std::make_unique<rewrite::work>(*this, with, job);
+std::unique_ptr<task::work> rewriting::take_up(const task::context& with, const job::record& job) const {
+    return std::make_unique<rewrite::work>(*this, with, job);
+}
+
+std::string rewriting::describe(const std::string& change) const {
+    return plan::change_request_from_json(change).describe();
+}
+
+pg::session_profile rewriting::profile_of(const std::string& plan) const {
+    return plan::blueprint_from_json(plan).profile;
+}
+
+std::string rewriting::with_profile(const std::string& plan, pg::session_profile profile) const {
+    plan::blueprint changed = plan::blueprint_from_json(plan);
+    changed.profile = std::move(profile);
+    return plan::to_json(changed);
+}
+
+std::vector<std::string> rewriting::own_schemas(std::int64_t job) const {
+    return {job_schema(job), passage_schema(job), back_schema(job), again_schema(job)};
+}
+
+std::vector<qualified_name> rewriting::written_tables(const job::record& job) const {
+    std::vector<qualified_name> tables;
+    if (job.plan && !reached(job).in_effect) {
+        tables.push_back(plan::blueprint_from_json(*job.plan).shadow());
     }
-
-    [[nodiscard]] std::string describe(const std::string& change) const override {
-        return plan::change_request_from_json(change).describe();
-    }
-
-    [[nodiscard]] pg::session_profile profile_of(const std::string& plan) const override {
-        return plan::blueprint_from_json(plan).profile;
-    }
-
-    [[nodiscard]] std::string with_profile(const std::string& plan, pg::session_profile profile) const override {
-        plan::blueprint changed = plan::blueprint_from_json(plan);
-        changed.profile = std::move(profile);
-        return plan::to_json(changed);
-    }
-
-    [[nodiscard]] std::vector<std::string> own_schemas(std::int64_t job) const override {
-        return {job_schema(job), passage_schema(job), back_schema(job), again_schema(job)};
-    }
-
-    [[nodiscard]] std::vector<qualified_name> written_tables(const job::record& job) const override {
-        std::vector<qualified_name> tables;
-        if (job.plan && !reached(job).in_effect) {
-            tables.push_back(plan::blueprint_from_json(*job.plan).shadow());
-        }
-        return tables;
-    }
-
-    [[nodiscard]] std::optional<error> nothing_to_compare(const job::record& job, bool at_work) const override;
-
-    [[nodiscard]] awaitable<void> introduce(pg::pool& pool, const job::record& job, report::observer& to,
-                                            std::string server) const override;
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool& pool, const job::record& job,
-                                              report::observer& to) const override;
-
-private:
-    [[nodiscard]] const task::phase& at(step which) const { return phases()[static_cast<std::size_t>(which)]; }
-};
+    return tables;
+}
 
 std::optional<error> rewriting::nothing_to_compare(const job::record& job, bool at_work) const {
     const task::phase& now = reached(job);
@@ -99,7 +85,7 @@ std::optional<error> rewriting::nothing_to_compare(const job::record& job, bool 
         why = error(exit_code::refused,
                     fmt::format("job {} has swapped the tables, and the old one is not kept in sync", job.id),
                     "compare before the swap: --postpone-swap, then pgeist verify");
-    } else if (!at_work && is_before(now, at(step::verify))) {
+    } else if (!at_work && is_before(now, phases()[static_cast<std::size_t>(step::verify)])) {
         why = error(exit_code::refused,
                     fmt::format("job {} has not come to its verification: it is in phase {}", job.id, now.told.name),
                     fmt::format("the shadow table is not complete yet; pgeist status {} shows how far it is", job.id));
@@ -113,7 +99,8 @@ awaitable<void> rewriting::introduce(pg::pool& pool, const job::record& job, rep
     if (to.wants_description()) {
         co_await describe_table(pool, job, now.in_effect, to, std::move(server));
     }
-    if (is_before(at(step::verify), now) && job.settings.verify != run::verify_mode::off) {
+    if (is_before(phases()[static_cast<std::size_t>(step::verify)], now) &&
+        job.settings.verify != run::verify_mode::off) {
         co_await tell_comparison(pool, job, to);
     }
 }
@@ -133,10 +120,8 @@ awaitable<void> rewriting::tell_effect(pg::pool& pool, const job::record& job, r
     to.swapped(done);
 }
 
-}  // namespace
-
 const task::kind& kind() {
-    static const rewriting only;
+    static const rewriting only(own_words(), rewrite::phases());
     return only;
 }
 

@@ -1,4 +1,4 @@
-#include "phases.hpp"
+#include "pgeist/tasks/rewrite/phases.hpp"
 
 #include "pgeist/tasks/rewrite/undo.hpp"
 

@@ -20,11 +20,11 @@ namespace pgeist::rewrite {
 namespace {
 
 awaitable<job::tenure> record_job(pg::connection& session, job::advisory_locks& hold, const catalog::relation& found,
-                                  const plan::change_request& change, const run::settings& chosen) {
+                                  const plan::change_request& change, const run::settings& chosen, std::string kind) {
     co_await make_state(session);
     co_await job::require_own_state(session, found.oid);  // somebody may have been faster
     job::beginning what;
-    what.kind = kind_name;
+    what.kind = std::move(kind);
     what.table = found.name;
     what.table_oid = found.oid;
     what.change = plan::to_json(change);
@@ -170,7 +170,7 @@ awaitable<void> make_pass(pg::connection& session, plan::blueprint& into) {
 }  // namespace
 
 awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold, plan::change_request change,
-                               run::settings chosen) {
+                               run::settings chosen, std::string kind) {
     preparation out;
     if (hold != nullptr) {
         co_await wait_for_turn(session);
@@ -205,7 +205,7 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     }
     job::tenure first;
     if (hold != nullptr) {
-        first = co_await record_job(session, *hold, *found, change, chosen);
+        first = co_await record_job(session, *hold, *found, change, chosen, std::move(kind));
         out.job = first.job;
     }
     prepared made = co_await build_shadow(session, *source, change, out.job, chosen);

@@ -7,9 +7,9 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/record.hpp"
+#include "pgeist/tasks/rewrite/phases.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/read_side.hpp"
-#include "phases.hpp"
 
 namespace pgeist::rewrite {
 

@@ -5,9 +5,10 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/swap/swapper.hpp"
+#include "pgeist/target/steps.hpp"
 #include "pgeist/tasks/rewrite/other_tables.hpp"
 #include "pgeist/tasks/rewrite/swap_permission.hpp"
-#include "work.hpp"
+#include "pgeist/tasks/rewrite/work.hpp"
 
 namespace pgeist::rewrite {
 
@@ -56,8 +57,23 @@ awaitable<void> work::ask_hooks() {
     }
 }
 
+/// Of the rows as they will be found, since the shadow has been analyzed.
+awaitable<std::optional<report::row_order>> work::order_reached() {
+    std::optional<report::row_order> order;
+    if (plan_.order.empty()) {
+        co_return order;
+    }
+    order.emplace();
+    order->by = plan_.order_text;
+    order->before = plan_.correlation;
+    const auto session = co_await work_.pool.acquire();
+    order->after = co_await target::correlation_of(*session, plan_.shadow_oid, plan_);
+    co_return order;
+}
+
 awaitable<void> work::swap() {
     work_.progress.rows_total = 0;
+    const auto order = co_await order_reached();
     co_await wait_for_permission();
     co_await ask_hooks();
     auto done = co_await try_to_swap();
@@ -68,6 +84,7 @@ awaitable<void> work::swap() {
     if (!work_.settings.drop_old) {
         done->old_table = work_.plan.shadow().display();
     }
+    done->order = order;
     has_swapped_ = true;
     // A signal that came at the commit stops the run, but not before the swap is told.
     co_await asio::this_coro::throw_if_cancelled(false);

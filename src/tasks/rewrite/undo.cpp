@@ -16,10 +16,18 @@ namespace pgeist::rewrite {
 
 namespace {
 
-awaitable<bool> has_triggers(task::undo_context& at) {
-    const pg::result row = co_await at.session.query(
+/// What is taken back, and over which sessions.
+struct place {
+    pg::pool& pool;
+    pg::connection& session;
+    job::tenure mine;
+    report::observer& observer;
+};
+
+awaitable<bool> has_triggers(pg::connection& session, std::int64_t job, std::int64_t table_oid) {
+    const pg::result row = co_await session.query(
         "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgname ~ $2)",
-        at.table_oid, fmt::format("^pgeist_{}_(insert|update|delete|key_change|truncate)$", at.mine.job));
+        table_oid, fmt::format("^pgeist_{}_(insert|update|delete|key_change|truncate)$", job));
     co_return row.boolean(0, 0);
 }
 
@@ -31,9 +39,7 @@ awaitable<void> conclude_script(pg::connection& session, job::tenure mine, std::
     co_await job::conclude_in_tenure(session, mine, script);
 }
 
-}  // namespace
-
-awaitable<void> run_locked(task::undo_context& at, qualified_name table, std::string sql) {
+awaitable<void> run_locked_at(place at, qualified_name table, std::string sql) {
     const auto observer_session = co_await at.pool.acquire();
     lock::target target;
     target.tables.push_back(std::move(table));
@@ -43,15 +49,26 @@ awaitable<void> run_locked(task::undo_context& at, qualified_name table, std::st
     co_await conclude_script(at.session, at.mine, std::move(sql));
 }
 
+std::string drop_triggers_sql(std::int64_t job, const qualified_name& table) {
+    transfer::spec names;
+    names.schema = job_schema(job);
+    return capture::drop_triggers_sql(names, table);
+}
+
+}  // namespace
+
+awaitable<void> run_locked(task::undo_context& at, qualified_name table, std::string sql) {
+    const place here{at.pool, at.session, at.mine, at.observer};
+    return run_locked_at(here, std::move(table), std::move(sql));
+}
+
 awaitable<void> take_off_triggers(task::undo_context& at) {
-    const bool triggers = co_await has_triggers(at);
+    const bool triggers = co_await has_triggers(at.session, at.mine.job, at.table_oid);
     if (!triggers) {
         co_return;
     }
     co_await job::claim_table(at.hold, at.table_oid, at.table);
-    transfer::spec names;
-    names.schema = job_schema(at.mine.job);
-    co_await run_locked(at, at.table, capture::drop_triggers_sql(names, at.table));
+    co_await run_locked(at, at.table, drop_triggers_sql(at.mine.job, at.table));
 }
 
 awaitable<void> drop_bound_constraint(task::undo_context& at) {
@@ -72,17 +89,17 @@ awaitable<void> drop_bound_constraint(task::undo_context& at) {
 namespace {
 
 /// First what could have dependents outside: RESTRICT. What is left in the schemas is ours alone.
-awaitable<std::string> removal_script(task::undo_context& at) {
-    const std::string schema = job_schema(at.mine.job);
-    const std::string passage = passage_schema(at.mine.job);
-    const std::string back = back_schema(at.mine.job);
-    const std::string again = again_schema(at.mine.job);
-    const pg::result tables = co_await at.session.query(
+awaitable<std::string> removal_script(pg::connection& session, std::int64_t job) {
+    const std::string schema = job_schema(job);
+    const std::string passage = passage_schema(job);
+    const std::string back = back_schema(job);
+    const std::string again = again_schema(job);
+    const pg::result tables = co_await session.query(
         "SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'm' FROM pg_class c JOIN pg_namespace n ON n.oid = "
         "c.relnamespace WHERE n.nspname IN ($1, $2, $3, $4) AND c.relkind IN ('r', 'p', 'm') ORDER BY c.relkind",
         schema, passage, back, again);
     // By which values are compared on the way back: their arguments are rows of tables of ours.
-    const pg::result functions = co_await at.session.query(
+    const pg::result functions = co_await session.query(
         "SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ') FROM pg_proc p JOIN pg_namespace n ON n.oid = "
         "p.pronamespace JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = "
         "'pg_type'::regclass JOIN pg_class c ON c.reltype = d.refobjid AND c.relkind = 'r' JOIN pg_namespace o ON "
@@ -105,24 +122,19 @@ awaitable<std::string> removal_script(task::undo_context& at) {
     }
     script += fmt::format(
         "DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; DROP SCHEMA IF EXISTS {} CASCADE; "
-        "DROP SCHEMA IF EXISTS {} CASCADE; DELETE FROM pgeist.jobs WHERE id = {}",
-        quote_identifier(schema), quote_identifier(passage), quote_identifier(back), quote_identifier(again),
-        at.mine.job);
+        "DROP SCHEMA IF EXISTS {} CASCADE",
+        quote_identifier(schema), quote_identifier(passage), quote_identifier(back), quote_identifier(again));
     co_return script;
 }
 
-}  // namespace
-
-awaitable<void> drop_own(task::undo_context& at) {
-    std::string script = co_await removal_script(at);
+awaitable<void> run_removal(pg::connection& session, job::tenure mine, std::string script) {
     // The old table's foreign keys go with it, which needs locks on tables that the application uses.
     const lock::policy rules;
-    const job::tenure mine = at.mine;
     const auto ours = [&mine](pg::connection& used) { return job::require_tenure(used, mine); };
     std::optional<pg::sql_error> blocked;
     std::optional<pg::sql_error> refused;
     try {
-        blocked = co_await lock::politely(at.session, std::move(script), rules, ours);
+        blocked = co_await lock::politely(session, std::move(script), rules, ours);
     } catch (const pg::sql_error& problem) {
         if (problem.poisons_connection()) {
             throw;
@@ -130,13 +142,33 @@ awaitable<void> drop_own(task::undo_context& at) {
         refused = problem;
     }
     if (refused) {
-        co_await throw_not_dropped(at.session, *refused);
+        co_await throw_not_dropped(session, *refused);
     }
     if (blocked) {
         throw error(exit_code::lock_not_obtained,
                     fmt::format("the tables of job {} found no moment to be dropped: {}", mine.job, blocked->what()),
                     fmt::format("nothing is captured any more; try again with: pgeist cleanup {}", mine.job));
     }
+}
+
+}  // namespace
+
+awaitable<void> drop_own(task::undo_context& at) {
+    std::string script = co_await removal_script(at.session, at.mine.job);
+    script += fmt::format("; DELETE FROM pgeist.jobs WHERE id = {}", at.mine.job);
+    co_await run_removal(at.session, at.mine, std::move(script));
+}
+
+awaitable<void> take_back(task::context& with, job::tenure mine, qualified_name table, std::int64_t table_oid) {
+    const auto session = co_await with.pool.acquire();
+    const bool triggers = co_await has_triggers(*session, mine.job, table_oid);
+    if (triggers) {
+        std::string script = drop_triggers_sql(mine.job, table);
+        const place here{with.pool, *session, mine, with.observer};
+        co_await run_locked_at(here, std::move(table), std::move(script));
+    }
+    std::string script = co_await removal_script(*session, mine.job);
+    co_await run_removal(*session, mine, std::move(script));
 }
 
 }  // namespace pgeist::rewrite

@@ -1,4 +1,4 @@
-#include "work.hpp"
+#include "pgeist/tasks/rewrite/work.hpp"
 
 #include "finish_phase.hpp"
 #include "pgeist/build/index_builder.hpp"
@@ -9,6 +9,7 @@
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/replay_times.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
+#include "pgeist/transfer/copy/order.hpp"
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
 #include "pgeist/transfer/replay/moved_rows.hpp"
@@ -155,8 +156,9 @@ awaitable<void> work::do_phase(step now) {
             break;
         case step::key:
             work_.progress.rows_total = 0;
-            if (plan_.heap_order) {
+            if (transfer_.by_place()) {
                 co_await replay::delete_moved_rows(work_);
+                co_await copy::forget_order(work_);
             }
             co_await build_key();
             break;
@@ -174,13 +176,17 @@ awaitable<void> work::do_phase(step now) {
         case step::swap:
             co_await swap();
             break;
-        case step::finish: {
-            plan::revert_plan* back = back_.has_value() ? &*back_ : nullptr;
-            co_await finish(work_, back);
-        } break;
+        case step::finish:
+            co_await finish();
+            break;
         case step::done:
             break;
     }
+}
+
+awaitable<void> work::finish() {
+    plan::revert_plan* back = back_.has_value() ? &*back_ : nullptr;
+    co_await rewrite::finish(work_, back);
 }
 
 /// In the copy only the order of the file is lost. After it values may have changed, and a comparison of every row is
@@ -191,7 +197,12 @@ awaitable<step> work::after_rewriting(step now) {
     const std::string what = "the source table was rewritten by someone else: ";
     if (now == step::copy) {
         ++rewritten_in_copy_;
-        const bool by_key = rewritten_in_copy_ >= most_rewritings;
+        const bool too_often = rewritten_in_copy_ >= most_rewritings;
+        if (too_often && !plan_.order.empty()) {
+            throw error(exit_code::failed, what + "twice within the copy, which cannot keep the rows in order so",
+                        "find out who does that, then go on with: pgeist resume JOB");
+        }
+        const bool by_key = too_often;
         work_.observer.message(report::level::warning,
                                what + "the copy starts again" + (by_key ? ", in the order of the key" : ""));
         co_await start_copy_again();
@@ -221,6 +232,7 @@ namespace {
 awaitable<void> forget_copy(build::workspace& work, const plan::blueprint& next, pg::connection& session) {
     const std::string job = quote_identifier(work.plan.job_schema);
     co_await session.execute("TRUNCATE " + work.plan.shadow().sql());
+    co_await session.execute(copy::forget_order_sql(work.transfer));
     co_await build::drop_indexes(session, work.plan);
     // Only rows of the log that this snapshot sees may go: what commits later is not in the chunks' snapshots either.
     // REPEATABLE READ is not needed, since each statement's snapshot is older than every chunk that is still to come.

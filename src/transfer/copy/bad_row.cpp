@@ -33,7 +33,7 @@ awaitable<std::optional<pg::sql_error>> attempt(pg::connection& session, const t
 awaitable<std::int64_t> count_rows(pg::connection& session, const transfer::spec& transfer,
                                    const walk::key_range& range) {
     walk::bound_sql sql = walk::range_predicate(transfer.copy_key(), range, walk::side::read, "s");
-    sql.sql = "SELECT count(*) FROM ONLY " + transfer.read.name.sql() + " AS s" + sql.sql;
+    sql.sql = "SELECT count(*) FROM ONLY " + transfer.copied_along().sql() + " AS s" + sql.sql;
     const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
     co_return row.integer(0, 0);
 }
@@ -44,7 +44,8 @@ awaitable<bool> narrow(pg::connection& session, const transfer::spec& transfer, 
     std::int64_t rows = co_await count_rows(session, transfer, range);
     while (rows > 1) {
         std::vector<walk::key_range> whole(1, range);
-        walk::boundary_finder finder(session, transfer.read.name, transfer.copy_key(), std::move(whole));
+        const qualified_name along = transfer.copied_along();
+        walk::boundary_finder finder(session, along, transfer.copy_key(), std::move(whole));
         const auto half = co_await finder.next(rows / 2);
         walk::key_range lower = range;
         lower.upper = half->upper;
@@ -88,9 +89,8 @@ awaitable<std::string> describe_row(pg::connection& session, const transfer::spe
         texts.push_back(fmt::format("left(CASE WHEN s.{0} IS DISTINCT FROM NULL THEN format('%s', s.{0}) END, 100)",
                                     quote_identifier(name)));
     }
-    walk::bound_sql sql = walk::range_predicate(transfer.copy_key(), range, walk::side::read, "s");
-    sql.sql =
-        fmt::format("SELECT {} FROM ONLY {} AS s{} LIMIT 1", join(texts, ", "), transfer.read.name.sql(), sql.sql);
+    walk::bound_sql sql = rows_sql(transfer, range);
+    sql.sql = fmt::format("SELECT {} FROM {} LIMIT 1", join(texts, ", "), sql.sql);
     const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
     std::string text;
     for (std::size_t at = 0; at < names.size() && !row.empty(); ++at) {

@@ -6,16 +6,17 @@
 
 #include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/in_tenure.hpp"
-#include "pgeist/job/source_file.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/copy/bad_row.hpp"
+#include "pgeist/transfer/copy/order.hpp"
 #include "pgeist/transfer/copy/transfer_sql.hpp"
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/shared/worker_pool.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
 #include "pgeist/walk/chunk_sizer.hpp"
 #include "pgeist/walk/heap_order.hpp"
+#include "same_file.hpp"
 
 namespace pgeist::copy {
 
@@ -72,8 +73,10 @@ awaitable<void> hand_out(pipeline& pipe, pg::connection& session, Cutter& cutter
 awaitable<void> chunker(pipeline& pipe, walk::finished_ranges finished) {
     const auto session = co_await pipe.work.pool.acquire();
     const transfer::spec& transfer = pipe.work.transfer;
-    if (transfer.heap_order) {
-        walk::block_cutter cutter(*session, transfer.read.name, transfer.read.oid, pipe.density, walk::gaps(finished));
+    if (transfer.by_place()) {
+        const qualified_name along = transfer.copied_along();
+        const pg::result row = co_await session->query("SELECT $1::regclass::oid::bigint", along.sql());
+        walk::block_cutter cutter(*session, along, row.integer(0, 0), pipe.density, walk::gaps(finished));
         co_await hand_out(pipe, *session, cutter);
     } else {
         co_await walk::prepare_for_bounds(*session);
@@ -105,20 +108,11 @@ awaitable<void> worker(pipeline& pipe, transfer::worker_pool& pool, int number) 
         took = clock::now() - started;
         pipe.sizer.follow(pipe.work.settings.chunk_time, pipe.work.settings.chunk_rows);
         pipe.sizer.measured(rows, took);
-        if (pipe.work.transfer.heap_order) {
+        if (pipe.work.transfer.by_place()) {
             pipe.density.measured(*range, rows);
         }
         pipe.work.progress.rows_done += rows;
         transfer::note_chunk(pipe.work.progress, rows, took);
-    }
-}
-
-/// Places are those of one file. A chunk's transaction keeps it from being rewritten until the commit by its lock; at
-/// the end of the copy none is needed: blocks may be missing that are behind the end of another file.
-awaitable<void> require_same_file(transfer::workspace& work, pg::connection& session) {
-    const job::source_rows rows = co_await job::source_rows_since(session, work.job, work.transfer.read.oid);
-    if (rows != job::source_rows::in_place) {
-        throw transfer::source_rewritten();
     }
 }
 
@@ -131,7 +125,7 @@ awaitable<std::int64_t> insert_chunk(transfer::workspace& work, pg::connection& 
     counts.rows = copied.affected();
     co_await transfer::require_name(session, work.transfer);
     co_await job::save_chunk(session, work.job, "copy", range, counts);
-    if (work.transfer.heap_order) {
+    if (work.transfer.by_place()) {
         co_await require_same_file(work, session);
     }
     co_return counts.rows;
@@ -152,9 +146,24 @@ awaitable<void> prepare_worker(pg::connection& session, const run::settings& set
                     settings.statement_timeout.count()));
 }
 
+walk::bound_sql rows_sql(const transfer::spec& transfer, const walk::key_range& range) {
+    if (transfer.order.empty()) {
+        walk::bound_sql sql = walk::range_predicate(transfer.copy_key(), range, walk::side::read, "s");
+        sql.sql = "ONLY " + transfer.read.name.sql() + " AS s" + sql.sql;
+        return sql;
+    }
+    // LATERAL and OFFSET 0 leave one way to read them: one after the other, in the order of the list.
+    walk::bound_sql sql = walk::range_predicate(transfer.copy_key(), range, walk::side::read, "p");
+    sql.sql = fmt::format(
+        "(SELECT f.* FROM (SELECT p.place FROM {} AS p{} ORDER BY p.ctid OFFSET 0) AS l CROSS JOIN LATERAL (SELECT s.* "
+        "FROM ONLY {} AS s WHERE s.ctid = l.place OFFSET 0) AS f) AS s",
+        transfer.places().sql(), sql.sql, transfer.read.name.sql());
+    return sql;
+}
+
 walk::bound_sql chunk_sql(const transfer::spec& transfer, const walk::key_range& range) {
-    walk::bound_sql sql = walk::range_predicate(transfer.copy_key(), range, walk::side::read, "s");
-    sql.sql = transfer_sql(transfer, "ONLY " + transfer.read.name.sql() + " AS s") + sql.sql;
+    walk::bound_sql sql = rows_sql(transfer, range);
+    sql.sql = transfer_sql(transfer, sql.sql);
     return sql;
 }
 
@@ -182,6 +191,10 @@ awaitable<std::int64_t> copy_chunk(transfer::workspace& work, pg::connection& se
 }
 
 awaitable<void> copy_all(transfer::workspace& work) {
+    const int most_workers = work.transfer.order.empty() ? transfer::worker_pool::any : 1;
+    if (!work.transfer.order.empty()) {
+        co_await put_in_order(work);
+    }
     job::finished_chunks finished;
     {
         const auto session = co_await work.pool.acquire();
@@ -195,11 +208,11 @@ awaitable<void> copy_all(transfer::workspace& work) {
     tasks.push_back(chunker(pipe, std::move(finished.ranges)));
     transfer::worker_pool* members = nullptr;
     const auto member = [&](int number) { return worker(pipe, *members, number); };
-    transfer::worker_pool pool(work, member);
+    transfer::worker_pool pool(work, member, most_workers);
     members = &pool;
     tasks.push_back(pool.run());
     co_await pg::run_all(std::move(tasks));
-    if (work.transfer.heap_order) {
+    if (work.transfer.by_place()) {
         const auto session = co_await work.pool.acquire();
         co_await require_same_file(work, *session);
     }

@@ -26,7 +26,7 @@ void note_chunk(report::progress& into, std::int64_t rows, std::chrono::nanoseco
     into.detail = fmt::format("chunks of {} rows in {}ms", rows, into.chunk_time.count());
 }
 
-int worker_pool::wanted() const { return std::max(1, work_->limiter.workers(work_->settings.workers)); }
+int worker_pool::wanted() const { return std::clamp(work_->limiter.workers(work_->settings.workers), 1, most_); }
 
 void worker_pool::finish() {
     finished_ = true;

@@ -11,6 +11,7 @@
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/settings/settings.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 
 namespace pgeist::rewrite {
@@ -29,10 +30,11 @@ struct preparation {
 
 /// Finds the table, runs all checks, and makes the shadow, all in the transaction that is open on `session`: a caller
 /// that only plans, or that is refused, rolls back and has changed nothing. With `hold` the table's lock is taken first
-/// and the job is recorded; without (plan) neither. Locks: ACCESS SHARE on the source.
+/// and the job is recorded, as one of `kind`; without (plan) neither. Locks: ACCESS SHARE on the source.
 /// @throws error (already_running) when another run holds the table; error (refused) when the change is not valid
 [[nodiscard]] awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold,
-                                             plan::change_request change, run::settings chosen);
+                                             plan::change_request change, run::settings chosen,
+                                             std::string kind = kind_name);
 
 /// Why the change is there already, by the jobs that were, or by trying it on an empty copy of the table; nothing when
 /// it is not, or that cannot be told. In a transaction of its own, which is rolled back. Locks: ACCESS SHARE.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "pgeist/task/phase.hpp"
+#include "pgeist/task/work.hpp"
 
 // How the phases of a rewrite are taken back. Each may find that there is nothing to do, and may be repeated.
 namespace pgeist::rewrite {
@@ -21,6 +22,12 @@ namespace pgeist::rewrite {
 
 /// Waits, politely, for ACCESS EXCLUSIVE on `table`, runs `sql` under it, and commits.
 [[nodiscard]] awaitable<void> run_locked(task::undo_context& at, qualified_name table, std::string sql);
+
+/// Takes the triggers off the live table, and drops the schemas of the job, of whom the locks are held; its row stays.
+/// May be repeated. Locks: as take_off_triggers() and drop_own().
+/// @throws error (lock_not_obtained) when there was no moment for one of them
+[[nodiscard]] awaitable<void> take_back(task::context& with, job::tenure mine, qualified_name table,
+                                        std::int64_t table_oid);
 
 /// Drops the schemas of the job with the shadow or the old table, and its row. Locks: those tables, and the ends of
 /// their foreign keys. @throws error (lock_not_obtained) when there was no moment for it

@@ -12,6 +12,9 @@ namespace pgeist::copy {
 [[nodiscard]] awaitable<std::int64_t> copy_chunk(transfer::workspace& work, pg::connection& session,
                                                  walk::key_range range);
 
+/// What comes behind FROM for the rows of a range, in the order in which they are copied; named `s`.
+[[nodiscard]] walk::bound_sql rows_sql(const transfer::spec& transfer, const walk::key_range& range);
+
 /// The statement of copy_chunk(), for tests of its plan.
 [[nodiscard]] walk::bound_sql chunk_sql(const transfer::spec& transfer, const walk::key_range& range);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include <boost/asio/steady_timer.hpp>
@@ -16,8 +17,11 @@ public:
     /// Does work until there is none, or until `surplus(number)`.
     using worker = std::function<awaitable<void>(int number)>;
 
-    /// `work` and what `member` refers to outlive run().
-    worker_pool(workspace& work, worker member) : work_(&work), member_(std::move(member)) {}
+    static constexpr int any = std::numeric_limits<int>::max();
+
+    /// `work` and what `member` refers to outlive run(). `most`: never more, whatever the limiter wants.
+    worker_pool(workspace& work, worker member, int most = any)
+        : work_(&work), member_(std::move(member)), most_(most) {}
 
     /// Runs until a worker calls `finish()`; the first failure cancels all and is thrown when all have ended.
     [[nodiscard]] awaitable<void> run() { return seat(0); }
@@ -35,6 +39,7 @@ private:
 
     workspace* work_;
     worker member_;
+    int most_;
     bool finished_ = false;
     std::vector<boost::asio::steady_timer*> waiting_;
 };

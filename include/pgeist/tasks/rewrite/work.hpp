@@ -5,14 +5,14 @@
 #include "pgeist/build/workspace.hpp"
 #include "pgeist/plan/revert_plan.hpp"
 #include "pgeist/task/kind.hpp"
+#include "pgeist/tasks/rewrite/phases.hpp"
 #include "pgeist/tasks/rewrite/source_watch.hpp"
 #include "pgeist/transfer/replay/replayer.hpp"
-#include "phases.hpp"
 
 namespace pgeist::rewrite {
 
 /// A rewrite at work: what its phases do, in the modules' words. Every phase may be repeated.
-class work final : public task::work {
+class work : public task::work {
 public:
     work(const task::kind& kind, const task::context& with, const job::record& job);
 
@@ -25,6 +25,16 @@ public:
     [[nodiscard]] awaitable<void> compare() override;
     [[nodiscard]] bool in_effect() const noexcept override { return has_swapped_; }
     [[nodiscard]] bool has_told_effect() const noexcept override { return told_swap_; }
+
+protected:
+    /// Phase swap. What takes its place in a rehearsal does everything but the commit.
+    [[nodiscard]] virtual awaitable<void> swap();
+    /// Phase finish.
+    [[nodiscard]] virtual awaitable<void> finish();
+
+    [[nodiscard]] task::context& with() noexcept { return with_; }
+    [[nodiscard]] build::workspace& workspace() noexcept { return work_; }
+    [[nodiscard]] replay::replayer& changes() noexcept { return changes_; }
 
 private:
     [[nodiscard]] const task::phase& at(step which) const;
@@ -49,10 +59,10 @@ private:
     [[nodiscard]] awaitable<void> compare_again(step reached);
 
     // swap.cpp
-    [[nodiscard]] awaitable<void> swap();
     [[nodiscard]] awaitable<void> wait_for_permission();
     [[nodiscard]] awaitable<void> ask_hooks();
     [[nodiscard]] awaitable<std::optional<report::swap_outcome>> try_to_swap();
+    [[nodiscard]] awaitable<std::optional<report::row_order>> order_reached();
     [[nodiscard]] awaitable<void> tell_swap(report::swap_outcome done);
 
     const task::kind* kind_;
