@@ -29,8 +29,10 @@ void tell(const std::vector<check::finding>& findings, const std::vector<std::st
 
 awaitable<std::optional<std::int64_t>> record_copy(supervise::session_set& sessions, pg::connection& session,
                                                    const plan::change_request& change, const run::settings& chosen,
-                                                   const recording& besides, rewrite::preparation& made) {
-    made = co_await rewrite::prepare(session, sessions.hold.get(), change, chosen);
+                                                   const recording& besides, const task::kind& kind,
+                                                   rewrite::preparation& made) {
+    const std::string& name = kind.labels().name;
+    made = co_await rewrite::prepare(session, sessions.hold.get(), change, chosen, name);
     rewrite::throw_if_refused(made.findings);
     std::optional<std::int64_t> number;
     if (made.nothing_to_do) {
@@ -46,18 +48,19 @@ awaitable<std::optional<std::int64_t>> record_copy(supervise::session_set& sessi
 }  // namespace
 
 awaitable<std::optional<job::record>> make_copy(supervise::session_set& sessions, plan::change_request change,
-                                                run::settings chosen, report::observer& observer, recording besides) {
+                                                run::settings chosen, report::observer& observer, recording besides,
+                                                const task::kind& kind) {
     rewrite::preparation made;
     const std::function<awaitable<std::optional<std::int64_t>>(pg::connection&)> making = [&](pg::connection& session) {
-        return record_copy(sessions, session, change, chosen, besides, made);
+        return record_copy(sessions, session, change, chosen, besides, kind, made);
     };
-    auto record = co_await create_job(sessions, rewrite::kind(), chosen.reconnect_max, change.table, making);
+    auto record = co_await create_job(sessions, kind, chosen.reconnect_max, change.table, making);
     if (!record) {
         observer.message(report::level::info, "nothing to do: " + *made.nothing_to_do);
         co_return record;
     }
-    observer.job_started(record->id, record->table.display(), rewrite::kind().labels().strategy);
-    observer.phase_started(rewrite::kind().phases().front().told);
+    observer.job_started(record->id, record->table.display(), kind.labels().strategy);
+    observer.phase_started(kind.phases().front().told);
     tell(made.findings, made.warnings, observer);
     co_return record;
 }

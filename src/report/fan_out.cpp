@@ -43,6 +43,12 @@ void fan_out::verified_before(const std::string& what) {
     }
 }
 
+void fan_out::rehearsed(const rehearsal& found) {
+    for (const auto& each : all_) {
+        each->rehearsed(found);
+    }
+}
+
 void fan_out::step_changed(const step_event& now) {
     for (const auto& each : all_) {
         each->step_changed(now);

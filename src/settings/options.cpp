@@ -89,8 +89,10 @@ void apply_method(settings& into, text value) {
         into.method = method_choice::native;
     } else if (value == "copy") {
         into.method = method_choice::copy;
+    } else if (value == "server") {
+        into.method = method_choice::server;
     } else {
-        throw usage_error(fmt::format("\"{}\" is no method", value), "use auto, native or copy");
+        throw usage_error(fmt::format("\"{}\" is no method", value), "use auto, native, copy or server");
     }
 }
 
@@ -166,10 +168,10 @@ using enum option_group;
 
 // Name, value, default, help, group, steerable, repeatable, reader.
 const option table[] = {
-    {"method", "auto|native|copy", "auto",
+    {"method", "auto|native|copy|server", "auto",
      "how the change is made: by the first way that keeps others waiting no longer than --max-block; the same, but "
      "never "
-     "by a copy; always by a copy",
+     "by a copy; always by a copy; or, of --repack on PostgreSQL 19, by the server's own REPACK (CONCURRENTLY)",
      change, fixed, once, apply_method},
     {"max-block", "TIME", "500ms", "the longest that others may be kept waiting by one step, where a size is known",
      change, steerable, once, [](settings& s, text v) { s.max_block = duration(v, milliseconds(1), hours(1)); }},

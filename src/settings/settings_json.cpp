@@ -8,7 +8,8 @@ namespace pgeist::run {
 
 BOOST_DESCRIBE_ENUM(verify_mode, full, sample, off)
 BOOST_DESCRIBE_ENUM(on_blocked, wait, cancel, terminate)
-BOOST_DESCRIBE_ENUM(method_choice, automatic, native, copy)
+BOOST_DESCRIBE_ENUM(method_choice, automatic, native, copy, server)
+BOOST_DESCRIBE_ENUM(rehearsed_locks, none, sample, take)
 BOOST_DESCRIBE_STRUCT(settings, (),
                       (method, max_block, workers, workers_auto, workers_chosen, chunk_time, chunk_rows, index_jobs,
                        index_jobs_chosen, maintenance_work_mem, max_lag_bytes, max_lag_time, lag_replicas, max_slot_lag,
@@ -16,7 +17,7 @@ BOOST_DESCRIBE_STRUCT(settings, (),
                        window, max_rate, throttle_query, pause_file, max_dead_rows, nice, verify, verify_sample_percent,
                        lock_timeout, swap_attempts, swap_max_wait, blocked, postpone_swap, postpone_file, swap_window,
                        ignore_old_snapshots, drop_old, revertible, revert_window, back_sets, statement_timeout,
-                       max_log_size, reconnect_max))
+                       max_log_size, reconnect_max, locks, scale_rows, scale_table_bytes, scale_index_bytes))
 
 namespace {
 

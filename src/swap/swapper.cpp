@@ -38,9 +38,10 @@ constexpr auto until_request_is_read = std::chrono::milliseconds(100);
 
 }  // namespace
 
-swapper::swapper(build::workspace& work, replay::replayer& changes, gate& user)
+swapper::swapper(build::workspace& work, replay::replayer& changes, gate& user, ending how)
     : work_(&work),
       gate_(&user),
+      ending_(how),
       changes_(&changes),
       removal_(work.observer),
       started_(clock::now()),
@@ -286,8 +287,12 @@ awaitable<swapper::attempt_result> swapper::attempt(pg::connection& session, loc
         }
         co_return drained ? attempt_result::held : attempt_result::backlog;
     }
-    co_await pg::shielded(commit(session, std::move(*xid)));
-    now.committed();
+    if (ending_ == ending::rollback) {
+        co_await session.rollback();
+    } else {
+        co_await pg::shielded(commit(session, std::move(*xid)));
+        now.committed();
+    }
     note_time();
     co_return attempt_result::swapped;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pgeist/report/observer.hpp"
+#include "pgeist/report/rehearsal.hpp"
 #include "pgeist/report/time_source.hpp"
 
 namespace pgeist::report {
@@ -66,6 +67,7 @@ struct run_record {
     std::optional<verification> verified;
     std::string verified_before;  ///< what an earlier run of the job found; empty: none has compared
     std::optional<swap_outcome> swapped;
+    std::optional<rehearsal> rehearsed;
     outcome ended;
 };
 

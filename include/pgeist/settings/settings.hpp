@@ -10,11 +10,18 @@ namespace pgeist::run {
 
 enum class verify_mode { full, sample, off };
 enum class on_blocked { wait, cancel, terminate };
+/// Whether a rehearsal locks the table.
+enum class rehearsed_locks {
+    none,    ///< nor asks who would be in the way
+    sample,  ///< only looks, again and again, whether the lock would be free
+    take     ///< locks, exchanges, rolls back
+};
 /// Which ways of making a change may be taken.
 enum class method_choice {
     automatic,  ///< the first that keeps others waiting no longer than max_block
     native,     ///< as automatic, but never a copy
-    copy        ///< always a copy
+    copy,       ///< always a copy
+    server      ///< of a repack: the server's own, which is never chosen by itself
 };
 
 /// The options of `pgeist run` (docs/options.md), as values. Stored with the job; `resume` uses what was stored unless
@@ -51,6 +58,12 @@ struct settings {
     std::optional<std::string> pause_file;
     std::optional<double> max_dead_rows = 20;  ///< percent of a table's rows, of a backfill
     double nice = 0;                           ///< pause after each chunk, as a ratio of the chunk's own time
+
+    // rehearse
+    rehearsed_locks locks = rehearsed_locks::sample;
+    std::int64_t scale_rows = 0;  ///< of the table that the figures are scaled to; 0: to none
+    std::int64_t scale_table_bytes = 0;
+    std::int64_t scale_index_bytes = 0;
 
     // verify
     verify_mode verify = verify_mode::full;

@@ -23,6 +23,7 @@ public:
     void verified(const report::verification& found) override;
     void verified_before(const std::string& what) override { to_->verified_before(what); }
     void swapped(const report::swap_outcome& done) override;
+    void rehearsed(const report::rehearsal& found) override { to_->rehearsed(found); }
     void step_changed(const report::step_event& now) override;
     void not_revertible(const std::string& why) override;
     void message(report::level severity, const std::string& text) override;

@@ -19,7 +19,10 @@ namespace pgeist::swap {
 /// both tables between their schemas, re-attach everything, commit.
 class swapper {
 public:
-    swapper(build::workspace& work, replay::replayer& changes, gate& user);
+    /// How the transaction of the swap ends, once all is done in it: as it should, or, in a rehearsal, taken back.
+    enum class ending { commit, rollback };
+
+    swapper(build::workspace& work, replay::replayer& changes, gate& user, ending how = ending::commit);
 
     /// @returns nothing when the user wants no attempt now, or something else first: nothing is swapped, no lock held.
     /// @throws error: lock_not_obtained (nothing swapped, resumable), connection_lost (rolled back, or the job's lock
@@ -71,6 +74,7 @@ private:
 
     build::workspace* work_;
     gate* gate_;
+    ending ending_;
     replay::replayer* changes_;
     lock::target target_;
     lock::blocker_removal removal_;

@@ -99,6 +99,14 @@ std::string facts(const run_record& run) {
     html += fact("Change", run.change) + fact("Server", run.server);
     html += fact("Started", timestamp(run.started_at)) + fact("Took", seconds_text(run.elapsed));
     html += fact("Verification", verification_text(run)) + fact("Swap", swap_text(run));
+    if (run.rehearsed) {
+        for (const auto& [name, value] : figures(*run.rehearsed)) {
+            html += fact("Rehearsal: " + name, value);
+        }
+    }
+    if (run.swapped && run.swapped->order) {
+        html += fact("Row order", describe(*run.swapped->order));
+    }
     if (run.swapped && run.swapped->old_table) {
         const bool kept = !run.swapped->old_table->empty();
         html += fact("Old table", kept ? "kept as " + *run.swapped->old_table : "dropped");

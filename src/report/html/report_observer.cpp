@@ -124,6 +124,8 @@ void report_observer::lock_waited(int attempt, milliseconds, const std::vector<b
 
 void report_observer::verified(const verification& found) { record_.verified = found; }
 
+void report_observer::rehearsed(const rehearsal& found) { record_.rehearsed = found; }
+
 void report_observer::verified_before(const std::string& what) { record_.verified_before = what; }
 
 void report_observer::swapped(const swap_outcome& done) { record_.swapped = done; }

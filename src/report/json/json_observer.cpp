@@ -3,7 +3,9 @@
 #include <string>
 #include <utility>
 
+#include "pgeist/core/json_text.hpp"
 #include "pgeist/report/outcome_text.hpp"
+#include "pgeist/report/rehearsal.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::report {
@@ -133,6 +135,19 @@ void json_observer::swapped(const swap_outcome& done) {
     line.integer("attempts", done.attempts).number("lock_held_ms", known, 3);
     const bool kept = done.old_table && !done.old_table->empty();
     line.text("old_table", kept ? done.old_table : std::nullopt);
+    if (done.order) {
+        line.text("order_by", done.order->by).number("correlation_before", done.order->before, 4);
+        line.number("correlation_after", done.order->after, 4);
+    }
+    write(line);
+}
+
+void json_observer::rehearsed(const rehearsal& found) {
+    json_line line = event("rehearsal");
+    const auto all = json_from(to_json(found));
+    for (const auto& each : all.as_object()) {
+        line.raw(each.key(), harmless(boost::json::serialize(each.value())));
+    }
     write(line);
 }
 

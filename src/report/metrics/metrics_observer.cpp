@@ -12,8 +12,9 @@ namespace pgeist::report {
 namespace {
 
 constexpr auto write_interval = std::chrono::seconds(1);
-constexpr std::array phases{"prepare", "expand", "backfill", "capture", "copy",  "key",    "replay",
-                            "build",   "verify", "swap",     "finish",  "steps", "window", "reindex"};
+constexpr std::array phases{"prepare", "expand",  "backfill", "capture",   "copy",   "key",
+                            "replay",  "build",   "verify",   "swap",      "finish", "steps",
+                            "window",  "reindex", "rehearse", "take_back", "repack"};
 
 double seconds_of(wall::time_point at) { return std::chrono::duration<double>(at.time_since_epoch()).count(); }
 

@@ -6,6 +6,7 @@
 
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/outcome_text.hpp"
+#include "pgeist/report/rehearsal.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::report {
@@ -95,6 +96,16 @@ void human_observer::verified(const verification& found) { facts_.verified = fou
 void human_observer::verified_before(const std::string& what) { facts_.verified_before = what; }
 
 void human_observer::swapped(const swap_outcome& done) { facts_.swapped = done; }
+
+void human_observer::rehearsed(const rehearsal& found) {
+    if (how_much_.quiet) {
+        return;
+    }
+    line(shown("Rehearsed, and taken back: " + found.table));
+    for (const auto& [name, value] : figures(found)) {
+        line(shown(fmt::format("  {:<13} {}", name, one_line(value))));
+    }
+}
 
 void human_observer::step_changed(const step_event& now) {
     if (!how_much_.quiet && now.state != "started") {

@@ -4,6 +4,7 @@
 
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/outcome_text.hpp"
+#include "pgeist/report/rehearsal.hpp"
 #include "pgeist/report/terminal/live_line.hpp"
 #include "pgeist/report/text.hpp"
 
@@ -85,6 +86,12 @@ void log_observer::verified(const verification& found) {
 
 void log_observer::swapped(const swap_outcome& done) {
     write(level::info, (done.back ? "swapped back: " : "swapped: ") + describe(done));
+}
+
+void log_observer::rehearsed(const rehearsal& found) {
+    for (const auto& [name, value] : figures(found)) {
+        write(level::info, fmt::format("rehearsed: {}: {}", name, value));
+    }
 }
 
 void log_observer::step_changed(const step_event& now) { write(level::info, describe(now)); }

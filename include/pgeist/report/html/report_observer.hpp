@@ -22,6 +22,7 @@ public:
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;
+    void rehearsed(const rehearsal& found) override;
     void verified_before(const std::string& what) override;
     void swapped(const swap_outcome& done) override;
     void message(level severity, const std::string& text) override;

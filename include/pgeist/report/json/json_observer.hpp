@@ -23,6 +23,7 @@ public:
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;
     void swapped(const swap_outcome& done) override;
+    void rehearsed(const rehearsal& found) override;
     void step_changed(const step_event& now) override;
     void not_revertible(const std::string& why) override;
     void message(level severity, const std::string& text) override;

@@ -30,6 +30,7 @@ public:
     void verified(const verification& found) override;
     void verified_before(const std::string& what) override;
     void swapped(const swap_outcome& done) override;
+    void rehearsed(const rehearsal& found) override;
     void step_changed(const step_event& now) override;
     void message(level severity, const std::string& text) override;
     void finished(const outcome& result) override;

@@ -25,6 +25,7 @@ public:
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
     void verified(const verification& found) override;
     void swapped(const swap_outcome& done) override;
+    void rehearsed(const rehearsal& found) override;
     void step_changed(const step_event& now) override;
     void message(level severity, const std::string& text) override;
     void finished(const outcome& result) override;
