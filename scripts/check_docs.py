@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ["plan", "run", "status", "resume", "pause", "continue", "swap", "cancel", "set", "verify", "revert", "cleanup",
-            "repack-candidates", "lint", "backfill", "expand", "contract"]
+            "repack-candidates", "lint", "backfill", "expand", "contract", "rehearse"]
 # Options of other programs that the documents mention.
 FOREIGN = {"--build", "--preset", "--install", "--test-dir", "--output-on-failure", "--fix", "--quick", "--changed",
            "--fake", "--create-only", "--applied"}

@@ -13,6 +13,7 @@ namespace pgeist::cli {
 enum class command {
     plan,
     run,
+    rehearse,
     status,
     resume,
     pause,

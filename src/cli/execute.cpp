@@ -40,8 +40,8 @@ struct session {
 /// The commands that run no job have no phases to show: they say one thing at the end.
 bool runs_a_job(const invocation& asked) {
     const command what = asked.what;
-    return what == command::run || what == command::resume || what == command::cleanup || what == command::verify ||
-           what == command::revert || what == command::backfill || what == command::expand ||
+    return what == command::run || what == command::rehearse || what == command::resume || what == command::cleanup ||
+           what == command::verify || what == command::revert || what == command::backfill || what == command::expand ||
            what == command::contract || asked.round;
 }
 
@@ -65,6 +65,9 @@ awaitable<commands::plan_result> make_plan(const invocation& asked) {
     if (asked.in_place) {
         return commands::plan_backfill(asked.connection, asked.fill, asked.settings);
     }
+    if (asked.settings.method == run::method_choice::server) {
+        return commands::plan_server_repack(asked.connection, asked.change);
+    }
     return commands::make_plan(asked.connection, asked.change, asked.settings);
 }
 
@@ -75,6 +78,9 @@ awaitable<exit_code> run(session& now) {
     }
     if (asked.reindex) {
         return commands::start_reindex(asked.connection, *asked.reindex, asked.settings, now.observer);
+    }
+    if (asked.settings.method == run::method_choice::server) {
+        return commands::start_server_repack(asked.connection, asked.change, asked.settings, now.observer);
     }
     return commands::start(asked.connection, asked.change, asked.settings, now.observer);
 }
@@ -150,6 +156,12 @@ awaitable<exit_code> dispatch(session& now) {
             return plan(now);
         case command::run:
             return run(now);
+        case command::rehearse:
+            if (asked.file) {
+                return commands::rehearse_file(asked.connection, *asked.file, asked.settings, asked.rehearsal,
+                                               now.observer);
+            }
+            return commands::rehearse(asked.connection, asked.change, asked.settings, asked.rehearsal, now.observer);
         case command::backfill:
             return commands::start_backfill(asked.connection, asked.fill, asked.settings, now.observer);
         case command::expand:

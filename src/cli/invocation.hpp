@@ -32,6 +32,7 @@ struct invocation {
     std::optional<commands::file_request> file;                        ///< in the change's place
     run::settings settings;
     std::optional<reindex::request> reindex;  ///< in place of `change`
+    commands::rehearsal_request rehearsal;    ///< of `pgeist rehearse`
 
     std::optional<std::int64_t> job;
     bool all = false;               ///< cleanup --all

@@ -74,7 +74,8 @@ std::unique_ptr<report::observer> make_observers(const invocation& asked, consol
         all->add(std::make_unique<report::hook_observer>(files.hooks, time, complain));
     }
     if (!files.report.empty()) {
-        const std::string change = asked.what == command::run ? asked.change.describe() : std::string();
+        const std::string change =
+            asked.what == command::run || asked.what == command::rehearse ? asked.change.describe() : std::string();
         all->add(std::make_unique<report::report_observer>(files.report, change, time, complain));
     }
     if (!files.metrics.empty()) {

@@ -16,6 +16,7 @@
 #include "cli/sql_statements.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/plan/row_order.hpp"
 #include "pgeist/report/hooks/hook_runner.hpp"
 #include "pgeist/settings/options.hpp"
 
@@ -116,9 +117,24 @@ plan::copy_order read_copy_order(const given& options) {
                       "use auto, key or heap");
 }
 
+void read_row_order(const given& options, plan::change_request& into) {
+    const given_option* found = options.find("order-by");
+    if (found == nullptr) {
+        return;
+    }
+    if (!into.repack) {
+        throw usage_error(found->origin + " needs --repack", "it puts the rows of a table that is rebuilt in order");
+    }
+    if (const given_option* other = options.find("copy-order")) {
+        throw usage_error(fmt::format("{} and {} exclude each other", found->origin, other->origin));
+    }
+    into.order_by = options.value("order-by");
+    about(found->origin, [&] { static_cast<void>(plan::parse_row_order(*into.order_by)); });
+}
+
 /// `--file` without `--table`: statements for any number of tables.
 void read_migration(const given& options, invocation& into) {
-    for (const char* name : {"set", "key"}) {
+    for (const char* name : {"set", "key", "order-by"}) {
         if (const given_option* found = options.find(name)) {
             throw usage_error(fmt::format("{} belongs to a --table, and a migration file has none", found->origin),
                               "write it into the file, or change that table by itself");
@@ -154,6 +170,7 @@ void read_change(const given& options, plan::change_request& into) {
     into.repack = options.is_on("repack");
     into.key_index = options.value("key");
     into.order = read_copy_order(options);
+    read_row_order(options, into);
     for (const std::string& text : options.values("set")) {
         about(options.find("set")->origin, [&] { check_set(text); });
         into.sets.push_back(text);
@@ -179,7 +196,7 @@ bool read_reindex(const given& options, std::optional<reindex::request>& into) {
     if (all && options.has("index")) {
         throw usage_error(origin + " and --index exclude each other", "give one of them");
     }
-    for (const char* each : {"alter", "file", "set", "key", "copy-order"}) {
+    for (const char* each : {"alter", "file", "set", "key", "copy-order", "order-by"}) {
         if (options.has(each)) {
             throw usage_error(fmt::format("{} changes nothing of the table itself: {} does not go with it", origin,
                                           options.find(each)->origin),
@@ -209,9 +226,29 @@ void read_settings(const given& options, run::settings& into) {
     }
 }
 
+/// The server's own repack does nothing but that.
+void require_server_repack(const given& options) {
+    const std::string& origin = options.find("method")->origin;
+    if (!options.is_on("repack") || options.find("table") == nullptr) {
+        throw usage_error(origin + ": the server itself does nothing but --repack of a --table");
+    }
+    for (const char* name : {"alter", "file", "set", "key", "copy-order", "order-by", "only-indexes", "index",
+                             "postpone-swap", "postpone-file", "swap-window", "keep-old", "revertible"}) {
+        const given_option* found = options.find(name);
+        if (found != nullptr && (!find_option(name)->is_switch() || options.is_on(name))) {
+            throw usage_error(fmt::format("{}: the server's REPACK has no such thing", found->origin),
+                              "leave it out, or repack by a copy: --method copy");
+        }
+    }
+}
+
 /// What only a copy can do makes the change one.
 void let_options_choose(const given& options, run::settings& into) {
     const bool in_place = options.is_on("only-indexes") || options.find("index") != nullptr;
+    if (into.method == run::method_choice::server) {
+        require_server_repack(options);
+        return;
+    }
     if (into.method == run::method_choice::copy || in_place) {
         return;
     }
@@ -302,6 +339,32 @@ void read_files(const given& options, invocation& into) {
                           "use text or json");
     }
     into.beside.log_format = format == "json" ? report::output_format::json : report::output_format::human;
+}
+
+/// What `pgeist rehearse` takes besides a change.
+void read_rehearsal(const given& options, invocation& into) {
+    using mode = run::rehearsed_locks;
+    const std::pair<std::string_view, mode> modes[] = {
+        {"none", mode::none}, {"sample", mode::sample}, {"take", mode::take}};
+    const std::string text = options.value("locks").value_or("sample");
+    const auto found =
+        std::find_if(std::begin(modes), std::end(modes), [&](const auto& each) { return each.first == text; });
+    if (found == std::end(modes)) {
+        throw usage_error(fmt::format("{}: \"{}\" is not known", options.find("locks")->origin, text),
+                          "use none, sample or take");
+    }
+    into.settings.locks = found->second;
+    if (into.settings.locks == mode::take && into.settings.method == run::method_choice::automatic) {
+        into.settings.method = run::method_choice::copy;  // what takes no copy would take its lock for good
+    }
+    for (const std::string& each : options.values("fail-if")) {
+        about(options.find("fail-if")->origin,
+              [&] { into.rehearsal.limits.push_back(commands::parse_rehearsal_limit(each)); });
+    }
+    if (const auto plan = options.value("scale-to")) {
+        about(options.find("scale-to")->origin, [&] { commands::read_scale(read_file(*plan), into.settings); });
+    }
+    into.rehearsal.markdown = writable(options, "markdown");
 }
 
 /// NAME=VALUE… of `pgeist set`: the names and values are tried here, where a mistake can still be told.
@@ -511,6 +574,24 @@ invocation parse(const std::vector<std::string>& arguments, const environment& l
     } else if (info.id == command::contract) {
         made.contraction = read_contraction(options);
         made.values = read_changes(info, options);
+    } else if (info.id == command::rehearse) {
+        for (const char* each : {"only-indexes", "index"}) {
+            if (options.has(each)) {
+                throw usage_error(options.find(each)->origin + " is not rehearsed: it makes no copy");
+            }
+        }
+        if (options.find("file") != nullptr && options.find("table") == nullptr) {
+            read_migration(options, made);
+        } else {
+            read_change(options, made.change);
+        }
+        read_settings(options, made.settings);
+        let_options_choose(options, made.settings);
+        if (made.settings.method == run::method_choice::server) {
+            throw usage_error(options.find("method")->origin + ": what the server does is not rehearsed");
+        }
+        read_rehearsal(options, made);
+        made.what = options.is_on("dry-run") ? command::plan : made.what;
     } else if (info.id == command::run || info.id == command::plan) {
         if (options.has("where") || options.is_on("delete")) {
             throw usage_error("--where and --delete are of a backfill", "give --set or --delete alone");

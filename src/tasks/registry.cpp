@@ -9,15 +9,17 @@
 #include "pgeist/tasks/expand/kind.hpp"
 #include "pgeist/tasks/file/kind.hpp"
 #include "pgeist/tasks/native/kind.hpp"
+#include "pgeist/tasks/rehearse/kind.hpp"
 #include "pgeist/tasks/reindex/kind.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
+#include "pgeist/tasks/server_repack/kind.hpp"
 #include "pgeist/tasks/way_back/kind.hpp"
 
 namespace pgeist::tasks {
 
 const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    const std::array all{&rewrite::kind(), &native::kind(),   &reindex::kind(), &backfill::kind(),
-                         &expand::kind(),  &way_back::kind(), &file::kind()};
+    const std::array all{&rewrite::kind(),  &native::kind(), &reindex::kind(),  &backfill::kind(),     &expand::kind(),
+                         &way_back::kind(), &file::kind(),   &rehearse::kind(), &server_repack::kind()};
     for (const task::kind* each : all) {
         if (each->labels().name == name) {
             return *each;

@@ -6,6 +6,7 @@
 
 #include "e2e/run_test.hpp"
 #include "support/json_lines.hpp"
+#include "support/wait_for.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -54,6 +55,76 @@ TEST_F(server_repack, is_listed_with_the_candidates) {
     const run_result listed = command("repack-candidates", {"--min-bloat", "0", "--min-size", "0"});
     EXPECT_TRUE(exited(listed, 0));
     EXPECT_EQ(listed.out.find("  REPACK (CONCURRENTLY) public.t;") != std::string::npos, has_it()) << listed.out;
+}
+
+TEST_F(server_repack, is_run_where_it_is_asked_for) {
+    const run_result done = run({"--repack", "--method", "server", "--output", "json"});
+    if (!has_it()) {
+        EXPECT_TRUE(exited(done, 3));
+        expect_nothing_left();
+        return;
+    }
+    EXPECT_TRUE(exited(done, 0));
+    EXPECT_EQ(text_of(done.events("job").front(), "strategy"), "server");
+    EXPECT_EQ(text_of(done.events("step").back(), "method"), "server");
+    EXPECT_TRUE(says(done, {"see no rows afterwards"}));
+    EXPECT_EQ(text_of(only_job(db().uri()), "state"), "done");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 100);
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(server_repack, waits_for_old_snapshots_and_gives_up) {
+    if (!has_it()) {
+        return;
+    }
+    auto reader = db().connect();
+    reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+    const std::string file = "SELECT pg_relation_filenode('public.t')";
+    const std::string before = sql().scalar(file);
+    const run_result held = run({"--repack", "--method", "server", "--swap-max-wait", "1s", "--output", "json"});
+    EXPECT_TRUE(exited(held, 4));
+    EXPECT_FALSE(held.events("lock_wait").empty()) << held.out;
+    EXPECT_EQ(sql().scalar(file), before);
+    reader.execute("COMMIT");
+    EXPECT_TRUE(exited(command("resume", {std::to_string(*number_of(only_job(db().uri()), "job"))}), 0));
+    EXPECT_NE(sql().scalar(file), before);
+    expect_cleanup_leaves_nothing();
+}
+
+/// Who reads the table keeps its last lock from it, and may keep nobody else waiting for long.
+TEST_F(server_repack, begins_anew_when_its_last_lock_is_not_to_be_had) {
+    if (!has_it()) {
+        return;
+    }
+    auto reader = db().connect();
+    reader.execute("BEGIN; SELECT count(*) FROM public.t");  // READ COMMITTED: no snapshot is held, but the lock is
+    pgeist_process running(db().uri(), {"run", "--table", "t", "--repack", "--method", "server", "--output", "json"});
+    running.wait_for_event("a start that is given up", [](const auto& event) {
+        return text_of(event, "event") == "message" && text_of(event, "text").find("start 1 of") == 0;
+    });
+    reader.execute("COMMIT");
+    const run_result done = running.finish(std::chrono::seconds(60));
+    EXPECT_TRUE(exited(done, 0));
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(server_repack, killed_leaves_neither_slot_nor_session) {
+    if (!has_it()) {
+        return;
+    }
+    auto reader = db().connect();
+    reader.execute("BEGIN; SELECT count(*) FROM public.t");
+    pgeist_process running(db().uri(), {"run", "--table", "t", "--repack", "--method", "server", "--lock-timeout",
+                                        "30s", "--output", "json"});
+    wait_for("its last lock to be asked for", [&] {
+        return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'") > 0;
+    });
+    running.kill_hard();
+    expect_cleanup_leaves_nothing();
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pg_repack%'"), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_progress_repack"), 0);
+    reader.execute("COMMIT");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 100);
 }
 
 TEST_F(server_repack, and_a_version_whose_time_is_over_is_named) {

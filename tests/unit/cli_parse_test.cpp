@@ -336,6 +336,44 @@ TEST_F(parsing, indexes_alone_go_with_nothing_that_changes_the_table) {
     EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--index", "a.b.c"}), "--index"));
 }
 
+TEST_F(parsing, an_order_of_the_rows_goes_with_a_repack_by_a_copy) {
+    EXPECT_EQ(parsed({"run", "--table", "t", "--repack", "--order-by", "a DESC, b"}).change.order_by, "a DESC, b");
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--alter", "DROP x", "--order-by", "a"}), "needs --repack"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--order-by", "a,"}), "is no order"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--order-by", "a", "--copy-order", "key"}),
+                         "exclude each other"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--order-by", "a", "--only-indexes"}),
+                         "does not go with it"));
+}
+
+TEST_F(parsing, the_servers_own_repack_takes_nothing_of_a_copy) {
+    EXPECT_EQ(parsed({"run", "--table", "t", "--repack", "--method", "server"}).settings.method,
+              run::method_choice::server);
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--alter", "DROP x", "--method", "server"}), "--repack"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--method", "server", "--order-by", "a"}),
+                         "no such thing"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--method", "server", "--revertible"}),
+                         "no such thing"));
+    EXPECT_TRUE(contains(complaint({"rehearse", "--table", "t", "--repack", "--method", "server"}), "not rehearsed"));
+}
+
+TEST_F(parsing, a_rehearsal_and_its_conditions) {
+    const auto asked = parsed({"rehearse", "--table", "t", "--alter", "DROP x", "--locks", "take", "--fail-if",
+                               "lock > 50ms", "--fail-if", "space>=1GB"});
+    EXPECT_EQ(asked.what, command::rehearse);
+    EXPECT_EQ(asked.settings.locks, run::rehearsed_locks::take);
+    ASSERT_EQ(asked.rehearsal.limits.size(), 2U);
+    EXPECT_EQ(asked.rehearsal.limits[0].value, 50);
+    EXPECT_TRUE(asked.rehearsal.limits[1].or_equal);
+    EXPECT_EQ(asked.rehearsal.limits[1].value, 1024.0 * 1024 * 1024);
+    EXPECT_EQ(parsed({"rehearse", "--table", "t", "--repack"}).settings.locks, run::rehearsed_locks::sample);
+    for (const char* wrong : {"lock", "luck > 1ms", "lock > 5", "time < 1s", "lock > "}) {
+        EXPECT_NE(complaint({"rehearse", "--table", "t", "--repack", "--fail-if", wrong}), "") << wrong;
+    }
+    EXPECT_TRUE(contains(complaint({"rehearse", "--table", "t", "--index", "a"}), "not rehearsed"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--locks", "take"}), "no option --locks"));
+}
+
 TEST_F(parsing, json_is_recognised_even_in_a_wrong_command_line) {
     const auto none = [](const std::string&) -> std::optional<std::string> { return std::nullopt; };
     const auto json = [](const std::string&) -> std::optional<std::string> { return "json"; };

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "pgeist/commands/rehearsal.hpp"
 #include "pgeist/core/exit_code.hpp"
 #include "pgeist/fill/spec.hpp"
 #include "pgeist/pg/awaitable.hpp"
@@ -32,9 +33,18 @@ namespace pgeist::commands {
 [[nodiscard]] awaitable<exit_code> start(pg::connect_options options, plan::change_request change, run::settings chosen,
                                          report::observer& observer);
 
+/// `pgeist rehearse`: does a copy up to its swap and takes it all back; of what takes no copy it tells what is planned.
+/// @throws error (failed) also when one of the limits is passed
+[[nodiscard]] awaitable<exit_code> rehearse(pg::connect_options options, plan::change_request change,
+                                            run::settings chosen, rehearsal_request what, report::observer& observer);
+
 /// `pgeist run --only-indexes`, `--index`: rebuilds indexes of one table.
 [[nodiscard]] awaitable<exit_code> start_reindex(pg::connect_options options, reindex::request what,
                                                  run::settings chosen, report::observer& observer);
+
+/// `pgeist run --repack --method server`: the server's own REPACK (CONCURRENTLY), watched and bounded.
+[[nodiscard]] awaitable<exit_code> start_server_repack(pg::connect_options options, plan::change_request change,
+                                                       run::settings chosen, report::observer& observer);
 
 /// Names and values of options that change in the course of a job, as on the command line and checked by
 /// `apply_option`.
@@ -149,6 +159,9 @@ struct plan_result {
 [[nodiscard]] awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change,
                                                run::settings chosen);
 
+/// The same for start_server_repack().
+[[nodiscard]] awaitable<plan_result> plan_server_repack(pg::connect_options options, plan::change_request change);
+
 /// The same for start_reindex().
 [[nodiscard]] awaitable<plan_result> plan_reindex(pg::connect_options options, reindex::request what);
 
@@ -172,6 +185,11 @@ struct plan_result {
 /// `pgeist plan --set`, `pgeist plan --delete` and `pgeist backfill --dry-run`.
 [[nodiscard]] awaitable<plan_result> plan_backfill(pg::connect_options options, fill::request asked,
                                                    run::settings chosen);
+
+/// `pgeist rehearse --file`: a file that is one copy is rehearsed as that, one without any told by its plan.
+/// @throws error (refused) naming the line of a copy among other statements
+[[nodiscard]] awaitable<exit_code> rehearse_file(pg::connect_options options, file_request file, run::settings chosen,
+                                                 rehearsal_request what, report::observer& observer);
 
 /// The same for a migration file.
 [[nodiscard]] awaitable<plan_result> make_file_plan(pg::connect_options options, file_request what,

@@ -6,8 +6,8 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/record.hpp"
+#include "pgeist/tasks/reindex/plan.hpp"
 #include "pgeist/tasks/reindex/request.hpp"
-#include "plan.hpp"
 #include "work.hpp"
 
 namespace pgeist::reindex {

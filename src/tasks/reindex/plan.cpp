@@ -1,4 +1,4 @@
-#include "plan.hpp"
+#include "pgeist/tasks/reindex/plan.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -19,6 +19,10 @@ std::string to_json(const plan& what) {
         settings.push_back(json::array{name, value});
     }
     out["profile"] = std::move(settings);
+    if (what.file != 0) {
+        out["file"] = what.file;
+        out["bytes"] = what.bytes;
+    }
     return json::serialize(out);
 }
 
@@ -30,6 +34,10 @@ plan plan_from_json(const std::string& text) {
         what.table.schema = std::string(in.at("table").as_object().at("schema").as_string());
         what.table.name = std::string(in.at("table").as_object().at("name").as_string());
         what.source_oid = in.at("source_oid").to_number<std::int64_t>();
+        if (const json::value* file = in.if_contains("file")) {
+            what.file = file->to_number<std::int64_t>();
+            what.bytes = in.at("bytes").to_number<std::int64_t>();
+        }
         for (const json::value& each : in.at("profile").as_array()) {
             const json::array& pair = each.as_array();
             what.profile.set(std::string(pair.at(0).as_string()), std::string(pair.at(1).as_string()));

@@ -14,7 +14,7 @@
 #include "pgeist/job/state_trust.hpp"
 #include "pgeist/steps/store.hpp"
 #include "pgeist/tasks/reindex/kind.hpp"
-#include "plan.hpp"
+#include "pgeist/tasks/reindex/plan.hpp"
 
 namespace pgeist::reindex {
 

@@ -3,8 +3,8 @@
 #include "pgeist/concurrently/concurrently.hpp"
 #include "pgeist/steps/store.hpp"
 #include "pgeist/task/kind.hpp"
+#include "pgeist/tasks/reindex/plan.hpp"
 #include "pgeist/watch/build_figures.hpp"
-#include "plan.hpp"
 
 namespace pgeist::reindex {
 

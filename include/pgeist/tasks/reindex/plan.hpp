@@ -14,6 +14,8 @@ struct plan {
     qualified_name table;
     std::int64_t source_oid = 0;
     pg::session_profile profile;
+    std::int64_t file = 0;   ///< of the table, where the whole of it is rewritten: its relfilenode before
+    std::int64_t bytes = 0;  ///< that it took then, with indexes and TOAST
 };
 
 [[nodiscard]] std::string to_json(const plan& what);
