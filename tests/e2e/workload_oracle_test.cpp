@@ -137,7 +137,7 @@ TEST_F(workload_oracle, repack_in_an_order) {
     const workload_shape shape = integer_key_shape(rows);
     prepare(shape);
     workload load(shape, workload_seed());
-    add_writers(load, false, 3000);
+    add_writers(load, false);
     change_under(load, shape, {"--repack", "--order-by", "code DESC NULLS LAST, id"});
 }
 
