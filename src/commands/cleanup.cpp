@@ -109,7 +109,7 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
     std::vector<std::int64_t> jobs;
     if (job) {
         const std::int64_t leader = co_await find_leader(sessions.hold->session(), *job);
-        co_await ask_to_leave(sessions.hold->session(), leader);
+        static_cast<void>(co_await ask_to_leave(sessions.hold->session(), leader));
         jobs.push_back(leader);
     } else {
         const auto finding = [&] { return find_abandoned(sessions.hold->session(), observer); };

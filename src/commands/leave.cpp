@@ -36,11 +36,11 @@ awaitable<void> hand_in_request(pg::connection& session, std::int64_t job) {
 
 }  // namespace
 
-awaitable<void> ask_to_leave(pg::connection& session, std::int64_t job) {
+awaitable<bool> ask_to_leave(pg::connection& session, std::int64_t job) {
     const auto looking = [&] { return keeps_open(session, job); };
     bool there = co_await job::guarded(session, looking);
     if (!there) {
-        co_return;
+        co_return false;
     }
     const auto asking = [&] { return hand_in_request(session, job); };
     co_await job::guarded(session, asking);
@@ -54,6 +54,7 @@ awaitable<void> ask_to_leave(pg::connection& session, std::int64_t job) {
                     fmt::format("the run that keeps job {}'s old table in step has not left it", job),
                     "end it (Ctrl-C), then try again");
     }
+    co_return true;
 }
 
 }  // namespace pgeist::commands

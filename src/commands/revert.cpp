@@ -38,23 +38,55 @@ void require_way_back(const task::kind& kind, const job::record& job) {
     }
 }
 
-/// The job rests again: whatever was begun is begun anew.
-awaitable<void> rest_again(supervise::session_set& sessions, const task::kind& kind, std::int64_t job) {
+void replace_all(std::string& text, const std::string& what, const std::string& by) {
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
+        text.replace(at, what.size(), by);
+    }
+}
+
+/// What others say of a job that is interrupted would give the way back up, or not revert: of this one it says what to
+/// do.
+[[noreturn]] void rethrow_for_next_revert(const std::exception_ptr& failure, std::int64_t job) {
+    const std::string again = fmt::format("pgeist revert {}", job);
+    const std::string open = "nothing was swapped, and the way back stays open; try again with: " + again;
+    try {
+        std::rethrow_exception(failure);
+    } catch (const error& problem) {
+        std::string hint = problem.hint();
+        replace_all(hint, "pgeist resume JOB", again);
+        replace_all(hint, fmt::format("pgeist resume {}", job), again);
+        replace_all(hint, "remove this job with: pgeist cleanup, and run again", "the way back stays open");
+        replace_all(hint, "remove this job with: pgeist cleanup", "the way back stays open");
+        throw error(problem.code(), problem.what(), hint.empty() ? open : hint);
+    } catch (const std::exception&) {
+        if (pg::is_cancellation(failure)) {
+            throw error(exit_code::cancelled, cancelled().what(), open);
+        }
+        throw;
+    }
+}
+
+/// The job rests again: whatever was begun is begun anew. Not where the swap is made and not finished.
+awaitable<void> rest_again(supervise::session_set& sessions, const task::kind& kind, std::int64_t job, bool& rests) {
     try {
         const auto session = co_await sessions.pool.acquire();
-        const job::record now = co_await job::load(*session, job);
+        job::record now = co_await job::load(*session, job);
         const job::tenure mine{now.id, now.incarnation};
-        if (!kind.reached(now).in_effect) {
+        rests = !kind.reached(now).in_effect;
+        if (rests) {
             co_await job::save_phase(*session, mine, kind.phases().front().name);
+            co_await way_back::restore_settings(*session, mine, now);
         }
     } catch (const error&) {
-        co_return;  // the server is away: whoever takes the job on does it
+        rests = false;  // the server is away: whoever takes the job on does it
     }
 }
 
 awaitable<void> begin(supervise::session_set& sessions, job::record& record, const revert_request& what) {
     const auto session = co_await sessions.pool.acquire();
     const job::tenure mine{record.id, record.incarnation};
+    co_await way_back::restore_settings(*session, mine, record);
+    std::string asked = way_back::members_of_request(what.lose, what.check, record.settings);
     record.settings.verify = run::verify_mode::full;  // whatever the run did
     record.settings.verify_sample_percent = 100;
     std::string changed;
@@ -63,10 +95,9 @@ awaitable<void> begin(supervise::session_set& sessions, job::record& record, con
         changed += (changed.empty() ? "" : ", ") + name + " = " + value;
     }
     co_await rewrite::require_sendable(*session, run::to_json(record.settings));
-    std::string asked = way_back::members_of_request(what.lose, what.check);
     co_await job::save_state(*session, mine, "running", "");
+    co_await job::save_revert(*session, mine, asked);  // first: it has the settings of before
     co_await job::save_settings(*session, mine, record.settings);
-    co_await job::save_revert(*session, mine, asked);
     co_await job::save_phase(*session, mine, first_phase);
     std::string event = "reverting";
     if (what.check) {
@@ -81,7 +112,7 @@ awaitable<void> begin(supervise::session_set& sessions, job::record& record, con
 awaitable<exit_code> revert(pg::connect_options options, revert_request what, report::observer& observer) {
     supervise::session_set sessions(std::move(options));
     co_await supervise::open_hold(sessions);
-    co_await ask_to_leave(sessions.hold->session(), what.job);
+    const bool was_kept = co_await ask_to_leave(sessions.hold->session(), what.job);
     const task::kind* found = co_await find_kind(sessions.hold->session(), what.job);
     const task::kind& kind = *found;
     {
@@ -102,7 +133,16 @@ awaitable<exit_code> revert(pg::connect_options options, revert_request what, re
         failure = std::current_exception();
     }
     co_await asio::this_coro::throw_if_cancelled(false);
-    co_await pg::shielded(rest_again(sessions, kind, what.job));
+    bool rests = false;
+    co_await pg::shielded(rest_again(sessions, kind, what.job, rests));
+    if (rests && was_kept && (failure || what.check)) {
+        observer.message(report::level::info, fmt::format("nobody keeps the table that waits in step now: pgeist "
+                                                          "resume {} goes on with that",
+                                                          what.job));
+    }
+    if (failure && rests) {
+        rethrow_for_next_revert(failure, what.job);
+    }
     if (failure) {
         std::rethrow_exception(failure);
     }

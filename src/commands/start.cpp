@@ -21,6 +21,7 @@
 #include "pgeist/tasks/native/preparation.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
+#include "pgeist/tasks/way_back/asked.hpp"
 #include "pgeist/tasks/way_back/kind.hpp"
 
 namespace pgeist::commands {
@@ -234,13 +235,17 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
     {
         const auto session = co_await sessions.pool.acquire();
         const job::tenure mine{job, record.incarnation};
+        const bool keeps_back = kind.labels().name == way_back::kind().labels().name && !kind.reached(record).in_effect;
+        if (keeps_back) {
+            co_await way_back::restore_settings(*session, mine, record);
+        }
         std::string changed;
         for (const auto& [name, value] : changes) {
             run::apply_option(record.settings, name, value);
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
         co_await rewrite::require_sendable(*session, run::to_json(record.settings));
-        if (kind.labels().name == way_back::kind().labels().name && !kind.reached(record).in_effect) {
+        if (keeps_back) {
             // One that was interrupted before its swap is given again: until then the job rests.
             record.phase = way_back::kind().phases().front().name;
             co_await job::save_phase(*session, mine, record.phase);

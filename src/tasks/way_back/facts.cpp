@@ -5,6 +5,7 @@
 
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/settings/settings.hpp"
 #include "pgeist/tasks/way_back/asked.hpp"
 
 namespace pgeist::way_back {
@@ -29,6 +30,9 @@ facts facts_from(const std::optional<std::string>& stored) {
             }
         }
     }
+    if (const auto* before = object.if_contains("settings_before"); before != nullptr && before->is_object()) {
+        known.settings_before = json::serialize(*before);
+    }
     const auto* check = object.if_contains("check");
     known.only_check = check != nullptr && check->is_bool() && check->as_bool();
     return known;
@@ -52,7 +56,7 @@ std::string closed_because(const std::string& why) {
     return json::serialize(members);
 }
 
-std::string members_of_request(const std::vector<std::string>& lose, bool only_check) {
+std::string members_of_request(const std::vector<std::string>& lose, bool only_check, const run::settings& before) {
     json::array names;
     for (const std::string& each : lose) {
         names.push_back(json::string(each));
@@ -60,7 +64,18 @@ std::string members_of_request(const std::vector<std::string>& lose, bool only_c
     json::object members;
     members["lose"] = std::move(names);
     members["check"] = only_check;
+    members["settings_before"] = json_from(run::to_json(before));
     return json::serialize(members);
+}
+
+awaitable<void> restore_settings(pg::connection& session, job::tenure mine, job::record& job) {
+    const facts known = facts_from(job.revert);
+    if (!known.settings_before) {
+        co_return;
+    }
+    job.settings = run::settings_from_json(*known.settings_before);
+    co_await job::save_settings(session, mine, job.settings);
+    co_await job::save_revert(session, mine, R"({"settings_before": null})");
 }
 
 std::string describe(const replay::unfit_look& found) {

@@ -11,9 +11,10 @@ namespace pgeist::way_back {
 
 /// What is stored of a way back for people, beside its plan, and what was asked of it.
 struct facts {
-    std::optional<std::string> why_not;  ///< it is closed
-    std::vector<std::string> lose;       ///< `--lose`
-    bool only_check = false;             ///< `--check`
+    std::optional<std::string> why_not;          ///< it is closed
+    std::vector<std::string> lose;               ///< `--lose`
+    bool only_check = false;                     ///< `--check`
+    std::optional<std::string> settings_before;  ///< of the job, while those of a revert are in their place
 };
 
 /// @throws nothing: what cannot be read is not known

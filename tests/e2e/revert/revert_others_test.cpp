@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "e2e/revert/revert_fixture.hpp"
 
 namespace pgeist::test {
@@ -73,6 +75,23 @@ TEST_F(others_since, who_drop_the_table_that_waits_end_the_way) {
     EXPECT_TRUE(says(refused, {"cannot be reverted any more", "was dropped"}));
     sql().execute("INSERT INTO t VALUES (500, 'x', 1, 1)");
     expect_cleanup_leaves_nothing();
+}
+
+TEST_F(others_since, what_was_given_to_a_revert_that_is_killed_is_not_the_next_ones) {
+    make_table(10);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    pgeist_process waiting(db().uri(), {"revert", "--postpone-swap", "1"});
+    wait_until_told("state", "waiting_for_swap");
+    waiting.signal(SIGKILL);
+    static_cast<void>(waiting.finish());
+    pgeist_process again(db().uri(), {"revert", "--postpone-swap", "1"});
+    wait_until_told("state", "waiting_for_swap");
+    again.signal(SIGTERM);
+    const run_result stopped = again.finish();
+    EXPECT_TRUE(exited(stopped, 6));
+    EXPECT_TRUE(says(stopped, {"the way back stays open", "pgeist revert 1"}));
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(type_of("id"), "integer");
 }
 
 // The way is closed in the very transaction that ends the logging, whatever keeps the rest from being removed.
