@@ -1,6 +1,7 @@
 // Pairs of types: whatever is called fitting goes back to the same bytes, and what is not is named; a value that nobody
 // has changed is the old one, whatever the conversion made of it.
 
+#include "pgeist/transfer/image.hpp"
 #include "way_back_fixture.hpp"
 
 namespace pgeist::test {
@@ -82,10 +83,11 @@ protected:
             sql().scalar(
                 "SELECT count(*) FROM o JOIN was USING (id) WHERE record_image_ne(ROW(o.v, o.d), ROW(was.v, was.d))"),
             "0");
-        EXPECT_EQ(sql().scalar("SELECT count(*) FROM n JOIN (SELECT id, " + there +
-                               " AS v FROM o) AS o USING (id) WHERE "
-                               "record_image_ne(ROW(o.v), ROW(n.v))"),
-                  "0");
+        // (A number has another scale then, and is the same.)
+        EXPECT_EQ(
+            sql().scalar("SELECT count(*) FROM n JOIN (SELECT id, " + there + " AS v FROM o) AS o USING (id) WHERE " +
+                         transfer::value_differs(new_type.type, "o.v", "n.v")),
+            "0");
         EXPECT_EQ(
             sql().scalar(
                 "SELECT count(*) FROM n WHERE (id IN (SELECT id FROM o)) = (id IN (SELECT k1 FROM back.pgeist_unfit))"),
