@@ -223,6 +223,16 @@ TEST_F(expand, changes_a_type) {
     EXPECT_EQ(sql().sqlstate_of("UPDATE t SET total_big = -1 WHERE id = 1"), "23514") << "the CHECK has followed";
 }
 
+TEST_F(expand, contracts_what_has_no_way_back) {
+    make_table(20);
+    ASSERT_TRUE(exited(expanded({"--add", "loud text", "--up", "loud = upper(note)"}), 0));
+    sql().execute("UPDATE t SET loud = 'own' WHERE id = 1");
+    EXPECT_EQ(sql().scalar("SELECT note || ' ' || loud FROM t WHERE id = 1"), "note 1 own");
+    EXPECT_TRUE(exited(contracted(), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE note IS NOT NULL AND loud IS NOT NULL"), 20);
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(expand, tries_and_undoes_a_contraction) {
     make_renamed();
     ASSERT_TRUE(exited(contracted({"--try"}), 0));

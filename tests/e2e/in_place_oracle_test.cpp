@@ -372,7 +372,7 @@ TEST_F(in_place_oracle, both_versions_find_what_the_rule_says) {
     const bool new_wins = pick(random, 3) > 0;
     sql().execute(R"(
         CREATE TABLE t (id int PRIMARY KEY, total int DEFAULT 0, note text DEFAULT 'n');
-        INSERT INTO t SELECT i, CASE WHEN i % 9 > 0 THEN i END FROM generate_series(1, 1500) AS i;
+        INSERT INTO t SELECT i, CASE WHEN i % 9 > 0 THEN i END FROM generate_series(1, 800) AS i;
         CREATE TABLE truth (id int PRIMARY KEY, total int, total_big bigint); INSERT INTO truth SELECT id, total, total FROM t)");
     writers old_version(db().uri());
     for (int writer = 0; writer < 2; ++writer) {

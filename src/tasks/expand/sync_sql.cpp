@@ -196,6 +196,9 @@ std::vector<fill::assignment> guarded_sets(const spec& of, bool unfilled) {
     const names now = names_of(of);
     std::vector<fill::assignment> sets;
     for (const group& one : of.groups) {
+        if (!unfilled && one.downs.empty()) {
+            continue;
+        }
         const std::string is_other = any_of(one.downs, [&](const assignment& each) {
             const column& old = column_named(one.olds, each.column);
             return transfer::image_differs(

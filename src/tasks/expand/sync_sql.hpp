@@ -23,7 +23,7 @@ using names = std::function<std::string(const std::string& column)>;
 
 /// The new columns that --up gives, as a fill would set them, by the names of now. With guards: a row whose old columns
 /// are what --down makes of the new ones is right already, though --up may give others. @param unfilled whether new
-/// columns that are all as they were added are to be set even then; groups without --down are set only then
+/// columns that are all as they were added are to be set even then; groups without --down are only set then
 [[nodiscard]] std::vector<fill::assignment> guarded_sets(const spec& of, bool unfilled);
 
 /// How an expression of the spec names a column.
