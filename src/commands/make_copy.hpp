@@ -18,8 +18,8 @@ namespace pgeist::commands {
 using recording = std::function<awaitable<void>(pg::connection&, std::int64_t)>;
 
 /// Makes the job of a copy: its shadow and its row, committed, and its locks taken by `sessions.hold`. Nullopt when the
-/// table has the change already. `besides`: what else is recorded in the transaction that makes it. `kind`: what the job
-/// is to be, of those that are a rewrite's.
+/// table has the change already. `besides`: what else is recorded in the transaction that makes it. `kind`: what the
+/// job is to be, of those that are a rewrite's.
 /// @throws error (refused) when a check refuses; error (already_running) when another run holds the table
 [[nodiscard]] awaitable<std::optional<job::record>> make_copy(supervise::session_set& sessions,
                                                               plan::change_request change, run::settings chosen,

@@ -133,7 +133,8 @@ awaitable<exit_code> rehearse(pg::connect_options options, plan::change_request 
         observer.rehearsed(found);
         co_return judge(found, what, observer);
     }
-    auto record = co_await make_copy(sessions, std::move(change), std::move(chosen), observer, nullptr, rehearse::kind());
+    auto record =
+        co_await make_copy(sessions, std::move(change), std::move(chosen), observer, nullptr, rehearse::kind());
     if (!record) {
         co_return exit_code::done;
     }

@@ -71,8 +71,8 @@ std::vector<order_word> parse_row_order(std::string_view text) {
         if (goes_on && (word == "asc" || word == "desc")) {
             all.back().descending = word == "desc";
             all.back().bare = false;
-        } else if (goes_on && word == "nulls" && at + 1 < words.size()) {
-            const std::string where = in_lower_case(words[++at]);
+        } else if (goes_on && word == "nulls") {
+            const std::string where = ++at < words.size() ? in_lower_case(words[at]) : "";
             if (where != "first" && where != "last") {
                 throw_not_understood(text);
             }

@@ -63,7 +63,7 @@ TEST(report_rehearsal, is_judged_by_scaled_and_measured_figures_where_there_are_
     const auto passed = commands::passed_limits(found, limits);
     ASSERT_EQ(passed.size(), 2U);
     EXPECT_EQ(passed[0], "lock 21.0 ms (--fail-if \"lock > 20ms\")");
-    EXPECT_EQ(passed[1], "space 2.0 MB (--fail-if \"space > 1MB\")");
+    EXPECT_EQ(passed[1], "space 2048 kB (--fail-if \"space > 1MB\")");
 }
 
 TEST(report_rehearsal, takes_the_size_from_a_plan) {
