@@ -1,38 +1,22 @@
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
 #include <iterator>
-#include <sstream>
-
-#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "cli/generate.hpp"
 #include "cli/help.hpp"
 #include "cli/invocation.hpp"
+#include "cli/parse_change.hpp"
 #include "cli/parse_in_place.hpp"
-#include "cli/sql_statements.hpp"
+#include "cli/parse_option.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/plan/row_order.hpp"
 #include "pgeist/report/hooks/hook_runner.hpp"
 #include "pgeist/settings/options.hpp"
 
 namespace pgeist::cli {
 
 namespace {
-
-/// Calls `read`; a usage error says which option it is about.
-template <class Read>
-void about(const std::string& origin, Read&& read) {
-    try {
-        read();
-    } catch (const usage_error& problem) {
-        throw usage_error(fmt::format("{}: {}", origin, problem.what()), problem.hint());
-    }
-}
 
 std::int64_t read_job(const std::string& word) {
     const bool digits = !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
@@ -50,22 +34,6 @@ double parse_percent(const std::string& text) {
         throw usage_error(fmt::format("\"{}\" is no percentage", text), "give a number from 0 to 100");
     }
     return value;
-}
-
-std::string read_file(const std::string& name) {
-    std::ostringstream text;
-    if (name == "-") {
-        text << std::cin.rdbuf();
-        return text.str();
-    }
-    std::ifstream stream(name);
-    if (stream) {
-        text << stream.rdbuf();
-    }
-    if (!stream || stream.bad()) {
-        throw usage_error(fmt::format("file {} cannot be read", name));
-    }
-    return text.str();
 }
 
 void read_connection(const given& options, const environment& lookup, pg::connect_options& into) {
@@ -92,179 +60,6 @@ bool names_server(const given& options) {
     return std::any_of(all.begin(), all.end(), [&](const option_info& each) {
         return each.place == group::connection && options.find(each.name) != nullptr;
     });
-}
-
-void check_set(const std::string& text) {
-    const auto equals = text.find('=');
-    if (equals == std::string::npos || text.find_first_not_of(' ') == equals ||
-        text.find_first_not_of(' ', equals + 1) == std::string::npos) {
-        throw usage_error(fmt::format("\"{}\" sets nothing", text), "write COLUMN = EXPRESSION");
-    }
-}
-
-plan::copy_order read_copy_order(const given& options) {
-    const std::string text = options.value("copy-order").value_or("auto");
-    if (text == "auto") {
-        return plan::copy_order::automatic;
-    }
-    if (text == "key") {
-        return plan::copy_order::key;
-    }
-    if (text == "heap") {
-        return plan::copy_order::heap;
-    }
-    throw usage_error(fmt::format("{}: \"{}\" is not known", options.find("copy-order")->origin, text),
-                      "use auto, key or heap");
-}
-
-void read_row_order(const given& options, plan::change_request& into) {
-    const given_option* found = options.find("order-by");
-    if (found == nullptr) {
-        return;
-    }
-    if (!into.repack) {
-        throw usage_error(found->origin + " needs --repack", "it puts the rows of a table that is rebuilt in order");
-    }
-    if (const given_option* other = options.find("copy-order")) {
-        throw usage_error(fmt::format("{} and {} exclude each other", found->origin, other->origin));
-    }
-    into.order_by = options.value("order-by");
-    about(found->origin, [&] { static_cast<void>(plan::parse_row_order(*into.order_by)); });
-}
-
-/// `--file` without `--table`: statements for any number of tables.
-void read_migration(const given& options, invocation& into) {
-    for (const char* name : {"set", "key", "order-by"}) {
-        if (const given_option* found = options.find(name)) {
-            throw usage_error(fmt::format("{} belongs to a --table, and a migration file has none", found->origin),
-                              "write it into the file, or change that table by itself");
-        }
-    }
-    const std::string file = *options.value("file");
-    into.file.emplace();
-    into.file->file = plan::read_migration_file(file, read_file(file));
-    into.file->resume = options.is_on("resume");
-    if (const auto other = options.value("undoes")) {
-        into.file->undoes = plan::read_migration_file(*other, read_file(*other)).identity;
-    }
-}
-
-void read_change(const given& options, plan::change_request& into) {
-    for (const char* name : {"undoes", "resume"}) {
-        if (const given_option* found = options.find(name)) {
-            throw usage_error(fmt::format("{} is about a migration file, which has no --table", found->origin));
-        }
-    }
-    const auto table = options.value("table");
-    if (!table) {
-        throw usage_error("--table is missing", "name the table: --table [SCHEMA.]NAME");
-    }
-    about(options.find("table")->origin, [&] { into.table = parse_qualified_name(*table); });
-    into.alters = options.values("alter");
-    if (const auto file = options.value("file")) {
-        about(options.find("file")->origin, [&] { into.alters = split_statements(read_file(*file)); });
-        if (into.alters.empty()) {
-            throw usage_error(fmt::format("there is no statement in {}", *file));
-        }
-    }
-    into.repack = options.is_on("repack");
-    into.key_index = options.value("key");
-    into.order = read_copy_order(options);
-    read_row_order(options, into);
-    for (const std::string& text : options.values("set")) {
-        about(options.find("set")->origin, [&] { check_set(text); });
-        into.sets.push_back(text);
-    }
-    const bool blank = std::any_of(into.alters.begin(), into.alters.end(), [](const std::string& each) {
-        return each.find_first_not_of(" \t\n") == std::string::npos;
-    });
-    if (blank) {
-        throw usage_error(options.find("alter")->origin + " is empty");
-    }
-    if (into.alters.empty() && !into.repack) {
-        throw usage_error("there is nothing to change", "give --alter, --file or --repack");
-    }
-}
-
-/// `--only-indexes` and `--index`: nothing of the table itself is changed. @returns whether that is asked for
-bool read_reindex(const given& options, std::optional<reindex::request>& into) {
-    const bool all = options.is_on("only-indexes");
-    if (!all && !options.has("index")) {
-        return false;
-    }
-    const std::string origin = options.find(all ? "only-indexes" : "index")->origin;
-    if (all && options.has("index")) {
-        throw usage_error(origin + " and --index exclude each other", "give one of them");
-    }
-    for (const char* each : {"alter", "file", "set", "key", "copy-order", "order-by"}) {
-        if (options.has(each)) {
-            throw usage_error(fmt::format("{} changes nothing of the table itself: {} does not go with it", origin,
-                                          options.find(each)->origin),
-                              "run the two one after the other");
-        }
-    }
-    const auto table = options.value("table");
-    if (!table) {
-        throw usage_error(origin + " needs --table", "name the table: --table [SCHEMA.]NAME");
-    }
-    into.emplace();
-    about(options.find("table")->origin, [&] { into->table = parse_qualified_name(*table); });
-    into->indexes = options.values("index");
-    for (const std::string& each : into->indexes) {
-        about(origin, [&] { static_cast<void>(parse_qualified_name(each)); });
-    }
-    return true;
-}
-
-void read_settings(const given& options, run::settings& into) {
-    for (const run::option& option : run::options()) {
-        if (const given_option* found = options.find(option.name)) {
-            for (const std::string& value : found->values) {
-                about(found->origin, [&] { option.apply(into, value); });
-            }
-        }
-    }
-}
-
-/// The server's own repack does nothing but that.
-void require_server_repack(const given& options) {
-    const std::string& origin = options.find("method")->origin;
-    if (!options.is_on("repack") || options.find("table") == nullptr) {
-        throw usage_error(origin + ": the server itself does nothing but --repack of a --table");
-    }
-    for (const char* name : {"alter", "file", "set", "key", "copy-order", "order-by", "only-indexes", "index",
-                             "postpone-swap", "postpone-file", "swap-window", "keep-old", "revertible"}) {
-        const given_option* found = options.find(name);
-        if (found != nullptr && (!find_option(name)->is_switch() || options.is_on(name))) {
-            throw usage_error(fmt::format("{}: the server's REPACK has no such thing", found->origin),
-                              "leave it out, or repack by a copy: --method copy");
-        }
-    }
-}
-
-/// What only a copy can do makes the change one.
-void let_options_choose(const given& options, run::settings& into) {
-    const bool in_place = options.is_on("only-indexes") || options.find("index") != nullptr;
-    if (into.method == run::method_choice::server) {
-        require_server_repack(options);
-        return;
-    }
-    if (into.method == run::method_choice::copy || in_place) {
-        return;
-    }
-    for (const char* name : {"postpone-swap", "postpone-file", "swap-window", "keep-old", "key", "copy-order",
-                             "revertible", "repack", "set"}) {
-        const given_option* found = options.find(name);
-        const option_info* known = find_option(name);
-        if (found == nullptr || known == nullptr || (known->is_switch() && !options.is_on(name))) {
-            continue;
-        }
-        if (into.method == run::method_choice::native) {
-            throw usage_error(fmt::format("{}: this needs a copy, and --method native allows none", found->origin),
-                              "leave one of the two out");
-        }
-        into.method = run::method_choice::copy;
-    }
 }
 
 /// Options that replace those a job was started with.
@@ -308,20 +103,6 @@ void read_output(const given& options, invocation& into) {
     into.how_much.verbose = options.is_on("verbose");
 }
 
-/// A file that will be replaced, or made, only when there is something to tell: its folder must take it.
-std::string writable(const given& options, std::string_view name) {
-    const std::string path = options.value(name).value_or("");
-    if (path.empty()) {
-        return path;
-    }
-    const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
-    if (std::filesystem::is_directory(path) || ::access(folder.c_str(), W_OK | X_OK) != 0) {
-        throw usage_error(fmt::format("{}: {} cannot be written", options.find(name)->origin, path),
-                          "name a file in a folder that is there and can be written to");
-    }
-    return path;
-}
-
 void read_files(const given& options, invocation& into) {
     into.beside.report = writable(options, "report");
     into.beside.metrics = writable(options, "metrics");
@@ -339,32 +120,6 @@ void read_files(const given& options, invocation& into) {
                           "use text or json");
     }
     into.beside.log_format = format == "json" ? report::output_format::json : report::output_format::human;
-}
-
-/// What `pgeist rehearse` takes besides a change.
-void read_rehearsal(const given& options, invocation& into) {
-    using mode = run::rehearsed_locks;
-    const std::pair<std::string_view, mode> modes[] = {
-        {"none", mode::none}, {"sample", mode::sample}, {"take", mode::take}};
-    const std::string text = options.value("locks").value_or("sample");
-    const auto found =
-        std::find_if(std::begin(modes), std::end(modes), [&](const auto& each) { return each.first == text; });
-    if (found == std::end(modes)) {
-        throw usage_error(fmt::format("{}: \"{}\" is not known", options.find("locks")->origin, text),
-                          "use none, sample or take");
-    }
-    into.settings.locks = found->second;
-    if (into.settings.locks == mode::take && into.settings.method == run::method_choice::automatic) {
-        into.settings.method = run::method_choice::copy;  // what takes no copy would take its lock for good
-    }
-    for (const std::string& each : options.values("fail-if")) {
-        about(options.find("fail-if")->origin,
-              [&] { into.rehearsal.limits.push_back(commands::parse_rehearsal_limit(each)); });
-    }
-    if (const auto plan = options.value("scale-to")) {
-        about(options.find("scale-to")->origin, [&] { commands::read_scale(read_file(*plan), into.settings); });
-    }
-    into.rehearsal.markdown = writable(options, "markdown");
 }
 
 /// NAME=VALUE… of `pgeist set`: the names and values are tried here, where a mistake can still be told.
@@ -497,113 +252,109 @@ const command_info& command_of(const std::vector<std::string>& words) {
     return *info;
 }
 
+/// What is told without a command, or with none of its options. @returns whether that is all that is asked for
+bool is_told_at_once(const split_arguments& split, invocation& into) {
+    if (split.options.contains("version")) {
+        into.what = command::version;
+        into.text = "pgeist " PGEIST_VERSION "\n";
+        return true;
+    }
+    if (const auto what = split.options.find("print"); what != split.options.end()) {
+        into.what = command::print;
+        about(what->second.origin, [&] { into.text = generated(what->second.values.back()); });
+        return true;
+    }
+    if (split.options.contains("help")) {
+        into.text = split.words.empty() ? overview() : help_of(command_of(split.words));
+        return true;
+    }
+    return false;
+}
+
+void read_lint_command(const given& options, const environment& lookup, const std::vector<std::string>& words,
+                       invocation& into) {
+    into.lint = read_lint(options, words);
+    into.lint.connected = names_server(options);
+    if (into.lint.connected && options.find("server") != nullptr) {
+        throw usage_error(
+            fmt::format("{}: the server that is asked says its version itself", options.find("server")->origin),
+            "give a connection, or --server, and not both");
+    }
+    read_connection(options, lookup, into.connection);
+    into.how_much.quiet = options.is_on("quiet");
+    into.how_much.verbose = options.is_on("verbose");
+    into.format = into.lint.format == lint_format::json ? report::output_format::json : into.format;
+}
+
+void read_chunked(const given& options, invocation& into) {
+    read_settings(options, into.settings);
+    fit_chunks_to_locks(options, into.settings);
+    into.in_place = true;
+}
+
+/// What the command is to do, for those that change something.
+void read_work(const command_info& info, const given& options, invocation& into) {
+    const bool rows_alone = info.id == command::backfill || (info.id == command::plan && plans_in_place(options));
+    if (rows_alone) {
+        read_fill(options, into.fill);
+        read_chunked(options, into);
+    } else if (info.id == command::expand) {
+        read_expansion(options, into.expand);
+        read_chunked(options, into);
+    } else if (info.id == command::rehearse) {
+        read_rehearsal(options, into);
+    } else if (info.id == command::run || info.id == command::plan) {
+        read_run(options, into);
+    } else if (info.id == command::contract) {
+        into.contraction = read_contraction(options);
+        into.values = read_changes(info, options);
+        return;
+    } else {
+        return;
+    }
+    into.what = options.is_on("dry-run") ? command::plan : into.what;
+}
+
+void read_command(const command_info& info, const given& options, const environment& lookup,
+                  std::vector<std::string> words, invocation& into) {
+    read_output(options, into);
+    read_files(options, into);
+    read_connection(options, lookup, into.connection);
+    read_words(info, std::move(words), options, into);
+    into.watch = options.is_on("watch");
+    read_thresholds(options, into);
+    if (info.id == command::candidates) {
+        read_round(options, into);
+    }
+    into.yes = options.is_on("yes");
+    into.check = options.is_on("check");
+    into.lose = options.values("lose");
+    if (info.takes_steerable) {
+        into.values = read_changes(info, options);
+    }
+    read_work(info, options, into);
+}
+
 }  // namespace
 
 invocation parse(const std::vector<std::string>& arguments, const environment& lookup) {
     invocation made;
     split_arguments split = cli::split(arguments);
-    if (split.options.contains("version")) {
-        made.what = command::version;
-        made.text = "pgeist " PGEIST_VERSION "\n";
-        return made;
-    }
-    if (const auto what = split.options.find("print"); what != split.options.end()) {
-        made.what = command::print;
-        about(what->second.origin, [&] { made.text = generated(what->second.values.back()); });
-        return made;
-    }
-    const bool help = split.options.contains("help");
-    if (help && split.words.empty()) {
-        made.text = overview();
+    if (is_told_at_once(split, made)) {
         return made;
     }
     const command_info& info = command_of(split.words);
-    if (help) {
-        made.text = help_of(info);
-        return made;
-    }
     if (!info.available) {
         throw not_available(fmt::format("pgeist {}", info.name));
     }
     check_taken(info, split);
     std::vector<std::string> words(split.words.begin() + 1, split.words.end());
     const given options = gather(info, std::move(split), lookup);
-
     made.what = info.id;
     if (info.takes_files) {
-        made.lint = read_lint(options, words);
-        made.lint.connected = names_server(options);
-        if (made.lint.connected && options.find("server") != nullptr) {
-            throw usage_error(
-                fmt::format("{}: the server that is asked says its version itself", options.find("server")->origin),
-                "give a connection, or --server, and not both");
-        }
-        read_connection(options, lookup, made.connection);
-        made.how_much.quiet = options.is_on("quiet");
-        made.how_much.verbose = options.is_on("verbose");
-        made.format = made.lint.format == lint_format::json ? report::output_format::json : made.format;
-        return made;
-    }
-    read_output(options, made);
-    read_files(options, made);
-    read_connection(options, lookup, made.connection);
-    read_words(info, std::move(words), options, made);
-    made.watch = options.is_on("watch");
-    read_thresholds(options, made);
-    if (info.id == command::candidates) {
-        read_round(options, made);
-    }
-    made.yes = options.is_on("yes");
-    made.check = options.is_on("check");
-    made.lose = options.values("lose");
-    if (info.takes_steerable) {
-        made.values = read_changes(info, options);
-    }
-    if (info.id == command::backfill || (info.id == command::plan && plans_in_place(options))) {
-        read_fill(options, made.fill);
-        read_settings(options, made.settings);
-        fit_chunks_to_locks(options, made.settings);
-        made.in_place = true;
-        made.what = options.is_on("dry-run") ? command::plan : made.what;
-    } else if (info.id == command::expand) {
-        read_expansion(options, made.expand);
-        read_settings(options, made.settings);
-        fit_chunks_to_locks(options, made.settings);
-        made.in_place = true;
-        made.what = options.is_on("dry-run") ? command::plan : made.what;
-    } else if (info.id == command::contract) {
-        made.contraction = read_contraction(options);
-        made.values = read_changes(info, options);
-    } else if (info.id == command::rehearse) {
-        for (const char* each : {"only-indexes", "index"}) {
-            if (options.has(each)) {
-                throw usage_error(options.find(each)->origin + " is not rehearsed: it makes no copy");
-            }
-        }
-        if (options.find("file") != nullptr && options.find("table") == nullptr) {
-            read_migration(options, made);
-        } else {
-            read_change(options, made.change);
-        }
-        read_settings(options, made.settings);
-        let_options_choose(options, made.settings);
-        if (made.settings.method == run::method_choice::server) {
-            throw usage_error(options.find("method")->origin + ": what the server does is not rehearsed");
-        }
-        read_rehearsal(options, made);
-        made.what = options.is_on("dry-run") ? command::plan : made.what;
-    } else if (info.id == command::run || info.id == command::plan) {
-        if (options.has("where") || options.is_on("delete")) {
-            throw usage_error("--where and --delete are of a backfill", "give --set or --delete alone");
-        }
-        if (options.find("file") != nullptr && options.find("table") == nullptr) {
-            read_migration(options, made);
-        } else if (!read_reindex(options, made.reindex)) {
-            read_change(options, made.change);
-        }
-        read_settings(options, made.settings);
-        let_options_choose(options, made.settings);
-        made.what = options.is_on("dry-run") ? command::plan : made.what;
+        read_lint_command(options, lookup, words, made);
+    } else {
+        read_command(info, options, lookup, std::move(words), made);
     }
     return made;
 }

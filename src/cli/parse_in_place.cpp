@@ -2,42 +2,15 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
+#include "cli/parse_option.hpp"
 #include "pgeist/core/error.hpp"
 
 namespace pgeist::cli {
 
-namespace {
-
-/// Calls `read`; a usage error says which option it is about.
-template <class Read>
-void naming(const std::string& origin, Read&& read) {
-    try {
-        read();
-    } catch (const usage_error& problem) {
-        throw usage_error(fmt::format("{}: {}", origin, problem.what()), problem.hint());
-    }
-}
-
-void require_assignment(const std::string& text) {
-    const auto equals = text.find('=');
-    if (equals == std::string::npos || text.find_first_not_of(' ') == equals ||
-        text.find_first_not_of(' ', equals + 1) == std::string::npos) {
-        throw usage_error(fmt::format("\"{}\" sets nothing", text), "write COLUMN = EXPRESSION");
-    }
-}
-
-}  // namespace
-
 void read_fill(const given& options, fill::request& into) {
-    const auto table = options.value("table");
-    if (!table) {
-        throw usage_error("--table is missing", "name the table: --table [SCHEMA.]NAME");
-    }
-    naming(options.find("table")->origin, [&] { into.table = parse_qualified_name(*table); });
+    into.table = read_table(options);
     for (const std::string& text : options.values("set")) {
-        naming(options.find("set")->origin, [&] { require_assignment(text); });
+        about(options.find("set")->origin, [&] { require_assignment(text); });
         into.sets.push_back(text);
     }
     into.where = options.value("where");
@@ -59,26 +32,22 @@ void read_fill(const given& options, fill::request& into) {
 }
 
 void read_expansion(const given& options, expand::request& into) {
-    const auto table = options.value("table");
-    if (!table) {
-        throw usage_error("--table is missing", "name the table: --table [SCHEMA.]NAME");
-    }
-    naming(options.find("table")->origin, [&] { into.table = parse_qualified_name(*table); });
+    into.table = read_table(options);
     into.adds = options.values("add");
     into.renames = options.values("rename");
     into.key_index = options.value("key");
     const std::pair<const char*, std::vector<std::string>*> both[] = {{"up", &into.ups}, {"down", &into.downs}};
     for (const auto& [name, texts] : both) {
         for (const std::string& text : options.values(name)) {
-            naming(options.find(name)->origin, [&] { require_assignment(text); });
+            about(options.find(name)->origin, [&] { require_assignment(text); });
             texts->push_back(text);
         }
     }
     for (const std::string& text : into.renames) {
-        naming(options.find("rename")->origin, [&] { require_assignment(text); });
+        about(options.find("rename")->origin, [&] { require_assignment(text); });
     }
     if (const auto conflict = options.value("conflict")) {
-        naming(options.find("conflict")->origin, [&] { into.conflict = expand::policy_named(*conflict); });
+        about(options.find("conflict")->origin, [&] { into.conflict = expand::policy_named(*conflict); });
     }
     if (into.adds.empty() && into.renames.empty()) {
         throw usage_error("there is nothing to add",
