@@ -17,10 +17,6 @@ namespace pgeist::commands {
 
 namespace {
 
-std::string as_written(const qualified_name& name) {
-    return (name.schema.empty() ? "" : ddl::sql_name(name.schema) + ".") + ddl::sql_name(name.name);
-}
-
 bool is_whole(const std::string& text) {
     const ddl::statement what = ddl::understand(text);
     return what.kind == ddl::statement_kind::alter_table;
@@ -29,7 +25,7 @@ bool is_whole(const std::string& text) {
 /// The statements of `--alter`, each one of its own, about the table that was found. RENAME in a list is split out.
 std::vector<steps::written_statement> statements_of(const plan::change_request& change, const qualified_name& found) {
     std::vector<steps::written_statement> all;
-    const std::string table = as_written(found);
+    const std::string table = ddl::sql_name(found);
     for (const std::string& text : change.alters) {
         const std::string whole = is_whole(text) ? text : fmt::format("ALTER TABLE {} {}", table, text);
         const ddl::statement what = ddl::understand(whole);
@@ -117,7 +113,7 @@ steps::step copy_step(const plan::change_request& change, const std::string& tab
     one.why = std::move(why);
     for (const std::string& each : change.alters) {
         one.statement += (one.statement.empty() ? "" : "; ") +
-                         (is_whole(each) ? each : fmt::format("ALTER TABLE {} {}", as_written(change.table), each));
+                         (is_whole(each) ? each : fmt::format("ALTER TABLE {} {}", ddl::sql_name(change.table), each));
     }
     if (one.statement.empty()) {
         one.statement = "REPACK " + table;

@@ -184,4 +184,8 @@ std::string sql_name(std::string_view name) {
     return keyword ? quote_identifier(name) : display_identifier(name);
 }
 
+std::string sql_name(const qualified_name& name) {
+    return (name.schema.empty() ? "" : sql_name(name.schema) + ".") + sql_name(name.name);
+}
+
 }  // namespace pgeist::ddl

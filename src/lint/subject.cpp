@@ -95,20 +95,16 @@ std::string shell_word(const std::string& text) {
     return out + "'";
 }
 
-std::string as_written(const qualified_name& name) {
-    return name.schema.empty() ? ddl::sql_name(name.name) : ddl::sql_name(name.schema) + "." + ddl::sql_name(name.name);
-}
-
 }  // namespace
 
 std::string pgeist_run(const subject& on, const std::string& clause) {
-    const std::string table = as_written(on.what.relation);
+    const std::string table = ddl::sql_name(on.what.relation);
     const bool plain = table.find('"') == std::string::npos;
     return fmt::format("pgeist run -d DATABASE --table {} --alter {}", plain ? table : shell_word(table),
                        shell_word(normalised(clause)));
 }
 
-std::string alter_head(const subject& on) { return "ALTER TABLE " + as_written(on.what.relation); }
+std::string alter_head(const subject& on) { return "ALTER TABLE " + ddl::sql_name(on.what.relation); }
 
 std::string with_concurrently(const std::string& statement, std::string_view word) {
     for (const ddl::token& each : ddl::tokens_of(statement)) {

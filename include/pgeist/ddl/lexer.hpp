@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pgeist/core/identifier.hpp"
+
 namespace pgeist::ddl {
 
 enum class token_kind {
@@ -56,5 +58,7 @@ private:
 
 /// `name` in double quotes if SQL needs them there: upper case, special characters, or a keyword that is no name.
 [[nodiscard]] std::string sql_name(std::string_view name);
+/// Both names so; the name alone where no schema is given.
+[[nodiscard]] std::string sql_name(const qualified_name& name);
 
 }  // namespace pgeist::ddl

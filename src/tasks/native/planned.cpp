@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/ddl/lexer.hpp"
 #include "pgeist/ddl/statement.hpp"
 
 namespace pgeist::native {
@@ -24,10 +25,6 @@ std::vector<qualified_name> named_in(const ddl::statement& what) {
                            what.kind == remove || what.kind == insert;
     return about_one && !what.relation.name.empty() ? std::vector<qualified_name>{what.relation}
                                                     : std::vector<qualified_name>();
-}
-
-std::string as_written(const qualified_name& name) {
-    return (name.schema.empty() ? "" : quote_identifier(name.schema) + ".") + quote_identifier(name.name);
 }
 
 }  // namespace
@@ -66,7 +63,7 @@ awaitable<void> require_same_names(pg::connection& session, const steps::step& o
         const pg::result row = co_await session.query(
             "SELECT to_regclass($1)::text FROM pg_catalog.unnest($2::text[]) AS name HAVING "
             "pg_catalog.bool_and(pg_catalog.to_regclass(name) IS DISTINCT FROM pg_catalog.to_regclass($1))",
-            as_written(each), names);
+            ddl::sql_name(each), names);
         if (!row.empty() && !row.is_null(0, 0)) {
             throw error(exit_code::failed,
                         fmt::format("{} is {} by now, and the step was planned for {}: {}", each.display(),
