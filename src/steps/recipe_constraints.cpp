@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/core/clipped.hpp"
 #include "pgeist/ddl/lexer.hpp"
 #include "recipes.hpp"
 
@@ -88,20 +89,15 @@ std::optional<recipe> add_foreign_key_to_partitions(const part& of, const ddl::c
 }
 
 std::string helper_name(const std::string& column) {
-    constexpr std::size_t longest = 63;
     std::string name = "pgeist_not_null_" + column;
-    if (name.size() > longest) {
+    if (name.size() > longest_identifier) {
         // FNV-1a: another column's name may begin likewise.
         std::uint32_t hash = 2166136261U;
         for (const unsigned char each : column) {
             hash = (hash ^ each) * 16777619U;
         }
         const std::string end = fmt::format("_{:08x}", hash);
-        std::size_t kept = longest - end.size();
-        while (kept > 0 && (static_cast<unsigned char>(name[kept]) & 0xC0U) == 0x80) {
-            --kept;  // not within a character
-        }
-        name = name.substr(0, kept) + end;
+        name = std::string(clipped(name, longest_identifier - end.size())) + end;
     }
     return name;
 }

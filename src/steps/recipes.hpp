@@ -9,15 +9,6 @@
 /// How a part of a change is done by each method. A recipe leaves what the plain statement would.
 namespace pgeist::steps {
 
-/// Stands in an action's statements for the constraint which the last action of the step that makes one has made, NOT
-/// VALID; the executor puts its name in, quoted, a statement each where there are several.
-inline constexpr std::string_view made_constraint = "{{made}}";
-/// The same for its table, where that may be another one than the step's.
-inline constexpr std::string_view made_table = "{{table}}";
-
-/// The same for the index that an action of the step makes.
-inline constexpr std::string_view made_index = "{{index}}";
-
 struct recipe {
     method how = method::native;
     std::string why;

@@ -4,6 +4,7 @@
 #include <array>
 #include <stdexcept>
 
+#include <boost/algorithm/string/replace.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/core/units.hpp"
@@ -49,13 +50,9 @@ namespace {
 
 /// With words in the place of names that are not known yet.
 std::string readable(std::string sql) {
-    static constexpr std::pair<std::string_view, std::string_view> words[] = {
-        {"{{made}}", "the_constraint_above"}, {"{{table}}", "its_table"}, {"{{index}}", "the_new_index"}};
-    for (const auto& [sign, word] : words) {
-        for (std::size_t at = sql.find(sign); at != std::string::npos; at = sql.find(sign, at)) {
-            sql.replace(at, sign.size(), word);
-        }
-    }
+    boost::replace_all(sql, made_constraint, "the_constraint_above");
+    boost::replace_all(sql, made_table, "its_table");
+    boost::replace_all(sql, made_index, "the_new_index");
     return sql;
 }
 

@@ -98,6 +98,11 @@ awaitable<double> slowness(pg::connection& session) {
     co_return found;
 }
 
+awaitable<void> save_plan(pg::connection& session, std::int64_t job, const step& what) {
+    co_await session.query("UPDATE pgeist.steps SET plan = $3::jsonb WHERE job = $1 AND number = $2", job, what.number,
+                           to_json(what));
+}
+
 awaitable<void> replace_step(pg::connection& session, job::tenure mine, const step& what) {
     co_await job::require_tenure(session, mine);
     co_await session.query(

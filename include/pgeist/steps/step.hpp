@@ -89,11 +89,19 @@ struct action {
     friend bool operator==(const action&, const action&) = default;
 };
 
-/// What one method does of a change.
+/// Stands in an action's statements for the constraint which the last action of the step that makes one has made, NOT
+/// VALID; the executor puts its name in, quoted, a statement each where there are several.
+inline constexpr std::string_view made_constraint = "{{made}}";
+/// The same for its table, where that may be another one than the step's.
+inline constexpr std::string_view made_table = "{{table}}";
+/// The same for the index that an action of the step makes.
+inline constexpr std::string_view made_index = "{{index}}";
+
 /// Settings in which sessions of pgeist's differ from the user's own.
 inline constexpr std::array settings_of_user{"search_path", "default_tablespace", "default_table_access_method",
                                              "row_security", "check_function_bodies"};
 
+/// What one method does of a change.
 struct step {
     int number = 0;          ///< from 1
     std::string statement;   ///< the part as a statement of its own, without semicolon

@@ -39,6 +39,10 @@ struct stored_step {
 /// By how much slower than estimated this server has done the steps of earlier jobs; 1 where that is not known.
 [[nodiscard]] awaitable<double> slowness(pg::connection& session);
 
+/// The step as it is by now: with names and numbers that are known only since it was begun. To be called in a
+/// transaction that has asked for the tenure.
+[[nodiscard]] awaitable<void> save_plan(pg::connection& session, std::int64_t job, const step& what);
+
 /// What is to be done instead: the step of this number by another method, or with actions that are known only now.
 [[nodiscard]] awaitable<void> replace_step(pg::connection& session, job::tenure mine, const step& what);
 

@@ -15,10 +15,6 @@ namespace pgeist::native {
 
 namespace {
 
-constexpr const char* name_sign = "{{made}}";
-constexpr const char* table_sign = "{{table}}";
-constexpr const char* index_sign = "{{index}}";
-
 // By this transaction. A CHECK that children have besides is theirs, too.
 constexpr const char* constraints_sql = R"sql(
     SELECT oid::bigint AS oid, conrelid::bigint AS table_oid, NOT convalidated AS pending FROM pg_constraint
@@ -57,8 +53,8 @@ awaitable<std::string> with_name(pg::connection& session, std::string sql, steps
         throw error(exit_code::failed, "the constraint that was added has been dropped by somebody",
                     "go on with: pgeist resume JOB, which adds it again");
     }
-    boost::replace_all(sql, name_sign, row.text(0, "name"));
-    boost::replace_all(sql, table_sign, row.text(0, "table_name"));
+    boost::replace_all(sql, steps::made_constraint, row.text(0, "name"));
+    boost::replace_all(sql, steps::made_table, row.text(0, "table_name"));
     co_return sql;
 }
 
@@ -68,7 +64,7 @@ awaitable<std::vector<std::string>> with_names(pg::connection& session, const st
     const std::vector<steps::made_object> all = pending_before(of, at);
     for (std::string text : of.actions[static_cast<std::size_t>(at)].statements) {
         put_in_index(of, at, text);
-        const bool refers = text.find(name_sign) != std::string::npos;
+        const bool refers = text.find(steps::made_constraint) != std::string::npos;
         if (!refers) {
             done.push_back(text);
             continue;
@@ -86,7 +82,7 @@ void put_in_index(const steps::step& of, int at, std::string& sql) {
     for (; at >= 0; --at) {
         const steps::action& each = of.actions[static_cast<std::size_t>(at)];
         if (each.kind == steps::action_kind::build_index) {
-            boost::replace_all(sql, index_sign, quote_identifier(each.index.name));
+            boost::replace_all(sql, steps::made_index, quote_identifier(each.index.name));
             break;
         }
     }

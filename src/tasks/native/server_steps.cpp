@@ -41,13 +41,6 @@ void say_of_leaves(steps::step& of, int at, const std::vector<concurrently::part
     next.statements = std::move(statements);
 }
 
-/// The step as it is by now.
-awaitable<void> store_plan(pg::connection& session, const task::context& with, const steps::step& of) {
-    co_await job::require_tenure(session, with.mine);
-    co_await session.query("UPDATE pgeist.steps SET plan = $3::jsonb WHERE job = $1 AND number = $2", with.mine.job,
-                           of.number, steps::to_json(of));
-}
-
 /// The name that the server would give the index now, unless one of this name is begun already. Stored before it is.
 awaitable<void> choose_name(pg::connection& session, pg::connection& own, const task::context& with, steps::step& of,
                             int at) {
@@ -65,13 +58,13 @@ awaitable<void> choose_name(pg::connection& session, pg::connection& own, const 
     asked.table = what.relation;
     asked.statement = what.unnamed;
     what.index.name = co_await concurrently::name_of_index(own, std::move(asked));
-    const auto storing = [&] { return store_plan(session, with, of); };
-    co_await pg::transaction(session, pg::isolation::read_committed, storing);
+    const auto storing = [&] { return steps::save_plan(session, with.mine.job, of); };
+    co_await job::in_tenure(session, with.mine, pg::isolation::read_committed, storing);
 }
 
 awaitable<void> record_leaves(pg::connection& session, const task::context& with, const steps::step& of, int at) {
     co_await record(session, with, of, at);
-    co_await store_plan(session, with, of);
+    co_await steps::save_plan(session, with.mine.job, of);
 }
 
 }  // namespace

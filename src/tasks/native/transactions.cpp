@@ -45,8 +45,7 @@ awaitable<void> note_made(attempt& now) {
     steps::step noted = now.of;
     auto made = co_await find_made(now.session, now.of.table, now.what());
     noted.actions[static_cast<std::size_t>(now.at)].made = std::move(made);
-    co_await now.session.query("UPDATE pgeist.steps SET plan = $3::jsonb WHERE job = $1 AND number = $2",
-                               now.with.mine.job, now.of.number, steps::to_json(noted));
+    co_await steps::save_plan(now.session, now.with.mine.job, noted);
     now.noted = std::move(noted);
 }
 
