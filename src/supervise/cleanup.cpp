@@ -44,8 +44,8 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task:
     const auto session = co_await pool.acquire();
     const bool own_state = co_await job::is_own_state(*session);
     co_await job::claim_job(hold, job);
-    const auto reading = [&] { return task::read_standing(*session, job); };
-    const task::standing left = co_await job::guarded(*session, reading);  // now: a run may just have ended
+    const auto reading = [&] { return task::read_leftovers(*session, job); };
+    const task::leftovers left = co_await job::guarded(*session, reading);  // now: a run may just have ended
     if (!own_state) {
         co_await task::require_cleanable(*session, kind, job, left);
     }

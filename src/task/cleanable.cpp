@@ -30,13 +30,13 @@ constexpr const char* strange_schema_sql = R"sql(
 
 }  // namespace
 
-awaitable<standing> read_standing(pg::connection& session, std::int64_t job) {
+awaitable<leftovers> read_leftovers(pg::connection& session, std::int64_t job) {
     const pg::result row = co_await session.query(left_behind_sql, job);
     if (row.empty()) {
         throw error(exit_code::refused, fmt::format("there is no job {} in this database", job),
                     "list the jobs with: pgeist status");
     }
-    standing left;
+    leftovers left;
     left.table_oid = row.integer(0, "table_oid");
     left.table.schema = row.text(0, "nspname");
     left.table.name = row.text(0, "relname");
@@ -47,7 +47,7 @@ awaitable<standing> read_standing(pg::connection& session, std::int64_t job) {
     co_return left;
 }
 
-awaitable<void> require_cleanable(pg::connection& session, const kind& kind, std::int64_t job, const standing& left) {
+awaitable<void> require_cleanable(pg::connection& session, const kind& kind, std::int64_t job, const leftovers& left) {
     const phase& reached = kind.phase_named(left.phase);
     if (reached.in_effect && !kind.is_done(reached) && left.state != "done") {
         throw error(

@@ -159,8 +159,8 @@ awaitable<void> require_cleanable(pg::connection& session, std::int64_t job) {
     const auto naming = [&] { return job::kind_of(session, job); };
     const std::string name = co_await job::guarded(session, naming);
     const task::kind& kind = kind_named(name, job);
-    const auto reading = [&] { return task::read_standing(session, job); };
-    const task::standing left = co_await job::guarded(session, reading);
+    const auto reading = [&] { return task::read_leftovers(session, job); };
+    const task::leftovers left = co_await job::guarded(session, reading);
     co_await task::require_cleanable(session, kind, job, left);
 }
 
