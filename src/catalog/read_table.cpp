@@ -69,7 +69,7 @@ table read_table_row(const pg::result& rows) {
 /// The planner's own estimate: it corrects reltuples by the size the table has now, and copes with tables never
 /// analysed.
 awaitable<std::int64_t> estimate_rows(pg::connection& conn, qualified_name name) {
-    const auto rows = co_await conn.query("EXPLAIN (FORMAT JSON) SELECT FROM ONLY " + name.sql());
+    const auto rows = co_await conn.execute("EXPLAIN (FORMAT JSON) SELECT FROM ONLY " + name.sql());
     const auto plan = json_from(rows.view(0, 0));
     const auto& estimate = plan.at(0).at("Plan").at("Plan Rows");
     co_return estimate.to_number<std::int64_t>();

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include <boost/algorithm/string/classification.hpp>
+#include <boost/algorithm/string/trim.hpp>
 #include <fmt/format.h>
 
 #include "pgeist/commands/rehearsal.hpp"
@@ -15,12 +17,6 @@ using figure = rehearsal_limit::figure;
 
 constexpr std::pair<std::string_view, figure> figures[] = {
     {"lock", figure::lock}, {"time", figure::time}, {"wal", figure::wal}, {"space", figure::space}};
-
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t");
-    const auto last = text.find_last_not_of(" \t");
-    return first == std::string_view::npos ? std::string_view() : text.substr(first, last - first + 1);
-}
 
 bool is_time(figure of) { return of == figure::lock || of == figure::time; }
 
@@ -50,9 +46,10 @@ std::string shown(figure of, double value) {
 
 rehearsal_limit parse_rehearsal_limit(std::string_view text) {
     rehearsal_limit limit;
-    limit.text = std::string(trimmed(text));
+    const auto blank = boost::algorithm::is_any_of(" \t");
+    limit.text = boost::algorithm::trim_copy_if(std::string(text), blank);
     const auto sign = limit.text.find('>');
-    const std::string_view name = trimmed(std::string_view(limit.text).substr(0, sign));
+    const std::string name = boost::algorithm::trim_copy_if(limit.text.substr(0, sign), blank);
     const auto found =
         std::find_if(std::begin(figures), std::end(figures), [&](const auto& each) { return each.first == name; });
     if (sign == std::string::npos || found == std::end(figures)) {
@@ -61,7 +58,7 @@ rehearsal_limit parse_rehearsal_limit(std::string_view text) {
     }
     limit.of = found->second;
     limit.or_equal = sign + 1 < limit.text.size() && limit.text[sign + 1] == '=';
-    const std::string_view value = trimmed(std::string_view(limit.text).substr(sign + (limit.or_equal ? 2 : 1)));
+    const std::string value = boost::algorithm::trim_copy_if(limit.text.substr(sign + (limit.or_equal ? 2 : 1)), blank);
     limit.value =
         is_time(limit.of) ? static_cast<double>(parse_duration(value).count()) : static_cast<double>(parse_size(value));
     return limit;
@@ -83,7 +80,7 @@ std::vector<std::string> passed_limits(const report::rehearsal& found, const std
 void read_scale(std::string_view plan, run::settings& into) {
     const char* hint = "give the one line that `pgeist plan --output json` prints for this change";
     boost::json::error_code problem;
-    const boost::json::value read = json_from(trimmed(plan), problem);
+    const boost::json::value read = json_from(plan, problem);
     const boost::json::object* object = problem ? nullptr : read.if_object();
     const auto number = [&](const char* name) {
         const boost::json::value* found = object == nullptr ? nullptr : object->if_contains(name);
