@@ -1,7 +1,6 @@
 #include "cli/parse_change.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include <fmt/format.h>
 
@@ -167,18 +166,14 @@ void let_options_choose(const given& options, run::settings& into) {
 
 /// What `pgeist rehearse` takes besides a change.
 void read_rehearsing(const given& options, invocation& into) {
-    using mode = run::rehearsed_locks;
-    const std::pair<std::string_view, mode> modes[] = {
-        {"none", mode::none}, {"sample", mode::sample}, {"take", mode::take}};
     const std::string text = options.value("locks").value_or("sample");
-    const auto found =
-        std::find_if(std::begin(modes), std::end(modes), [&](const auto& each) { return each.first == text; });
-    if (found == std::end(modes)) {
+    const auto how = run::rehearsed_locks_of(text);
+    if (!how) {
         throw usage_error(fmt::format("{}: \"{}\" is not known", options.find("locks")->origin, text),
                           "use none, sample or take");
     }
-    into.settings.locks = found->second;
-    if (into.settings.locks == mode::take && into.settings.method == run::method_choice::automatic) {
+    into.settings.locks = *how;
+    if (*how == run::rehearsed_locks::take && into.settings.method == run::method_choice::automatic) {
         into.settings.method = run::method_choice::copy;  // what takes no copy would take its lock for good
     }
     for (const std::string& each : options.values("fail-if")) {

@@ -19,6 +19,13 @@ BOOST_DESCRIBE_STRUCT(settings, (),
                        ignore_old_snapshots, drop_old, revertible, revert_window, back_sets, statement_timeout,
                        max_log_size, reconnect_max, locks, scale_rows, scale_table_bytes, scale_index_bytes))
 
+std::string word_of(rehearsed_locks how) { return boost::describe::enum_to_string(how, ""); }
+
+std::optional<rehearsed_locks> rehearsed_locks_of(const std::string& word) {
+    rehearsed_locks how{};
+    return boost::describe::enum_from_string(word.c_str(), how) ? std::optional(how) : std::nullopt;
+}
+
 namespace {
 
 /// Times bear their unit in their names, which SQL reads too.

@@ -16,6 +16,9 @@ enum class rehearsed_locks {
     sample,  ///< only looks, again and again, whether the lock would be free
     take     ///< locks, exchanges, rolls back
 };
+/// `none`, `sample`, `take`, as on the command line.
+[[nodiscard]] std::string word_of(rehearsed_locks how);
+[[nodiscard]] std::optional<rehearsed_locks> rehearsed_locks_of(const std::string& word);
 /// Which ways of making a change may be taken.
 enum class method_choice {
     automatic,  ///< the first that keeps others waiting no longer than max_block

@@ -41,13 +41,11 @@ awaitable<void> measurements::end(pg::connection& session, const std::string& ph
     found->wal_bytes += row.integer(0, 0);
 }
 
-awaitable<void> measurements::look_at_size(pg::connection& session, std::int64_t job) {
-    const std::string own = "pgeist_" + std::to_string(job);
+awaitable<void> measurements::look_at_size(pg::connection& session, std::vector<std::string> schemas) {
     const pg::result row = co_await session.query(
         "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = "
-        "c.relnamespace WHERE n.nspname IN ($1::text, $1::text || '_old', $1::text || '_back') AND c.relkind IN ('r', "
-        "'m')",
-        own);
+        "c.relnamespace WHERE n.nspname = ANY ($1::text[]) AND c.relkind IN ('r', 'm')",
+        pg::array_literal(schemas));
     space_ = std::max(space_, row.integer(0, 0));
 }
 

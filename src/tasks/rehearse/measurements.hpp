@@ -21,7 +21,7 @@ public:
     [[nodiscard]] awaitable<void> begin(pg::connection& session);
     [[nodiscard]] awaitable<void> end(pg::connection& session, const std::string& phase);
     /// How much the job's schemas take now.
-    [[nodiscard]] awaitable<void> look_at_size(pg::connection& session, std::int64_t job);
+    [[nodiscard]] awaitable<void> look_at_size(pg::connection& session, std::vector<std::string> schemas);
     /// Who is in the way of the swap at this moment; nobody: its lock would be free.
     void look(const std::vector<report::blocker>& holders);
     /// How the work is getting on: the times of its chunks.

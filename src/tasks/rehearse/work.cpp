@@ -48,7 +48,7 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
     {
         const auto session = co_await with().pool.acquire();
         co_await found_.end(*session, now.told.name);
-        co_await found_.look_at_size(*session, workspace().job);
+        co_await found_.look_at_size(*session, kind_->own_schemas(workspace().job));
     }
     if (now.name == "copy") {
         found_.copied(workspace().progress.rows_done);
@@ -87,7 +87,7 @@ awaitable<void> work::watch(pg::connection& session, const task::phase& now) {
     }
     if (captured && clock::now() >= next_size_) {
         next_size_ = clock::now() + between_sizes;
-        co_await found_.look_at_size(session, workspace().job);
+        co_await found_.look_at_size(session, kind_->own_schemas(workspace().job));
     }
 }
 
@@ -141,9 +141,7 @@ awaitable<void> work::tell() {
     const run::settings& chosen = with().chosen;
     result.table = table_.display();
     result.change = change_;
-    result.locks = chosen.locks == run::rehearsed_locks::none     ? "none"
-                   : chosen.locks == run::rehearsed_locks::sample ? "sample"
-                                                                  : "take";
+    result.locks = run::word_of(chosen.locks);
     result.predicted_lock_ms = predicted_lock_ms_;
     result.lock_ms = lock_ms_;
     result.attempts = attempts_;
