@@ -12,6 +12,7 @@
 #include "pgeist/pg/awaitable.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/group_request.hpp"
 #include "pgeist/plan/migration_file.hpp"
 #include "pgeist/plan/server_repack.hpp"
 #include "pgeist/report/observer.hpp"
@@ -32,6 +33,10 @@ namespace pgeist::commands {
 /// `pgeist run`: plans the change, checks, and carries it out to the end.
 [[nodiscard]] awaitable<exit_code> start(pg::connect_options options, plan::change_request change, run::settings chosen,
                                          report::observer& observer);
+
+/// The same for several tables that are exchanged in one transaction: a copy of each, the first one's job leads.
+[[nodiscard]] awaitable<exit_code> start_group(pg::connect_options options, plan::group_request what,
+                                               run::settings chosen, report::observer& observer);
 
 /// `pgeist rehearse`: does a copy up to its swap and takes it all back; of what takes no copy it tells what is planned.
 /// @throws error (failed) also when one of the limits is passed
