@@ -116,7 +116,7 @@ awaitable<exit_code> cleanup(pg::connect_options options, std::optional<std::int
         jobs = co_await job::guarded(sessions.hold->session(), finding);
     }
     co_await clean_all(sessions, jobs, observer);
-    co_await supervise::clean_state(sessions.pool);
+    co_await supervise::clean_state(sessions.pool, observer);
     co_return exit_code::done;
 }
 

@@ -42,7 +42,7 @@ awaitable<void> take_back(supervise::session_set& sessions, std::int64_t job, re
     }
     if (there) {
         co_await supervise::clean_job(sessions.pool, *sessions.hold, rehearse::kind(), job, observer);
-        co_await supervise::clean_state(sessions.pool);
+        co_await supervise::clean_state(sessions.pool, observer);
     }
 }
 

@@ -13,25 +13,44 @@ namespace pgeist::supervise {
 
 namespace {
 
-awaitable<void> drop_state(pg::connection& session) {
-    static_cast<void>(co_await job::guard_state(session));
-    co_await session.execute("LOCK TABLE pgeist.jobs IN ACCESS EXCLUSIVE MODE NOWAIT");
+/// Longer than the server lets autovacuum stand in the way (deadlock_timeout): our tables are often being analyzed when
+/// a job ends.
+constexpr const char* wait_for_readers = "SET LOCAL lock_timeout = '5s'";
+
+awaitable<bool> is_state_unused(pg::connection& session) {
+    const bool present = co_await job::guard_state(session);
+    if (!present) {
+        co_return false;
+    }
     const pg::result row = co_await session.query("SELECT EXISTS (SELECT FROM pgeist.jobs)");
     const bool history = co_await job::has_history(session);
-    if (!row.boolean(0, 0) && !history) {
+    co_return !row.boolean(0, 0) && !history;
+}
+
+awaitable<void> drop_state(pg::connection& session) {
+    co_await session.execute(wait_for_readers);
+    co_await session.execute("LOCK TABLE pgeist.jobs IN ACCESS EXCLUSIVE MODE");
+    const bool unused = co_await is_state_unused(session);  // a run may have begun meanwhile
+    if (unused) {
         co_await session.execute("DROP SCHEMA pgeist CASCADE");
     }
 }
 
 /// The state schema goes with its last job, so that nothing of pgeist is left in the database; but for the history of
-/// migration files, which are not to be run again.
+/// migration files, which are not to be run again. While there are jobs nobody has to wait for us.
 awaitable<void> drop_state_if_unused(pg::connection& session) {
-    const auto removal = [&] { return drop_state(session); };
-    try {
+    const auto looking = [&] { return is_state_unused(session); };
+    const bool unused = co_await pg::transaction(session, pg::isolation::read_committed, looking);
+    if (unused) {
+        const auto removal = [&] { return drop_state(session); };
         co_await pg::transaction(session, pg::isolation::read_committed, removal);
-    } catch (const pg::sql_error&) {
-        co_return;  // somebody uses it, or it may not be dropped by us: it stays
     }
+}
+
+/// Others have dropped it, or it is not ours to drop.
+bool is_others_business(const pg::sql_error& failure) {
+    return failure.is(pg::sqlstate::insufficient_privilege) || failure.is(pg::sqlstate::undefined_table) ||
+           failure.is(pg::sqlstate::invalid_schema_name);
 }
 
 }  // namespace
@@ -67,9 +86,18 @@ awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task:
     observer.message(report::level::info, fmt::format("job {} is cleaned up", job));
 }
 
-awaitable<void> clean_state(pg::pool& pool) {
+awaitable<void> clean_state(pg::pool& pool, report::observer& observer) {
     const auto session = co_await pool.acquire();
-    co_await drop_state_if_unused(*session);
+    try {
+        co_await drop_state_if_unused(*session);
+    } catch (const pg::sql_error& failure) {
+        if (!is_others_business(failure)) {
+            observer.message(report::level::warning,
+                             fmt::format("schema pgeist is left, empty: {}; when nobody uses it any more: pgeist "
+                                         "cleanup --all drops it",
+                                         failure.what()));
+        }
+    }
 }
 
 }  // namespace pgeist::supervise

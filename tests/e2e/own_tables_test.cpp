@@ -73,5 +73,23 @@ TEST_F(own_tables, that_somebody_holds_are_waited_for_when_the_copy_starts_again
     expect_cleanup_leaves_nothing();
 }
 
+class state_tables : public run_test {};
+
+// So does autovacuum, which has much to analyze when a job ends.
+TEST_F(state_tables, go_with_the_last_job_though_somebody_looks_at_them) {
+    make_table(10);
+    ASSERT_TRUE(exited(run({"--alter", "ALTER COLUMN id TYPE bigint"}), 0));
+    sync_connection reader = db().connect();
+    reader.execute("BEGIN; SELECT FROM pgeist.jobs");
+    pgeist_process cleanup(db().uri(), {"cleanup", "--all"});
+    wait_for("the clean-up in the queue", [&] {
+        return sql().number("SELECT count(*) FROM pg_locks WHERE relation = 'pgeist.jobs'::regclass AND NOT granted") ==
+               1;
+    });
+    reader.execute("COMMIT");
+    EXPECT_TRUE(exited(cleanup.finish(), 0));
+    expect_nothing_left();
+}
+
 }  // namespace
 }  // namespace pgeist::test

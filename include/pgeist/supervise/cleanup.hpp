@@ -20,7 +20,8 @@ namespace pgeist::supervise {
 [[nodiscard]] awaitable<void> clean_job(pg::pool& pool, job::advisory_locks& hold, const task::kind& kind,
                                         std::int64_t job, report::observer& observer);
 
-/// Drops schema pgeist when no job is left in it. Locks: ACCESS EXCLUSIVE on pgeist.jobs, if it is to be had at once.
-[[nodiscard]] awaitable<void> clean_state(pg::pool& pool);
+/// Drops schema pgeist when no job is left in it. Locks: ACCESS EXCLUSIVE on its tables, waited for a few seconds;
+/// tells when somebody keeps it from us for longer.
+[[nodiscard]] awaitable<void> clean_state(pg::pool& pool, report::observer& observer);
 
 }  // namespace pgeist::supervise
