@@ -203,6 +203,40 @@ TEST_F(files, report_tells_all_and_escapes_what_it_tells) {
     EXPECT_DOUBLE_EQ(observer.record().throttled[0].to, 8);
 }
 
+TEST_F(files, report_tells_of_the_way_back) {
+    report_observer observer(path("r.html"), "t: DROP COLUMN a", clock(), complain());
+    observer.job_started(3, "public.t", "shadow");
+    observer.phase_started(phase_named("window", ""));
+    progress now;
+    now.unfit = 2;
+    now.log_pending = 1200;
+    now.window_left = 90min;
+    observer.progressed(now);
+    std::string page = html_report(observer.record());
+    for (const char* wanted : {"<h2>Way back</h2>", "not while there are rows that do not fit", "1,200", "1h30m"}) {
+        EXPECT_NE(page.find(wanted), std::string::npos) << wanted << "\n" << page;
+    }
+    observer.not_revertible("column <a> was dropped");
+    page = html_report(observer.record());
+    EXPECT_NE(page.find("no: column &lt;a&gt; was dropped"), std::string::npos);
+    EXPECT_EQ(page.find("1,200"), std::string::npos);
+}
+
+TEST_F(files, report_of_a_swap_back_does_not_speak_of_a_new_definition) {
+    report_observer observer(path("r.html"), "t: DROP COLUMN a", clock(), complain());
+    observer.job_started(3, "public.t", "shadow");
+    swap_outcome done;
+    done.back = true;
+    done.attempts = 1;
+    done.old_table = "pgeist_3.t";
+    observer.swapped(done);
+    observer.finished(outcome());
+    const std::string page = text("r.html");
+    EXPECT_NE(page.find("The old table is in use again"), std::string::npos);
+    EXPECT_EQ(page.find("new definition"), std::string::npos);
+    EXPECT_NE(page.find("<dt>New table</dt><dd>kept as pgeist_3.t"), std::string::npos) << page;
+}
+
 /// The page about a run that went through `phases` and then ended so.
 std::string page_after(report_observer& observer, const std::vector<std::string>& phases, exit_code code,
                        const std::string& message) {

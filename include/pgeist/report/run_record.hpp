@@ -46,6 +46,13 @@ struct run_record {
         level severity = level::info;
         std::string text;
     };
+    /// Of a swap that can be taken back, as it was told last.
+    struct way_back {
+        std::optional<std::string> closed;  ///< why it cannot be any more
+        std::int64_t unfit = 0;             ///< rows that do not fit the table that waits
+        std::int64_t pending = 0;           ///< changes not brought to it yet; -1: unknown
+        std::optional<milliseconds> left;   ///< how long it will be kept open; unset: as long as is wanted
+    };
 
     std::optional<std::int64_t> job;
     std::string table;
@@ -68,6 +75,7 @@ struct run_record {
     std::string verified_before;  ///< what an earlier run of the job found; empty: none has compared
     std::optional<swap_outcome> swapped;
     std::optional<rehearsal> rehearsed;
+    std::optional<way_back> back;  ///< unset: there is none
     outcome ended;
 };
 

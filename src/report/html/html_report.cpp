@@ -51,10 +51,16 @@ bool certainly_not_swapped(const run_record& run) {
 }
 
 std::string verdict(const run_record& run) {
-    constexpr std::string_view swapped = "The table has its new definition.";
+    const bool back = run.swapped && run.swapped->back;
+    const std::string_view swapped =
+        back ? "The old table is in use again, with every write made since." : "The table has its new definition.";
     const bool good = run.ended.code == exit_code::done;
     std::string text = good && has_swapped(run) ? std::string(swapped) : run.ended.message;
-    if (!good && has_swapped(run) && text.find("has its new definition") == std::string::npos) {
+    if (!good && has_swapped(run) && has_phase(run, "window")) {
+        text = std::string(swapped) + " " + text;
+    } else if (!good && run.back && !has_swapped(run)) {
+        text += " Nothing was swapped.";
+    } else if (!good && has_swapped(run) && text.find("has its new definition") == std::string::npos) {
         text = std::string(swapped) + " But what was left to do is not finished: " + text;
     } else if (!good && certainly_not_swapped(run)) {
         text += " The source table is as it was and in use.";
@@ -109,7 +115,28 @@ std::string facts(const run_record& run) {
     }
     if (run.swapped && run.swapped->old_table) {
         const bool kept = !run.swapped->old_table->empty();
-        html += fact("Old table", kept ? "kept as " + *run.swapped->old_table : "dropped");
+        html += fact(run.swapped->back ? "New table" : "Old table",
+                     kept ? "kept as " + *run.swapped->old_table : "dropped");
+    }
+    return html + "</dl>\n";
+}
+
+std::string way_back(const run_record& run) {
+    if (!run.back) {
+        return "";
+    }
+    std::string html = "<dl>\n";
+    const auto& back = *run.back;
+    if (back.closed) {
+        return html + fact("Can be taken back", "no: " + *back.closed) + "</dl>\n";
+    }
+    html += fact("Can be taken back", back.unfit > 0 ? "not while there are rows that do not fit" : "yes");
+    if (back.left) {
+        html += fact("Kept open", "for another " + format_duration(*back.left));
+    }
+    html += fact("Rows that do not fit", format_count(back.unfit));
+    if (back.pending >= 0) {
+        html += fact("Changes behind", format_count(back.pending));
     }
     return html + "</dl>\n";
 }
@@ -260,6 +287,7 @@ std::string html_report(const run_record& run) {
     if (!run.phases.empty()) {
         body += section("Phases and locks", svg_timeline(run) + "\n" + phases_table(run));
     }
+    body += section("Way back", way_back(run));
     body += section("Over time", charts(run));
     body += section("Waits", waits_table(run));
     body += section("Lock attempts that failed, and old snapshots", attempts_table(run));

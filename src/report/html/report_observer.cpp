@@ -99,6 +99,7 @@ void report_observer::sample(const progress& now) {
 
 void report_observer::progressed(const progress& now) {
     note_throttle(now);
+    note_way_back(now);
     sample(now);
     if (!record_.phases.empty()) {
         auto& phase = record_.phases.back();
@@ -127,6 +128,25 @@ void report_observer::verified(const verification& found) { record_.verified = f
 void report_observer::rehearsed(const rehearsal& found) { record_.rehearsed = found; }
 
 void report_observer::verified_before(const std::string& what) { record_.verified_before = what; }
+
+void report_observer::not_revertible(const std::string& why) {
+    if (!record_.back) {
+        record_.back.emplace();
+    }
+    record_.back->closed = why;
+}
+
+void report_observer::note_way_back(const progress& now) {
+    if (!now.unfit) {
+        return;
+    }
+    if (!record_.back) {
+        record_.back.emplace();
+    }
+    record_.back->unfit = *now.unfit;
+    record_.back->pending = now.log_pending;
+    record_.back->left = now.window_left;
+}
 
 void report_observer::swapped(const swap_outcome& done) { record_.swapped = done; }
 

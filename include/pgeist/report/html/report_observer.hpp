@@ -25,6 +25,7 @@ public:
     void rehearsed(const rehearsal& found) override;
     void verified_before(const std::string& what) override;
     void swapped(const swap_outcome& done) override;
+    void not_revertible(const std::string& why) override;
     void message(level severity, const std::string& text) override;
     [[nodiscard]] bool wants_description() const override { return true; }
     void described(const description& what) override;
@@ -37,6 +38,7 @@ private:
     void end_phase();
     void sample(const progress& now);
     void note_throttle(const progress& now);
+    void note_way_back(const progress& now);
 
     std::string path_;
     time_source time_;
