@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/transfer/read_side.hpp"
 
 namespace pgeist::build {
 
@@ -33,10 +34,9 @@ awaitable<void> check_violations(workspace& work, replay::replayer& changes) {
             keys = co_await violating_keys(work, each);
         }
         if (!keys.empty()) {
-            throw error(
-                exit_code::failed, fmt::format("rows violate {}; their keys: {}", each.label, join(keys, "; ")),
-                "the source table is untouched; mend the rows or the change, remove this job with: pgeist cleanup, "
-                "and run again");
+            throw error(exit_code::failed, fmt::format("rows violate {}; their keys: {}", each.label, join(keys, "; ")),
+                        fmt::format("the source table is untouched; mend the rows or the change; {}",
+                                    transfer::what_next(work.transfer)));
         }
     }
 }

@@ -18,6 +18,7 @@
 #include "cli/status_command.hpp"
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/text.hpp"
 
 namespace pgeist::cli {
@@ -239,6 +240,7 @@ exit_code execute(const invocation& asked, console& io) {
         outcome.message = now.message;
     } catch (...) {
         outcome = outcome_of(std::current_exception());
+        outcome.hint = report::with_job_number(std::move(outcome.hint), asked.job);
         now.tell_end = true;
     }
     if (now.tell_end) {

@@ -6,6 +6,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/events.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/report/outcome_text.hpp"
 #include "pgeist/settings/options.hpp"
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/supervise/takeover.hpp"
@@ -38,26 +39,15 @@ void require_way_back(const task::kind& kind, const job::record& job) {
     }
 }
 
-void replace_all(std::string& text, const std::string& what, const std::string& by) {
-    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
-        text.replace(at, what.size(), by);
-    }
-}
-
-/// What others say of a job that is interrupted would give the way back up, or not revert: of this one it says what to
-/// do.
+/// What others say of going on with a job that is interrupted is not to go on reverting: this says what is.
 [[noreturn]] void rethrow_for_next_revert(const std::exception_ptr& failure, std::int64_t job) {
     const std::string again = fmt::format("pgeist revert {}", job);
     const std::string open = "nothing was swapped, and the way back stays open; try again with: " + again;
     try {
         std::rethrow_exception(failure);
     } catch (const error& problem) {
-        std::string hint = problem.hint();
-        replace_all(hint, "pgeist resume JOB", again);
-        replace_all(hint, fmt::format("pgeist resume {}", job), again);
-        replace_all(hint, "remove this job with: pgeist cleanup, and run again", "the way back stays open");
-        replace_all(hint, "remove this job with: pgeist cleanup", "the way back stays open");
-        throw error(problem.code(), problem.what(), hint.empty() ? open : hint);
+        std::string hint = report::with_job_number(problem.hint(), job, "revert");
+        throw error(problem.code(), problem.what(), hint.empty() ? open : std::move(hint));
     } catch (const std::exception&) {
         if (pg::is_cancellation(failure)) {
             throw error(exit_code::cancelled, cancelled().what(), open);

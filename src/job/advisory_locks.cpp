@@ -141,7 +141,7 @@ std::string held_by_condition(const std::string& id, const std::string& pid) {
 void throw_held(const std::string& what, const holder& by) {
     throw error(exit_code::already_running,
                 fmt::format("{} is held by another run: pid {}, user {}, {}", what, by.pid, by.user, by.application),
-                "wait for it, or stop it with: pgeist cancel JOB (see pgeist status)");
+                "wait for it, or stop it with pgeist cancel and the number that pgeist status shows");
 }
 
 awaitable<void> claim_table(advisory_locks& hold, std::int64_t table_oid, qualified_name name) {

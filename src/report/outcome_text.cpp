@@ -1,5 +1,7 @@
 #include "pgeist/report/outcome_text.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/core/units.hpp"
@@ -82,20 +84,43 @@ std::string next_action(exit_code code, std::optional<std::int64_t> job) {
     }
 }
 
-std::string with_job_number(std::string hint, std::optional<std::int64_t> job) {
+namespace {
+
+bool is_letter(char c) { return c >= 'a' && c <= 'z'; }
+
+/// The number of `hint` at `at`, after a blank; empty: there is none.
+std::string number_at(const std::string& hint, std::size_t at) {
+    if (at >= hint.size() || hint[at] != ' ') {
+        return "";
+    }
+    const std::size_t end = std::min(hint.find_first_not_of("0123456789", at + 1), hint.size());
+    return hint.substr(at + 1, end - at - 1);
+}
+
+}  // namespace
+
+std::string with_job_number(std::string hint, std::optional<std::int64_t> job, std::string_view go_on) {
     if (!job) {
         return hint;
     }
-    const std::string number = " " + std::to_string(*job);
-    for (const std::string_view command : {"pgeist resume", "pgeist cleanup"}) {
-        for (std::size_t at = hint.find(command); at != std::string::npos; at = hint.find(command, at)) {
-            at += command.size();
-            constexpr std::string_view place = " JOB";
-            if (hint.compare(at, place.size(), place) == 0) {
-                hint.replace(at, place.size(), number);
-            } else if (at == hint.size() || hint[at] == ',' || hint[at] == '`') {
-                hint.insert(at, number);
-            }
+    constexpr std::string_view program = "pgeist ";
+    constexpr std::string_view place = " JOB";
+    const std::string number = std::to_string(*job);
+    for (std::size_t at = hint.find(program); at != std::string::npos; at = hint.find(program, at)) {
+        at += program.size();
+        std::size_t end = at;
+        while (end < hint.size() && is_letter(hint[end])) {
+            ++end;
+        }
+        const std::string command = hint.substr(at, end - at);
+        const bool bare = end == hint.size() || hint[end] == ',' || hint[end] == '`';
+        if (hint.compare(end, place.size(), place) == 0) {
+            hint.replace(end, place.size(), " " + number);
+        } else if (bare && (command == "resume" || command == "cleanup")) {
+            hint.insert(end, " " + number);
+        }
+        if (command == "resume" && number_at(hint, end) == number) {
+            hint.replace(at, command.size(), go_on);
         }
     }
     return hint;

@@ -20,10 +20,10 @@ std::vector<std::string> only_in(const std::vector<std::string>& left, const std
 }
 
 [[noreturn]] void throw_lost(const plan::blueprint& plan, const std::string& what) {
-    throw error(exit_code::failed,
-                fmt::format("the new {} would not be what was planned: {}", plan.table.display(), what),
-                "nothing was swapped, the source table is untouched; remove this job with: pgeist cleanup; please "
-                "report this");
+    throw error(
+        exit_code::failed, fmt::format("the new {} would not be what was planned: {}", plan.table.display(), what),
+        "nothing was swapped, the source table is untouched; please report this; pgeist cleanup JOB removes the "
+        "job");
 }
 
 /// The objects elsewhere that were read again from text and use other operators than when that was tried.

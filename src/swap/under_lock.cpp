@@ -130,7 +130,7 @@ awaitable<std::optional<std::string>> swapper::note_swap(pg::connection& session
             co_return std::nullopt;
         }
         throw error(exit_code::connection_lost, "the connection that holds the job's lock was lost",
-                    fmt::format("nothing was swapped; go on with: pgeist resume {}", work_->job));
+                    "nothing was swapped; go on with: pgeist resume JOB");
     }
     std::optional<std::string> xid = row.text(0, 0);
     co_return xid;

@@ -21,15 +21,18 @@ awaitable<void> require_there(pg::connection& session, const spec& of) {
 
 /// `what` may be empty: not known.
 [[noreturn]] void throw_changed(const spec& of, const std::string& what) {
-    throw error(
-        exit_code::failed,
-        fmt::format("the definition of {} was changed by someone else during the run{}{}", of.read.name.display(),
-                    what.empty() ? "" : ": ", what),
-        "nothing was swapped, the source table is untouched by pgeist; remove this job with: pgeist cleanup, and "
-        "run again");
+    throw error(exit_code::failed,
+                fmt::format("the definition of {} was changed by someone else during the run{}{}",
+                            of.read.name.display(), what.empty() ? "" : ": ", what),
+                fmt::format("nothing was swapped, the source table is untouched by pgeist; {}", what_next(of)));
 }
 
 }  // namespace
+
+const char* what_next(const spec& of) {
+    return of.sets_apart ? "the way back stays open; try again with: pgeist resume JOB"
+                         : "remove this job with: pgeist cleanup, and run again";
+}
 
 awaitable<void> require_name(pg::connection& session, const spec& of) {
     const pg::result row = co_await session.query("SELECT to_regclass($1)::oid::bigint IS NOT DISTINCT FROM $2::bigint",

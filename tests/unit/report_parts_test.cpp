@@ -298,6 +298,11 @@ TEST(outcome_text, puts_the_jobs_number_into_hints) {
         EXPECT_EQ(with_job_number(as_it_is, 7), as_it_is);
     }
     EXPECT_EQ(with_job_number("pgeist resume JOB", std::nullopt), "pgeist resume JOB");
+    EXPECT_EQ(with_job_number("or stop it: pgeist cancel JOB", 7), "or stop it: pgeist cancel 7");
+    EXPECT_EQ(with_job_number("go on with: pgeist resume JOB, or pgeist cleanup JOB", 7, "revert"),
+              "go on with: pgeist revert 7, or pgeist cleanup 7");
+    EXPECT_EQ(with_job_number("`pgeist resume 7` or pgeist resume 71", 7, "revert"),
+              "`pgeist revert 7` or pgeist resume 71");
 }
 
 TEST(outcome_text, names_the_next_action) {

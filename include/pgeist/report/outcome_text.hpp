@@ -32,6 +32,9 @@ namespace pgeist::report {
 [[nodiscard]] std::string next_action(exit_code code, std::optional<std::int64_t> job);
 
 /// A hint in which commands such as `pgeist resume JOB` or `pgeist cleanup` name the job, so that they can be copied.
-[[nodiscard]] std::string with_job_number(std::string hint, std::optional<std::int64_t> job);
+/// Who fails deep in a phase writes `pgeist resume` for going on with what is done there; `go_on` is the command that
+/// does so, of this job.
+[[nodiscard]] std::string with_job_number(std::string hint, std::optional<std::int64_t> job,
+                                          std::string_view go_on = "resume");
 
 }  // namespace pgeist::report

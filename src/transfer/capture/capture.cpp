@@ -8,6 +8,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/template.hpp"
 #include "pgeist/templates.hpp"
+#include "pgeist/transfer/read_side.hpp"
 #include "pgeist/walk/key_sql.hpp"
 
 namespace pgeist::capture {
@@ -132,7 +133,7 @@ awaitable<std::string> owner_of_job(pg::connection& session, const transfer::spe
         throw error(
             exit_code::failed,
             fmt::format("schema {} of the job was dropped by someone else", display_identifier(transfer.schema)),
-            "remove what is left of this job with: pgeist cleanup, and run again");
+            "remove what is left of this job with: pgeist cleanup, and begin anew");
     }
     co_return row.text(0, 0);
 }
@@ -302,9 +303,9 @@ awaitable<bool> in_place(pg::connection& session, const transfer::spec& transfer
 awaitable<void> require_in_place(pg::connection& session, const transfer::spec& transfer) {
     auto why = co_await why_not_in_place(session, transfer);
     if (why) {
-        throw error(exit_code::failed, std::move(*why),
-                    "nothing was swapped, the source table is untouched; remove this job with: pgeist cleanup, and run "
-                    "again");
+        throw error(
+            exit_code::failed, std::move(*why),
+            fmt::format("nothing was swapped, the source table is untouched; {}", transfer::what_next(transfer)));
     }
 }
 

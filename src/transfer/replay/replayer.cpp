@@ -10,6 +10,7 @@
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/copy/bad_row.hpp"
+#include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/replay/bad_key.hpp"
 #include "pgeist/transfer/shared/in_snapshot.hpp"
 
@@ -324,8 +325,8 @@ awaitable<std::int64_t> replayer::whole_log() {
             throw transfer::source_truncated();
         }
         throw error(exit_code::failed, fmt::format("live data violates the new definition: {}", violation),
-                    "the source table is untouched; mend the rows or the change, remove this job with: pgeist cleanup, "
-                    "and run again");
+                    fmt::format("the source table is untouched; mend the rows or the change; {}",
+                                transfer::what_next(work_->transfer)));
     }
     co_return taken;
 }

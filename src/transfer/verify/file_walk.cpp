@@ -7,6 +7,7 @@
 #include "pgeist/core/units.hpp"
 #include "pgeist/templates.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/shared/in_snapshot.hpp"
 #include "pgeist/transfer/shared/own_tables.hpp"
 #include "used_indexes.hpp"
@@ -64,9 +65,8 @@ error damaged_index(const transfer::spec& transfer, const std::vector<std::strin
                  fmt::format("{} {} is damaged, or not in the order of its collation: {}",
                              one ? "the index" : "one of the indexes", join(names, ", "), what),
                  fmt::format("nothing was swapped, the source table is untouched; look at {} with amcheck's "
-                             "bt_index_check, mend it with: {}; then remove this job with: pgeist cleanup, and run "
-                             "again",
-                             one ? "the index" : "them", join(mend, "; ")));
+                             "bt_index_check, mend it with: {}; then {}",
+                             one ? "the index" : "them", join(mend, "; "), transfer::what_next(transfer)));
 }
 
 /// Replay finds rows by equality of the whole key, by the key's index. By a range of keys the server may find them by

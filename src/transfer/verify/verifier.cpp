@@ -10,6 +10,7 @@
 #include "pgeist/job/checkpoints.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/shared/in_snapshot.hpp"
 #include "pgeist/transfer/verify/file_walk.hpp"
 #include "pgeist/transfer/verify/verify_sql.hpp"
@@ -157,11 +158,13 @@ awaitable<bool> verifier::settle_once() {
         throw transfer::source_truncated();
     }
     if (!looked.failed.empty()) {
-        throw error(exit_code::verification_failed,
-                    fmt::format("{} rows still differ after they were copied again{}; keys: {}", looked.failed.size(),
-                                describe_columns(work_->transfer, looked.columns), join(looked.failed, "; ")),
-                    "nothing was swapped, the source table is untouched; look at these rows in both tables, then: "
-                    "pgeist cleanup JOB");
+        throw error(
+            exit_code::verification_failed,
+            fmt::format("{} rows still differ after they were copied again{}; keys: {}", looked.failed.size(),
+                        describe_columns(work_->transfer, looked.columns), join(looked.failed, "; ")),
+            fmt::format("nothing was swapped, the source table is untouched; look at these rows in both tables; "
+                        "then {}",
+                        transfer::what_next(work_->transfer)));
     }
     co_return looked.unsettled == 0;
 }
