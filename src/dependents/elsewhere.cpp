@@ -94,6 +94,17 @@ std::string make_copy(const qualified_name& copy, const qualified_name& table) {
                        table.sql());
 }
 
+/// Its definition, by its OID, which it keeps.
+std::string asked_of(const follower& one) {
+    const std::string oid = fmt::format("{}::pg_catalog.oid", one.oid);
+    std::string query = one.deparser;
+    const auto parameter = query.find("$1::pg_catalog.oid");
+    if (parameter == std::string::npos) {
+        return fmt::format("SELECT {}({})", one.deparser, oid);
+    }
+    return query.replace(parameter, std::string("$1::pg_catalog.oid").size(), oid);
+}
+
 /// Tries it on a copy of its table, reading the shadow. @returns what the deparser prints of it then, as it must read
 /// in the swap; leaves in `one` the operators that it uses
 awaitable<std::string> follow_to_shadow(rebinding& what, follower& one) {
@@ -101,7 +112,16 @@ awaitable<std::string> follow_to_shadow(rebinding& what, follower& one) {
     const qualified_name copy = copy_of(what, one.table);
     const std::string frame = make_copy(copy, one.table);
     std::string text = co_await printed(at, home_path(at), one.deparser, one.oid);
-    if (renames_columns(what)) {
+    plan::led_text before;
+    before.object = one.name;
+    before.text = text;
+    before.schemas = one.used.schemas;
+    before.asked = asked_of(one);
+    const bool as_before = co_await take_text_of_before(what, before);
+    if (as_before) {
+        text = before.text;
+        one.used.schemas = before.schemas;
+    } else if (renames_columns(what)) {
         std::string create = frame + "; " + one.create(text, copy);
         text = co_await printed_with_new_names(what, one.name, one.used.schemas, std::move(create), one.deparser,
                                                one.made_oid);

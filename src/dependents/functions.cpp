@@ -50,7 +50,19 @@ awaitable<void> require_reading_again(rebinding& what, std::string name, catalog
 awaitable<void> follow_to_shadow(rebinding& what, catalog::bound_object object, catalog::function& found) {
     build_context& at = what.at;
     std::string sql = co_await printed(at, home_path(at), functiondef, object.oid);
-    if (renames_columns(what) && !found.of_row_type) {
+    plan::led_text text;
+    text.object = object.name;
+    text.text = sql;
+    text.schemas = found.operators.schemas;
+    text.asked = fmt::format("SELECT {}(pg_catalog.to_regprocedure({}))", functiondef, quote_literal(found.signature));
+    bool as_before = false;
+    if (!found.of_row_type) {
+        as_before = co_await take_text_of_before(what, text);
+    }
+    if (as_before) {
+        sql = text.text;
+        found.operators.schemas = text.schemas;
+    } else if (renames_columns(what) && !found.of_row_type) {
         sql = co_await printed_with_new_names(what, object.name, found.operators.schemas, sql, functiondef,
                                               std::to_string(object.oid));
     }

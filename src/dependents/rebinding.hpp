@@ -61,6 +61,10 @@ struct rebinding {
 void expect_operators(rebinding& what, const std::string& name, const std::string& tree,
                       const catalog::used_operators& used);
 
+/// Notes `text` for the way back. Where the table comes back to where the object stood before, and nobody has changed
+/// it since, puts that text in its place. @returns whether: then it names columns as they will be
+[[nodiscard]] awaitable<bool> take_text_of_before(rebinding& what, plan::led_text& text);
+
 /// Runs `create` on a copy of the source whose columns are then renamed as the change does it. @returns what `deparser`
 /// prints of the object `oid` (an SQL expression) then, with bare names
 [[nodiscard]] awaitable<std::string> printed_with_new_names(rebinding& what, std::string name,

@@ -254,7 +254,16 @@ awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, s
     }
     co_await require_may_create(what, name, view.name.schema);
     co_await require_reading_again(what, view, name);
-    if (!used.empty() && renames_columns(what)) {
+    plan::led_text text;
+    text.object = name;
+    text.text = view.definition;
+    text.schemas = view.operators.schemas;
+    text.asked = fmt::format("SELECT {}(pg_catalog.to_regclass({}))", viewdef, quote_literal(view.name.sql()));
+    const bool as_before = co_await take_text_of_before(what, text);
+    if (as_before) {
+        view.definition = text.text;
+        view.operators.schemas = text.schemas;
+    } else if (!used.empty() && renames_columns(what)) {
         co_await follow_renaming(what, view, name);
     }
     co_return view;

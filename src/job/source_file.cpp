@@ -33,6 +33,11 @@ awaitable<void> save_source_file(pg::connection& session, tenure mine, std::int6
     require_ours(mine, saved);
 }
 
+std::string save_source_file_sql(std::int64_t job, std::int64_t source_oid) {
+    return fmt::format("UPDATE pgeist.jobs SET source_filenode = {} WHERE id = {}",
+                       mark_of(fmt::format("{}::bigint::oid", source_oid)), job);
+}
+
 awaitable<std::optional<std::int64_t>> file_to_compare(pg::connection& session, std::int64_t job,
                                                        std::int64_t source_oid) {
     std::string sql = "SELECT " + mark_of("$2::bigint::oid") +

@@ -20,7 +20,64 @@ std::string columns_text(const std::vector<column>& columns) {
     return to_json(holder);
 }
 
+using pairs_of_text = std::vector<std::pair<std::string, std::string>>;
+
+json::array to_array(const pairs_of_text& pairs) {
+    json::array stored;
+    for (const auto& [first, second] : pairs) {
+        stored.push_back(json::array{json::string(first), json::string(second)});
+    }
+    return stored;
+}
+
+pairs_of_text pairs_from(const json::value& stored) {
+    pairs_of_text pairs;
+    for (const json::value& pair : stored.as_array()) {
+        pairs.emplace_back(std::string(pair.as_array().at(0).as_string()),
+                           std::string(pair.as_array().at(1).as_string()));
+    }
+    return pairs;
+}
+
+json::array to_array(const std::vector<led_text>& texts) {
+    json::array stored;
+    for (const led_text& each : texts) {
+        json::array schemas;
+        for (const std::string& schema : each.schemas) {
+            schemas.push_back(json::string(schema));
+        }
+        json::object one;
+        one["object"] = each.object;
+        one["text"] = each.text;
+        one["schemas"] = std::move(schemas);
+        one["asked"] = each.asked;
+        one["since"] = each.since;
+        stored.push_back(std::move(one));
+    }
+    return stored;
+}
+
+std::vector<led_text> texts_from(const json::value& stored) {
+    std::vector<led_text> texts;
+    for (const json::value& one : stored.as_array()) {
+        led_text each;
+        each.object = std::string(one.as_object().at("object").as_string());
+        each.text = std::string(one.as_object().at("text").as_string());
+        for (const json::value& schema : one.as_object().at("schemas").as_array()) {
+            each.schemas.emplace_back(schema.as_string());
+        }
+        each.asked = std::string(one.as_object().at("asked").as_string());
+        each.since = std::string(one.as_object().at("since").as_string());
+        texts.push_back(std::move(each));
+    }
+    return texts;
+}
+
 }  // namespace
+
+std::string commented_key(const std::string& kind, const std::string& name) {
+    return name.empty() ? kind : kind + " " + name;
+}
 
 std::string to_json(const revert_plan& value) {
     json::object stored;
@@ -34,11 +91,9 @@ std::string to_json(const revert_plan& value) {
         parts.push_back(json::string(part));
     }
     stored["waiting_parts"] = std::move(parts);
-    json::array columns;
-    for (const auto& [name, type] : value.in_use) {
-        columns.push_back(json::array{json::string(name), json::string(type)});
-    }
-    stored["in_use"] = std::move(columns);
+    stored["in_use"] = to_array(value.in_use);
+    stored["comments"] = to_array(value.comments);
+    stored["texts"] = to_array(value.texts);
     json::array pairs;
     for (const auto& [old_number, new_number] : value.same_columns) {
         pairs.push_back(json::array{old_number, new_number});
@@ -69,9 +124,12 @@ revert_plan revert_plan_from_json(const std::string& text) {
                 value.waiting_parts.emplace_back(part.as_string());
             }
         }
-        for (const json::value& pair : stored.at("in_use").as_array()) {
-            value.in_use.emplace_back(std::string(pair.as_array().at(0).as_string()),
-                                      std::string(pair.as_array().at(1).as_string()));
+        value.in_use = pairs_from(stored.at("in_use"));
+        if (const auto* comments = stored.if_contains("comments")) {
+            value.comments = pairs_from(*comments);
+        }
+        if (const auto* texts = stored.if_contains("texts")) {
+            value.texts = texts_from(*texts);
         }
         for (const json::value& pair : stored.at("same_columns").as_array()) {
             value.same_columns.emplace_back(static_cast<int>(pair.as_array().at(0).to_number<std::int64_t>()),

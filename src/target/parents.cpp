@@ -2,6 +2,7 @@
 
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
+#include "pgeist/core/error.hpp"
 #include "pgeist/sql/foreign_key.hpp"
 #include "pgeist/sql/parent.hpp"
 #include "pgeist/target/steps.hpp"
@@ -12,12 +13,16 @@ namespace pgeist::target {
 
 namespace {
 
+qualified_name stand_in_of(const build_context& at, const catalog::parent& as) {
+    return {at.passage_schema, fmt::format("pgeist_parent_{}", as.oid)};
+}
+
 awaitable<void> make_stand_in(build_context& at, const catalog::parent& as) {
     const auto real = co_await catalog::read_table(at.conn, as.oid);
     stand_in made;
     made.real_oid = as.oid;
     made.real = as.name;
-    made.name = {at.passage_schema, fmt::format("pgeist_parent_{}", as.oid)};
+    made.name = stand_in_of(at, as);
     statements all = create_parent(real, as, made.name, at.conn.server_major());
     co_await run_statements(at, std::move(all));
     made.oid = co_await table_oid(at.conn, made.name);
@@ -47,6 +52,22 @@ awaitable<void> note_bound(build_context& at) {
 }
 
 }  // namespace
+
+awaitable<void> find_parents(build_context& at) {
+    for (const auto& each : at.source.inherits) {
+        stand_in found;
+        found.real_oid = each.oid;
+        found.real = each.name;
+        found.name = stand_in_of(at, each);
+        const auto row = co_await at.conn.query("SELECT to_regclass($1)::oid::bigint", found.name.sql());
+        if (row.is_null(0, 0)) {
+            throw error(exit_code::refused, fmt::format("{}, which stands for {} where the table waits, was dropped",
+                                                        found.name.display(), each.name.display()));
+        }
+        found.oid = row.integer(0, 0);
+        at.parents.push_back(std::move(found));
+    }
+}
 
 qualified_name column_parent_of(const build_context& at) { return {at.passage_schema, "pgeist_mold"}; }
 

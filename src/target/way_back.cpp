@@ -44,13 +44,46 @@ std::vector<known_column> columns_after(const catalog::table& after) {
     return known;
 }
 
+/// The server does not know a column any more that the change drops: the message names it, this says why.
+[[noreturn]] void rethrow_back_set(const build_context& at, const catalog::table& after, const error& problem) {
+    for (const catalog::column& column : at.source.columns) {
+        const bool named = std::string(problem.what()).find(fmt::format("column \"{}\" does not exist", column.name)) !=
+                           std::string::npos;
+        if (named && after.find_column(column.name) == nullptr) {
+            throw error(problem.code(), problem.what(),
+                        fmt::format("the change takes column {} away: the expression is over the new row",
+                                    display_identifier(column.name)));
+        }
+    }
+    throw error(problem);
+}
+
+awaitable<std::string> back_set_sql(build_context& at, const catalog::table& after, std::string expression,
+                                    std::string what) {
+    const std::vector<known_column> known = columns_after(after);
+    std::optional<error> refused;
+    std::string sql;
+    try {
+        const resolved found =
+            co_await resolve_expression(at, at.shadow, known, std::move(expression), std::move(what));
+        sql = found.sql;
+    } catch (const pg::sql_error&) {
+        throw;
+    } catch (const error& problem) {
+        refused = problem;
+    }
+    if (refused) {
+        rethrow_back_set(at, after, *refused);
+    }
+    co_return sql;
+}
+
 }  // namespace
 
 awaitable<transfer::way_back> plan_way_back(build_context& at, const catalog::table& after, const plan::blueprint& into,
                                             std::vector<std::string> back_sets) {
     const std::string index = into.key_index_is_temporary ? std::string() : into.key_index.name;
     transfer::way_there there{at.source, after, into.columns, into.key, index, {}, {}};
-    const std::vector<known_column> known = columns_after(after);
     for (const std::string& text : back_sets) {
         const plan::assignment set = plan::parse_assignment(text);
         const std::string what = "--back-set " + text;
@@ -58,8 +91,10 @@ awaitable<transfer::way_back> plan_way_back(build_context& at, const catalog::ta
             throw error(exit_code::refused,
                         fmt::format("{}: column {} is set twice", what, display_identifier(set.column)));
         }
-        const resolved found = co_await resolve_expression(at, at.shadow, known, set.expression, what);
-        there.sets[set.column] = transfer::back_set{found.sql, text};
+        transfer::back_set way;
+        way.expression = co_await back_set_sql(at, after, set.expression, what);
+        way.text = text;
+        there.sets[set.column] = std::move(way);
     }
     for (const transfer::column& forth : into.columns) {
         const catalog::column* made = after.find_column(forth.name);

@@ -36,6 +36,8 @@ revert_plan sample() {
     index.columns.push_back({3, false, true, "", 1, 2, std::nullopt});
     plan.waiting.indexes.push_back(index);
     plan.in_use.emplace_back("price", "integer");
+    plan.comments.emplace_back(commented_key("COLUMN", "price"), "in cents");
+    plan.texts.push_back({"view app.v", "SELECT price FROM t", {"ext"}, "SELECT 'now'", "SELECT t.price"});
     plan.same_columns.emplace_back(3, 1);
     return plan;
 }
@@ -52,6 +54,9 @@ TEST(revert_plan, is_read_as_it_was_stored) {
     EXPECT_TRUE(read.waiting.indexes.front().columns.front().descending);
     EXPECT_EQ(read.same_columns, stored.same_columns);
     EXPECT_EQ(read.in_use, stored.in_use);
+    EXPECT_EQ(read.comments, stored.comments);
+    ASSERT_EQ(read.texts.size(), 1U);
+    EXPECT_EQ(read.texts.front().schemas, stored.texts.front().schemas);
     EXPECT_FALSE(read.last_swap.has_value());
 }
 

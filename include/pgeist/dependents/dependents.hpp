@@ -9,4 +9,7 @@ namespace pgeist::dependents {
 [[nodiscard]] awaitable<void> plan_bound_objects(target::build_context& at, const catalog::table& after,
                                                  plan::blueprint& into);
 
+/// What plan::led_text::asked gives now; empty: there is no such object any more. To be run in a transaction.
+[[nodiscard]] awaitable<std::string> text_now(pg::connection& session, std::string asked);
+
 }  // namespace pgeist::dependents

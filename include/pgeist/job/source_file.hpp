@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "pgeist/job/tenure.hpp"
 #include "pgeist/pg/connection.hpp"
@@ -12,6 +13,9 @@ namespace pgeist::job {
 /// rewrites them is noticed. To be called where no row has been copied yet. @throws error (already_running) as
 /// require_tenure()
 [[nodiscard]] awaitable<void> save_source_file(pg::connection& session, tenure mine, std::int64_t source_oid);
+/// The same as a statement for the swap's transaction, as its last one that touches the table: who rewrites the rows of
+/// a table that is new in its place is noticed from the first moment on.
+[[nodiscard]] std::string save_source_file_sql(std::int64_t job, std::int64_t source_oid);
 /// What save_source_file() would remember, for save_compared_file(); nothing when some of them are compared already,
 /// perhaps as they were in another file.
 [[nodiscard]] awaitable<std::optional<std::int64_t>> file_to_compare(pg::connection& session, std::int64_t job,

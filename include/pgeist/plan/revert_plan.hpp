@@ -8,6 +8,7 @@
 
 #include "pgeist/catalog/table.hpp"
 #include "pgeist/plan/blueprint.hpp"
+#include "pgeist/plan/led_text.hpp"
 #include "pgeist/transfer/spec.hpp"
 
 namespace pgeist::plan {
@@ -31,6 +32,10 @@ struct revert_plan {
     /// Columns of the table in use when it came there, with their types: what others do to those that go back is the
     /// end of the way back.
     std::vector<std::pair<std::string, std::string>> in_use;
+    /// The comments on it and its parts at that time, by commented_key(): those set since go with it.
+    std::vector<std::pair<std::string, std::string>> comments;
+    /// Of objects elsewhere, at the table that waits.
+    std::vector<led_text> texts;
     /// Attribute numbers of one and the same column, in the old table and in the new one.
     std::vector<std::pair<int, int>> same_columns;
     /// Of the last swap; its stage `finish` may still be to be done. Absent: that was the job's first one.
@@ -38,6 +43,9 @@ struct revert_plan {
 
     [[nodiscard]] bool old_is_in_use() const noexcept { return leg % 2 == 0; }
 };
+
+/// A part of a table, as catalog::commented names it, in one word: `COLUMN note`.
+[[nodiscard]] std::string commented_key(const std::string& kind, const std::string& name);
 
 [[nodiscard]] std::string to_json(const revert_plan& value);
 /// The same with what comes after the next swap, as member `next`: the swap puts that in the place of the whole.

@@ -12,6 +12,7 @@
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/plan/change_request.hpp"
+#include "pgeist/plan/led_text.hpp"
 #include "pgeist/sql/statements.hpp"
 
 namespace pgeist::target {
@@ -62,6 +63,8 @@ struct build_context {
     std::int64_t shadow_oid = 0;
     /// The shadow was not made for this: it is a table that was in use before, has rows, and comes back.
     bool adopted = false;
+    std::vector<plan::led_text> texts_before;  ///< of what stood where the table that comes back was in use
+    std::vector<plan::led_text> texts_now;     ///< of what stands there now, noted for the way back
     std::vector<stand_in> stand_ins;
     std::vector<stand_in> parents;       ///< empty tables in the place of the source's parents, in the same order
     std::string own_bound;               ///< the partition constraint that the parent's key alone gives; empty: none

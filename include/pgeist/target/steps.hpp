@@ -28,6 +28,8 @@ namespace pgeist::target {
 
 /// Makes the shadow a child of stand-ins for the source's parents.
 [[nodiscard]] awaitable<void> join_parents(build_context& at);
+/// Finds those again, where a table that is to come back waits as their child. @throws error (refused) when one is gone
+[[nodiscard]] awaitable<void> find_parents(build_context& at);
 /// The table that hands down what is not an inheriting source's own, until the stand-ins do.
 [[nodiscard]] qualified_name column_parent_of(const build_context& at);
 

@@ -65,10 +65,31 @@ void plan_inherited_keys(const build_context& at, plan::blueprint& into) {
     }
 }
 
+/// The table that leaves is to come back: its columns go on being inherited ones, of the parents' stand-ins. (What no
+/// parent hands down any more is the table's own for ever.)
+bool keeps_inheriting(const build_context& at) { return (at.way_back || at.adopted) && at.source.inherits_columns(); }
+
+/// Only when the new table has joined the parents: a column that no parent has any more would become its own.
+void leave_stand_ins(const build_context& at, plan::blueprint& into) {
+    for (std::size_t place = 0; place < at.parents.size(); ++place) {
+        const auto& standing_in = at.parents[place].name;
+        into.swap.add(plan::stage::attach, leave_parent(at.source.inherits[place], standing_in, at.source.name));
+        if (!keeps_inheriting(at)) {
+            into.swap.add(plan::stage::attach, {"the parent's stand-in", "DROP TABLE " + standing_in.sql()});
+        }
+    }
+}
+
 }  // namespace
 
 awaitable<void> plan_swap_parents(build_context& at, const catalog::table& after, plan::blueprint& into) {
     co_await plan_keys_of_ancestors(at, into);
+    if (keeps_inheriting(at)) {
+        for (std::size_t place = 0; place < at.parents.size(); ++place) {
+            into.swap.add(plan::stage::detach,
+                          join_parent(at.source.inherits[place], at.parents[place].name, at.source.name));
+        }
+    }
     for (const auto& each : at.source.inherits) {
         plan::swap_step& leave = into.swap.add(plan::stage::detach, leave_parent(each, each.name, at.source.name));
         leave.locks.push_back(lock_of_parent(each.name));
@@ -81,12 +102,7 @@ awaitable<void> plan_swap_parents(build_context& at, const catalog::table& after
         into.swap.add(plan::stage::attach, join_parent(each, each.name, at.source.name));
     }
     if (at.source.inherits_columns()) {
-        // Only now: a column that no parent has any more would become the table's own.
-        for (std::size_t place = 0; place < at.parents.size(); ++place) {
-            const auto& standing_in = at.parents[place].name;
-            into.swap.add(plan::stage::attach, leave_parent(at.source.inherits[place], standing_in, at.source.name));
-            into.swap.add(plan::stage::attach, {"the parent's stand-in", "DROP TABLE " + standing_in.sql()});
-        }
+        leave_stand_ins(at, into);
     }
     into.swap.add_all(plan::stage::attach, own_share(after, at.source.name));
     add_keys_of_ancestors(at, into);

@@ -97,6 +97,7 @@ awaitable<catalog::table> among_stand_ins(build_context& home, const build_conte
 build_context shadow_of_copy(const build_context& at, const build_context& home, const catalog::table& copy) {
     build_context played(at.conn, copy, at.change, at.job_schema);
     played.shadow_oid = at.shadow_oid;
+    played.way_back = at.way_back;
     played.parents = at.parents;
     played.values = at.values;
     played.identity_sequences = at.identity_sequences;

@@ -9,6 +9,7 @@
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/dependents/dependents.hpp"
+#include "pgeist/job/source_file.hpp"
 #include "pgeist/swap/plan/steps.hpp"
 #include "pgeist/target/steps.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
@@ -118,10 +119,6 @@ void require_way_back(const target::build_context& at, const transfer::way_back&
     if (chosen.drop_old) {
         reasons.emplace_back("--drop-old leaves no old table to go back to");
     }
-    if (at.source.inherits_columns()) {
-        reasons.push_back(fmt::format("{} inherits columns from {}: how it has them cannot be given back to it",
-                                      at.source.name.display(), at.source.parents));
-    }
     if (!reasons.empty()) {
         throw error(
             exit_code::refused,
@@ -133,16 +130,17 @@ void require_way_back(const target::build_context& at, const transfer::way_back&
 /// The triggers that log what is written to the new table are there before the swap, which wakes them: so that no write
 /// is lost between two commits.
 awaitable<void> plan_way_back(target::build_context& at, const catalog::table& after, const run::settings& chosen,
-                              std::string schema, prepared& into) {
+                              std::int64_t job, prepared& into) {
     const transfer::way_back back = co_await target::plan_way_back(at, after, into.blueprint, chosen.back_sets);
     require_way_back(at, back, chosen);
     const transfer::relation read{at.source.name, at.shadow_oid};
     const transfer::relation write{at.shadow, at.source.oid};
     plan::revert_plan plan;
-    plan.back = transfer::as_spec(back, read, write, std::move(schema), into.blueprint.row_triggers);
+    plan.back = transfer::as_spec(back, read, write, back_schema(job), into.blueprint.row_triggers);
     plan.first = plan.back;
     plan.there = into.blueprint.columns;
     plan.waiting = at.source;
+    plan.texts = at.texts_now;
     for (const auto& [shadow, source] : at.source_attnums) {
         if (after.find_column(shadow) != nullptr) {
             plan.same_columns.emplace_back(source, shadow);
@@ -150,6 +148,8 @@ awaitable<void> plan_way_back(target::build_context& at, const catalog::table& a
     }
     into.blueprint.swap.add(plan::stage::attach, {"logging what is written, for the way back",
                                                   capture::enable_sql(plan.back, at.source.name)});
+    into.blueprint.swap.add(plan::stage::attach,
+                            {"noting where its rows are", job::save_source_file_sql(job, at.shadow_oid)});
     into.way_back_told = transfer::describe(back);
     into.way_back = std::move(plan);
 }
@@ -227,7 +227,7 @@ awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& s
     }
     co_await swap::plan_swap_parents(at, after, result.blueprint);
     if (chosen.revertible && !result.nothing_to_do) {
-        co_await plan_way_back(at, after, chosen, back_schema(job), result);
+        co_await plan_way_back(at, after, chosen, job, result);
     }
     check_persistence(at, after);
     check_deferred_checks(after);

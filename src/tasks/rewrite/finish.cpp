@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/comments.hpp"
 #include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/dependents/dependents.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/record.hpp"
-#include "pgeist/job/source_file.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/swap/waiting_table.hpp"
 #include "pgeist/tasks/rewrite/finish.hpp"
@@ -72,11 +73,16 @@ awaitable<void> look_at_both(pg::connection& session, plan::revert_plan& back, s
     for (const auto& column : in_use.columns) {
         back.in_use.emplace_back(column.name, column.type);
     }
-}
-
-awaitable<void> store_way_back(build::workspace& work, pg::connection& session, const plan::revert_plan& back) {
-    co_await job::save_source_file(session, work.tenure(), back.back.read.oid);
-    co_await job::save_way_back(session, work.tenure(), plan::to_json(back));
+    for (plan::led_text& each : back.texts) {
+        each.since = co_await dependents::text_now(session, each.asked);
+    }
+    back.comments.clear();
+    const auto parts = co_await catalog::read_comments(session, back.back.read.oid);
+    for (const auto& each : parts) {
+        if (each.text) {
+            back.comments.emplace_back(plan::commented_key(each.kind, each.name), *each.text);
+        }
+    }
 }
 
 }  // namespace
@@ -103,7 +109,7 @@ awaitable<void> open_way_back(build::workspace& work, pg::connection& session, p
     back.waiting_parts = co_await catalog::fingerprint_parts(session, back.back.write.oid);
     back.back.fingerprint = co_await catalog::fingerprint(session, back.back.read.oid);
     back.back.fingerprint_parts = co_await catalog::fingerprint_parts(session, back.back.read.oid);
-    const auto storing = [&] { return store_way_back(work, session, back); };
+    const auto storing = [&] { return job::save_way_back(session, work.tenure(), plan::to_json(back)); };
     co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, storing);
 }
 

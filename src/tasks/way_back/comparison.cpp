@@ -54,6 +54,10 @@ awaitable<void> work::compare_rows(double percent, job::comparison& found) {
 awaitable<void> work::compare() {
     const task::phase& resting = at(step::window);
     keeps_ = true;
+    {
+        const auto session = co_await work_.pool.acquire();
+        co_await look_at_in_use(*session);
+    }
     with_.enter(at(step::verify));
     co_await catch_up(rewrite::small_backlog);
     job::comparison found;

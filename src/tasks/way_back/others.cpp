@@ -14,7 +14,7 @@ namespace pgeist::way_back {
 namespace {
 
 /// Parts of the table itself, as catalog::name_part() calls them. What hangs on the table from elsewhere (views,
-/// functions) is led over, and so are the rights on it; comments are not worth a refusal.
+/// functions) is led over, and so are the rights on it and comments.
 constexpr std::string_view kinds_of_own[] = {"index ",
                                              "column ",
                                              "constraint ",

@@ -4,15 +4,14 @@
 
 #include <fmt/format.h>
 
+#include "comments.hpp"
 #include "others.hpp"
 #include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/dependents/dependents.hpp"
-#include "pgeist/sql/policy.hpp"
-#include "pgeist/sql/rule.hpp"
-#include "pgeist/sql/trigger.hpp"
+#include "pgeist/job/source_file.hpp"
 #include "pgeist/swap/exchange.hpp"
 #include "pgeist/swap/plan/steps.hpp"
 #include "pgeist/target/steps.hpp"
@@ -20,6 +19,7 @@
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/way_back.hpp"
+#include "trial.hpp"
 
 namespace pgeist::way_back {
 
@@ -42,6 +42,7 @@ awaitable<catalog::table> read_in_use(pg::connection& conn, const beginning& fro
 void describe_place(build_context& at, const beginning& from, const catalog::table& before) {
     at.shadow_oid = from.now.back.write.oid;
     at.adopted = true;
+    at.texts_before = from.now.texts;
     for (const auto& [old_number, new_number] : from.now.same_columns) {
         const int waiting = from.now.old_is_in_use() ? new_number : old_number;
         const int in_use = from.now.old_is_in_use() ? old_number : new_number;
@@ -126,6 +127,7 @@ plan::revert_plan what_follows(const build_context& at, const beginning& from) {
     next.back.row_triggers = from.now.first.row_triggers;
     next.back.sets_apart = true;
     next.waiting = at.source;
+    next.texts = at.texts_now;
     // Those that others have dropped since have nothing to be brought to.
     std::erase_if(next.back.columns, [&](const auto& column) { return at.source.find_column(column.name) == nullptr; });
     std::erase_if(next.back.read_columns,
@@ -142,32 +144,34 @@ void plan_own_part(const build_context& at, const beginning& from, const plan::r
     into.swap.add(plan::stage::attach,
                   {"logging what is written, for another way back", capture::enable_sql(next.back, home)});
     into.swap.add(plan::stage::attach,
+                  {"noting where its rows are", job::save_source_file_sql(from.job, at.shadow_oid)});
+    into.swap.add(plan::stage::attach,
                   {"noting the way from there", fmt::format("UPDATE pgeist.jobs SET way_back = way_back -> 'next' "
                                                             "WHERE id = {}",
                                                             from.job)});
 }
 
-/// What is made on it under the swap's lock and could fail there, because others have dropped what it needs, is made
-/// on an empty table beside it, and that dropped. Foreign keys are not: they would lock other tables.
-awaitable<void> try_attached(build_context& at, const catalog::table& after) {
-    const qualified_name trial{at.passage_schema, "pgeist_trial"};
-    std::vector<plan::statement> all;
-    all.push_back({"an empty table", fmt::format("CREATE TABLE {} (LIKE {})", trial.sql(), at.shadow.sql())});
-    const auto add = [&](std::vector<plan::statement> more) {
-        std::move(more.begin(), more.end(), std::back_inserter(all));
+std::string describe_parents(const catalog::table& of) {
+    std::vector<std::string> names;
+    for (const auto& each : of.inherits) {
+        names.push_back(each.name.display() + (each.bound.empty() ? "" : " " + each.bound));
+    }
+    return names.empty() ? "no table" : join(names, ", ");
+}
+
+/// The table that comes back takes the place of the one in use: it is to be the same place that it had.
+void require_same_parents(const catalog::table& source, const catalog::table& before) {
+    const auto is_same = [](const catalog::parent& one, const catalog::parent& other) {
+        return one.oid == other.oid && one.bound == other.bound;
     };
-    for (const auto& each : after.policies) {
-        add(sql::create_policy(after, each, trial));
+    const bool same = std::equal(source.inherits.begin(), source.inherits.end(), before.inherits.begin(),
+                                 before.inherits.end(), is_same);
+    if (!same) {
+        throw error(exit_code::refused,
+                    fmt::format("since the swap others have made {} a part of {}; before it was one of {}",
+                                source.name.display(), describe_parents(source), describe_parents(before)),
+                    "undo that, then try again");
     }
-    for (const auto& each : after.rules) {
-        add(sql::create_rule(after, each, trial));
-    }
-    for (const auto& each : after.triggers) {
-        add(sql::create_trigger(after, each, trial));
-    }
-    co_await target::begin_trial(at);
-    co_await target::try_statements(at, std::move(all), "the swap of {1} would fail at {0}");
-    co_await target::undo_trial(at);
 }
 
 void require_carried(const catalog::table& source) {
@@ -182,17 +186,20 @@ void require_carried(const catalog::table& source) {
 awaitable<void> plan_all(build_context& at, const beginning& from, plan::blueprint& into) {
     catalog::table before = from.now.waiting;
     co_await lead_keys_to_todays_tables(at.conn, at.source, from.lose, before);
+    co_await lead_comments(at, from.now, before);
     catalog::table seen = before;
     const catalog::table after = as_it_waits(at, std::move(seen));
     fill_basics(at, from, into);
     into.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
     require_nothing_put_on(from.now, into.fingerprint_parts, at.source, from.lose);
     co_await require_waiting_unchanged(at.conn, from.now);
+    require_same_parents(at.source, before);
     require_carried(at.source);
     co_await swap::plan_swap(at, after, into);
     co_await swap::plan_swap_objects(at, after, into);
     co_await dependents::plan_bound_objects(at, after, into);
     co_await plan_defaults(at, before, into);
+    co_await plan_comments(at, before, into);
     into.expected = swap::expected_definition(at, before);
     into.swap.add_all(plan::stage::finish, at.finish);
     co_await swap::plan_swap_parents(at, after, into);
@@ -216,6 +223,9 @@ awaitable<planned> plan_swap_back(pg::connection& conn, const beginning& from) {
     co_await conn.execute("CREATE SCHEMA IF NOT EXISTS " + quote_identifier(at.passage_schema));
     co_await conn.execute(catalog::session_settings(conn));
     co_await target::read_event_triggers(at);
+    if (source.inherits_columns()) {
+        co_await target::find_parents(at);
+    }
     planned made;
     co_await plan_all(at, from, made.swap);
     made.next = what_follows(at, from);

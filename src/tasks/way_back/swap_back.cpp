@@ -41,13 +41,18 @@ awaitable<void> work::require_all_fit() {
     co_await look_whether_open();
 }
 
-awaitable<void> work::look_whether_open() {
-    const auto session = co_await work_.pool.acquire();
-    auto why = co_await why_closed(*session);
+awaitable<void> work::look_at_in_use(pg::connection& session) {
+    auto why = co_await why_closed(session);
     if (why) {
-        co_await switch_off(*session, std::move(*why));
+        co_await switch_off(session, std::move(*why));
     }
     require_open();
+    require_name_kept();
+}
+
+awaitable<void> work::look_whether_open() {
+    const auto session = co_await work_.pool.acquire();
+    co_await look_at_in_use(*session);
     co_await require_waiting_unchanged(*session, back_);
 }
 

@@ -57,7 +57,7 @@ awaitable<std::optional<std::chrono::milliseconds>> work::time_left(pg::connecti
 std::optional<std::string> work::note_others(const catalog::table& found) {
     std::optional<std::string> why;
     if (found.name.sql() != transfer_.read.name.sql()) {
-        why = fmt::format("table {} was renamed, or moved, to {}", transfer_.read.name.display(), found.name.display());
+        renamed_ = fmt::format("{} is called {} now", transfer_.read.name.display(), found.name.display());
     }
     for (const auto& each : transfer_.columns) {
         const auto was = std::find_if(back_.in_use.begin(), back_.in_use.end(), [&](const auto& column) {
@@ -90,7 +90,12 @@ awaitable<std::optional<std::string>> work::why_closed(pg::connection& session) 
         co_return why;
     }
     const std::string now = co_await catalog::fingerprint(session, transfer_.read.oid);
-    if (now == transfer_.fingerprint || now == seen_fingerprint_) {
+    if (now == seen_fingerprint_) {
+        co_return why;
+    }
+    renamed_.clear();
+    if (now == transfer_.fingerprint) {
+        seen_fingerprint_ = now;
         co_return why;
     }
     if (now.empty()) {
@@ -196,14 +201,71 @@ awaitable<const task::phase*> work::give_up() {
     co_return &at(step::done);
 }
 
+namespace {
+
+/// Why replay failed, where the reason may be what others have done to the table.
+struct failed_replay {
+    std::exception_ptr failure;
+    bool misses_column = false;
+};
+
+/// To be called where it was caught. Throws on what is for somebody else.
+failed_replay what_failed() {
+    failed_replay found;
+    found.failure = std::current_exception();
+    try {
+        throw;
+    } catch (const transfer::source_truncated&) {
+        throw;
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }
+        found.misses_column = problem.is(pg::sqlstate::undefined_column);
+    } catch (const cancelled&) {
+        throw;
+    } catch (const error&) {
+        return found;
+    }
+    return found;
+}
+
+}  // namespace
+
+/// Replay failed: mostly because others have changed the table. Closes the way where that is the end of it.
+awaitable<void> work::look_what_others_did(std::exception_ptr failure, bool misses_column) {
+    const auto session = co_await work_.pool.acquire();
+    auto why = co_await why_closed(*session);
+    if (!why && misses_column && !gone_column_.empty()) {  // named in a --back-set
+        why = fmt::format("column {} of {} was dropped, or renamed, by someone else", display_identifier(gone_column_),
+                          transfer_.read.name.display());
+    }
+    if (why) {
+        co_await switch_off(*session, std::move(*why));
+        co_return;
+    }
+    if (renamed_.empty()) {
+        co_await require_waiting_unchanged(*session, back_);
+        std::rethrow_exception(failure);
+    }
+}
+
 awaitable<void> work::catch_up(std::chrono::milliseconds budget) {
     bool truncated = true;
     while (truncated) {
         truncated = false;
+        failed_replay failed;
         try {
             co_await changes_.catch_up(budget);
         } catch (const transfer::source_truncated&) {
             truncated = true;
+        } catch (...) {
+            failed = what_failed();
+        }
+        if (failed.failure) {
+            co_await look_what_others_did(failed.failure, failed.misses_column);
+            require_open();
+            require_name_kept();
         }
         if (truncated) {
             work_.observer.message(report::level::warning,
@@ -214,35 +276,35 @@ awaitable<void> work::catch_up(std::chrono::milliseconds budget) {
 }
 
 awaitable<void> work::replay_pass() {
-    std::exception_ptr failure;
-    bool misses_column = false;
+    failed_replay failed;
     try {
         co_await changes_.pass();
-    } catch (const transfer::source_truncated&) {
-        throw;
-    } catch (const pg::sql_error& problem) {
-        if (problem.poisons_connection()) {
-            throw;
-        }
-        misses_column = problem.is(pg::sqlstate::undefined_column);
-        failure = std::current_exception();
-    } catch (const cancelled&) {
-        throw;
-    } catch (const error&) {
-        failure = std::current_exception();
+    } catch (...) {
+        failed = what_failed();
     }
-    if (failure) {  // mostly because others have changed the table
-        const auto session = co_await work_.pool.acquire();
-        auto why = co_await why_closed(*session);
-        if (!why && misses_column && !gone_column_.empty()) {  // named in a --back-set
-            why = fmt::format("column {} of {} was dropped, or renamed, by someone else",
-                              display_identifier(gone_column_), transfer_.read.name.display());
-        }
-        if (!why) {
-            co_await require_waiting_unchanged(*session, back_);
-            std::rethrow_exception(failure);
-        }
-        co_await switch_off(*session, std::move(*why));
+    if (failed.failure) {
+        co_await look_what_others_did(failed.failure, failed.misses_column);
+    }
+}
+
+/// What is written is logged, whatever the table is called; it is brought to the other one when it has its name again.
+void work::require_name_kept() const {
+    if (!renamed_.empty()) {
+        throw error(exit_code::refused, renamed_,
+                    fmt::format("the way back stays open; give it its name again, then: pgeist revert {}", work_.job));
+    }
+}
+
+void work::tell_renaming() {
+    if (renamed_ != told_renaming_ && !renamed_.empty()) {
+        work_.observer.message(report::level::warning,
+                               renamed_ +
+                                   ": what is written is logged, and brought to the table that waits when it "
+                                   "has its name again");
+    }
+    if (renamed_ != told_renaming_) {
+        work_.progress.detail = renamed_;
+        told_renaming_ = renamed_;
     }
 }
 
@@ -295,10 +357,15 @@ awaitable<const task::phase*> work::keep_in_step() {
             next = co_await give_up();
             break;
         }
-        co_await replay_pass();
-        const auto asked = with_.steering.take_comparison();
-        if (asked || clock::now() >= next_comparison_) {
-            co_await compare_meanwhile(asked);
+        tell_renaming();
+        if (renamed_.empty()) {
+            co_await replay_pass();
+        }
+        if (renamed_.empty()) {
+            const auto asked = with_.steering.take_comparison();
+            if (asked || clock::now() >= next_comparison_) {
+                co_await compare_meanwhile(asked);
+            }
         }
         co_await pg::sleep_for(rewrite::replay_pause);
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <optional>
 #include <string>
 
@@ -40,6 +41,7 @@ private:
     // window.cpp
     [[nodiscard]] awaitable<const task::phase*> keep_in_step();
     [[nodiscard]] awaitable<void> replay_pass();
+    [[nodiscard]] awaitable<void> look_what_others_did(std::exception_ptr failure, bool misses_column);
     [[nodiscard]] awaitable<void> catch_up(std::chrono::milliseconds budget);
     [[nodiscard]] awaitable<void> look(pg::connection& session);
     [[nodiscard]] awaitable<std::optional<std::string>> why_closed(pg::connection& session);
@@ -49,6 +51,8 @@ private:
     [[nodiscard]] awaitable<void> switch_off(pg::connection& session, std::string why);
     [[nodiscard]] awaitable<void> end_capture(pg::connection& session, const std::string& why);
     void require_open() const;
+    void require_name_kept() const;
+    void tell_renaming();
     [[nodiscard]] awaitable<const task::phase*> give_up();
     [[nodiscard]] awaitable<void> compare_meanwhile(std::optional<std::int64_t> asked);
 
@@ -58,6 +62,7 @@ private:
 
     // swap_back.cpp
     [[nodiscard]] awaitable<const task::phase*> prepare_swap();
+    [[nodiscard]] awaitable<void> look_at_in_use(pg::connection& session);
     [[nodiscard]] awaitable<void> look_whether_open();
     [[nodiscard]] awaitable<void> require_all_fit();
     [[nodiscard]] awaitable<void> try_plan(pg::connection& session);
@@ -83,8 +88,10 @@ private:
     bool told_swap_ = false;
     std::optional<std::string> closed_;  ///< nothing is logged any more, and why
     std::string seen_fingerprint_;       ///< of the table in use, looked at and found to be no hindrance
-    std::string gone_column_;            ///< that the change added and others have dropped: nobody else needs it
-    std::string stored_unfit_;           ///< as it was stored last, without the time
+    std::string renamed_;                ///< what the table in use is called now, in a sentence; empty: its name
+    std::string told_renaming_;
+    std::string gone_column_;   ///< that the change added and others have dropped: nobody else needs it
+    std::string stored_unfit_;  ///< as it was stored last, without the time
     clock::time_point next_look_;
     clock::time_point next_size_;
     clock::time_point next_comparison_;
