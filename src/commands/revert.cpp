@@ -97,6 +97,16 @@ awaitable<void> begin(supervise::session_set& sessions, job::record& record, con
     record = co_await job::load(*session, record.id);
 }
 
+/// Takes the job on, and begins the swap back where it is not made already, and only to be finished.
+awaitable<void> take_up(supervise::session_set& sessions, const task::kind& kind, const revert_request& what,
+                        std::optional<job::record>& record) {
+    record = co_await supervise::take_over(sessions, kind, what.job, job::requests::forget);
+    require_way_back(kind, *record);
+    if (!kind.reached(*record).in_effect) {
+        co_await begin(sessions, *record, what);
+    }
+}
+
 }  // namespace
 
 awaitable<exit_code> revert(pg::connect_options options, revert_request what, report::observer& observer) {
@@ -109,12 +119,21 @@ awaitable<exit_code> revert(pg::connect_options options, revert_request what, re
         const job::record before = co_await job::load(sessions.hold->session(), what.job);
         require_way_back(kind, before);
     }
-    job::record record = co_await supervise::take_over(sessions, kind, what.job, job::requests::forget);
-    require_way_back(kind, record);
-    const bool finishes = kind.reached(record).in_effect;
-    if (!finishes) {
-        co_await begin(sessions, record, what);
+    std::optional<job::record> taken;
+    std::exception_ptr stopped;
+    try {
+        co_await take_up(sessions, kind, what, taken);
+    } catch (...) {
+        stopped = std::current_exception();
     }
+    if (stopped && pg::is_cancellation(stopped)) {
+        throw error(exit_code::cancelled, cancelled().what(),
+                    fmt::format("nothing was begun; try again with: pgeist revert {}", what.job));
+    }
+    if (stopped) {
+        std::rethrow_exception(stopped);
+    }
+    job::record record = std::move(*taken);
     observer.job_started(record.id, record.table.display(), kind.labels().strategy);
     std::exception_ptr failure;
     try {

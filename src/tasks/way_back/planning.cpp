@@ -191,9 +191,9 @@ awaitable<void> plan_all(build_context& at, const beginning& from, plan::bluepri
     const catalog::table after = as_it_waits(at, std::move(seen));
     fill_basics(at, from, into);
     into.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
+    require_same_parents(at.source, before);  // first: a part has others of all
     require_nothing_put_on(from.now, into.fingerprint_parts, at.source, from.lose);
     co_await require_waiting_unchanged(at.conn, from.now);
-    require_same_parents(at.source, before);
     require_carried(at.source);
     co_await swap::plan_swap(at, after, into);
     co_await swap::plan_swap_objects(at, after, into);

@@ -69,6 +69,91 @@ TEST_F(interleaved_revert, a_writer_who_waited_for_the_swap_back_is_logged_for_t
     EXPECT_EQ(note_of(5), "waited");
 }
 
+/// Whatever kind of statement waits for the swap back finds the table that is in use then, and is logged for the next.
+TEST_F(interleaved_revert, statements_of_all_kinds_that_waited_for_the_swap_back_are_done) {
+    make_table(100);
+    sql().execute(
+        "CREATE FUNCTION write_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET note = 'by a function' "
+        "WHERE "
+        "id = 6; END $$");
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, DROP COLUMN code"), 0));
+    const std::vector<std::pair<std::string, std::string>> statements{
+        {"PREPARE p AS UPDATE t SET note = 'prepared' WHERE id = 5; EXECUTE p", "EXECUTE p"},
+        {"SELECT write_it()", "SELECT write_it()"},
+        {"SELECT", "DELETE FROM t WHERE id = 7"},
+        {"SELECT", "INSERT INTO t (id, note) VALUES (500, 'inserted') ON CONFLICT (id) DO UPDATE SET note = 'updated'"},
+        {"SELECT", "UPDATE t SET id = 600 WHERE id = 8"},
+        {"SELECT",
+         "WITH gone AS (DELETE FROM t WHERE id = 9 RETURNING note) INSERT INTO t (id, note) SELECT 901, note "
+         "FROM gone"}};
+    std::vector<sync_connection> writers;
+    for (const auto& [first, then] : statements) {
+        writers.push_back(db().connect());
+        writers.back().execute(first);
+    }
+    tcp_proxy proxy(db().address());
+    proxy.lay({"swap_xid = pg_current_xact_id()", "COMMIT", fate::held});
+    pgeist_process running(proxy.through(db().address()).uri(), {"revert", "1", "--output", "json"});
+    proxy.wait_for_ambush();
+    for (std::size_t at = 0; at < statements.size(); ++at) {
+        writers[at].send(statements[at].second);
+    }
+    wait_for("writers who wait", [&] {
+        return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass") +
+                   sql().number(
+                       "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pgeist_1.t'::regclass") >=
+               static_cast<long long>(statements.size());
+    });
+    proxy.release();
+    for (sync_connection& writer : writers) {
+        EXPECT_NO_THROW(static_cast<void>(writer.finish()));
+    }
+    EXPECT_TRUE(exited(running.finish(), 0));
+    const std::string after = "5 prepared 50, 6 by a function 60, 500 inserted, 600 note 8 80, 901 note 9";
+    const std::string rows =
+        "SELECT string_agg(concat_ws(' ', id, note, code), ', ' ORDER BY id) FROM t WHERE id BETWEEN 5 AND 9 OR id > "
+        "100";
+    EXPECT_EQ(sql().scalar(rows), after);
+    ASSERT_TRUE(exited(revert(), 0));
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(sql().scalar(rows), after);
+}
+
+/// All is planned and compared, and the swap waits for permission: what others do then is seen under the lock.
+TEST_F(interleaved_revert, others_who_change_the_table_before_the_lock_stop_the_swap) {
+    make_table(100);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    pgeist_process running(db().uri(), {"revert", "1", "--postpone-swap", "--output", "json"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sql().execute("ALTER TABLE t ADD COLUMN theirs int; UPDATE t SET theirs = 7 WHERE id = 7");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    const run_result stopped = running.finish();
+    EXPECT_TRUE(exited(stopped, 1));
+    EXPECT_TRUE(says(stopped, {"column theirs (added)", "the way back stays open", "pgeist revert 1"}));
+    EXPECT_EQ(type_of("id"), "bigint");
+    EXPECT_EQ(told("state"), "done");
+    const run_result named = revert();
+    EXPECT_TRUE(exited(named, 3));
+    EXPECT_TRUE(says(named, {"column theirs"}));
+    ASSERT_TRUE(exited(revert({"--lose", "theirs"}), 0));
+    EXPECT_EQ(type_of("id"), "integer");
+}
+
+TEST_F(interleaved_revert, others_who_drop_a_column_before_the_lock_stop_the_swap) {
+    make_table(100);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    pgeist_process running(db().uri(), {"revert", "1", "--postpone-swap", "--output", "json"});
+    wait_for_job_state(db().uri(), "waiting_for_swap");
+    sql().execute("ALTER TABLE t DROP COLUMN note");
+    EXPECT_TRUE(exited(command("swap", {"1"}), 0));
+    EXPECT_NE(running.finish().exit_code, 0);
+    EXPECT_EQ(type_of("id"), "bigint");
+    const run_result closed = revert();
+    EXPECT_TRUE(exited(closed, 3));
+    EXPECT_TRUE(says(closed, {"column note of public.t was dropped"}));
+    EXPECT_EQ(told("revertible"), "false");
+}
+
 /// A reader whose snapshot is older than rows that were brought back: the swap back waits for him.
 TEST_F(interleaved_revert, waits_for_a_snapshot_that_is_older_than_what_was_brought) {
     make_table(100);

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "e2e/revert/revert_fixture.hpp"
+#include "support/tcp_proxy.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -45,6 +46,8 @@ TEST_F(others_since, have_changed_what_would_be_lost_or_what_waits) {
                    "ALTER TABLE pgeist_1.elsewhere RENAME TO t");
     expect_refused("ALTER FUNCTION stamp() RENAME TO stamp_it; DROP TRIGGER stamps ON t",
                    {"would fail at trigger stamps"}, "ALTER FUNCTION stamp_it() RENAME TO stamp");
+    expect_refused("ALTER TABLE target DROP CONSTRAINT target_pkey", {"would fail at foreign key to_target"},
+                   "ALTER TABLE target ADD PRIMARY KEY (id)");
     expect_refused("ALTER TABLE target RENAME id TO ident", {"to_target", "column id of public.target"},
                    "ALTER TABLE target RENAME ident TO id");
     sql().execute("ALTER TABLE target RENAME TO renamed_target; ALTER TABLE referrer RENAME TO renamed_referrer");
@@ -66,6 +69,112 @@ TEST_F(others_since, a_dropped_column_that_the_change_has_added_is_no_hindrance)
     EXPECT_EQ(sql().scalar("SELECT to_regclass('t')::text"), "t");
 }
 
+/// What a --back-set needs is no hindrance to the change, but the end of the way.
+TEST_F(others_since, a_dropped_column_that_a_back_set_names_ends_the_way) {
+    make_table(50);
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN code TYPE numeric USING code * 2, ADD COLUMN extra int DEFAULT 3",
+                                      {"--back-set", "code = extra"}),
+                       0));
+    sql().execute("UPDATE t SET code = 1 WHERE id = 5; ALTER TABLE t DROP COLUMN extra");
+    const run_result refused = revert();
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"cannot be reverted any more", "column extra of public.t was dropped"}));
+    EXPECT_NE(told("why_not_revertible").find("extra"), std::string::npos);
+}
+
+/// The log goes on under whatever name; nothing is brought to the old table from another that has taken the name.
+TEST_F(others_since, who_rename_the_table_do_not_end_the_way) {
+    make_table(50);
+    const auto window = start_window(widen);
+    sql().execute("ALTER TABLE t RENAME TO u; UPDATE u SET note = 'as u' WHERE id = 5");
+    window->wait_for_event("who renamed it", [](const boost::json::object& event) {
+        return event.at("event") == "message" &&
+               boost::json::serialize(event).find("is called public.u now") != std::string::npos;
+    });
+    sql().execute("CREATE TABLE t (LIKE u); INSERT INTO t VALUES (5, 'of an impostor', 0, 0)");
+    const run_result refused = revert();
+    EXPECT_TRUE(exited(window->finish(), 0));
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"public.t is called public.u now", "give it its name again", "pgeist revert 1"}));
+    EXPECT_EQ(told("why_not_revertible"), "");
+    sql().execute("DROP TABLE t; ALTER TABLE u RENAME TO t");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(note_of(5), "as u");
+    EXPECT_EQ(type_of("id"), "integer");
+}
+
+TEST_F(others_since, who_set_comments_find_them_at_the_table_that_comes_back) {
+    make_table(10);
+    sql().execute(
+        "COMMENT ON COLUMN t.note IS 'before'; COMMENT ON COLUMN t.amount IS 'stays'; ALTER TABLE t ADD CONSTRAINT "
+        "positive CHECK (id > 0); COMMENT ON CONSTRAINT positive ON t IS 'goes'; CREATE POLICY all_of_it ON t");
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, RENAME COLUMN note TO remark"), 0));
+    sql().execute(
+        "COMMENT ON TABLE t IS 'it''s new'; COMMENT ON COLUMN t.remark IS 'since'; COMMENT ON INDEX t_pkey IS 'the "
+        "key'; "
+        "COMMENT ON CONSTRAINT positive ON t IS NULL; COMMENT ON POLICY all_of_it ON t IS 'a policy'; "
+        "COMMENT ON TABLE pgeist_1.t IS 'kept until Friday'");
+    const auto comments = [&] {
+        return sql().scalar(
+            "SELECT string_agg(concat_ws(' ', e.objsubid, e.description), ', ' ORDER BY e.description) FROM "
+            "pg_description e WHERE e.objoid IN ('t'::regclass, 't_pkey'::regclass) OR e.objoid IN (SELECT oid FROM "
+            "pg_constraint WHERE conrelid = 't'::regclass) OR e.objoid IN (SELECT oid FROM pg_policy WHERE polrelid = "
+            "'t'::regclass)");
+    };
+    const std::string expected = "0 a policy, 0 it's new, 2 since, 3 stays, 0 the key";
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(type_of("id"), "integer");
+    EXPECT_EQ(comments(), expected);
+    sql().execute("COMMENT ON TABLE t IS NULL");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(comments(), "0 a policy, 2 since, 3 stays, 0 the key");
+}
+
+/// They write past every trigger: noticed from the swap's commit on, not only from when all is tidied up after it.
+TEST_F(others_since, who_rewrite_the_table_before_all_is_tidied_up_are_noticed) {
+    make_table(100);
+    tcp_proxy proxy(db().address());
+    proxy.lay({"", "DROP FUNCTION IF EXISTS", fate::held});
+    pgeist_process running(proxy.through(db().address()).uri(),
+                           {"run", "--table", "t", "--revertible", "--alter", widen, "--output", "json"});
+    proxy.wait_for_ambush();
+    running.kill_hard();
+    proxy.drop_all();
+    sql().execute("ALTER TABLE t ALTER COLUMN note TYPE text USING note || '!'");
+    ASSERT_TRUE(exited(command("resume", {"1"}), 0));
+    const run_result back = revert({"--verify", "off"});
+    ASSERT_TRUE(exited(back, 0));
+    EXPECT_TRUE(says(back, {"rewritten by someone else"}));
+    EXPECT_EQ(note_of(7), "note 7!");
+}
+
+/// As a part of another table it is written to without its statement triggers: noticed though that is over when
+/// somebody looks.
+TEST_F(others_since, who_attach_the_table_for_a_while_are_noticed) {
+    make_table(100);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    sql().execute(
+        "CREATE TABLE whole (LIKE t) PARTITION BY RANGE (id); ALTER TABLE whole ATTACH PARTITION t DEFAULT; UPDATE "
+        "whole SET note = 'through whole' WHERE id = 7; ALTER TABLE whole DETACH PARTITION t; DROP TABLE whole");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist_1_back.pgeist_log"), 0);
+    ASSERT_TRUE(exited(revert({"--verify", "off"}), 0));
+    EXPECT_EQ(note_of(7), "through whole");
+}
+
+TEST_F(others_since, who_detach_the_partition_are_told_where_it_belongs) {
+    sql().execute(
+        "CREATE TABLE whole (id int, k int, note text, PRIMARY KEY (id, k)) PARTITION BY RANGE (k); CREATE TABLE t "
+        "PARTITION OF whole FOR VALUES FROM (0) TO (100); INSERT INTO whole SELECT i, i, 'n' FROM generate_series(1, "
+        "50) i");
+    ASSERT_TRUE(exited(run({"--revertible", "--repack"}), 0));
+    expect_refused("ALTER TABLE whole DETACH PARTITION t; UPDATE t SET note = 'alone' WHERE id = 5",
+                   {"a part of no table", "public.whole FOR VALUES FROM (0) TO (100)"},
+                   "ALTER TABLE whole ATTACH PARTITION t FOR VALUES FROM (0) TO (100)");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(note_of(5), "alone");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM whole"), 50);
+}
+
 TEST_F(others_since, who_drop_the_table_that_waits_end_the_way) {
     make_table(10);
     ASSERT_TRUE(exited(run_revertible(widen), 0));
@@ -84,8 +193,8 @@ TEST_F(others_since, what_was_given_to_a_revert_that_is_killed_is_not_the_next_o
     wait_until_told("state", "waiting_for_swap");
     waiting.signal(SIGKILL);
     static_cast<void>(waiting.finish());
-    pgeist_process again(db().uri(), {"revert", "--postpone-swap", "1"});
-    wait_until_told("state", "waiting_for_swap");
+    pgeist_process again(db().uri(), {"revert", "--postpone-swap", "1", "--output", "json"});
+    again.wait_for_phase("swap");  // the state may still be the one that was killed
     again.signal(SIGTERM);
     const run_result stopped = again.finish();
     EXPECT_TRUE(exited(stopped, 6));

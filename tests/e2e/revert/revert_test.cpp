@@ -102,6 +102,15 @@ TEST_F(reverting, is_refused_when_planned_where_there_is_no_way_back) {
         EXPECT_TRUE(exited(converted, 3)) << name;
         EXPECT_TRUE(says(converted, {"code"}));
     }
+    for (const char* key : {"ALTER COLUMN id TYPE text", "ALTER COLUMN id TYPE numeric(4)"}) {
+        const run_result converted = command("plan", {"--table", "t", "--revertible", "--alter", key});
+        EXPECT_TRUE(exited(converted, 3)) << key << " may bring a row back beside the one it comes from";
+        EXPECT_TRUE(says(converted, {"key"}));
+    }
+    const run_result named = command(
+        "plan", {"--table", "t", "--revertible", "--alter", "DROP COLUMN note", "--back-set", "amount = length(note)"});
+    EXPECT_TRUE(exited(named, 3));
+    EXPECT_TRUE(says(named, {"\"note\" does not exist", "the change takes column note away"}));
     expect_unchanged(before);
     expect_nothing_left();
     EXPECT_TRUE(exited(
@@ -394,6 +403,59 @@ TEST_F(reverting, a_partition_comes_back_into_its_place) {
     EXPECT_EQ(description_difference(before, definition()), std::vector<std::string>{});
     EXPECT_EQ(sql().number("SELECT count(*) FROM whole"), 301);
     EXPECT_EQ(sql().scalar("SELECT note FROM t WHERE id = 1000"), "x");
+}
+
+/// Which columns are its own and which its parents have given it is not to be set by any ALTER: meanwhile it has them
+/// from others.
+TEST_F(reverting, a_child_comes_back_under_its_parents) {
+    sql().execute(
+        "CREATE TABLE one (id int NOT NULL, note text, CHECK (id > 0)); CREATE TABLE two (code int); CREATE TABLE t "
+        "(note text, own int, PRIMARY KEY (id)) INHERITS (one, two); INSERT INTO t (id, note, code, own) SELECT i, 'n' "
+        "|| i, i, i FROM generate_series(1, 100) i");
+    const table_state before = state_of();
+    const std::string places = rows_and_places();
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN own TYPE bigint"), 0));
+    ASSERT_TRUE(exited(revert(), 0));
+    expect_back(before);
+    EXPECT_EQ(rows_and_places(), places);
+    const auto old = definition();
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(type_of("own"), "bigint");
+    sql().execute("UPDATE one SET note = 'through one' WHERE id = 3; DELETE FROM two WHERE code = 4");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(description_difference(old, definition()), std::vector<std::string>{});
+    EXPECT_EQ(note_of(3), "through one");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM one"), 99);
+    EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
+    expect_nothing_left();
+    EXPECT_EQ(description_difference(old, definition()), std::vector<std::string>{});
+}
+
+/// Read again for other types a text gets casts, and the view other columns: none of that comes back.
+TEST_F(reverting, what_reads_the_table_comes_back_by_its_text_unless_others_have_changed_it) {
+    sql().execute(
+        "CREATE TABLE t (id int PRIMARY KEY, note varchar(20), code int); INSERT INTO t SELECT i, 'n' || i, i FROM "
+        "generate_series(1, 10) i; CREATE VIEW v AS SELECT id, coalesce(note, 'none'::varchar) AS note FROM t; CREATE "
+        "VIEW on_v AS SELECT note FROM v WHERE note <> 'x'::varchar; CREATE VIEW theirs AS SELECT upper(note) AS note "
+        "FROM t; CREATE TABLE other (note varchar(20)); ALTER TABLE other ENABLE ROW LEVEL SECURITY; CREATE POLICY "
+        "known ON other USING (note IN (SELECT coalesce(t.note, 'none'::varchar) FROM t))");
+    const auto texts = [&] {
+        return sql().scalar(
+            "SELECT concat_ws(E'\n', pg_get_viewdef('v'), pg_get_viewdef('on_v'), (SELECT pg_get_expr(polqual, "
+            "polrelid) "
+            "FROM pg_policy), (SELECT string_agg(concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, "
+            "atttypmod)), ', ' ORDER BY 1) FROM pg_attribute WHERE attrelid IN ('v'::regclass, 'on_v'::regclass)))");
+    };
+    const std::string before = texts();
+    ASSERT_TRUE(exited(run_revertible("ALTER COLUMN note TYPE text, RENAME COLUMN code TO number"), 0));
+    const std::string led = texts();
+    EXPECT_NE(led, before);
+    sql().execute("CREATE OR REPLACE VIEW theirs AS SELECT lower(note) AS note FROM t");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(texts(), before);
+    EXPECT_NE(sql().scalar("SELECT pg_get_viewdef('theirs')").find("lower"), std::string::npos);
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(texts(), led);
 }
 
 TEST_F(reverting, late_writers_meet_a_wall_and_nobody_passes_it_by_a_setting) {

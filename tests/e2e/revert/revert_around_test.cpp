@@ -1,0 +1,135 @@
+// What goes on around a swap that can be taken back: other roles, transactions in two phases, subscriptions, a standby
+// that becomes the primary, a state schema that is gone.
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <memory>
+
+#include "e2e/revert/revert_fixture.hpp"
+#include "support/private_server.hpp"
+
+namespace pgeist::test {
+namespace {
+
+constexpr const char* widen = "ALTER COLUMN id TYPE bigint";
+
+class around_revert : public revert_test {};
+
+/// A prepared transaction keeps its locks without any session: whoever swaps back waits, names it and leaves the way
+/// open.
+TEST_F(around_revert, a_prepared_transaction_is_waited_for_and_its_rows_come_back) {
+    make_table(50);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    const std::string gid = sql().literal("in two phases " + db().name());
+    sql().execute("BEGIN; UPDATE t SET note = 'in two phases' WHERE id = 5; PREPARE TRANSACTION " + gid);
+    const run_result blocked = revert({"--swap-attempts", "12", "--swap-max-wait", "2s"});
+    EXPECT_TRUE(exited(blocked, 4));
+    EXPECT_TRUE(says(blocked, {"in two phases", "pgeist revert 1"}));
+    EXPECT_EQ(told("revertible"), "true");
+    sql().execute("COMMIT PREPARED " + gid);
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(note_of(5), "in two phases");
+    EXPECT_EQ(type_of("id"), "integer");
+}
+
+/// The owner is no superuser, the application may do little: neither notices anything of the window.
+TEST_F(around_revert, needs_no_superuser_and_asks_nothing_of_who_writes) {
+    make_table(50);
+    const std::string owner = db().create_role("owner");
+    const std::string writer = db().create_role("writer");
+    sql().execute("GRANT CREATE ON DATABASE " + db().name() + " TO " + owner +
+                  "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner + "; ALTER TABLE t OWNER TO " + owner +
+                  "; GRANT SELECT, INSERT, UPDATE, DELETE ON t TO " + writer);
+    const auto as_owner = [&](std::vector<std::string> arguments) {
+        return run_pgeist(db().uri_as(owner), std::move(arguments));
+    };
+    ASSERT_TRUE(exited(
+        as_owner({"run", "--table", "t", "--revertible", "--alter", "ALTER COLUMN id TYPE bigint, DROP COLUMN code"}),
+        0));
+    sync_connection application(db().uri_as(writer));
+    application.execute(
+        "INSERT INTO t VALUES (500, 'new', 1); UPDATE t SET note = 'since' WHERE id = 3; UPDATE t SET id = 600 WHERE "
+        "id "
+        "= 4; DELETE FROM t WHERE id = 5; INSERT INTO t VALUES (3000000000, 'too large', 1)");
+    EXPECT_TRUE(exited(as_owner({"revert", "1"}), 3));
+    application.execute("DELETE FROM t WHERE id = 3000000000");
+    ASSERT_TRUE(exited(as_owner({"revert", "1"}), 0));
+    EXPECT_EQ(application.scalar("SELECT concat_ws(' ', note, code) FROM t WHERE id = 600"), "note 4 40");
+    EXPECT_EQ(application.scalar("SELECT concat_ws(' ', note, code) FROM t WHERE id = 500"), "new");
+    application.execute("INSERT INTO t VALUES (501, 'for the next', 1, 2)");
+    ASSERT_TRUE(exited(as_owner({"revert", "1"}), 0));
+    EXPECT_EQ(type_of("id"), "bigint");
+    // Somebody else's state: what goes is the job's, with the rights of who cleans up.
+    EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
+    application.execute("INSERT INTO t VALUES (502, 'afterwards', 1)");
+    expect_nothing_left();
+}
+
+/// Who drops pgeist's tables by hand: the application goes on, and what is left goes with its schemas.
+TEST_F(around_revert, a_state_that_is_dropped_leaves_the_application_alone) {
+    make_table(50);
+    const auto window = start_window(widen);
+    sql().execute("DROP SCHEMA pgeist CASCADE; INSERT INTO t VALUES (500, 'new', 1, 1)");
+    const run_result ended = window->finish();
+    EXPECT_NE(ended.exit_code, 0);
+    sql().execute(
+        "UPDATE t SET note = 'since' WHERE id = 3; DROP SCHEMA pgeist_1_back, pgeist_1, pgeist_1_old CASCADE");
+    sql().execute("UPDATE t SET note = 'later' WHERE id = 3");
+    expect_nothing_left();
+    EXPECT_TRUE(exited(run({"--alter", "ALTER COLUMN code TYPE bigint"}), 0));
+}
+
+/// A subscription writes without the statement triggers that log: it ends the way, by name.
+TEST_F(around_revert, a_subscription_that_writes_to_the_table_ends_the_way) {
+    make_table(50);
+    ASSERT_TRUE(exited(run_revertible(widen), 0));
+    const std::string name = db().name() + "_sub";
+    sql().execute("CREATE SUBSCRIPTION " + name +
+                  " CONNECTION 'dbname=nowhere' PUBLICATION nothing WITH (connect = false, "
+                  "slot_name = NONE)");
+    sql().execute(
+        "SET allow_system_table_mods TO on; INSERT INTO pg_subscription_rel SELECT oid, 't'::regclass, 'r', NULL "
+        "FROM pg_subscription WHERE subname = '" +
+        name + "'");
+    const run_result refused = revert();
+    sql().execute("DROP SUBSCRIPTION " + name);
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"a subscription writes to the table now"}));
+    EXPECT_EQ(type_of("id"), "bigint");
+}
+
+/// The primary is lost in the window: the new one has the log, and whoever asks it goes on from there.
+TEST_F(around_revert, a_standby_that_becomes_the_primary_swaps_back) {
+    auto primary = std::make_unique<private_server>(server_major(sql()));
+    private_server standby(replica_of{*primary});
+    const std::string uri = primary->address().uri();
+    sync_connection writer(uri);
+    writer.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, note text, code int); INSERT INTO t SELECT i, 'n' || i, i FROM "
+        "generate_series(1, 100) i");
+    ASSERT_TRUE(exited(
+        run_pgeist(uri, {"run", "--table", "t", "--revertible", "--alter", "ALTER id TYPE bigint, DROP code"}), 0));
+    writer.execute(
+        "UPDATE t SET note = 'since' WHERE id = 3; INSERT INTO t VALUES (500, 'new'); UPDATE t SET id = 600 WHERE "
+        "id = 4");
+    const std::string reached = writer.scalar("SELECT pg_current_wal_lsn()");
+    const std::string there = standby.address().uri();
+    {
+        sync_connection reader(there);
+        wait_for("the standby",
+                 [&] { return reader.number("SELECT (pg_last_wal_replay_lsn() >= '" + reached + "')::int") == 1; });
+    }
+    primary->stop("immediate");
+    standby.promote();
+    ASSERT_TRUE(exited(run_pgeist(there, {"revert", "1"}), 0));
+    sync_connection after(there);
+    EXPECT_EQ(
+        after.scalar("SELECT string_agg(concat_ws(' ', id, note, code), ', ' ORDER BY id) FROM t WHERE id IN (3, 4, "
+                     "500, 600)"),
+        "3 since 3, 500 new, 600 n4 4");
+    EXPECT_TRUE(exited(run_pgeist(there, {"cleanup", "1"}), 0));
+}
+
+}  // namespace
+}  // namespace pgeist::test
