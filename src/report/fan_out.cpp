@@ -2,45 +2,55 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "pgeist/report/outcome_text.hpp"
 
 namespace pgeist::report {
 
-void fan_out::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
-    job_ = job;
+template <class Tell>
+void fan_out::tell(const Tell& what) {
     for (const auto& each : all_) {
-        each->job_started(job, table, strategy);
+        if (!beside_ || each->tells_jobs_apart()) {
+            what(*each);
+        }
     }
+}
+
+void fan_out::concerns(std::int64_t job) {
+    beside_ = job_ && job != *job_ ? std::optional<std::int64_t>(job) : std::nullopt;
+    for (const auto& each : all_) {
+        each->concerns(job);
+    }
+}
+
+void fan_out::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
+    if (beside_) {
+        tables_[job] = table;
+    } else {
+        job_ = job;
+    }
+    tell([&](observer& each) { each.job_started(job, table, strategy); });
 }
 
 void fan_out::phase_started(const phase& now) {
-    for (const auto& each : all_) {
-        each->phase_started(now);
-    }
+    tell([&](observer& each) { each.phase_started(now); });
 }
 
 void fan_out::progressed(const progress& now) {
-    for (const auto& each : all_) {
-        each->progressed(now);
-    }
+    tell([&](observer& each) { each.progressed(now); });
 }
 
 void fan_out::lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) {
-    for (const auto& each : all_) {
-        each->lock_waited(attempt, waited, blockers);
-    }
+    tell([&](observer& each) { each.lock_waited(attempt, waited, blockers); });
 }
 
 void fan_out::verified(const verification& found) {
-    for (const auto& each : all_) {
-        each->verified(found);
-    }
+    tell([&](observer& each) { each.verified(found); });
 }
 
 void fan_out::verified_before(const std::string& what) {
-    for (const auto& each : all_) {
-        each->verified_before(what);
-    }
+    tell([&](observer& each) { each.verified_before(what); });
 }
 
 void fan_out::rehearsed(const rehearsal& found) {
@@ -56,8 +66,9 @@ void fan_out::step_changed(const step_event& now) {
 }
 
 void fan_out::swapped(const swap_outcome& done) {
-    for (const auto& each : all_) {
-        each->swapped(done);
+    tell([&](observer& each) { each.swapped(done); });
+    if (beside_) {
+        tell_beside(level::info, "exchanged in the same transaction");
     }
 }
 
@@ -68,8 +79,19 @@ void fan_out::not_revertible(const std::string& why) {
 }
 
 void fan_out::message(level severity, const std::string& text) {
+    tell([&](observer& each) { each.message(severity, text); });
+    if (beside_) {
+        tell_beside(severity, text);
+    }
+}
+
+/// What those who have one job in mind are told of another.
+void fan_out::tell_beside(level severity, const std::string& text) {
+    const std::string about = fmt::format("job {} ({}): {}", *beside_, tables_[*beside_], text);
     for (const auto& each : all_) {
-        each->message(severity, text);
+        if (!each->tells_jobs_apart()) {
+            each->message(severity, about);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 namespace pgeist::report {
 
+void observer::concerns(std::int64_t) {}
+
 void observer::not_revertible(const std::string&) {}
 
 void observer::rehearsed(const rehearsal& /*found*/) {}

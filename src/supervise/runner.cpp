@@ -39,7 +39,7 @@ runner::runner(pg::pool& pool, pg::connect_options options, job::advisory_locks&
       switches_(settings_, job),
       told_(observer, progress_),
       work_(kind.take_up({pool, settings_, told_, progress_, switches_, [this](const task::phase& now) { enter(now); },
-                          hold.session().backend_pid(), known, mine_},
+                          hold.session().backend_pid(), known, mine_, &observer},
                          job)) {}
 
 void runner::enter(const task::phase& now) {

@@ -120,6 +120,11 @@ public:
     virtual ~observer() = default;
 
     virtual void job_started(std::int64_t job, const std::string& table, const std::string& strategy) = 0;
+    /// What follows, until the next of these, is told of this job, whose job_started() has come: several are at work
+    /// side by side.
+    virtual void concerns(std::int64_t job);
+    /// Whether it obeys concerns().
+    [[nodiscard]] virtual bool tells_jobs_apart() const { return false; }
     /// Ends the phase before.
     virtual void phase_started(const phase& now) = 0;
     virtual void progressed(const progress& now) = 0;

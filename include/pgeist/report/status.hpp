@@ -11,6 +11,7 @@ namespace pgeist::report {
 struct job_status {
     std::int64_t job = 0;
     std::optional<std::int64_t> parent;  ///< the job of which it is a step
+    std::optional<std::int64_t> group;   ///< the job that leads those whose tables are exchanged with this one's
     std::string
         table;  ///< for display: schema-qualified, quoted only where needed; empty: it is about none, or several
     std::string change;    ///< what was asked for, one line; may be empty

@@ -2,7 +2,7 @@
 
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/identity.hpp"
-#include "pgeist/supervise/event_recorder.hpp"
+#include "pgeist/report/event_recorder.hpp"
 #include "pgeist/supervise/switchboard.hpp"
 #include "pgeist/task/kind.hpp"
 
@@ -14,7 +14,7 @@ struct vital_signs {
     job::advisory_locks& hold;
     job::tenure mine;
     switchboard& switches;
-    event_recorder& told;
+    report::event_recorder& told;
     report::progress& progress;
     job::identity& known;             ///< kept up to date with the server's WAL
     const task::phase* const& phase;  ///< the one that the job is in
@@ -28,8 +28,8 @@ struct vital_signs {
 /// found; sql_error when the session is lost
 [[nodiscard]] awaitable<void> heartbeat(vital_signs& of);
 
-/// Stores what the event_recorder has kept for the job's history. A job that is gone, or a session that is lost, keeps
-/// it.
+/// Stores what the report::event_recorder has kept for the job's history. A job that is gone, or a session that is
+/// lost, keeps it.
 [[nodiscard]] awaitable<void> store_events(vital_signs& of);
 
 }  // namespace pgeist::supervise

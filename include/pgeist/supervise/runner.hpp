@@ -5,7 +5,7 @@
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/identity.hpp"
 #include "pgeist/job/record.hpp"
-#include "pgeist/supervise/event_recorder.hpp"
+#include "pgeist/report/event_recorder.hpp"
 #include "pgeist/supervise/switchboard.hpp"
 #include "pgeist/task/kind.hpp"
 
@@ -55,7 +55,7 @@ private:
     run::settings settings_;  ///< the job's own, changed by `pgeist set`
     switchboard switches_;
     report::progress progress_;
-    event_recorder told_;
+    report::event_recorder told_;
     std::unique_ptr<task::work> work_;
 };
 

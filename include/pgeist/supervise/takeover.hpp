@@ -11,10 +11,10 @@
 
 namespace pgeist::supervise {
 
-/// Makes this process the one that works on a job: takes both advisory locks on `sessions.hold`, ends what is left of
-/// earlier runs, and begins a new tenure. A lock that an earlier connection of this very process still has is taken
-/// from it. State that an earlier version made is brought up to date first. Requests that come in from then on are
-/// kept; `what` tells of earlier ones.
+/// Makes this process the one that works on a job, and on the others of the group that it leads: takes both advisory
+/// locks on `sessions.hold`, ends what is left of earlier runs, and begins a new tenure. A lock that an earlier
+/// connection of this very process still has is taken from it. State that an earlier version made is brought up to date
+/// first. Requests that come in from then on are kept; `what` tells of earlier ones.
 /// @returns the job as it is now that nobody else moves it
 /// Locks: SHARE ROW EXCLUSIVE on the tables that the job writes to, momentarily.
 /// @throws error (already_running) naming who holds job or table; error (refused) when the state is not one's own, the

@@ -28,6 +28,8 @@ struct context {
     int hold_pid = 0;  ///< backend that holds the job's advisory locks
     const job::identity& known;
     job::tenure mine{};  ///< of the job, for every transaction that changes anything of it
+    /// Is told of other jobs than this one, which are no part of its history; null: `observer` is.
+    report::observer* of_others = nullptr;
 };
 
 /// A job's task at work, from one connection to its loss.

@@ -64,49 +64,52 @@ void json_observer::job_started(std::int64_t job, const std::string& table, cons
 }
 
 void json_observer::phase_started(const phase& now) {
-    end_phase();
-    phase_ = now;
-    rate_.reset();
-    written_.reset();
+    story& of = of_job();
+    end_phase(of);
+    of.now = now;
+    of.rate.reset();
+    of.written.reset();
     write(event("phase").text("name", now.name).text("lock", now.lock));
 }
 
 void json_observer::progressed(const progress& now) {
+    story& of = of_job();
     const auto at = time_.now();
-    last_ = now;
-    rate_.add(at, now.rows_done);
-    held_back_ = written_ && at - *written_ < progress_interval;
-    if (!held_back_) {
-        written_ = at;
-        write_progress(importance::droppable);
+    of.last = now;
+    of.rate.add(at, now.rows_done);
+    of.held_back = of.written && at - *of.written < progress_interval;
+    if (!of.held_back) {
+        of.written = at;
+        write_progress(of, importance::droppable);
     }
 }
 
-void json_observer::write_progress(importance weight) {
+void json_observer::write_progress(story& of, importance weight) {
+    const progress& last = of.last;
     json_line line = event("progress");
-    line.text("phase", phase_.name).integer("rows_done", last_.rows_done);
-    line.integer("rows_total", known(last_.rows_total, last_.rows_total > 0));
-    const bool rows = phase_.counts_rows();
-    const auto& server = last_.server;
-    line.number("percent", server ? server->percent : percent_of(last_.rows_done, last_.rows_total), 2);
-    line.number("rows_per_second", rows ? rate_.rows_per_second() : std::nullopt, 0);
-    const auto by_rows = rows ? rate_.eta_seconds(last_.rows_total) : std::nullopt;
+    line.text("phase", of.now.name).integer("rows_done", last.rows_done);
+    line.integer("rows_total", known(last.rows_total, last.rows_total > 0));
+    const bool rows = of.now.counts_rows();
+    const auto& server = last.server;
+    line.number("percent", server ? server->percent : percent_of(last.rows_done, last.rows_total), 2);
+    line.number("rows_per_second", rows ? of.rate.rows_per_second() : std::nullopt, 0);
+    const auto by_rows = rows ? of.rate.eta_seconds(last.rows_total) : std::nullopt;
     line.number("eta_seconds", server ? server->eta_seconds : by_rows, 1);
-    line.number("run_eta_seconds", last_.run_eta_seconds, 1);
+    line.number("run_eta_seconds", last.run_eta_seconds, 1);
     line.text("server_phase", server ? std::optional<std::string>(server->phase) : std::nullopt);
-    line.integer("log_pending", known(last_.log_pending, last_.log_pending >= 0));
-    line.text("throttled", last_.throttled).text("detail", last_.detail);
-    line.integer("workers", known(last_.workers, last_.workers > 0));
-    line.integer("chunk_rows", known(last_.chunk_rows, last_.chunk_rows > 0));
-    line.integer("chunk_ms", known(last_.chunk_time.count(), last_.chunk_rows > 0));
-    line.integer("lag_bytes", last_.lag_bytes);
-    line.integer("lag_ms", last_.lag_time ? std::optional<std::int64_t>(last_.lag_time->count()) : std::nullopt);
+    line.integer("log_pending", known(last.log_pending, last.log_pending >= 0));
+    line.text("throttled", last.throttled).text("detail", last.detail);
+    line.integer("workers", known(last.workers, last.workers > 0));
+    line.integer("chunk_rows", known(last.chunk_rows, last.chunk_rows > 0));
+    line.integer("chunk_ms", known(last.chunk_time.count(), last.chunk_rows > 0));
+    line.integer("lag_bytes", last.lag_bytes);
+    line.integer("lag_ms", last.lag_time ? std::optional<std::int64_t>(last.lag_time->count()) : std::nullopt);
     write(line, weight);
 }
 
-void json_observer::end_phase() {
-    if (std::exchange(held_back_, false)) {
-        write_progress(importance::needed);
+void json_observer::end_phase(story& of) {
+    if (std::exchange(of.held_back, false)) {
+        write_progress(of, importance::needed);
     }
 }
 
@@ -177,7 +180,12 @@ std::string json_observer::default_message(exit_code code) const {
 }
 
 void json_observer::finished(const outcome& result) {
-    end_phase();
+    const std::optional<std::int64_t> leads = job_;
+    for (auto& [job, of] : stories_) {
+        job_ = leads ? std::optional<std::int64_t>(job) : std::nullopt;
+        end_phase(of);
+    }
+    job_ = leads;
     const auto elapsed = std::chrono::duration_cast<milliseconds>(time_.now() - begun_);
     const std::string hint = result.hint.empty() ? next_action(result.code, job_) : result.hint;
     json_line line = event("result");

@@ -56,6 +56,7 @@ std::string status_json(const job_status& job) {
     line.text("change", job.change).text("strategy", job.strategy);
     line.text("old_table", some(job.old_table));
     line.text("message", job.message).integer("parent", job.parent);
+    line.integer("group", job.group);
     if (!job.steps.empty()) {
         std::string list;
         for (const job_status::step& each : job.steps) {

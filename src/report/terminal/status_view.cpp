@@ -121,6 +121,7 @@ std::string status_detail(const job_status& job, const terminal& screen) {
     fact("job", std::to_string(job.job), paint::bold);
     fact("table", job.table);
     fact("step of", job.parent ? fmt::format("job {}", *job.parent) : "");
+    fact("swapped with", job.group && *job.group != job.job ? fmt::format("job {}, which leads", *job.group) : "");
     fact("change", job.change);
     fact("strategy", job.strategy);
     fact("state", state_of(job), paint_of(job.state));

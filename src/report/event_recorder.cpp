@@ -1,11 +1,11 @@
-#include "pgeist/supervise/event_recorder.hpp"
+#include "pgeist/report/event_recorder.hpp"
 
 #include <fmt/format.h>
 
 #include "pgeist/core/units.hpp"
 #include "pgeist/report/outcome_text.hpp"
 
-namespace pgeist::supervise {
+namespace pgeist::report {
 
 namespace {
 
@@ -39,31 +39,30 @@ void event_recorder::phase_started(const report::phase& now) {
     to_->phase_started(now);
 }
 
-void event_recorder::progressed(const report::progress& now) { to_->progressed(now); }
+void event_recorder::progressed(const progress& now) { to_->progressed(now); }
 
-void event_recorder::lock_waited(int attempt, report::milliseconds waited,
-                                 const std::vector<report::blocker>& blockers) {
-    progress_->blocked_by = report::describe(blockers, false);
+void event_recorder::lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) {
+    progress_->blocked_by = describe(blockers, false);
     if (filter_.worth_a_line(blockers, std::chrono::steady_clock::now())) {
         note("lock_wait",
-             fmt::format("attempt {}, {}: {}", attempt, format_duration(waited), report::describe(blockers, true)));
+             fmt::format("attempt {}, {}: {}", attempt, format_duration(waited), describe(blockers, true)));
     }
     to_->lock_waited(attempt, waited, blockers);
 }
 
-void event_recorder::verified(const report::verification& found) {
-    note("verified", report::describe(found));
+void event_recorder::verified(const verification& found) {
+    note("verified", describe(found));
     to_->verified(found);
 }
 
-void event_recorder::step_changed(const report::step_event& now) {
-    note("step", report::describe(now));
+void event_recorder::step_changed(const step_event& now) {
+    note("step", describe(now));
     to_->step_changed(now);
 }
 
-void event_recorder::swapped(const report::swap_outcome& done) {
+void event_recorder::swapped(const swap_outcome& done) {
     progress_->blocked_by.clear();
-    note(done.back ? "reverted" : "swapped", report::describe(done));
+    note(done.back ? "reverted" : "swapped", describe(done));
     to_->swapped(done);
 }
 
@@ -72,15 +71,15 @@ void event_recorder::not_revertible(const std::string& why) {
     to_->not_revertible(why);
 }
 
-void event_recorder::message(report::level severity, const std::string& text) {
-    if (severity != report::level::info) {
-        note(severity == report::level::warning ? "warning" : "error", text);
+void event_recorder::message(level severity, const std::string& text) {
+    if (severity != level::info) {
+        note(severity == level::warning ? "warning" : "error", text);
     }
     to_->message(severity, text);
 }
 
-void event_recorder::described(const report::description& what) { to_->described(what); }
+void event_recorder::described(const description& what) { to_->described(what); }
 
-void event_recorder::finished(const report::outcome& result) { to_->finished(result); }
+void event_recorder::finished(const outcome& result) { to_->finished(result); }
 
-}  // namespace pgeist::supervise
+}  // namespace pgeist::report
