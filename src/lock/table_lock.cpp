@@ -71,8 +71,8 @@ constexpr milliseconds longest_silence{2000};
 /// What is waited for without holding up the application: our own table, and autovacuum in the way.
 std::string harmless_locks_sql(const target& wanted, attempt how) {
     std::string sql;
-    if (wanted.own) {
-        sql += fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; ", wanted.own->sql());
+    for (const qualified_name& each : wanted.own) {
+        sql += fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; ", each.sql());
     }
     const bool tables = !wanted.parents.empty() || !wanted.tables.empty();
     if (tables && !is_harmless(wanted) && how.timeout.count() > 0 && how.timeout < how.vacuum_timeout) {
@@ -179,6 +179,27 @@ awaitable<lock_result> try_locks(pg::connection& session, const target& wanted, 
 awaitable<bool> try_lock(pg::connection& session, const target& wanted, attempt how) {
     const lock_result got = co_await try_locks(session, wanted, how);
     co_return got == lock_result::locked;
+}
+
+awaitable<std::vector<int>> count_holders(pg::connection& observer_session, std::vector<qualified_name> tables,
+                                          int own_pid) {
+    std::vector<std::string> names;
+    for (const qualified_name& each : tables) {
+        names.push_back(each.sql());
+    }
+    const std::string all = pg::array_literal(names);
+    const pg::result rows = co_await observer_session.query(R"sql(
+        SELECT (SELECT count(DISTINCT l.virtualtransaction) FROM pg_locks l
+                 WHERE l.locktype = 'relation' AND l.granted AND l.relation = to_regclass(n.name)::oid
+                   AND l.pid IS DISTINCT FROM $2
+                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+          FROM unnest($1::text[]) WITH ORDINALITY AS n (name, place) ORDER BY n.place)sql",
+                                                            all, own_pid);
+    std::vector<int> counts;
+    for (int row = 0; row < rows.rows(); ++row) {
+        counts.push_back(static_cast<int>(rows.integer(row, 0)));
+    }
+    co_return counts;
 }
 
 awaitable<std::vector<report::blocker>> find_blockers(pg::connection& observer_session, const target& wanted,

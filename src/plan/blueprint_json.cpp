@@ -99,7 +99,7 @@ BOOST_DESCRIBE_STRUCT(blueprint, (),
                       (version, table, source_oid, shadow_oid, job_schema, passage_schema, row_triggers, fingerprint,
                        fingerprint_parts, clustered_on, pass_digest, key, heap_order, order, order_text, ordered_by,
                        correlation, columns, key_index, key_index_is_temporary, indexes, same_operators, violations,
-                       expected, estimated_rows, table_bytes, index_bytes))
+                       violations_between, expected, estimated_rows, table_bytes, index_bytes))
 
 BOOST_DESCRIBE_ENUM(stage, ahead, before, detach, exchange, attach, finish)
 BOOST_DESCRIBE_ENUM(lock_way, table, parent, statement, by_reference)
@@ -113,9 +113,9 @@ std::string_view json_name(const change_request&, std::string_view member) {
 bool json_may_lack(const change_request&, std::string_view member) { return member == "order" || member == "order_by"; }
 
 bool json_may_lack(const blueprint&, std::string_view member) {
-    constexpr std::string_view later[] = {"fingerprint_parts", "clustered_on", "heap_order",
-                                          "same_operators",    "pass_digest",  "order",
-                                          "order_text",        "ordered_by",   "correlation"};
+    constexpr std::string_view later[] = {
+        "fingerprint_parts", "clustered_on", "heap_order",  "same_operators",    "pass_digest", "order",
+        "order_text",        "ordered_by",   "correlation", "violations_between"};
     return std::find(std::begin(later), std::end(later), member) != std::end(later);
 }
 

@@ -92,26 +92,36 @@ std::vector<qualified_name> swap_plan::locked_tables() const {
     return names;
 }
 
-std::string swap_plan::lock_table(const qualified_name& in_use) const {
+std::vector<qualified_name> swap_plan::locked_besides(const std::vector<qualified_name>& in_use) const {
+    std::vector<qualified_name> others = locked_tables();
+    std::erase_if(others, [&](const qualified_name& each) {
+        return std::find(in_use.begin(), in_use.end(), each) != in_use.end();
+    });
+    return others;
+}
+
+std::string swap_plan::lock_tables(const std::vector<qualified_name>& in_use) const {
     std::vector<std::string> tables;
     for (const qualified_name& each : locked_parents()) {
         tables.push_back("ONLY " + each.sql());
     }
-    tables.push_back(in_use.sql());
-    for (const qualified_name& each : locked_tables()) {
+    for (const qualified_name& each : in_use) {
+        tables.push_back(each.sql());
+    }
+    for (const qualified_name& each : locked_besides(in_use)) {
         tables.push_back(each.sql());
     }
     return fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", join(tables, ", "));
 }
 
-std::vector<pg::statement> swap_plan::lock_statements(const qualified_name& in_use) const {
+std::vector<pg::statement> swap_plan::statements_that_lock(const std::vector<qualified_name>& in_use) const {
     std::vector<pg::statement> found;
     for (const swap_lock* each : locks(lock_way::statement)) {
         const bool whole = each->name.schema.empty();  // as version 2 stored it
         found.push_back({whole ? each->name.name : each->name.sql(), each->sql});
     }
     for (const swap_lock* each : locks(lock_way::by_reference)) {
-        found.push_back({each->name.sql(), fmt::format("{}; {}", lock_table(in_use), each->sql)});
+        found.push_back({each->name.sql(), fmt::format("{}; {}", lock_tables(in_use), each->sql)});
     }
     return found;
 }

@@ -61,9 +61,8 @@ plan::swap_plan all_steps(const plan::blueprint& plan, const transfer::spec& tra
     return plan::merged({std::move(first), plan.swap, std::move(last)});
 }
 
-awaitable<void> exchange(pg::connection& session, const plan::blueprint& plan, const transfer::spec& transfer) {
+awaitable<void> exchange(pg::connection& session, plan::swap_plan swap) {
     // One script: each round trip lengthens the time under the lock.
-    const plan::swap_plan swap = all_steps(plan, transfer);
     std::vector<plan::statement> steps;
     for (const auto when : plan::stages_under_locks) {
         for (plan::statement& each : swap.statements(when)) {

@@ -1,5 +1,7 @@
 #include "pgeist/swap/swapper.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/core/units.hpp"
@@ -8,7 +10,9 @@
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/swap/changing_rights.hpp"
 #include "pgeist/swap/exchange.hpp"
+#include "pgeist/swap/fidelity.hpp"
 #include "pgeist/swap/old_snapshots.hpp"
+#include "pgeist/swap/one_moment.hpp"
 #include "pgeist/swap/temporary_views.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 
@@ -38,21 +42,38 @@ constexpr auto until_request_is_read = std::chrono::milliseconds(100);
 
 }  // namespace
 
+namespace {
+
+lock::target locks_of(const std::vector<exchanged>& tables) {
+    lock::target target;
+    std::vector<plan::swap_plan> plans;
+    for (const exchanged& each : tables) {
+        target.own.push_back(each.work->plan.shadow());
+        target.tables.push_back(each.work->plan.table);
+        plans.push_back(each.work->plan.swap);
+    }
+    const plan::swap_plan whole = plan::merged(plans);
+    target.parents = whole.locked_parents();
+    target.lock_statements = whole.statements_that_lock(target.tables);
+    const std::vector<qualified_name> others = whole.locked_besides(target.tables);
+    target.tables.insert(target.tables.end(), others.begin(), others.end());
+    return target;
+}
+
+}  // namespace
+
 swapper::swapper(build::workspace& work, replay::replayer& changes, gate& user, ending how)
-    : work_(&work),
+    : swapper(std::vector<exchanged>{{&work, &changes}}, user, how) {}
+
+swapper::swapper(std::vector<exchanged> tables, gate& user, ending how)
+    : tables_(std::move(tables)),
+      work_(tables_.front().work),
       gate_(&user),
       ending_(how),
-      changes_(&changes),
-      removal_(work.observer),
+      target_(locks_of(tables_)),
+      removal_(work_->observer),
       started_(clock::now()),
-      drain_(first_drain) {
-    target_.own = work.plan.shadow();
-    target_.parents = work.plan.swap.locked_parents();
-    target_.tables.push_back(work.plan.table);
-    const std::vector<qualified_name> others = work.plan.swap.locked_tables();
-    target_.tables.insert(target_.tables.end(), others.begin(), others.end());
-    target_.lock_statements = work.plan.swap.lock_statements(work.plan.table);
-}
+      drain_(first_drain) {}
 
 bool swapper::waited_long_enough() const { return clock::now() >= started_ + work_->settings.swap_max_wait; }
 
@@ -62,13 +83,13 @@ void swapper::report_blocked(int number, const std::vector<report::blocker>& blo
 }
 
 void swapper::report_backlog(int number) {
-    const bool beyond_all = too_much_ > affordable(work_->settings.lock_timeout);
     work_->observer.message(
-        beyond_all ? report::level::warning : report::level::info,
+        beyond_all_ ? report::level::warning : report::level::info,
         fmt::format(
             "attempt {}: {} changes were waiting when the lock was granted{}; it was given back after {:.1f} ms, "
             "and they are replayed without it",
-            number, format_count(too_much_), beyond_all ? ", more than --lock-timeout allows for" : "", lock_held_ms_));
+            number, format_count(too_much_), beyond_all_ ? ", more than --lock-timeout allows for" : "",
+            lock_held_ms_));
 }
 
 /// @returns false when the user wants no swap now
@@ -120,14 +141,41 @@ awaitable<bool> swapper::wait_for_old_snapshots(pg::connection& observer_session
 
 /// As far as it must be; and further, as far as that is quickly done.
 awaitable<void> swapper::catch_up() {
-    co_await changes_->catch_up(work_->settings.lock_timeout / share_of_budget);
-    for (int more = 0; more < passes_before_lock && work_->progress.log_pending > affordable(drain_); ++more) {
-        co_await changes_->pass(work_->settings.lock_timeout / share_of_budget);
+    co_await catch_up_each();
+    if (tables_.size() > 1) {
+        co_await reach_one_moment(tables_, ahead::leave_out);
     }
 }
 
-std::int64_t swapper::affordable(std::chrono::milliseconds time) const {
-    return std::max(changes_->rows_within(time), always_affordable);
+awaitable<void> swapper::catch_up_each() {
+    // What is left of all of them together is drained under one lock.
+    const auto share = work_->settings.lock_timeout / (share_of_budget * static_cast<int>(tables_.size()));
+    for (const exchanged& each : tables_) {
+        co_await each.changes->catch_up(share);
+    }
+    for (int more = 0; more < passes_before_lock; ++more) {
+        std::vector<std::int64_t> left;
+        for (const exchanged& each : tables_) {
+            left.push_back(each.work->progress.log_pending);
+        }
+        if (affordable(left, drain_)) {
+            break;
+        }
+        for (const exchanged& each : tables_) {
+            co_await each.changes->pass(share);
+        }
+    }
+}
+
+bool swapper::affordable(const std::vector<std::int64_t>& waiting, std::chrono::milliseconds time) const {
+    std::int64_t all = 0;
+    double share = 0;  // of the time
+    for (std::size_t place = 0; place < waiting.size(); ++place) {
+        all += waiting[place];
+        const std::int64_t within = std::max<std::int64_t>(1, tables_[place].changes->rows_within(time));
+        share += static_cast<double>(waiting[place]) / static_cast<double>(within);
+    }
+    return all <= always_affordable || share <= 1;
 }
 
 namespace {
@@ -141,9 +189,11 @@ awaitable<void> make_wall_function(pg::connection& session, const build::workspa
 
 /// Does without a lock what can be done without it, or twice, so that the server has it planned when the lock is held.
 awaitable<void> swapper::warm_up(pg::connection& session) {
-    const auto wall = [&] { return make_wall_function(session, *work_); };
-    co_await job::in_tenure(session, work_->tenure(), pg::isolation::read_committed, wall);
-    target_.sequences = co_await lock::lock_owned_sequences(session, work_->plan.source_oid);
+    for (const exchanged& each : tables_) {
+        const auto wall = [&] { return make_wall_function(session, *each.work); };
+        co_await job::in_tenure(session, each.work->tenure(), pg::isolation::read_committed, wall);
+    }
+    co_await find_sequences(session);
 
     co_await session.execute("SET plan_cache_mode = force_generic_plan");
     const auto questions = [&] { return ask_ahead(session); };
@@ -153,8 +203,50 @@ awaitable<void> swapper::warm_up(pg::connection& session) {
 awaitable<void> swapper::ask_ahead(pg::connection& session) {
     static_cast<void>(co_await pending(session));
     co_await check_unchanged(session);
-    co_await swap::warm_up(session, work_->plan);
-    static_cast<void>(co_await changing_rights(session, work_->plan.source_oid));
+    for (const exchanged& each : tables_) {
+        co_await swap::warm_up(session, each.work->plan);
+        static_cast<void>(co_await changing_rights(session, each.work->plan.source_oid));
+    }
+}
+
+awaitable<void> swapper::find_sequences(pg::connection& session) {
+    std::vector<pg::statement> all;
+    for (const exchanged& each : tables_) {
+        auto found = co_await lock::lock_owned_sequences(session, each.work->plan.source_oid);
+        all.insert(all.end(), found.begin(), found.end());
+    }
+    target_.sequences = std::move(all);
+}
+
+awaitable<void> swapper::find_others(pg::connection& session) {
+    others_.clear();
+    for (const exchanged& each : tables_) {
+        auto found = co_await temporary_views(session, each.work->plan.source_oid);
+        others_.insert(others_.end(), found.begin(), found.end());
+    }
+    if (!others_.empty()) {
+        co_return;
+    }
+    for (const exchanged& each : tables_) {
+        auto found = co_await changing_rights(session, each.work->plan.source_oid);
+        others_.insert(others_.end(), found.begin(), found.end());
+    }
+}
+
+/// Views, sequences and other tables keep their places: only the order of the exchanged tables is ours to choose.
+awaitable<void> swapper::note_contention(pg::connection& observer_session, int own_pid) {
+    if (tables_.size() == 1) {
+        co_return;
+    }
+    const auto end = target_.tables.begin() + static_cast<std::ptrdiff_t>(tables_.size());
+    std::vector<qualified_name> exchanged_ones(target_.tables.begin(), end);
+    const auto counts = co_await lock::count_holders(observer_session, exchanged_ones, own_pid);
+    for (std::size_t place = 0; place < counts.size(); ++place) {
+        contention_[exchanged_ones[place].sql()] += counts[place];
+    }
+    std::stable_sort(target_.tables.begin(), end, [&](const qualified_name& one, const qualified_name& other) {
+        return contention_[one.sql()] < contention_[other.sql()];
+    });
 }
 
 namespace {
@@ -184,25 +276,27 @@ private:
 
 /// Sees to it that the log's file can be read in a few milliseconds, whoever keeps VACUUM from shortening it.
 /// @returns false when that takes a lock that is not to be had now: somebody is in the way
-awaitable<bool> swapper::shorten_log(pg::connection& session, pg::connection& observer_session, lock::attempt how) {
-    std::int64_t bytes = co_await replay::log_file_bytes(observer_session, work_->transfer);
-    if (bytes > replay::longest_log_under_lock && !std::exchange(vacuumed_, true)) {
-        co_await changes_->vacuum();
-        bytes = co_await replay::log_file_bytes(observer_session, work_->transfer);
+awaitable<bool> swapper::shorten_log(const exchanged& of, pg::connection& session, pg::connection& observer_session,
+                                     lock::attempt how) {
+    bool& vacuumed = vacuumed_[of.work->job];
+    std::int64_t bytes = co_await replay::log_file_bytes(observer_session, of.work->transfer);
+    if (bytes > replay::longest_log_under_lock && !std::exchange(vacuumed, true)) {
+        co_await of.changes->vacuum();
+        bytes = co_await replay::log_file_bytes(observer_session, of.work->transfer);
     }
     if (bytes <= replay::longest_log_under_lock) {
         co_return true;
     }
     work_->progress.detail = "changing the change log for a short one";
-    const bool changed = co_await replay::replace_log(*work_, session, how);
+    const bool changed = co_await replay::replace_log(*of.work, session, how);
     if (!changed) {
-        lock::target wanted = replay::log_target(work_->transfer);
-        wanted.tables.push_back(replay::log_before_target(work_->transfer).tables.front());
+        lock::target wanted = replay::log_target(of.work->transfer);
+        wanted.tables.push_back(replay::log_before_target(of.work->transfer).tables.front());
         co_await report_obstacles(std::move(wanted), session, observer_session, how);
         co_return false;
     }
-    changes_->log_was_changed();
-    vacuumed_ = false;
+    of.changes->log_was_changed();
+    vacuumed = false;
     work_->observer.message(
         report::level::info,
         fmt::format("the change log's file of {} held rows that are replayed and cannot be removed yet: it was changed "
@@ -303,8 +397,7 @@ awaitable<void> swapper::choose_order(pg::connection& observer_session) {
     if (target_.sequences.empty()) {
         co_return;
     }
-    target_.sequences =
-        co_await lock::lock_owned_sequences(observer_session, work_->plan.source_oid);  // owners may change
+    co_await find_sequences(observer_session);  // owners may change
     const bool ahead = co_await lock::is_drawn_ahead(observer_session, target_);
     target_.tables_first = !ahead || sequences_first_failed_;
     drawn_ahead_ += ahead ? 1 : 0;
@@ -385,16 +478,17 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
         if (!ready || gate_->holds_swap()) {
             co_return done;
         }
-        const bool readable = co_await shorten_log(*session, *observer_session, how);
+        bool readable = true;
+        for (const exchanged& each : tables_) {
+            const bool this_one = co_await shorten_log(each, *session, *observer_session, how);
+            readable = readable && this_one;
+        }
         if (!readable) {
             continue;
         }
         work_->progress.detail = fmt::format("asking for the lock, attempt {}", how.number);
         attempt_result result = attempt_result::blocked;
-        others_ = co_await temporary_views(*observer_session, work_->plan.source_oid);
-        if (others_.empty()) {
-            others_ = co_await changing_rights(*observer_session, work_->plan.source_oid);
-        }
+        co_await find_others(*observer_session);
         co_await choose_order(*observer_session);
         if (others_.empty()) {
             result = co_await attempt(*session, how, attempts.exhausted());
@@ -421,6 +515,7 @@ awaitable<std::optional<report::swap_outcome>> swapper::swap() {
         if (result == attempt_result::blocked) {
             too_much_ = 0;
             co_await report_obstacles(target_, *session, *observer_session, how);
+            co_await note_contention(*observer_session, session->backend_pid());
         }
     }
     throw_given_up(attempts.made());

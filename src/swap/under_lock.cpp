@@ -23,14 +23,18 @@ constexpr auto outcome_deadline = std::chrono::seconds(10);
 
 }  // namespace
 
-awaitable<replay::log_look> swapper::pending(pg::connection& session) {
+awaitable<std::vector<replay::log_look>> swapper::pending(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
-    const std::int64_t truncated = co_await capture::truncations(session, work_->transfer);
-    if (truncated > 0) {
-        throw transfer::source_truncated();
+    std::vector<replay::log_look> all;
+    for (const exchanged& each : tables_) {
+        const std::int64_t truncated = co_await capture::truncations(session, each.work->transfer);
+        if (truncated > 0) {
+            throw transfer::source_truncated();
+        }
+        const replay::log_look now = co_await replay::look_at_log(session, each.work->transfer);
+        all.push_back(now);
     }
-    const replay::log_look now = co_await replay::look_at_log(session, work_->transfer);
-    co_return now;
+    co_return all;
 }
 
 namespace {
@@ -51,45 +55,76 @@ awaitable<void> require_all_fit(pg::connection& session, const transfer::spec& t
 
 }  // namespace
 
+namespace {
+
+awaitable<void> apply_rest(pg::connection& session, const transfer::spec& transfer, const replay::log_look& waiting) {
+    // Nobody writes now: in front there are only dead rows, which are not read again. Where rows are set apart,
+    // replay must know that it has all of the log.
+    replay::selection rest;
+    if (!transfer.sets_apart) {
+        rest.within.emplace();
+        rest.within->first = waiting.first_block;
+        rest.within->last = waiting.blocks;
+    }
+    // As in replay: a table that seems small may have grown since it was analyzed.
+    co_await session.execute("SET LOCAL enable_seqscan = off");
+    co_await replay::apply(session, transfer, rest);
+    co_await session.execute("SET LOCAL enable_seqscan = on");
+}
+
+}  // namespace
+
 awaitable<bool> swapper::drain(pg::connection& session, std::chrono::milliseconds time) {
-    const replay::log_look waiting = co_await pending(session);
+    const std::vector<replay::log_look> waiting = co_await pending(session);
+    std::vector<std::int64_t> rows;
+    std::int64_t all = 0;
+    for (const replay::log_look& each : waiting) {
+        rows.push_back(each.rows);
+        all += each.rows;
+    }
     // A transaction with thousands of changes may have committed just before the lock was granted.
-    if (waiting.rows > affordable(time)) {
-        too_much_ = waiting.rows;
+    if (!affordable(rows, time)) {
+        too_much_ = all;
+        beyond_all_ = !affordable(rows, work_->settings.lock_timeout);
         co_return false;
     }
-    if (waiting.rows > 0) {
-        // Nobody writes now: in front there are only dead rows, which are not read again. Where rows are set apart,
-        // replay must know that it has all of the log.
-        replay::selection rest;
-        if (!work_->transfer.sets_apart) {
-            rest.within.emplace();
-            rest.within->first = waiting.first_block;
-            rest.within->last = waiting.blocks;
+    for (std::size_t place = 0; place < tables_.size(); ++place) {
+        const transfer::spec& transfer = tables_[place].work->transfer;
+        if (rows[place] > 0) {
+            co_await apply_rest(session, transfer, waiting[place]);
         }
-        // As in replay: a table that seems small may have grown since it was analyzed.
-        co_await session.execute("SET LOCAL enable_seqscan = off");
-        co_await replay::apply(session, work_->transfer, rest);
-        co_await session.execute("SET LOCAL enable_seqscan = on");
+        co_await require_all_fit(session, transfer);  // also of rows that were brought since the last look
     }
-    co_await require_all_fit(session, work_->transfer);  // also of rows that were brought since the last look
     co_return true;
 }
 
 awaitable<void> swapper::check_unchanged(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
-    co_await transfer::require_unchanged(session, work_->transfer);
-    co_await capture::require_in_place(session, work_->transfer);
-    const job::source_rows rows = co_await job::source_rows_since(session, work_->job, work_->plan.source_oid);
-    if (rows == job::source_rows::rewritten) {
-        throw transfer::source_rewritten();
+    for (const exchanged& each : tables_) {
+        co_await transfer::require_unchanged(session, each.work->transfer);
+        co_await capture::require_in_place(session, each.work->transfer);
+        const job::source_rows rows =
+            co_await job::source_rows_since(session, each.work->job, each.work->plan.source_oid);
+        if (rows == job::source_rows::rewritten) {
+            throw transfer::source_rewritten();
+        }
     }
 }
 
+awaitable<std::vector<std::string>> swapper::rights(pg::connection& session) {
+    std::vector<std::string> all;
+    for (const exchanged& each : tables_) {
+        auto of_this = co_await rights_of_old(session, each.work->plan);
+        all.push_back(std::move(of_this));
+    }
+    co_return all;
+}
+
+namespace {
+
 /// CLUSTER, and REPACK … USING INDEX, of the source during the run moved its rows, and left their mark on an index: the
 /// new table gets it, where it has an index of that name. A mark that the change itself sets stays otherwise.
-awaitable<void> swapper::carry_cluster_mark(pg::connection& session) {
-    const plan::blueprint& plan = work_->plan;
+awaitable<void> carry_cluster_mark(pg::connection& session, const plan::blueprint& plan) {
     if (!plan.clustered_on) {
         co_return;
     }
@@ -111,19 +146,43 @@ awaitable<void> swapper::carry_cluster_mark(pg::connection& session) {
     }
 }
 
+}  // namespace
+
+awaitable<void> swapper::compare_with_plan(pg::connection& session) {
+    step_ = "comparing the new table's definition with the plan's";
+    co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
+    for (const exchanged& each : tables_) {
+        co_await require_nothing_lost(session, each.work->plan);
+    }
+    step_ = "carrying the mark of CLUSTER";
+    for (const exchanged& each : tables_) {
+        co_await carry_cluster_mark(session, each.work->plan);
+    }
+}
+
 /// `pgeist cancel` or `pgeist pause` of before the commit holds, though the run has not read it yet; one of after it
 /// finds phase `finish`, and is refused. In between there is nothing: both change the job's row.
 awaitable<std::optional<std::string>> swapper::note_swap(pg::connection& session) {
     const std::string stopped = R"((control @> '{"cancel": true}' OR control @> '{"paused": true}'))";
     const std::string held =
         work_->hold_pid == 0 ? "true" : job::held_by_condition("id", std::to_string(work_->hold_pid));
+    std::vector<std::string> jobs;
+    std::vector<std::string> incarnations;
+    for (const exchanged& each : tables_) {
+        jobs.push_back(std::to_string(each.work->job));
+        incarnations.push_back(std::to_string(each.work->incarnation));
+    }
+    const std::string all_jobs = pg::array_literal(jobs);
+    const std::string all_incarnations = pg::array_literal(incarnations);
     const pg::result row = co_await session.query(
         "UPDATE pgeist.jobs SET phase = 'finish', swap_xid = pg_current_xact_id(), updated_at = clock_timestamp() "
-        "WHERE id = $1 AND incarnation = $2 AND NOT " +
+        "WHERE (id, incarnation) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[])) AND NOT " +
             stopped + " AND " + held + " RETURNING swap_xid",
-        work_->job, work_->incarnation);
-    if (row.empty()) {
-        co_await job::require_tenure(session, work_->tenure());
+        all_jobs, all_incarnations);
+    if (row.rows() != static_cast<int>(tables_.size())) {  // all of them, or none
+        for (const exchanged& each : tables_) {
+            co_await job::require_tenure(session, each.work->tenure());
+        }
         const pg::result asked =
             co_await session.query("SELECT " + stopped + " FROM pgeist.jobs WHERE id = $1", work_->job);
         if (asked.boolean(0, 0)) {
@@ -178,24 +237,26 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
         co_return xid;
     }
     step_ = "comparing the table's definition with the plan's";
-    const std::string rights = co_await rights_of_old(session, work_->plan);
+    const std::vector<std::string> rights_before = co_await rights(session);
     co_await check_unchanged(session);
     step_.clear();  // exchange() tells itself
-    co_await exchange(session, work_->plan, work_->transfer);
-    step_ = "comparing the new table's definition with the plan's";
-    co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
-    co_await require_nothing_lost(session, work_->plan);
-    step_ = "carrying the mark of CLUSTER";
-    co_await carry_cluster_mark(session);
+    std::vector<plan::swap_plan> plans;
+    for (const exchanged& each : tables_) {
+        plans.push_back(all_steps(each.work->plan, each.work->transfer));
+    }
+    co_await exchange(session, plan::merged(plans));
+    co_await compare_with_plan(session);
     step_ = "comparing the rights with those of before";
-    const std::string rights_now = co_await rights_of_old(session, work_->plan);
-    if (rights_now != rights) {
+    const std::vector<std::string> rights_now = co_await rights(session);
+    if (rights_now != rights_before) {
         rights_changed_ = true;
         co_return xid;
     }
-    others_ = co_await changing_rights(session, work_->plan.source_oid);  // just now
-    if (!others_.empty()) {
-        co_return xid;
+    for (const exchanged& each : tables_) {
+        others_ = co_await changing_rights(session, each.work->plan.source_oid);  // just now
+        if (!others_.empty()) {
+            co_return xid;
+        }
     }
     step_ = "noting the swap";
     xid = co_await note_swap(session);

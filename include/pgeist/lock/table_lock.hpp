@@ -50,9 +50,9 @@ struct target {
     /// the sequence: then the tables. The wrong way round each waits for the other until our timeout is over. See
     /// is_drawn_ahead().
     bool tables_first = false;
-    /// A table that only pgeist (and autovacuum) uses and that is locked first, so that nothing is waited for once the
+    /// Tables that only pgeist (and autovacuum) uses and that are locked first, so that nothing is waited for once the
     /// others are held.
-    std::optional<qualified_name> own;
+    std::vector<qualified_name> own;
 
     /// Whether others wait for one relation only.
     [[nodiscard]] bool is_single() const noexcept {
@@ -78,6 +78,10 @@ enum class lock_result {
 
 /// Whether somebody holds one of the sequences and nothing on the first of the tables, at this moment.
 [[nodiscard]] awaitable<bool> is_drawn_ahead(pg::connection& observer_session, const target& wanted);
+
+/// How many sessions hold a lock on each of `tables` that conflicts with ACCESS EXCLUSIVE, in their order.
+[[nodiscard]] awaitable<std::vector<int>> count_holders(pg::connection& observer_session,
+                                                        std::vector<qualified_name> tables, int own_pid);
 
 /// `SET LOCAL` for a transaction that is about to take a lock others wait for: when this program is stopped, or cut
 /// off, between two statements, the server ends the transaction after two seconds, and the lock with it. Its COMMIT

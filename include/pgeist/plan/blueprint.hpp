@@ -70,6 +70,8 @@ struct blueprint {
     /// Queries on the filled shadow that must return no row before the swap: rows that violate a new foreign key, by
     /// their key. The label names the constraint.
     std::vector<statement> violations;
+    /// The same for keys that refer to another table of the group: to be asked where both shadows are as of one moment.
+    std::vector<statement> violations_between;
 
     /// What the swap does, and the time before and after it; without what every swap does: swap::all_steps().
     swap_plan swap;

@@ -70,10 +70,17 @@ public:
     /// Each once, in the order of their names, as any other careful program would take them.
     [[nodiscard]] std::vector<qualified_name> locked_tables() const;
     /// LOCK TABLE of all of these and of `in_use`, in that order: parents, `in_use`, the others.
-    [[nodiscard]] std::string lock_table(const qualified_name& in_use) const;
+    [[nodiscard]] std::string lock_table(const qualified_name& in_use) const { return lock_tables({in_use}); }
+    /// The same where several tables are exchanged: these, in their order, in the place of `in_use`.
+    [[nodiscard]] std::string lock_tables(const std::vector<qualified_name>& in_use) const;
     /// Statements that take locks, by name; the last ones take those of `in_use` and of all tables once more first,
     /// since writers lock a table before what it refers to.
-    [[nodiscard]] std::vector<pg::statement> lock_statements(const qualified_name& in_use) const;
+    [[nodiscard]] std::vector<pg::statement> lock_statements(const qualified_name& in_use) const {
+        return statements_that_lock({in_use});
+    }
+    [[nodiscard]] std::vector<pg::statement> statements_that_lock(const std::vector<qualified_name>& in_use) const;
+    /// locked_tables() but for those.
+    [[nodiscard]] std::vector<qualified_name> locked_besides(const std::vector<qualified_name>& in_use) const;
 
 private:
     [[nodiscard]] std::vector<const swap_lock*> locks(lock_way by) const;

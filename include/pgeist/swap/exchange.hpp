@@ -22,10 +22,10 @@ inline constexpr const char* pass_setting = "pgeist.pass";
 /// The swap, whole: what the plan says, and what every swap does. `transfer`: the one that ends with it.
 [[nodiscard]] plan::swap_plan all_steps(const plan::blueprint& plan, const transfer::spec& transfer);
 
-/// Puts the shadow in the source's place, re-attaches everything, and lets nobody write into the old table any more. To
-/// be run in the transaction that holds ACCESS EXCLUSIVE on the source, when the shadow is complete.
+/// Puts the shadow in the source's place, re-attaches everything, and lets nobody write into the old table any more: by
+/// all_steps() of the table, or those of several tables merged. To be run in the transaction that holds ACCESS
+/// EXCLUSIVE on the sources, when the shadows are complete.
 /// @throws pg::sql_error whose message begins with the label of the statement that failed
-[[nodiscard]] awaitable<void> exchange(pg::connection& session, const plan::blueprint& plan,
-                                       const transfer::spec& transfer);
+[[nodiscard]] awaitable<void> exchange(pg::connection& session, plan::swap_plan swap);
 
 }  // namespace pgeist::swap

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
@@ -14,6 +16,42 @@ awaitable<bool> may_lock(pg::connection& conn, qualified_name table) {
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2), false)",
         table.schema, table.name, rights);
     co_return row.boolean(0, 0);
+}
+
+namespace {
+
+/// Views that a step needs locked: all of them, or those that the step drops.
+std::vector<qualified_name> locked_views(const plan::blueprint& plan, bool dropped) {
+    std::vector<qualified_name> names;
+    for (const plan::swap_step& step : plan.swap.steps()) {
+        const bool drops = step.sql.rfind("DROP VIEW", 0) == 0 || step.sql.rfind("DROP MATERIALIZED VIEW", 0) == 0;
+        for (const plan::swap_lock& each : step.locks) {
+            if (each.by == plan::lock_way::statement && (drops || !dropped)) {
+                names.push_back(each.name);
+            }
+        }
+    }
+    return names;
+}
+
+}  // namespace
+
+void require_separate_views(const std::vector<const plan::blueprint*>& plans) {
+    for (const plan::blueprint* one : plans) {
+        for (const qualified_name& view : locked_views(*one, true)) {
+            for (const plan::blueprint* other : plans) {
+                const auto theirs = locked_views(*other, false);
+                if (other != one && std::find(theirs.begin(), theirs.end(), view) != theirs.end()) {
+                    throw error(
+                        exit_code::refused,
+                        fmt::format("view {} stands on {} and on {}, in more than one way, and would have to be "
+                                    "made anew for each",
+                                    view.display(), one->table.display(), other->table.display()),
+                        "drop it for the time of the run and make it again afterwards");
+                }
+            }
+        }
+    }
 }
 
 awaitable<void> check_locks(build_context& at, const plan::blueprint& into) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/sql/statements.hpp"
 #include "pgeist/swap/plan/steps.hpp"
+#include "pgeist/target/group.hpp"
 
 // The swap's statements are planned once more, by the same functions, for a world in which nothing is anybody's: an
 // empty copy of the source, made as the shadow was, in a schema that gives everybody the rights they have in the
@@ -123,25 +125,46 @@ void add_index(statements& into, const plan::index& each) {
     add(into, each.after);
 }
 
-/// All that comes after the copy, in its order; at last what is left is dropped, as by --drop-old or cleanup.
-statements whole_exchange(const build_context& played, const plan::blueprint& plan) {
+/// One of the tables in a rehearsal.
+struct part {
+    explicit part(const rehearsed& whose)
+        : of(&whose), home(whose.at->conn, whose.at->source, whose.at->change, whose.at->job_schema + "_home") {}
+
+    const rehearsed* of;
+    build_context home;
+    catalog::table copy;
+    catalog::table wanted;
+    std::optional<build_context> played;
+    plan::blueprint plan;
+    std::vector<std::string> expected;
+};
+
+/// All that comes after the copy, in its order.
+statements whole_exchange(const std::vector<std::unique_ptr<part>>& all_parts) {
     statements all;
-    add_index(all, plan.key_index);
-    for (const bool exclusive : {false, true}) {  // as the build does: attaching takes the oldest of equal ones
-        for (const auto& each : plan.indexes) {
-            if (each.exclusive == exclusive) {
-                add_index(all, each);
+    std::vector<plan::swap_plan> plans;
+    for (const auto& each : all_parts) {
+        const plan::blueprint& plan = each->plan;
+        add_index(all, plan.key_index);
+        for (const bool exclusive : {false, true}) {  // as the build does: attaching takes the oldest of equal ones
+            for (const auto& index : plan.indexes) {
+                if (index.exclusive == exclusive) {
+                    add_index(all, index);
+                }
             }
         }
+        if (plan.key_index_is_temporary) {
+            const qualified_name index{each->played->job_schema, plan.key_index.name};
+            all.push_back({"the key's index", "DROP INDEX " + index.sql()});
+        }
+        plan::swap_plan swap = plan.swap;
+        for (auto& step :
+             plan::exchange_steps({each->copy.name, each->played->job_schema, each->played->passage_schema})) {
+            swap.add(std::move(step));
+        }
+        plans.push_back(std::move(swap));
     }
-    if (plan.key_index_is_temporary) {
-        all.push_back(
-            {"the key's index", "DROP INDEX " + qualified_name{played.job_schema, plan.key_index.name}.sql()});
-    }
-    plan::swap_plan swap = plan.swap;
-    for (auto& each : plan::exchange_steps({played.source.name, played.job_schema, played.passage_schema})) {
-        swap.add(std::move(each));
-    }
+    const plan::swap_plan swap = plan::merged(plans);
     for (const auto when : plan::stages_under_locks) {
         add(all, swap.statements(when));
     }
@@ -168,37 +191,75 @@ void require_expected(const build_context& at, const std::vector<std::string>& e
     }
 }
 
+/// The copies of the sources, with what is around them.
+awaitable<void> make_homes(const std::vector<std::unique_ptr<part>>& all) {
+    std::vector<build_context*> homes;
+    for (const auto& each : all) {
+        each->home.event_triggers = each->of->at->event_triggers;
+        co_await assemble(each->home);
+        co_await open_home(each->home);
+        homes.push_back(&each->home);
+    }
+    target::introduce(homes);
+    for (const auto& each : all) {
+        co_await add_foreign_keys(each->home);
+        co_await join_parents(each->home);
+        co_await make_owned_sequences(each->home);
+    }
+}
+
+awaitable<void> read_copy(part& of) {
+    const build_context& at = *of.of->at;
+    of.copy = co_await catalog::read_definition(at.conn, of.home.shadow_oid);
+    of.copy.acl = at.source.acl;  // what the owner gave up is taken away in the swap
+    auto seen = *of.of->after;
+    of.wanted = co_await among_stand_ins(of.home, at, std::move(seen));
+    of.played.emplace(shadow_of_copy(at, of.home, of.copy));
+    of.plan = *of.of->planned;
+    of.plan.table = of.copy.name;
+}
+
+awaitable<void> plan_part(part& of) {
+    co_await plan_swap(*of.played, of.wanted, of.plan);
+    co_await plan_swap_objects(*of.played, of.wanted, of.plan);
+    of.expected = expected_definition(*of.played, of.wanted);
+    co_await plan_swap_parents(*of.played, of.wanted, of.plan);
+}
+
 }  // namespace
 
-awaitable<void> rehearse_swap(build_context& at, const catalog::table& after, const plan::blueprint& planned) {
-    co_await begin_trial(at);
-    build_context home(at.conn, at.source, at.change, at.job_schema + "_home");
-    home.event_triggers = at.event_triggers;
-    co_await assemble(home);
-    co_await open_home(home);
-    co_await add_foreign_keys(home);
-    co_await join_parents(home);
-    co_await make_owned_sequences(home);
-    catalog::table copy = co_await catalog::read_definition(at.conn, home.shadow_oid);
-    copy.acl = at.source.acl;  // what the owner gave up is taken away in the swap
-    auto seen = after;
-    const catalog::table wanted = co_await among_stand_ins(home, at, std::move(seen));
-
-    build_context played = shadow_of_copy(at, home, copy);
-    plan::blueprint plan = planned;
-    plan.table = copy.name;
-    co_await plan_swap(played, wanted, plan);
-    co_await plan_swap_objects(played, wanted, plan);
-    const auto expected = expected_definition(played, wanted);
-    co_await plan_swap_parents(played, wanted, plan);
-    statements all = whole_exchange(played, plan);
-    co_await try_statements(at, std::move(all), fails);
-    catalog::table found = co_await catalog::read_definition(at.conn, at.shadow_oid);
-    require_expected(at, expected, catalog::definition_in_swap(std::move(found)));
+awaitable<void> rehearse_swap(std::vector<rehearsed> tables) {
+    build_context& first = *tables.front().at;
+    co_await begin_trial(first);
+    std::vector<std::unique_ptr<part>> all;
+    for (const rehearsed& each : tables) {
+        all.push_back(std::make_unique<part>(each));
+    }
+    co_await make_homes(all);
+    for (const auto& each : all) {
+        co_await read_copy(*each);
+    }
+    for (const auto& each : all) {
+        for (const auto& other : all) {
+            if (each != other) {
+                each->played->group.push_back(&*other->played);
+            }
+        }
+    }
+    for (const auto& each : all) {
+        co_await plan_part(*each);
+    }
+    statements whole = whole_exchange(all);
+    co_await try_statements(first, std::move(whole), fails);
     statements last;
-    last.push_back({"the old table", "DROP TABLE " + played.shadow.sql()});
-    co_await try_statements(at, std::move(last), "the run could not drop {} {}");
-    co_await undo_trial(at);
+    for (const auto& each : all) {
+        const build_context& at = *each->of->at;
+        catalog::table found = co_await catalog::read_definition(at.conn, at.shadow_oid);
+        require_expected(at, each->expected, catalog::definition_in_swap(std::move(found)));
+        last.push_back({"the old table", "DROP TABLE " + each->played->shadow.sql()});
+    }
+    co_await try_statements(first, std::move(last), "the run could not drop {} {}");
+    co_await undo_trial(first);
 }
 
 }  // namespace pgeist::swap

@@ -31,9 +31,17 @@ void add_locks(const key_locks& locks, const catalog::foreign_key& key, plan::sw
     }
 }
 
+/// A key between two tables of a group is planned once, by the one that has it.
+bool is_planned_by_other(const build_context& at, const catalog::foreign_key& key) {
+    return target::in_group(at, key.table_oid) != nullptr;
+}
+
 void drop_old_foreign_keys(const build_context& at, const key_locks& locks, plan::blueprint& into) {
     for (const auto* keys : {&at.source.referenced_by, &at.source.foreign_keys}) {
         for (const auto& key : *keys) {
+            if (is_planned_by_other(at, key)) {
+                continue;
+            }
             plan::swap_step& drop = into.swap.add(
                 plan::stage::detach,
                 {"drop " + describe_key(key),
@@ -85,8 +93,11 @@ void plan_violation_query(const build_context& at, const catalog::foreign_key& k
     for (const auto& column : walked.columns) {
         shown.push_back(fmt::format("format('%s', t.{})", quote_identifier(column.write_name)));
     }
-    const qualified_name& referenced = key.self_reference() ? at.shadow : key.referenced;
-    into.violations.push_back(
+    const build_context* other = target::in_group(at, key.referenced_oid);
+    const qualified_name& in_place = other != nullptr ? other->shadow : key.referenced;
+    const qualified_name& referenced = key.self_reference() ? at.shadow : in_place;
+    auto& queries = other != nullptr ? into.violations_between : into.violations;  // that shadow lags by itself
+    queries.push_back(
         {"foreign key " + display_identifier(key.name),
          fmt::format("SELECT {} FROM {} AS t WHERE {} AND NOT EXISTS (SELECT FROM {} AS r WHERE {}{}) LIMIT 5",
                      join(shown, " || ', ' || "), at.shadow.sql(), join(not_null, " AND "), referenced.sql(),
@@ -169,6 +180,9 @@ awaitable<void> plan_foreign_keys(build_context& at, const catalog::table& after
     }
     for (const auto* keys : {&after.foreign_keys, &after.referenced_by}) {
         for (const auto& key : *keys) {
+            if (is_planned_by_other(at, key)) {
+                continue;
+            }
             add_new_foreign_key(at, key, locks, into);
         }
     }

@@ -42,12 +42,21 @@ using target::known_column;
 /// Refuses tables that the swap must lock and the role may not lock.
 [[nodiscard]] awaitable<void> check_locks(build_context& at, const plan::blueprint& into);
 
+/// @throws error (refused) naming a view that the plans of two tables, which are exchanged together, would both make
+/// anew
+void require_separate_views(const std::vector<const plan::blueprint*>& plans);
+
+/// A table whose swap is rehearsed.
+struct rehearsed {
+    build_context* at;
+    const catalog::table* after;
+    const plan::blueprint* planned;  ///< without what the swap plans; the shadow is stripped
+};
+
 /// Does on empty tables what the swap will do: the shadow, with its indexes, changes places with a copy of the source
 /// that has stand-ins around it, and must come out as `after`. Nothing of it stays. What hangs on the source by its OID
-/// has been tried on the shadow by plan_bound_objects(). `planned`: without what the swap plans; the shadow is
-/// stripped.
+/// has been tried on the shadow by plan_bound_objects(). Several tables: all of them at once.
 /// @throws error (refused) that says what would fail
-[[nodiscard]] awaitable<void> rehearse_swap(build_context& at, const catalog::table& after,
-                                            const plan::blueprint& planned);
+[[nodiscard]] awaitable<void> rehearse_swap(std::vector<rehearsed> tables);
 
 }  // namespace pgeist::swap
