@@ -235,7 +235,7 @@ awaitable<statements> create_statements(rebinding& what, const matview& one) {
 
 awaitable<void> rebind_materialized_views(rebinding& what) {
     std::vector<std::string> roots;
-    for (const catalog::bound_object& each : what.at.source.bound) {
+    for (const catalog::bound_object& each : bound_objects(what.at)) {
         if (each.kind == "materialized view") {
             roots.push_back(std::to_string(each.oid));
         }

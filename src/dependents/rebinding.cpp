@@ -43,10 +43,40 @@ std::string fate_of(const rebinding& what, const catalog::column& column) {
 
 }  // namespace
 
-std::string home_path(const build_context& at) { return quote_identifier(at.source.name.schema); }
+namespace {
+
+std::string key_of(const catalog::bound_object& object) { return fmt::format("{} {}", object.kind, object.oid); }
+
+}  // namespace
+
+/// With those of the other tables of a group, whose names are then printed bare, too.
+std::string home_path(const build_context& at) {
+    std::vector<std::string> schemas{quote_identifier(at.source.name.schema)};
+    for (const build_context* each : at.group) {
+        const std::string schema = quote_identifier(each->source.name.schema);
+        if (std::find(schemas.begin(), schemas.end(), schema) == schemas.end()) {
+            schemas.push_back(schema);
+        }
+    }
+    return join(schemas, ", ");
+}
 
 std::string shadow_path(const build_context& at) {
-    return fmt::format("{}, {}", quote_identifier(at.job_schema), home_path(at));
+    std::string path = quote_identifier(at.job_schema);
+    for (const build_context* each : at.group) {
+        path += ", " + quote_identifier(each->job_schema);
+    }
+    return fmt::format("{}, {}", path, home_path(at));
+}
+
+std::vector<catalog::bound_object> bound_objects(const build_context& at) {
+    std::vector<catalog::bound_object> own;
+    for (const catalog::bound_object& each : at.source.bound) {
+        if (at.led_by_others.count(key_of(each)) == 0) {
+            own.push_back(each);
+        }
+    }
+    return own;
 }
 
 awaitable<std::string> printed(build_context& at, std::string path, std::string deparser, std::int64_t oid) {
@@ -105,7 +135,13 @@ void expect_operators(rebinding& what, const std::string& name, const std::strin
 
 std::string moved_home(const build_context& at, const std::string& text) {
     // The job's schema has a name that the server does not quote.
-    return renamed_schema(text, at.job_schema + ".", home_path(at) + ".", names_in::text);
+    std::string moved =
+        renamed_schema(text, at.job_schema + ".", quote_identifier(at.source.name.schema) + ".", names_in::text);
+    for (const build_context* each : at.group) {
+        moved = renamed_schema(moved, each->job_schema + ".", quote_identifier(each->source.name.schema) + ".",
+                               names_in::text);
+    }
+    return moved;
 }
 
 namespace {
@@ -257,17 +293,54 @@ void refuse_object(const rebinding& what, const std::string& name, const std::st
                 fmt::format("{} cannot be led to the new {}: {}", name, what.at.source.name.display(), reason), hint);
 }
 
+namespace {
+
+constexpr const char* other_columns_sql = R"(
+    SELECT DISTINCT d.refobjsubid FROM pg_depend d
+     WHERE d.classid = $1::text::regclass AND d.objid = $2 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $3
+       AND d.refobjsubid > 0)";
+
+/// What is tied to several tables of a group is tried on this one's shadow alone, unless all its names lead to shadows:
+/// then the other ones' columns must stay what they are.
+awaitable<void> require_same_elsewhere(rebinding& what, catalog::bound_object object) {
+    const bool tried_on_all = object.kind == "view" || object.kind == "materialized view" ||
+                              object.kind == "function" || object.kind == "procedure";
+    if (tried_on_all) {
+        co_return;
+    }
+    const char* where = object.kind == "policy"    ? "pg_policy"
+                        : object.kind == "rule"    ? "pg_rewrite"
+                        : object.kind == "trigger" ? "pg_trigger"
+                                                   : "pg_attrdef";
+    for (const build_context* other : what.at.group) {
+        const auto rows = co_await what.at.conn.query(other_columns_sql, where, object.oid, other->source.oid);
+        if (!rows.empty() && other->changes_columns) {
+            refuse_object(
+                what, object.name,
+                fmt::format("it uses columns of {}, too, which changes with it", other->source.name.display()),
+                fmt::format("drop {} for the time of the run and make it again afterwards", object.name));
+        }
+    }
+}
+
+}  // namespace
+
 awaitable<void> plan_bound_objects(build_context& at, const catalog::table& after, plan::blueprint& into) {
     rebinding what{at, after, into, {}, {}, {}};
-    what.retyped = std::any_of(at.source.columns.begin(), at.source.columns.end(), [&](const catalog::column& column) {
-        const auto* kept = kept_column(at, after, column.attnum);
-        return kept != nullptr && (kept->type != column.type || kept->collation != column.collation);
-    });
+    target::note_changes(at, after);
+    what.retyped = at.retypes;
     const auto strangers = co_await at.conn.query(strangers_sql);
     for (int row = 0; row < strangers.rows(); ++row) {
         what.strangers.push_back(strangers.text(row, 0));
     }
-    for (const catalog::bound_object& each : at.source.bound) {
+    for (const build_context* each : at.group) {
+        what.retyped = what.retyped || each->retypes;
+    }
+    const std::vector<catalog::bound_object> bound = bound_objects(at);
+    for (const catalog::bound_object& each : bound) {
+        co_await require_same_elsewhere(what, each);
+    }
+    for (const catalog::bound_object& each : bound) {
         if (each.kind == "function" || each.kind == "procedure") {
             co_await rebind_function(what, each);
         } else if (each.kind == "policy") {
@@ -282,6 +355,11 @@ awaitable<void> plan_bound_objects(build_context& at, const catalog::table& afte
     }
     co_await rebind_materialized_views(what);
     co_await rebind_views(what);
+    for (build_context* other : at.group) {
+        for (const catalog::bound_object& each : bound) {
+            other->led_by_others.insert(key_of(each));
+        }
+    }
 }
 
 }  // namespace pgeist::dependents

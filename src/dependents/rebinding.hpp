@@ -41,8 +41,10 @@ struct rebinding {
     bool retyped = false;  ///< a column gets another type or collation: other operators may be right
 };
 
-/// The source's schema alone, SQL text.
+/// The source's schema alone, or with those of the other tables of its group; SQL text.
 [[nodiscard]] std::string home_path(const build_context& at);
+/// Objects elsewhere that this table leads over: those that no other table of its group has led already.
+[[nodiscard]] std::vector<catalog::bound_object> bound_objects(const build_context& at);
 /// The search_path under which the bare name means the shadow.
 [[nodiscard]] std::string shadow_path(const build_context& at);
 

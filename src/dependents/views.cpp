@@ -301,7 +301,7 @@ awaitable<tried_view> try_view(rebinding& what, const catalog::view& view, std::
 awaitable<void> rebind_views(rebinding& what) {
     std::vector<std::string> changed = what.views_on_overloads;
     std::vector<catalog::view> kept;
-    for (const catalog::bound_object& each : what.at.source.bound) {
+    for (const catalog::bound_object& each : bound_objects(what.at)) {
         const bool decided = std::find(changed.begin(), changed.end(), std::to_string(each.oid)) != changed.end();
         if (each.kind != "view" || decided) {
             continue;

@@ -28,6 +28,15 @@ build_context::build_context(pg::connection& connection, const catalog::table& t
       passage_schema(job_schema + "_old"),
       shadow{job_schema, table.name.name} {}
 
+const build_context* in_group(const build_context& at, std::int64_t real_oid) {
+    for (const build_context* each : at.group) {
+        if (each->source.oid == real_oid) {
+            return each;
+        }
+    }
+    return nullptr;
+}
+
 const catalog::column* kept_column(const build_context& at, const catalog::table& after, int attnum) {
     for (const auto& [shadow, source] : at.source_attnums) {
         if (source == attnum) {
@@ -35,6 +44,17 @@ const catalog::column* kept_column(const build_context& at, const catalog::table
         }
     }
     return nullptr;
+}
+
+void note_changes(build_context& at, const catalog::table& after) {
+    at.retypes = false;
+    at.changes_columns = false;
+    for (const catalog::column& column : at.source.columns) {
+        const auto* kept = kept_column(at, after, column.attnum);
+        const bool retyped = kept != nullptr && (kept->type != column.type || kept->collation != column.collation);
+        at.retypes = at.retypes || retyped;
+        at.changes_columns = at.changes_columns || retyped || kept == nullptr || kept->name != column.name;
+    }
 }
 
 awaitable<void> try_statements(build_context& at, std::vector<plan::statement> statements, std::string fails) {

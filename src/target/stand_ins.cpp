@@ -125,6 +125,9 @@ awaitable<void> add_foreign_keys(build_context& at) {
         add(add_foreign_key(key, at.shadow, name_for(at, key.referenced_oid), key.validated));
     }
     for (const auto& key : at.source.referenced_by) {
+        if (in_group(at, key.table_oid) != nullptr) {
+            continue;  // that one's steps add it
+        }
         co_await stand_in_for(at, key.table_oid);
         add(add_foreign_key(key, name_for(at, key.table_oid), at.shadow, key.validated));
     }

@@ -15,7 +15,9 @@ awaitable<void> strip(build_context& at, const catalog::table& after) {
     };
     std::vector<std::string> others;
     for (const auto& each : at.stand_ins) {
-        others.push_back(each.name.sql());
+        if (!each.in_group) {
+            others.push_back(each.name.sql());
+        }
     }
     if (at.source.is_partition) {
         // What it had from the parent is its own from here on, and goes too. A child by INHERIT stays one until the
@@ -28,7 +30,9 @@ awaitable<void> strip(build_context& at, const catalog::table& after) {
         }
     }
     for (const auto& key : after.foreign_keys) {
-        drop_constraint(key.name);
+        if (in_group(at, key.referenced_oid) == nullptr) {  // else it has gone by untie_keys()
+            drop_constraint(key.name);
+        }
     }
     if (!others.empty()) {
         all.push_back({"the tables around it", "DROP TABLE " + join(others, ", ")});

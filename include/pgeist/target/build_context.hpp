@@ -37,6 +37,7 @@ struct stand_in {
     qualified_name real;
     std::int64_t oid = 0;
     qualified_name name;
+    bool in_group = false;  ///< the shadow of another table of the group: made, and dropped, by that one's steps
 };
 
 /// An event trigger that is fired by what pgeist does.
@@ -66,6 +67,13 @@ struct build_context {
     std::vector<plan::led_text> texts_before;  ///< of what stood where the table that comes back was in use
     std::vector<plan::led_text> texts_now;     ///< of what stands there now, noted for the way back
     std::vector<stand_in> stand_ins;
+    /// The other tables that change places in the same transaction; empty: this one does it alone.
+    std::vector<build_context*> group;
+    bool retypes = false;          ///< a column of this one gets another type or collation
+    bool changes_columns = false;  ///< that, or a column gets another name or is dropped
+    /// Objects elsewhere that another table of the group leads over, by kind and OID: what is tied to several of them
+    /// is led over once.
+    std::set<std::string> led_by_others;
     std::vector<stand_in> parents;       ///< empty tables in the place of the source's parents, in the same order
     std::string own_bound;               ///< the partition constraint that the parent's key alone gives; empty: none
     std::map<int, column_value> values;  ///< by attnum of the shadow
@@ -79,6 +87,9 @@ struct build_context {
     std::string differences;  ///< between a column that is there and a clause that would add it; empty: none are known
     std::vector<plan::statement> made;  ///< what run_statements() has run
 };
+
+/// The table of the group with this OID, other than `at`'s own; nullptr: it is none of them.
+[[nodiscard]] const build_context* in_group(const build_context& at, std::int64_t real_oid);
 
 /// Runs `statements`; a failure becomes an error with exit code `refused` that names the statement's label.
 [[nodiscard]] awaitable<void> run_statements(build_context& at, std::vector<plan::statement> statements);

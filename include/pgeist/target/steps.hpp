@@ -134,6 +134,8 @@ void add_key_to_row_order(plan::blueprint& into);
                                                               const plan::blueprint& plan);
 /// @throws error (refused) when rows do not lie in blocks as heap has it
 [[nodiscard]] awaitable<void> require_heap(build_context& at);
+/// Fills in `retypes` and `changes_columns`.
+void note_changes(build_context& at, const catalog::table& after);
 /// What became of the source's column `attnum` in the shadow; nullptr when it is dropped.
 [[nodiscard]] const catalog::column* kept_column(const build_context& at, const catalog::table& after, int attnum);
 

@@ -1,6 +1,7 @@
 #include "blueprint.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include "pgeist/dependents/dependents.hpp"
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/swap/plan/steps.hpp"
+#include "pgeist/target/group.hpp"
 #include "pgeist/target/steps.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
@@ -184,71 +186,185 @@ awaitable<void> try_row_order(target::build_context& at, const plan::blueprint& 
 
 }  // namespace
 
-awaitable<prepared> make_blueprint(pg::connection& conn, const catalog::table& source,
-                                   const plan::change_request& change, std::int64_t job, const run::settings& chosen) {
-    target::build_context at(conn, source, change, job_schema(job));
-    at.way_back = chosen.revertible;
-    co_await conn.execute(catalog::session_settings(conn));
-    qualified_name named = change.table;
-    auto alters = plan::parse_alters(change.alters, named);
-    co_await hold_definition(at);
-    co_await read_event_triggers(at);
-    co_await assemble(at);
-    co_await add_foreign_keys(at);
-    co_await join_parents(at);
+namespace {
+
+/// One shadow on its way: what the stages of making it hand on.
+struct in_making {
+    in_making(pg::connection& conn, const wanted_shadow& wanted)
+        : at(conn, *wanted.source, *wanted.change, job_schema(wanted.job)), chosen(wanted.chosen), job(wanted.job) {}
+
+    target::build_context at;
+    const run::settings* chosen;
+    std::int64_t job;
+    std::vector<plan::alter_statement> alters;
+    prepared result;
+    std::vector<plan::statement> made;
+    catalog::table after;
+    plan::blueprint planned;  ///< without what the swap plans
+};
+
+using all_in_making = std::vector<std::unique_ptr<in_making>>;
+
+awaitable<void> make_shadow(in_making& one) {
+    one.at.way_back = one.chosen->revertible;
+    co_await one.at.conn.execute(catalog::session_settings(one.at.conn));
+    qualified_name named = one.at.change.table;
+    one.alters = plan::parse_alters(one.at.change.alters, named);
+    co_await hold_definition(one.at);
+    co_await read_event_triggers(one.at);
+    co_await assemble(one.at);
+}
+
+awaitable<void> compare_with_source(in_making& one) {
+    target::build_context& at = one.at;
     const auto assembled = co_await read_shadow(at);
     require_same_definition(at, assembled);
-    std::vector<plan::statement> made = at.made;
+    one.made = at.made;
+    fill_basics(at, one.result.blueprint);
+    one.result.blueprint.row_triggers = co_await needs_row_capture(at);
+    one.result.blueprint.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
+    one.result.nothing_to_do = co_await already_applied(at, one.alters, assembled);
+}
 
-    prepared result;
-    fill_basics(at, result.blueprint);
-    result.blueprint.row_triggers = co_await needs_row_capture(at);
-    result.blueprint.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
-    result.nothing_to_do = co_await already_applied(at, alters, assembled);
-    if (!result.nothing_to_do) {
-        co_await apply_clauses(at, std::move(alters));
-        co_await apply_assignments(at);
-        co_await grant_on_new_sequences(at);
+awaitable<void> change_shadow(in_making& one) {
+    if (!one.result.nothing_to_do) {
+        co_await apply_clauses(one.at, std::move(one.alters));
+        co_await apply_assignments(one.at);
+        co_await grant_on_new_sequences(one.at);
     }
-    co_await plan_row_order(at, result.blueprint);
-    auto altered = co_await read_shadow(at);
-    const auto after = without_lost_identity(std::move(altered));
-    result.blueprint.columns = co_await map_columns(at, after);
-    co_await plan_key_and_indexes(at, after, result.blueprint);
-    add_key_to_row_order(result.blueprint);
-    result.blueprint.heap_order = co_await copies_in_heap_order(at, result.blueprint.key);
-    const plan::blueprint planned = result.blueprint;
-    co_await swap::plan_swap(at, after, result.blueprint);
-    co_await swap::plan_swap_objects(at, after, result.blueprint);
-    co_await dependents::plan_bound_objects(at, after, result.blueprint);
-    result.blueprint.expected = swap::expected_definition(at, after);
-    if (!chosen.revertible) {  // else the way back needs them for as long as it is open
-        result.blueprint.swap.add_all(plan::stage::finish, at.finish);
+    co_await plan_row_order(one.at, one.result.blueprint);
+}
+
+awaitable<void> plan_rows(in_making& one) {
+    plan::blueprint& into = one.result.blueprint;
+    auto altered = co_await read_shadow(one.at);
+    one.after = without_lost_identity(std::move(altered));
+    note_changes(one.at, one.after);
+    into.columns = co_await map_columns(one.at, one.after);
+    co_await plan_key_and_indexes(one.at, one.after, into);
+    add_key_to_row_order(into);
+    into.heap_order = co_await copies_in_heap_order(one.at, into.key);
+    one.planned = into;
+}
+
+awaitable<void> plan_exchange(in_making& one) {
+    target::build_context& at = one.at;
+    plan::blueprint& into = one.result.blueprint;
+    co_await swap::plan_swap(at, one.after, into);
+    co_await swap::plan_swap_objects(at, one.after, into);
+    co_await dependents::plan_bound_objects(at, one.after, into);
+    into.expected = swap::expected_definition(at, one.after);
+    if (!one.chosen->revertible) {  // else the way back needs them for as long as it is open
+        into.swap.add_all(plan::stage::finish, at.finish);
     }
-    co_await swap::plan_swap_parents(at, after, result.blueprint);
-    if (chosen.revertible && !result.nothing_to_do) {
-        co_await plan_way_back(at, after, chosen, job, result);
+    co_await swap::plan_swap_parents(at, one.after, into);
+    if (one.chosen->revertible && !one.result.nothing_to_do) {
+        co_await plan_way_back(at, one.after, *one.chosen, one.job, one.result);
     }
-    check_persistence(at, after);
-    check_deferred_checks(after);
-    check_bindings(at, after);
-    co_await check_names(at, after);
-    co_await check_new_owner(at, after);
-    co_await swap::check_locks(at, result.blueprint);
-    co_await check_added_values(at, after);
-    co_await strip(at, after);
-    if (!result.nothing_to_do) {
-        co_await swap::rehearse_swap(at, after, planned);
+    check_persistence(at, one.after);
+    check_deferred_checks(one.after);
+    check_bindings(at, one.after);
+    co_await check_names(at, one.after);
+    co_await check_new_owner(at, one.after);
+    co_await swap::check_locks(at, into);
+    co_await check_added_values(at, one.after);
+}
+
+awaitable<void> try_rows(in_making& one) {
+    target::build_context& at = one.at;
+    plan::blueprint& into = one.result.blueprint;
+    co_await swap::prove_partition(at, into);
+    co_await check_copy_statement(at, into);
+    co_await try_first_rows(at, into);
+    co_await try_row_order(at, into);
+    warn_of_unrepeatable(at, into.columns);
+    co_await warn_of_subscribers(at, into.columns);
+    one.result.statements = std::move(one.made);
+    one.result.warnings = at.warnings;
+}
+
+std::vector<target::build_context*> contexts_of(const all_in_making& all) {
+    std::vector<target::build_context*> contexts;
+    for (const auto& each : all) {
+        contexts.push_back(&each->at);
     }
-    co_await swap::prove_partition(at, result.blueprint);
-    co_await check_copy_statement(at, result.blueprint);
-    co_await try_first_rows(at, result.blueprint);
-    co_await try_row_order(at, result.blueprint);
-    warn_of_unrepeatable(at, result.blueprint.columns);
-    co_await warn_of_subscribers(at, result.blueprint.columns);
-    result.statements = std::move(made);
-    result.warnings = at.warnings;
-    co_return result;
+    return contexts;
+}
+
+awaitable<void> make_shadows(const all_in_making& all) {
+    for (const auto& each : all) {
+        co_await make_shadow(*each);
+    }
+    introduce(contexts_of(all));
+    for (const auto& each : all) {
+        co_await add_foreign_keys(each->at);
+        co_await join_parents(each->at);
+    }
+    for (const auto& each : all) {
+        co_await compare_with_source(*each);
+    }
+}
+
+awaitable<void> change_shadows(const all_in_making& all) {
+    const std::vector<target::build_context*> contexts = contexts_of(all);
+    auto keys = co_await loosen_keys(contexts);
+    for (const auto& each : all) {
+        co_await change_shadow(*each);
+    }
+    co_await tie_keys(std::move(keys));
+    for (const auto& each : all) {
+        co_await plan_rows(*each);
+    }
+}
+
+awaitable<void> strip_shadows(const all_in_making& all) {
+    for (const auto& each : all) {
+        co_await untie_keys(each->at, each->after);
+    }
+    std::vector<swap::rehearsed> parts;
+    for (const auto& each : all) {
+        co_await strip(each->at, each->after);
+        parts.push_back({&each->at, &each->after, &each->planned});
+    }
+    if (!all.front()->result.nothing_to_do) {
+        co_await swap::rehearse_swap(std::move(parts));
+    }
+}
+
+}  // namespace
+
+awaitable<std::vector<prepared>> make_blueprints(pg::connection& conn, std::vector<wanted_shadow> wanted) {
+    all_in_making all;
+    for (const wanted_shadow& each : wanted) {
+        all.push_back(std::make_unique<in_making>(conn, each));
+    }
+    std::vector<prepared> results;
+    co_await make_shadows(all);
+    const auto done =
+        std::count_if(all.begin(), all.end(), [](const auto& each) { return each->result.nothing_to_do.has_value(); });
+    if (done > 0 && all.size() > 1) {  // the caller leaves those out
+        for (const auto& each : all) {
+            results.push_back(std::move(each->result));
+        }
+        co_return results;
+    }
+    co_await change_shadows(all);
+    for (const auto& each : all) {
+        co_await plan_exchange(*each);
+    }
+    if (all.size() > 1) {
+        std::vector<const plan::blueprint*> plans;
+        for (const auto& each : all) {
+            plans.push_back(&each->result.blueprint);
+        }
+        swap::require_separate_views(plans);
+    }
+    co_await strip_shadows(all);
+    for (const auto& each : all) {
+        co_await try_rows(*each);
+        results.push_back(std::move(each->result));
+    }
+    co_return results;
 }
 
 }  // namespace pgeist::rewrite

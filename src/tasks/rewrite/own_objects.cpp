@@ -80,9 +80,9 @@ constexpr const char* strange_log_sql = R"sql(
 
 awaitable<void> ensure_state(pg::connection& session, bool& made) { made = co_await job::ensure_state_schema(session); }
 
-awaitable<void> build_into(pg::connection& session, const catalog::table& source, const plan::change_request& change,
-                           std::int64_t job, const run::settings& chosen, prepared& made) {
-    made = co_await make_blueprint(session, source, change, job, chosen);
+awaitable<void> build_into(pg::connection& session, const std::vector<wanted_shadow>& wanted,
+                           std::vector<prepared>& made) {
+    made = co_await make_blueprints(session, wanted);
 }
 
 awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
@@ -103,10 +103,9 @@ awaitable<void> make_state(pg::connection& session) {
     }
 }
 
-awaitable<prepared> build_shadow(pg::connection& session, const catalog::table& source,
-                                 const plan::change_request& change, std::int64_t job, const run::settings& chosen) {
-    prepared made;
-    const auto building = [&] { return build_into(session, source, change, job, chosen, made); };
+awaitable<std::vector<prepared>> build_shadows(pg::connection& session, std::vector<wanted_shadow> wanted) {
+    std::vector<prepared> made;
+    const auto building = [&] { return build_into(session, wanted, made); };
     co_await past_event_triggers(session, building);
     co_return made;
 }

@@ -15,10 +15,9 @@ namespace pgeist::rewrite {
 /// @throws error (failed) naming the event trigger that `problem` came from; else `problem` itself
 [[nodiscard]] awaitable<void> throw_not_dropped(pg::connection& session, pg::sql_error problem);
 
-/// make_blueprint(), where what it does not name itself is named, too.
-[[nodiscard]] awaitable<prepared> build_shadow(pg::connection& session, const catalog::table& source,
-                                               const plan::change_request& change, std::int64_t job,
-                                               const run::settings& chosen);
+/// make_blueprints(), where what it does not name itself is named, too.
+[[nodiscard]] awaitable<std::vector<prepared>> build_shadows(pg::connection& session,
+                                                             std::vector<wanted_shadow> wanted);
 
 /// Makes the change log and the trigger functions. @throws error (refused) naming the event trigger that is in the way
 [[nodiscard]] awaitable<void> make_log(pg::connection& session, const plan::blueprint& plan);

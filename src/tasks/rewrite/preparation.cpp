@@ -1,5 +1,7 @@
 #include "pgeist/tasks/rewrite/preparation.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "blueprint.hpp"
@@ -169,73 +171,146 @@ awaitable<void> make_pass(pg::connection& session, plan::blueprint& into) {
 
 }  // namespace
 
-awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold, plan::change_request change,
-                               run::settings chosen, std::string kind) {
+namespace {
+
+/// A table on its way to being a job.
+struct candidate {
+    plan::change_request change;
+    std::string kind;
+    std::optional<catalog::relation> found;
+    std::optional<catalog::table> source;
+    job::tenure first;
     preparation out;
+};
+
+awaitable<void> look_at(pg::connection& session, job::advisory_locks* hold, candidate& one, std::int64_t job) {
+    co_await require_sendable(session, plan::to_json(one.change));
+    one.found = co_await catalog::find_table(session, one.change.table);
+    const auto& found = one.found;
+    const std::int64_t table_oid = found ? found->oid : 0;
+    co_await job::require_own_state(session, table_oid);
+    if (found && (found->kind == 'r' || found->kind == 'p') && found->persistence != 't') {
+        if (hold != nullptr) {
+            co_await job::claim_table(*hold, found->oid, found->name);
+        }
+        one.source = co_await catalog::read_table(session, found->oid);
+    }
+    one.out.job = job;
+    const catalog::table* description = one.source ? &*one.source : nullptr;
+    one.out.findings = co_await check::run_preflight(session, found, description, one.change, job);
+    if (check::refuses(one.out.findings) || !one.source || one.change.repack) {
+        co_return;
+    }
+    const auto done = co_await job::find_done(session, plan::to_json(one.change), found->oid, one.source->fingerprint);
+    if (done) {
+        one.out.nothing_to_do = fmt::format("job {} has made this change to {}", *done, found->name.display());
+    }
+}
+
+bool is_refused(const candidate& one) { return check::refuses(one.out.findings) || !one.source; }
+
+void take(candidate& one, prepared& made, const pg::session_profile& profile) {
+    one.out.nothing_to_do = std::move(made.nothing_to_do);
+    one.out.warnings = std::move(made.warnings);
+    one.out.statements = std::move(made.statements);
+    one.out.blueprint = std::move(made.blueprint);
+    one.out.blueprint->profile = profile;
+    one.out.way_back_told = std::move(made.way_back_told);
+}
+
+awaitable<void> store(pg::connection& session, candidate& one, const std::optional<plan::revert_plan>& way_back) {
+    plan::blueprint& blueprint = *one.out.blueprint;
+    co_await make_log(session, blueprint);
+    if (way_back) {
+        co_await make_pass(session, blueprint);
+        co_await make_back_log(session, way_back->back, blueprint.shadow(), blueprint.table);
+        co_await job::save_way_back(session, one.first, plan::to_json(*way_back));
+    }
+    co_await job::save_plan(session, one.out.job, plan::to_json(blueprint), blueprint.estimated_rows);
+    co_await job::save_phase(session, one.first, "capture");
+}
+
+/// The log and what else is the job's own, stored where `hold` has its locks.
+awaitable<void> complete(pg::connection& session, const job::advisory_locks* hold, candidate& one, prepared& made) {
+    take(one, made, session.profile());
+    if (one.out.nothing_to_do) {
+        co_return;
+    }
+    const transfer::spec rows = one.out.blueprint->transfer();
+    one.out.key_numbers = co_await capture::read_key_numbers(session, rows, one.out.blueprint->table);
+    std::optional<transfer::spec> back;
+    if (made.way_back) {
+        back = made.way_back->back;
+    }
+    co_await try_own_objects(session, *one.out.blueprint, std::move(back));
+    if (hold != nullptr) {
+        co_await store(session, one, made.way_back);
+    }
+}
+
+awaitable<void> build(pg::connection& session, job::advisory_locks* hold, std::vector<candidate>& all,
+                      const run::settings& chosen) {
+    for (candidate& one : all) {
+        if (hold != nullptr) {
+            one.first = co_await record_job(session, *hold, *one.found, one.change, chosen, one.kind);
+            one.out.job = one.first.job;
+        }
+    }
+    std::vector<wanted_shadow> wanted;
+    for (const candidate& one : all) {
+        wanted.push_back({&*one.source, &one.change, one.out.job, &chosen});
+    }
+    auto made = co_await build_shadows(session, std::move(wanted));
+    const bool none_done =
+        std::none_of(made.begin(), made.end(), [](const prepared& each) { return each.nothing_to_do.has_value(); });
+    for (std::size_t place = 0; place < all.size(); ++place) {
+        if (none_done || all.size() == 1) {
+            co_await complete(session, hold, all[place], made[place]);
+        } else {
+            all[place].out.nothing_to_do = std::move(made[place].nothing_to_do);
+        }
+    }
+}
+
+}  // namespace
+
+awaitable<std::vector<preparation>> prepare_together(pg::connection& session, job::advisory_locks* hold,
+                                                     std::vector<wanted_job> wanted, run::settings chosen) {
     if (hold != nullptr) {
         co_await wait_for_turn(session);
     }
     // Values are converted the same way from here to the end of the job, whatever becomes of the defaults.
     auto profile = co_await pg::read_profile(session);
     co_await session.adopt(std::move(profile));
-    co_await require_sendable(session, plan::to_json(change));
     co_await require_sendable(session, run::to_json(chosen));
-    const auto found = co_await catalog::find_table(session, change.table);
-    const std::int64_t table_oid = found ? found->oid : 0;
-    co_await job::require_own_state(session, table_oid);
-    std::optional<catalog::table> source;
-    if (found && (found->kind == 'r' || found->kind == 'p') && found->persistence != 't') {
-        if (hold != nullptr) {
-            co_await job::claim_table(*hold, found->oid, found->name);
-        }
-        source = co_await catalog::read_table(session, found->oid);
+    std::vector<candidate> all(wanted.size());
+    std::int64_t job = co_await job::next_number(session);
+    bool refused = false;
+    bool done = false;
+    for (std::size_t place = 0; place < all.size(); ++place) {
+        all[place].change = std::move(wanted[place].change);
+        all[place].kind = std::move(wanted[place].kind);
+        co_await look_at(session, hold, all[place], job++);
+        refused = refused || is_refused(all[place]);
+        done = done || all[place].out.nothing_to_do;
     }
-    out.job = co_await job::next_number(session);
-    const catalog::table* description = source ? &*source : nullptr;
-    out.findings = co_await check::run_preflight(session, found, description, change, out.job);
-    if (check::refuses(out.findings) || !source) {
-        co_return out;
+    if (!refused && !done) {
+        co_await build(session, hold, all, chosen);
     }
-    if (!change.repack) {
-        const auto done = co_await job::find_done(session, plan::to_json(change), found->oid, source->fingerprint);
-        if (done) {
-            out.nothing_to_do = fmt::format("job {} has made this change to {}", *done, found->name.display());
-            co_return out;
-        }
+    std::vector<preparation> results;
+    for (candidate& one : all) {
+        results.push_back(std::move(one.out));
     }
-    job::tenure first;
-    if (hold != nullptr) {
-        first = co_await record_job(session, *hold, *found, change, chosen, std::move(kind));
-        out.job = first.job;
-    }
-    prepared made = co_await build_shadow(session, *source, change, out.job, chosen);
-    out.nothing_to_do = std::move(made.nothing_to_do);
-    out.warnings = std::move(made.warnings);
-    out.statements = std::move(made.statements);
-    out.blueprint = std::move(made.blueprint);
-    out.blueprint->profile = session.profile();
-    out.way_back_told = std::move(made.way_back_told);
-    if (!out.nothing_to_do) {
-        const transfer::spec rows = out.blueprint->transfer();
-        out.key_numbers = co_await capture::read_key_numbers(session, rows, out.blueprint->table);
-        std::optional<transfer::spec> back;
-        if (made.way_back) {
-            back = made.way_back->back;
-        }
-        co_await try_own_objects(session, *out.blueprint, std::move(back));
-    }
-    if (hold != nullptr && !out.nothing_to_do) {
-        co_await make_log(session, *out.blueprint);
-        if (made.way_back) {
-            co_await make_pass(session, *out.blueprint);
-            const qualified_name shadow = out.blueprint->shadow();
-            co_await make_back_log(session, made.way_back->back, shadow, out.blueprint->table);
-            co_await job::save_way_back(session, first, plan::to_json(*made.way_back));
-        }
-        co_await job::save_plan(session, out.job, plan::to_json(*out.blueprint), out.blueprint->estimated_rows);
-        co_await job::save_phase(session, first, "capture");
-    }
-    co_return out;
+    co_return results;
+}
+
+awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hold, plan::change_request change,
+                               run::settings chosen, std::string kind) {
+    std::vector<wanted_job> one(1);
+    one.front().change = std::move(change);
+    one.front().kind = std::move(kind);
+    auto made = co_await prepare_together(session, hold, std::move(one), std::move(chosen));
+    co_return std::move(made.front());
 }
 
 }  // namespace pgeist::rewrite

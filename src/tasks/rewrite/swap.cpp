@@ -18,11 +18,15 @@ constexpr auto permission_poll = std::chrono::milliseconds(100);
 
 }  // namespace
 
+awaitable<void> work::replay_pass() { co_await replay_one_table(); }
+
+awaitable<void> work::compare_as_asked() { co_await compare_again(step::swap); }
+
 awaitable<void> work::wait_for_permission() {
     while (true) {
         if (with_.steering.comparison_asked()) {
             with_.steering.waits_for_permission(false);
-            co_await compare_again(step::swap);
+            co_await compare_as_asked();
             work_.progress.rows_done = 0;
             with_.enter(at(step::swap));
             work_.progress.rows_total = 0;
@@ -33,7 +37,7 @@ awaitable<void> work::wait_for_permission() {
         }
         work_.progress.detail = *why;
         with_.steering.waits_for_permission(true);
-        co_await changes_.pass();
+        co_await replay_pass();
         co_await pg::sleep_for(permission_poll);
     }
     with_.steering.waits_for_permission(false);
@@ -46,7 +50,7 @@ awaitable<void> work::ask_hooks() {
     while (answer == report::permission::not_yet) {
         work_.progress.detail = "waiting for the hook on-before-swap";
         co_await pg::sleep_for(permission_poll);
-        co_await changes_.pass();
+        co_await replay_pass();
         answer = work_.observer.may_swap(why);
     }
     if (answer == report::permission::refused) {

@@ -8,6 +8,7 @@
 #include "pgeist/plan/estimate.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/replay_times.hpp"
+#include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/transfer/copy/order.hpp"
 #include "pgeist/transfer/read_side.hpp"
@@ -123,8 +124,8 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
     } catch (const error&) {
         failure = std::current_exception();
     }
-    if (failure && !has_swapped_ && phase < step::finish && may_be_by_others_ddl(failure)) {
-        co_await require_unchanged();
+    if (failure && phase < step::finish) {
+        co_await blame_others(failure);
     }
     if (failure) {
         std::rethrow_exception(failure);  // before any await: a cancellation must not take its place
@@ -133,13 +134,63 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
     if (rewritten) {
         next = co_await after_rewriting(phase);
     } else if (truncated) {
-        work_.observer.message(report::level::warning, "the source table was truncated: the copy starts again");
-        co_await start_copy_again();
+        co_await tell_and_copy_again();
         next = step::copy;
     } else {
         next = static_cast<step>(static_cast<int>(phase) + 1);
     }
     co_return &at(next);
+}
+
+awaitable<void> work::blame_others(std::exception_ptr failure) {
+    if (!has_swapped_ && may_be_by_others_ddl(failure)) {
+        co_await require_unchanged();
+    }
+}
+
+awaitable<const task::phase*> work::look_again() {
+    step next = step::swap;
+    std::int64_t truncated = 0;
+    job::source_rows rows = job::source_rows::in_place;
+    {
+        const auto session = co_await work_.pool.acquire();
+        truncated = co_await capture::truncations(*session, transfer_);
+        rows = co_await job::source_rows_since(*session, work_.job, plan_.source_oid);
+    }
+    if (truncated > 0) {
+        co_await tell_and_copy_again();
+        next = step::copy;
+    } else if (rows == job::source_rows::rewritten) {
+        next = co_await after_rewriting(step::swap);
+    }
+    co_return &at(next);
+}
+
+awaitable<const task::phase*> work::keep_up() {
+    bool truncated = false;
+    std::exception_ptr failure;
+    try {
+        co_await replay_one_table();
+    } catch (const transfer::source_truncated&) {
+        truncated = true;
+    } catch (const error&) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await blame_others(failure);
+        std::rethrow_exception(failure);
+    }
+    if (truncated) {
+        co_await tell_and_copy_again();
+    }
+    co_return &at(truncated ? step::copy : step::swap);
+}
+
+awaitable<void> work::replay_one_table() { co_await changes_.pass(); }
+
+awaitable<void> work::tell_and_copy_again() {
+    work_.observer.message(report::level::warning, "the source table was truncated: the copy starts again");
+    co_await start_copy_again();
 }
 
 awaitable<void> work::do_phase(step now) {

@@ -36,6 +36,19 @@ struct preparation {
                                              plan::change_request change, run::settings chosen,
                                              std::string kind = kind_name);
 
+/// One of several jobs that are prepared together.
+struct wanted_job {
+    plan::change_request change;
+    std::string kind = kind_name;
+};
+
+/// prepare() for tables that are exchanged together. @returns one for each, in their order. Where some of them have
+/// nothing to do, or one is refused, no blueprint is in any of them: they are to be prepared again without those, in
+/// another transaction
+[[nodiscard]] awaitable<std::vector<preparation>> prepare_together(pg::connection& session, job::advisory_locks* hold,
+                                                                   std::vector<wanted_job> wanted,
+                                                                   run::settings chosen);
+
 /// Why the change is there already, by the jobs that were, or by trying it on an empty copy of the table; nothing when
 /// it is not, or that cannot be told. In a transaction of its own, which is rolled back. Locks: ACCESS SHARE.
 [[nodiscard]] awaitable<std::optional<std::string>> find_change(pg::connection& session, plan::change_request change);

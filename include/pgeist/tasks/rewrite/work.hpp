@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <optional>
 
 #include "pgeist/build/workspace.hpp"
@@ -32,17 +33,36 @@ protected:
     /// Phase finish.
     [[nodiscard]] virtual awaitable<void> finish();
 
+    // Of the swap, for one of several tables at once (swap.cpp).
+    /// A pass of replay while something is waited for.
+    [[nodiscard]] virtual awaitable<void> replay_pass();
+    /// `pgeist verify` asked for it: all rows, from the swap's phase and back to it.
+    [[nodiscard]] virtual awaitable<void> compare_as_asked();
+    /// Nothing when the user wants something else first: then nothing is left that others could run into.
+    [[nodiscard]] virtual awaitable<std::optional<report::swap_outcome>> try_to_swap();
+    [[nodiscard]] virtual awaitable<void> tell_swap(report::swap_outcome done);
+    /// Nothing was swapped, since a table was truncated or rewritten: the phase in which this one goes on, which is
+    /// phase swap when it was another.
+    [[nodiscard]] awaitable<const task::phase*> look_again();
+    /// A pass of replay once all is ready. @returns phase swap; or the one in which it goes on after a truncation
+    [[nodiscard]] awaitable<const task::phase*> keep_up();
+    /// @throws error naming what others have changed, if that may be why `failure` came
+    [[nodiscard]] awaitable<void> blame_others(std::exception_ptr failure);
+    void has_been_swapped() noexcept { has_swapped_ = true; }
+
+    [[nodiscard]] const task::phase& at(step which) const;
     [[nodiscard]] task::context& with() noexcept { return with_; }
     [[nodiscard]] build::workspace& workspace() noexcept { return work_; }
     [[nodiscard]] replay::replayer& changes() noexcept { return changes_; }
 
 private:
-    [[nodiscard]] const task::phase& at(step which) const;
     [[nodiscard]] awaitable<void> do_phase(step now);
     [[nodiscard]] awaitable<void> save_phase(step next);
     [[nodiscard]] awaitable<void> require_unchanged();
     [[nodiscard]] awaitable<step> after_rewriting(step now);
     [[nodiscard]] awaitable<void> start_copy_again();
+    [[nodiscard]] awaitable<void> tell_and_copy_again();
+    [[nodiscard]] awaitable<void> replay_one_table();
 
     // capture.cpp
     [[nodiscard]] awaitable<void> capture();
@@ -61,9 +81,7 @@ private:
     // swap.cpp
     [[nodiscard]] awaitable<void> wait_for_permission();
     [[nodiscard]] awaitable<void> ask_hooks();
-    [[nodiscard]] awaitable<std::optional<report::swap_outcome>> try_to_swap();
     [[nodiscard]] awaitable<std::optional<report::row_order>> order_reached();
-    [[nodiscard]] awaitable<void> tell_swap(report::swap_outcome done);
 
     const task::kind* kind_;
     task::context with_;
