@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION pgeist.steer(job bigint, action text, name text DEFAU
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog AS $steer$
 DECLARE
     asked   jsonb;
-    leader  bigint;  -- of which the job is a step
+    leader  bigint;  -- of which the job is a step, or of its group
     request bigint;
     reached text;
 BEGIN
@@ -26,7 +26,7 @@ BEGIN
         RAISE EXCEPTION 'there is nothing to set'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'pgeist.steer(job, ''set'', ''workers'', ''4'')';
     END IF;
-    SELECT coalesce((to_jsonb(j) ->> 'parent')::bigint, j.id) INTO leader FROM pgeist.jobs j WHERE j.id = steer.job;
+    SELECT coalesce((to_jsonb(j) ->> 'parent')::bigint, (to_jsonb(j) ->> 'group_id')::bigint, j.id) INTO leader FROM pgeist.jobs j WHERE j.id = steer.job;
     UPDATE pgeist.jobs AS j
     SET control = j.control || asked
         || jsonb_build_object('number', coalesce((j.control ->> 'number')::bigint, 0) + 1, 'by', session_user)

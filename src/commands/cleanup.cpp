@@ -43,7 +43,8 @@ awaitable<std::vector<std::int64_t>> find_abandoned(pg::connection& session, rep
         "'contracted', '') <> 'true' AS expanded FROM pgeist.jobs j WHERE NOT " +
         job::held_condition("j.id") +
         " AND NOT EXISTS (SELECT FROM pgeist.jobs p "
-        "WHERE p.id = (to_jsonb(j) ->> 'parent')::bigint) ORDER BY id");
+        "WHERE p.id <> j.id AND p.id = coalesce((to_jsonb(j) ->> 'parent')::bigint, (to_jsonb(j) ->> "
+        "'group_id')::bigint)) ORDER BY id");
     std::vector<std::int64_t> jobs;
     for (int row = 0; row < rows.rows(); ++row) {
         const std::int64_t job = rows.integer(row, 0);

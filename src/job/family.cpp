@@ -9,6 +9,7 @@ namespace {
 
 // A state of an earlier version has no such column.
 constexpr const char* parent = "(to_jsonb(j) ->> 'parent')::bigint";
+constexpr const char* group = "(to_jsonb(j) ->> 'group_id')::bigint";
 
 }  // namespace
 
@@ -18,8 +19,10 @@ awaitable<std::int64_t> leader_of(pg::connection& session, std::int64_t job) {
     if (!present) {
         co_return leader;
     }
-    const pg::result row = co_await session.query(
-        std::string("SELECT p.id FROM pgeist.jobs j JOIN pgeist.jobs p ON p.id = ") + parent + " WHERE j.id = $1", job);
+    const pg::result row =
+        co_await session.query(std::string("SELECT p.id FROM pgeist.jobs j JOIN pgeist.jobs p ON p.id = coalesce(") +
+                                   parent + ", " + group + ") WHERE j.id = $1",
+                               job);
     if (!row.empty()) {
         leader = row.integer(0, 0);
     }
@@ -34,6 +37,25 @@ awaitable<std::vector<std::int64_t>> children_of(pg::connection& session, std::i
         all.push_back(rows.integer(row, 0));
     }
     co_return all;
+}
+
+awaitable<std::vector<std::int64_t>> others_of_group(pg::connection& session, std::int64_t leader) {
+    const pg::result rows = co_await session.query(
+        std::string("SELECT j.id FROM pgeist.jobs j WHERE ") + group + " = $1 AND j.id <> $1 ORDER BY j.id", leader);
+    std::vector<std::int64_t> all;
+    for (int row = 0; row < rows.rows(); ++row) {
+        all.push_back(rows.integer(row, 0));
+    }
+    co_return all;
+}
+
+awaitable<void> make_group(pg::connection& session, std::vector<std::int64_t> jobs) {
+    std::vector<std::string> all;
+    for (const std::int64_t each : jobs) {
+        all.push_back(std::to_string(each));
+    }
+    const std::string list = pg::array_literal(all);
+    co_await session.query("UPDATE pgeist.jobs SET group_id = $1 WHERE id = ANY ($2::bigint[])", jobs.front(), list);
 }
 
 awaitable<std::optional<std::int64_t>> find_child(pg::connection& session, std::int64_t parent, int step) {

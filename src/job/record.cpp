@@ -122,13 +122,11 @@ awaitable<void> remove(pg::connection& session, std::int64_t job) {
 
 awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message) {
     pg::parameters values = values_of(mine.job, mine.incarnation, state, message);
-    co_await write(
-        session,
-        "UPDATE pgeist.jobs SET state = $3, message = nullif($4, ''), throttled = NULL, updated_at = "
-        "clock_timestamp(), "
-        "finished_at = CASE WHEN $3 = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND incarnation = "
-        "$2",
-        std::move(values));
+    co_await write(session,
+                   "UPDATE pgeist.jobs j SET state = $3, message = nullif($4, ''), throttled = NULL, updated_at = "
+                   "clock_timestamp(), finished_at = CASE WHEN $3 = 'running' THEN NULL ELSE clock_timestamp() END "
+                   "FROM pgeist.jobs l WHERE l.id = $1 AND l.incarnation = $2 AND (j.id = l.id OR j.group_id = l.id)",
+                   std::move(values));
 }
 
 awaitable<void> save_settings(pg::connection& session, tenure mine, run::settings now) {

@@ -31,9 +31,9 @@ std::string with_job_space(std::string_view script) {
 /// Of several topics, one file each; in their order. Each may be run where it is done already.
 std::string version_5() {
     return std::string(templates::state_steer) + std::string(templates::state_builds) +
-           std::string(templates::state_steps) + with_job_space(templates::state_revert) +
-           std::string(templates::state_in_place) + std::string(templates::state_files) +
-           std::string(templates::state_version_5);
+           std::string(templates::state_steps) + std::string(templates::state_group) +
+           with_job_space(templates::state_revert) + std::string(templates::state_in_place) +
+           std::string(templates::state_files) + std::string(templates::state_version_5);
 }
 
 std::vector<addition> additions() {

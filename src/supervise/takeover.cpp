@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/job/family.hpp"
 #include "pgeist/job/state_schema.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/supervise/reconnect_policy.hpp"
@@ -77,6 +78,17 @@ awaitable<void> take_locks(session_set& sessions, const job::record& what) {
     }
 }
 
+/// Of the other tables of its group, if it leads one.
+awaitable<std::vector<job::record>> load_others(session_set& sessions, std::int64_t job) {
+    std::vector<job::record> all;
+    const auto others = co_await job::others_of_group(sessions.hold->session(), job);
+    for (const std::int64_t each : others) {
+        auto one = co_await job::load(sessions.hold->session(), each);
+        all.push_back(std::move(one));
+    }
+    co_return all;
+}
+
 }  // namespace
 
 awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, std::int64_t job, job::requests what) {
@@ -88,13 +100,23 @@ awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, 
     const std::vector<qualified_name> written =
         kind.written_tables(before);  // a plan of another version is refused here
     co_await take_locks(sessions, before);
+    const std::vector<job::record> others = co_await load_others(sessions, job);
+    for (const job::record& each : others) {
+        co_await take_locks(sessions, each);
+    }
     // By this name a later attempt ends what this one leaves on the server, should its connections be lost too.
     sessions.pool.name_sessions(job::session_name(job));
     const auto session = co_await sessions.pool.acquire();
     co_await job::end_orphans(*session, job);
     co_await session->execute(fmt::format("SET lock_timeout = '{}'", longest_wait));
     co_await job::begin_tenure(*session, job, what);
-    for (const qualified_name& each : written) {
+    std::vector<qualified_name> all_written = written;
+    for (const job::record& each : others) {  // their plans are of the same kind
+        co_await job::begin_tenure(*session, each.id, what);
+        const std::vector<qualified_name> theirs = kind.written_tables(each);
+        all_written.insert(all_written.end(), theirs.begin(), theirs.end());
+    }
+    for (const qualified_name& each : all_written) {
         const pg::result there = co_await session->query("SELECT to_regclass($1) IS NOT NULL", each.sql());
         if (!there.boolean(0, 0)) {
             continue;  // others have dropped or renamed it, which the job itself will tell

@@ -8,6 +8,7 @@
 #include "pgeist/tasks/backfill/kind.hpp"
 #include "pgeist/tasks/expand/kind.hpp"
 #include "pgeist/tasks/file/kind.hpp"
+#include "pgeist/tasks/group/kind.hpp"
 #include "pgeist/tasks/native/kind.hpp"
 #include "pgeist/tasks/rehearse/kind.hpp"
 #include "pgeist/tasks/reindex/kind.hpp"
@@ -18,8 +19,8 @@
 namespace pgeist::tasks {
 
 const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    const std::array all{&rewrite::kind(),  &native::kind(), &reindex::kind(),  &backfill::kind(),     &expand::kind(),
-                         &way_back::kind(), &file::kind(),   &rehearse::kind(), &server_repack::kind()};
+    const std::array all{&rewrite::kind(),  &native::kind(), &reindex::kind(),  &backfill::kind(),      &expand::kind(),
+                         &way_back::kind(), &file::kind(),   &rehearse::kind(), &server_repack::kind(), &group::kind()};
     for (const task::kind* each : all) {
         if (each->labels().name == name) {
             return *each;

@@ -63,7 +63,7 @@ struct beginning {
 [[nodiscard]] awaitable<void> save_phase(pg::connection& session, tenure mine, std::string phase);
 /// Removes the job with all that is stored of it.
 [[nodiscard]] awaitable<void> remove(pg::connection& session, std::int64_t job);
-/// Does nothing when the job is no longer ours.
+/// Of the others of the group that the job leads as well. Does nothing when the job is no longer ours.
 [[nodiscard]] awaitable<void> save_state(pg::connection& session, tenure mine, std::string state, std::string message);
 [[nodiscard]] awaitable<void> save_settings(pg::connection& session, tenure mine, run::settings now);
 

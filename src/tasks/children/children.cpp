@@ -168,7 +168,11 @@ awaitable<void> require_cleanable(pg::connection& session, std::int64_t job) {
 
 awaitable<void> undo_all(task::undo_context& at) {
     co_await let_go(at.session, at.mine.job);
-    const auto all = co_await job::children_of(at.session, at.mine.job);
+    auto all = co_await job::children_of(at.session, at.mine.job);
+    co_await undo_jobs(at, std::move(all));
+}
+
+awaitable<void> undo_jobs(task::undo_context& at, std::vector<std::int64_t> all) {
     if (!at.own_state) {
         for (const std::int64_t each : all) {
             co_await require_cleanable(at.session, each);

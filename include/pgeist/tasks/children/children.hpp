@@ -71,5 +71,8 @@ private:
 /// where the job was cancelled, they become jobs of their own.
 /// @throws as the undo of their kinds
 [[nodiscard]] awaitable<void> undo_all(task::undo_context& at);
+/// Takes back these jobs, of kinds that a step's job may have, from the last to the first.
+/// @throws as the undo of their kinds
+[[nodiscard]] awaitable<void> undo_jobs(task::undo_context& at, std::vector<std::int64_t> all);
 
 }  // namespace pgeist::children

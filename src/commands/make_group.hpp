@@ -1,0 +1,17 @@
+#pragma once
+
+#include <optional>
+
+#include "make_copy.hpp"
+#include "pgeist/plan/group_request.hpp"
+
+namespace pgeist::commands {
+
+/// As make_copy(), for several tables: makes all their jobs in one transaction. @returns the leader's, and its kind in
+/// `kind`; nullopt when all tables have the change already
+[[nodiscard]] awaitable<std::optional<job::record>> make_group(supervise::session_set& sessions,
+                                                               plan::group_request what, run::settings chosen,
+                                                               report::observer& observer, const task::kind*& kind,
+                                                               recording besides = nullptr);
+
+}  // namespace pgeist::commands

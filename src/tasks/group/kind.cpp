@@ -1,0 +1,93 @@
+#include "pgeist/tasks/group/kind.hpp"
+
+#include "pgeist/job/family.hpp"
+#include "pgeist/tasks/children/children.hpp"
+#include "pgeist/tasks/rewrite/kind.hpp"
+#include "pgeist/tasks/rewrite/phases.hpp"
+#include "pgeist/tasks/rewrite/undo.hpp"
+#include "work.hpp"
+
+namespace pgeist::group {
+
+namespace {
+
+task::labels_of_kind own_words() {
+    task::labels_of_kind all;
+    all.name = kind_name;
+    all.strategy = "shadow";
+    all.effect = "the tables have their new definitions";
+    all.meanwhile = "changes go on being captured";
+    all.undone = "the tables are as they were";
+    all.untouched = "the source tables are in use and complete";
+    return all;
+}
+
+/// The leader goes last: as long as its row is there, what is left can be found.
+awaitable<void> take_back_others(task::undo_context& at) {
+    auto others = co_await job::others_of_group(at.session, at.mine.job);
+    co_await children::undo_jobs(at, std::move(others));
+    co_await rewrite::finish_what_was_swapped(at);
+}
+
+/// Those of a rewrite. The last of them that is taken back, which comes first, takes the other tables back before.
+std::vector<task::phase> phases() {
+    std::vector<task::phase> all = rewrite::phases();
+    all[static_cast<std::size_t>(rewrite::step::finish)].undo = take_back_others;
+    return all;
+}
+
+class grouping final : public rewrite::rewriting {
+public:
+    grouping() : rewriting(own_words(), group::phases()) {}
+
+    [[nodiscard]] std::unique_ptr<task::work> take_up(const task::context& with,
+                                                      const job::record& job) const override {
+        return std::make_unique<group::work>(*this, with, job);
+    }
+    [[nodiscard]] awaitable<void> introduce(pg::pool& pool, const job::record& job, report::observer& to,
+                                            std::string server) const override;
+    [[nodiscard]] awaitable<void> tell_effect(pg::pool& pool, const job::record& job,
+                                              report::observer& to) const override;
+
+private:
+    [[nodiscard]] static awaitable<std::vector<job::record>> others_of(pg::pool& pool, const job::record& job);
+};
+
+awaitable<std::vector<job::record>> grouping::others_of(pg::pool& pool, const job::record& job) {
+    std::vector<job::record> all;
+    const auto session = co_await pool.acquire();
+    const auto jobs = co_await job::others_of_group(*session, job.id);
+    for (const std::int64_t each : jobs) {
+        auto one = co_await job::load(*session, each);
+        all.push_back(std::move(one));
+    }
+    co_return all;
+}
+
+awaitable<void> grouping::introduce(pg::pool& pool, const job::record& job, report::observer& to,
+                                    std::string server) const {
+    co_await rewriting::introduce(pool, job, to, server);
+    const auto others = co_await others_of(pool, job);
+    for (const job::record& each : others) {
+        aside told(to, each.id, job.id);
+        told.job_started(each.id, each.table.display(), labels().strategy);
+    }
+}
+
+awaitable<void> grouping::tell_effect(pg::pool& pool, const job::record& job, report::observer& to) const {
+    const auto others = co_await others_of(pool, job);
+    for (const job::record& each : others) {
+        aside told(to, each.id, job.id);
+        co_await rewriting::tell_effect(pool, each, told);
+    }
+    co_await rewriting::tell_effect(pool, job, to);
+}
+
+}  // namespace
+
+const task::kind& kind() {
+    static const grouping only;
+    return only;
+}
+
+}  // namespace pgeist::group
