@@ -1,0 +1,250 @@
+// Several tables, one swap, under writers and readers that look at all of them at once: transactions that write parents
+// and children, move amounts from one table to another, move children to other parents, and delete by cascade. Twins
+// that no run touches get the same statements in the same transactions.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <iostream>
+#include <random>
+#include <thread>
+
+#include "e2e/group_test.hpp"
+#include "support/wait_for.hpp"
+
+namespace pgeist::test {
+namespace {
+
+constexpr int persons = 120;
+constexpr int writers = 3;
+
+std::string key(int kind, int number) {
+    std::string text = std::to_string(number);
+    return "'0000000" + std::to_string(kind) + "-0000-4000-8000-" + std::string(12 - text.size(), '0') + text + "'";
+}
+
+/// One application session; its rows are nobody else's, so that no two of them can be in a deadlock.
+class writer {
+public:
+    writer(const test_database& db, int number, unsigned seed) : sql_(db.connect()), number_(number), chance_(seed) {}
+
+    void run(const std::atomic<bool>& stop) {
+        while (!stop && problem.empty()) {
+            one_transaction();
+        }
+    }
+
+    std::string problem;
+    int done = 0;
+
+private:
+    int pick(int most) { return static_cast<int>(chance_() % static_cast<unsigned>(most)); }
+    /// One of the first persons, which stay.
+    int lasting() { return pick(persons / writers) * writers + number_ + 1; }
+
+    std::string statements(const std::string& schema, int what, int a, int b, int amount, int fresh) const {
+        const std::string person = schema + ".person";
+        const std::string orders = schema + ".orders";
+        const std::string item = schema + ".item";
+        const std::string n = std::to_string(amount);
+        switch (what) {
+            case 0:  // between two tables
+                return "UPDATE " + person + " SET balance = balance - " + n + " WHERE id = " + key(1, a) + "; UPDATE " +
+                       item + " SET n = n + " + n + " WHERE id = " + key(3, b) + ";";
+            case 1:  // a family at once, with a cycle
+                return "INSERT INTO " + person + " (id, favourite, balance) VALUES (" + key(1, fresh) + ", " +
+                       key(2, fresh) + ", 0); INSERT INTO " + orders + " VALUES (" + key(2, fresh) + ", " +
+                       key(1, fresh) + ", 'new'); INSERT INTO " + item + " VALUES (" + key(3, 2 * fresh) + ", " +
+                       key(2, fresh) + ", " + key(1, fresh) + ", 0), (" + key(3, 2 * fresh + 1) + ", " + key(2, fresh) +
+                       ", NULL, 0);";
+            case 2:  // and away by cascade
+                return "DELETE FROM " + person + " WHERE id = " + key(1, fresh) + ";";
+            case 3:  // to another parent
+                return "UPDATE " + orders + " SET person = " + key(1, b) + " WHERE id = " + key(2, a) + ";";
+            case 4:  // ON UPDATE CASCADE
+                return "UPDATE " + orders + " SET id = " + key(2, fresh + 500000) + " WHERE id = " + key(2, fresh) +
+                       ";";
+            default:
+                return "UPDATE " + person + " SET boss = " + key(1, b) + " WHERE id = " + key(1, a) + ";";
+        }
+    }
+
+    void one_transaction() {
+        static const char* const levels[] = {"READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"};
+        const int what = pick(6);
+        const int fresh = 1000 + (what == 1 ? ++made_ : made_ - pick(4)) * writers + number_;
+        const int a = lasting();
+        const int b = lasting();
+        const int amount = 1 + pick(5);
+        const std::string all = std::string("BEGIN ISOLATION LEVEL ") + levels[pick(3)] + "; " +
+                                statements("public", what, a, b, amount, fresh) +
+                                statements("twin", what, a, b, amount, fresh) + " COMMIT";
+        for (std::string state = "40001"; state == "40001";) {
+            state = sql_.sqlstate_of(all);
+            if (!state.empty()) {
+                sql_.execute("ROLLBACK");
+            }
+            if (!state.empty() && state != "40001") {
+                problem = state + " of " + all;
+            }
+        }
+        ++done;
+    }
+
+    sync_connection sql_;
+    int number_;
+    std::mt19937 chance_;
+    int made_ = 0;
+};
+
+/// Looks at all tables in one snapshot that is taken before any of them is touched.
+class reader {
+public:
+    reader(const test_database& db, std::string level) : sql_(db.connect()), level_(std::move(level)) {}
+
+    void run(const std::atomic<bool>& stop) {
+        while (!stop && problem.empty()) {
+            try {
+                look();
+                ++looks;
+            } catch (const sql_error& failure) {
+                if (failure.sqlstate() != "40001") {
+                    problem = failure.sqlstate() + std::string(": ") + failure.what();
+                }
+                sql_.execute("ROLLBACK");
+            }
+        }
+    }
+
+    std::string problem;
+    int looks = 0;
+
+private:
+    void look() {
+        sql_.execute("BEGIN ISOLATION LEVEL " + level_ + "; SELECT 1");
+        if (looks % 2 == 1) {
+            sql_.execute("SELECT pg_sleep(0.005)");  // the swap may come in between
+        }
+        const long long in_items = sql_.number("SELECT sum(n) FROM item");
+        const std::string types = sql_.scalar(
+            "SELECT (SELECT pg_typeof(id) FROM person LIMIT 1)::text || (SELECT pg_typeof(id) FROM orders LIMIT 1) || "
+            "(SELECT pg_typeof(orders) FROM item LIMIT 1)");
+        const long long in_persons = sql_.number("SELECT sum(balance) FROM person");
+        const long long orphans = sql_.number(
+            "SELECT (SELECT count(*) FROM orders o WHERE NOT EXISTS (SELECT FROM person p WHERE p.id = o.person)) + "
+            "(SELECT count(*) FROM item i WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = i.orders)) + "
+            "(SELECT count(*) FROM person p WHERE favourite IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE "
+            "o.id = p.favourite))");
+        sql_.execute("COMMIT");
+        if (sum_ == 0) {
+            sum_ = in_items + in_persons;
+        }
+        if (in_items + in_persons != sum_) {
+            problem =
+                level_ + ": the sum was " + std::to_string(sum_) + " and is " + std::to_string(in_items + in_persons);
+        }
+        if (orphans != 0) {
+            problem = level_ + ": " + std::to_string(orphans) + " children without parents";
+        }
+        if (types != "texttexttext" && types != "uuiduuiduuid") {
+            problem = level_ + ": two definitions at once: " + types;
+        }
+    }
+
+    sync_connection sql_;
+    std::string level_;
+    long long sum_ = 0;
+};
+
+class group_oracle : public group_test {
+protected:
+    void make_twins() {
+        make_tables(persons);
+        sql().execute(
+            "CREATE SCHEMA twin;"
+            "CREATE TABLE twin.person (id text PRIMARY KEY, boss text REFERENCES twin.person, favourite text, balance "
+            "int "
+            "NOT NULL DEFAULT 100);"
+            "CREATE TABLE twin.orders (id text PRIMARY KEY, person text NOT NULL REFERENCES twin.person ON DELETE "
+            "CASCADE, "
+            "note text);"
+            "CREATE TABLE twin.item (id text PRIMARY KEY, orders text REFERENCES twin.orders ON DELETE CASCADE ON "
+            "UPDATE "
+            "CASCADE, person text REFERENCES twin.person ON DELETE SET NULL, n int);"
+            "CREATE INDEX ON twin.orders (person); CREATE INDEX ON twin.item (orders); CREATE INDEX ON twin.item "
+            "(person);"
+            "CREATE INDEX ON twin.person (boss); CREATE INDEX ON public.person (boss);"
+            "INSERT INTO twin.person SELECT * FROM public.person; INSERT INTO twin.orders SELECT * FROM public.orders;"
+            "INSERT INTO twin.item SELECT * FROM public.item;"
+            "ALTER TABLE twin.person ADD FOREIGN KEY (favourite) REFERENCES twin.orders ON DELETE SET NULL DEFERRABLE "
+            "INITIALLY DEFERRED");
+        // ON UPDATE CASCADE of an order must not be refused by who has it as favourite.
+        sql().execute(
+            "ALTER TABLE public.person DROP CONSTRAINT favourite, ADD CONSTRAINT favourite FOREIGN KEY (favourite) "
+            "REFERENCES public.orders ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED;"
+            "ALTER TABLE twin.person DROP CONSTRAINT person_favourite_fkey, ADD FOREIGN KEY (favourite) REFERENCES "
+            "twin.orders ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED");
+    }
+
+    long long rows_that_differ() {
+        return sql().number(
+                   "SELECT count(*) FROM ((SELECT p::text FROM public.person p UNION ALL SELECT o::text FROM "
+                   "public.orders o UNION "
+                   "ALL SELECT i::text FROM public.item i) EXCEPT (SELECT p::text FROM twin.person p UNION ALL SELECT "
+                   "o::text "
+                   "FROM twin.orders o UNION ALL SELECT i::text FROM twin.item i)) AS more") +
+               sql().number(
+                   "SELECT (SELECT count(*) FROM twin.person) + (SELECT count(*) FROM twin.orders) + (SELECT count(*) "
+                   "FROM twin.item) - (SELECT count(*) FROM public.person) - (SELECT count(*) FROM public.orders) - "
+                   "(SELECT count(*) FROM public.item)");
+    }
+};
+
+TEST_F(group_oracle, shows_all_tables_of_one_moment_to_every_isolation_level) {
+    make_twins();
+    const unsigned seed = std::random_device{}();
+    std::cout << "seed " << seed << std::endl;
+    SCOPED_TRACE(seed);
+    std::atomic<bool> stop = false;
+    std::vector<std::unique_ptr<writer>> writing;
+    std::vector<std::unique_ptr<reader>> reading;
+    std::vector<std::thread> threads;
+    for (int number = 0; number < writers; ++number) {
+        writing.push_back(std::make_unique<writer>(db(), number, seed + static_cast<unsigned>(number)));
+        threads.emplace_back([&stop, one = writing.back().get()] { one->run(stop); });
+    }
+    for (const char* level : {"REPEATABLE READ", "SERIALIZABLE", "REPEATABLE READ READ ONLY"}) {
+        reading.push_back(std::make_unique<reader>(db(), level));
+        threads.emplace_back([&stop, one = reading.back().get()] { one->run(stop); });
+    }
+    const run_result there = run_group();
+    std::vector<std::string> back{"run", "--output", "json"};
+    for (const std::string& each : to_uuid()) {
+        std::string text = each;
+        for (const std::string word : {"TYPE uuid", "::uuid"}) {
+            for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
+                text.replace(at + word.size() - 4, 4, "text");
+            }
+        }
+        back.push_back(text);
+    }
+    const run_result again = run_pgeist(db().uri(), back);
+    stop = true;
+    for (auto& each : threads) {
+        each.join();
+    }
+    EXPECT_TRUE(exited(there, 0));
+    EXPECT_TRUE(exited(again, 0));
+    for (const auto& each : writing) {
+        EXPECT_EQ(each->problem, "");
+        EXPECT_GT(each->done, 0);
+    }
+    for (const auto& each : reading) {
+        EXPECT_EQ(each->problem, "");
+        EXPECT_GT(each->looks, 0);
+    }
+    EXPECT_EQ(rows_that_differ(), 0);
+}
+
+}  // namespace
+}  // namespace pgeist::test
