@@ -27,12 +27,12 @@ from pathlib import Path
 
 from bench_server import (README, ROOT, SETTINGS, Failure, Server, add_common_options, client_program, describe_machine,
                           note, program_version, replace_block, require_program)
-from goals import application, bulk, capture, converge, replay, revert, scale, snapshot, swap, tool, uuid_key, window
+from goals import application, bulk, capture, converge, group, replay, revert, scale, snapshot, swap, tool, uuid_key, window
 from goals.frame import Context, Finding
 
 MEASURES = {module.NAME: module
-            for module in (scale, uuid_key, application, capture, bulk, replay, converge, snapshot, tool, swap, revert,
-                          window)}
+            for module in (scale, uuid_key, application, capture, bulk, replay, converge, snapshot, tool, swap, group,
+                          revert, window)}
 BEGIN, END = "<!-- goals: begin (scripts/run_goals.py) -->", "<!-- goals: end -->"
 
 

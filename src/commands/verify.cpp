@@ -12,6 +12,7 @@
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/supervise/disconnected_runs.hpp"
 #include "pgeist/supervise/takeover.hpp"
+#include "pgeist/tasks/group/kind.hpp"
 #include "pgeist/tasks/registry.hpp"
 #include "requests.hpp"
 
@@ -112,6 +113,12 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
     if (!runs) {
         co_await supervise::open_hold(sessions);
         const task::kind* found = co_await find_kind(sessions.hold->session(), job);
+        const std::int64_t leader = co_await find_leader(sessions.hold->session(), job);
+        const task::kind* leads = co_await find_kind(sessions.hold->session(), leader);
+        if (leads == &group::kind()) {  // its tables are compared together
+            found = leads;
+            job = leader;
+        }
         const task::kind& kind = *found;
         job::record record = co_await supervise::take_over(sessions, kind, job);
         if (const auto why = kind.nothing_to_compare(record, false)) {

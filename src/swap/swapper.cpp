@@ -233,7 +233,10 @@ awaitable<void> swapper::find_others(pg::connection& session) {
     }
 }
 
-/// Views, sequences and other tables keep their places: only the order of the exchanged tables is ours to choose.
+/// Whoever holds a table that is waited for last may want one that is held already, and then each waits for the other
+/// until our time is over, again and again: a program that reads child, then parent. So the one that others hold most
+/// is waited for first, with nothing else held. Views, sequences and other tables keep their places: only the order of
+/// the exchanged tables is ours to choose.
 awaitable<void> swapper::note_contention(pg::connection& observer_session, int own_pid) {
     if (tables_.size() == 1) {
         co_return;
@@ -245,7 +248,7 @@ awaitable<void> swapper::note_contention(pg::connection& observer_session, int o
         contention_[exchanged_ones[place].sql()] += counts[place];
     }
     std::stable_sort(target_.tables.begin(), end, [&](const qualified_name& one, const qualified_name& other) {
-        return contention_[one.sql()] < contention_[other.sql()];
+        return contention_[one.sql()] > contention_[other.sql()];
     });
 }
 

@@ -89,6 +89,7 @@ private:
             }
         }
         ++done;
+        sql_.execute("SELECT pg_sleep(0.01)");
     }
 
     sync_connection sql_;
@@ -122,9 +123,7 @@ public:
 private:
     void look() {
         sql_.execute("BEGIN ISOLATION LEVEL " + level_ + "; SELECT 1");
-        if (looks % 2 == 1) {
-            sql_.execute("SELECT pg_sleep(0.005)");  // the swap may come in between
-        }
+        sql_.execute("SELECT pg_sleep(0.02)");  // before any lock is held: the swap may come in between
         const long long in_items = sql_.number("SELECT sum(n) FROM item");
         const std::string types = sql_.scalar(
             "SELECT (SELECT pg_typeof(id) FROM person LIMIT 1)::text || (SELECT pg_typeof(id) FROM orders LIMIT 1) || "
@@ -208,7 +207,7 @@ TEST_F(group_oracle, shows_all_tables_of_one_moment_to_every_isolation_level) {
     std::atomic<bool> stop = false;
     std::vector<std::unique_ptr<writer>> writing;
     std::vector<std::unique_ptr<reader>> reading;
-    std::vector<std::thread> threads;
+    std::vector<std::jthread> threads;
     for (int number = 0; number < writers; ++number) {
         writing.push_back(std::make_unique<writer>(db(), number, seed + static_cast<unsigned>(number)));
         threads.emplace_back([&stop, one = writing.back().get()] { one->run(stop); });
@@ -217,6 +216,10 @@ TEST_F(group_oracle, shows_all_tables_of_one_moment_to_every_isolation_level) {
         reading.push_back(std::make_unique<reader>(db(), level));
         threads.emplace_back([&stop, one = reading.back().get()] { one->run(stop); });
     }
+    struct at_end {
+        std::atomic<bool>& flag;
+        ~at_end() { flag = true; }
+    } const ending{stop};
     const run_result there = run_group();
     std::vector<std::string> back{"run", "--output", "json"};
     for (const std::string& each : to_uuid()) {

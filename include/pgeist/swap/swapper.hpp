@@ -30,7 +30,7 @@ namespace pgeist::swap {
 /// - *A session that holds the child and wants the parent*, while pgeist holds the parent: the lock's timeout is
 /// shorter
 ///   than deadlock_timeout, so that it is pgeist that gives way. The tables are asked for in one order within an
-///   attempt, those that others held most in the last place.
+///   attempt, those that others held most in the first place, so that they are waited for with nothing held.
 /// - *TRUNCATE a, b CASCADE*, a rewriting, a definition that others change: looked for in all of them under the lock.
 /// - *The job's rows*: one statement writes the transaction's id to all of them, or nothing is swapped.
 class swapper {
@@ -71,7 +71,7 @@ private:
     [[nodiscard]] awaitable<void> catch_up_each();
     /// Whether so many changes, of each table, may wait for a drain of `time` of all of them.
     [[nodiscard]] bool affordable(const std::vector<std::int64_t>& waiting, std::chrono::milliseconds time) const;
-    /// Asks last for the tables that others hold most.
+    /// Asks first for the tables that others hold most.
     [[nodiscard]] awaitable<void> note_contention(pg::connection& observer_session, int own_pid);
     /// Sequences that the tables own, and statements that lock them.
     [[nodiscard]] awaitable<void> find_sequences(pg::connection& session);

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "pgeist/job/record.hpp"
 #include "pgeist/report/event_recorder.hpp"
@@ -48,8 +50,10 @@ public:
     // `pgeist verify` is about all tables: it is answered when all of them are ready.
     [[nodiscard]] bool comparison_asked() const override { return at_swap_ && all_->comparison_asked(); }
     [[nodiscard]] std::optional<std::int64_t> take_comparison() override {
-        return at_swap_ ? all_->take_comparison() : std::nullopt;
+        return std::exchange(handed_out_, std::nullopt);
     }
+    /// The number of a request that each table answers.
+    void hand_out(std::optional<std::int64_t> comparison) { handed_out_ = comparison; }
     void at_swap(bool now) { at_swap_ = leads_ && now; }
     [[nodiscard]] bool asked_to_leave() const override { return all_->asked_to_leave(); }
 
@@ -59,6 +63,7 @@ private:
     std::int64_t job_;
     bool leads_;
     bool at_swap_ = false;
+    std::optional<std::int64_t> handed_out_;
 };
 
 /// Tells of one job, among those of another that leads.

@@ -18,10 +18,13 @@ awaitable<void> work::replay_pass() {
 }
 
 awaitable<void> work::compare_as_asked() {
+    const auto asked = steering.take_comparison();
     for (const auto& each : others_) {
+        each->steering.hand_out(asked);
         co_await each->work->compare_as_asked();
         each->enter(swap_phase());
     }
+    own_share.hand_out(asked);
     co_await rewrite::work::compare_as_asked();
 }
 

@@ -11,8 +11,10 @@ namespace pgeist::group {
 
 /// What the leader's own work is made with, and so must be there before it.
 struct leading {
-    leading(const task::context& with, std::int64_t job) : own_share(with.steering, budget, job, true) {}
+    leading(const task::context& with, std::int64_t job)
+        : steering(with.steering), own_share(with.steering, budget, job, true) {}
 
+    task::controls& steering;  ///< of all tables
     worker_budget budget;
     share_of_controls own_share;
 };
