@@ -75,6 +75,20 @@ void rename_all(const tied_key& tied, const build_context& at, const catalog::ta
     }
 }
 
+/// `id uuid`, for a message that is a format.
+std::string types_of(const catalog::table& shape, const std::vector<std::string>& columns) {
+    std::vector<std::string> all;
+    for (const std::string& each : columns) {
+        const auto* column = shape.find_column(each);
+        all.push_back(display_identifier(each) + " " + (column != nullptr ? column->type : "?"));
+    }
+    std::string text = join(all, ", ");
+    for (auto at = text.find_first_of("{}"); at != std::string::npos; at = text.find_first_of("{}", at + 2)) {
+        text.insert(at, 1, text[at]);
+    }
+    return text;
+}
+
 /// What the clauses have left of its place holder, which goes. @returns false when the key was dropped
 awaitable<bool> read_place_holder(tied_key& tied) {
     const auto row = co_await tied.from->conn.query(marked_sql, tied.from->shadow_oid, tied.mark);
@@ -126,7 +140,12 @@ awaitable<void> tie_keys(std::vector<tied_key> keys) {
         rename_all(each, *each.from, from, each.key.delete_set_columns);
         rename_all(each, *each.to, to, each.key.referenced_columns);
         auto all = add_foreign_key(each.key, each.from->shadow, each.to->shadow, each.key.validated);
-        co_await try_statements(*each.from, std::move(all), "{} cannot be kept between the new tables");
+        for (pg::statement& statement : all) {
+            statement.label = describe(each.key);
+        }
+        const std::string types =
+            types_of(from, each.key.columns) + " and " + types_of(to, each.key.referenced_columns);
+        co_await try_statements(*each.from, std::move(all), "{} cannot be kept between the new tables, " + types);
     }
 }
 

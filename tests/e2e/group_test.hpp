@@ -65,10 +65,21 @@ protected:
                 "person::uuid"};
     }
 
-    run_result run_group(std::vector<std::string> more = {}) { return run_pgeist(db().uri(), with(std::move(more))); }
+    /// `pgeist run` of that.
+    static std::vector<std::string> arguments(std::vector<std::string> more) {
+        std::vector<std::string> all{"run", "--output", "json"};
+        const auto tables = to_uuid();
+        all.insert(all.end(), tables.begin(), tables.end());
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    }
+
+    run_result run_group(std::vector<std::string> more = {}) {
+        return run_pgeist(db().uri(), arguments(std::move(more)));
+    }
 
     std::unique_ptr<pgeist_process> start_group(std::vector<std::string> more = {}) {
-        return std::unique_ptr<pgeist_process>(new pgeist_process(db().uri(), with(std::move(more))));
+        return std::unique_ptr<pgeist_process>(new pgeist_process(db().uri(), arguments(std::move(more))));
     }
 
     /// Definition, validity, comment of every foreign key.
@@ -100,15 +111,6 @@ protected:
     }
 
     static constexpr const char* all_uuid = "text uuid uuid uuid uuid text uuid uuid uuid";
-
-private:
-    static std::vector<std::string> with(std::vector<std::string> more) {
-        std::vector<std::string> arguments{"run", "--output", "json"};
-        const auto tables = to_uuid();
-        arguments.insert(arguments.end(), tables.begin(), tables.end());
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
-    }
 };
 
 }  // namespace pgeist::test

@@ -14,7 +14,7 @@
 
 namespace pgeist::rewrite {
 
-/// What make_blueprint() leaves: the plan, and what it noticed on the way.
+/// What make_blueprints() leaves for each table: the plan, and what it noticed on the way.
 struct prepared {
     plan::blueprint blueprint;
     /// Set when the change leaves the definition as it is: the run has nothing to do. Says why.
