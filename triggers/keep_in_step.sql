@@ -1,8 +1,12 @@
--- Keeps old and new columns of a row in step. Placeholders: function, groups (each as keep_in_step_group.sql).
-CREATE OR REPLACE FUNCTION @function@() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $pgeist$
+-- Keeps old and new columns of a row in step. Placeholders: function, settings (its SET clause, if it needs one),
+-- inserted (each group as keep_in_step_inserted.sql), updated (as keep_in_step_updated.sql).
+CREATE OR REPLACE FUNCTION @function@() RETURNS trigger LANGUAGE plpgsql@settings@ AS $pgeist$
 DECLARE
     old_given boolean;
     new_given boolean;
 BEGIN
-@groups@    RETURN NEW;
+    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+@inserted@    ELSE
+@updated@    END IF;
+    RETURN NEW;
 END $pgeist$;

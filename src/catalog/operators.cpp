@@ -138,6 +138,13 @@ std::string open_functions_sql(const std::string& tree) {
                        tree);
 }
 
+std::string built_in_sql(const std::string& tree) {
+    return fmt::format(R"(({0} !~ 'SQLVALUEFUNCTION|SUBLINK|:varattno 0 |type [0-9]{{5,}} '
+        AND NOT EXISTS (SELECT FROM regexp_matches({0}, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') AS used
+                          JOIN pg_proc p ON p.oid = used[1]::oid WHERE p.oid >= 16384 OR p.provolatile <> 'i')))",
+                       tree);
+}
+
 awaitable<used_operators> read_operators(pg::connection& conn, std::string tree) {
     const auto rows = co_await conn.query(
         fmt::format("SELECT {} AS oids, {} AS schemas", used_operators_sql(tree), operator_schemas_sql(tree)));

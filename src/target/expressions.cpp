@@ -30,7 +30,7 @@ constexpr const char* read_back_sql = R"(
            OR EXISTS (SELECT FROM regexp_matches(c.conbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS used
                         JOIN pg_proc p ON p.oid = used[1]::oid
                        WHERE p.provolatile = 's' AND p.oid < 16384 AND p.proname <> ALL ($2::text[])) AS follows_clock,
-           {open_functions} AS open_functions,
+           {open_functions} AS open_functions, {built_in} AS built_in,
            {follows_path} AS follows_path
       FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.conname = 'pgeist_expression')";
 
@@ -79,7 +79,7 @@ std::string read_back() {
     const std::string follows_path =
         fmt::format(follows_path_sql, fmt::arg("tree", tree), fmt::arg("types", reg_types));
     return fmt::format(read_back_sql, fmt::arg("open_functions", catalog::open_functions_sql(tree)),
-                       fmt::arg("follows_path", follows_path));
+                       fmt::arg("built_in", catalog::built_in_sql(tree)), fmt::arg("follows_path", follows_path));
 }
 
 constexpr const char* suffix = " IS NOT NULL)";
@@ -219,6 +219,7 @@ awaitable<resolved> resolve_expression(build_context& at, qualified_name like, s
     if (!read.whole_row && !read.follows_path && !rows.boolean(0, "open_functions")) {
         by_text = co_await means_the_same(at, probe, read);
     }
+    found.built_in = by_text && rows.boolean(0, "built_in");
     value_function function;
     if (!by_text) {
         function = co_await make_value_function(at, probe, read, columns, what);

@@ -160,6 +160,11 @@ TEST_F(expand, carries_what_the_old_column_has) {
     EXPECT_EQ(sql().scalar("SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = "
                            "'t'::regclass AND contype <> 'n'"),
               "t_name_check t_name_key t_pkey");
+    if (sql().server_major() >= 18) {
+        EXPECT_EQ(sql().scalar("SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = "
+                               "'t'::regclass AND contype = 'n'"),
+                  "t_id_not_null t_name_not_null");
+    }
     EXPECT_EQ(sql().scalar("SELECT col_description('t'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
                            "'t'::regclass AND attname = 'full_name'"),
               "who it is");
@@ -374,6 +379,23 @@ TEST_F(expand, expands_partitions) {
     EXPECT_TRUE(exited(command("expand", {"--table", "t1", "--rename", "remark=a"}), 3));
 }
 
+TEST_F(expand, follows_foreign_keys_of_partitioned_tables_where_the_server_can_validate_them) {
+    sql().execute(R"(
+        CREATE TABLE o (id int PRIMARY KEY); INSERT INTO o VALUES (1), (2);
+        CREATE TABLE t (id int PRIMARY KEY, place int CONSTRAINT t_place_fkey REFERENCES o ON DELETE CASCADE) PARTITION BY RANGE (id);
+        CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (50);
+        INSERT INTO t VALUES (1, 1), (2, 2))");
+    const run_result result = expanded({"--rename", "place=spot"});
+    ASSERT_TRUE(exited(result, 0));
+    const bool follows = sql().server_major() >= 18;
+    EXPECT_EQ(static_cast<bool>(says(result, {"foreign key t_place_fkey is not made"})), !follows);
+    ASSERT_TRUE(exited(contracted(), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_constraint WHERE conrelid = 't'::regclass AND conname = "
+                           "'t_place_fkey' AND convalidated"),
+              follows ? 1 : 0);
+    expect_cleanup_leaves_nothing();
+}
+
 TEST_F(expand, serves_roles_without_rights_on_the_schema) {
     const std::string app = db().create_role("app");
     make_table(20);
@@ -394,6 +416,38 @@ TEST_F(expand, serves_roles_without_rights_on_the_schema) {
     EXPECT_EQ(conflicts(), 1);
     ASSERT_TRUE(exited(contracted(), 0));
     expect_cleanup_leaves_nothing();
+}
+
+TEST_F(expand, gives_a_writers_operators_no_say) {
+    sql().execute(R"(
+        CREATE SCHEMA own; CREATE FUNCTION own.always(text, text) RETURNS boolean LANGUAGE sql AS $$SELECT true$$;
+        CREATE FUNCTION own.nothing(text, text) RETURNS text LANGUAGE sql AS $$SELECT ''::pg_catalog.text$$;
+        CREATE OPERATOR own.= (LEFTARG = text, RIGHTARG = text, FUNCTION = own.always);
+        CREATE OPERATOR own.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = own.nothing);
+        CREATE DOMAIN own.text AS pg_catalog.text CHECK (VALUE IS NULL);
+        CREATE FUNCTION half(whole text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+            $$BEGIN RETURN CASE WHEN whole = 'whole' THEN 'half' ELSE whole END; END$$)");
+    const std::vector<std::pair<std::string, std::string>> ups{{"left(note || '!', 100)", "x!"}, {"half(note)", "x"}};
+    for (const auto& [up, made] : ups) {
+        SCOPED_TRACE(up);
+        make_table(5);
+        ASSERT_TRUE(exited(expanded({"--add", "remark text DEFAULT 'r'", "--up", "remark = " + up, "--down",
+                                     "note = rtrim(remark, '!')"}),
+                           0));
+        auto writer = db().connect();
+        writer.execute("SET search_path = own, pg_catalog, public");
+        writer.execute("UPDATE t SET note = 'x' WHERE id = 1; UPDATE t SET remark = 'y' WHERE id = 2");
+        writer.execute("INSERT INTO t (id, note) VALUES (100, 'x'); INSERT INTO t (id, remark) VALUES (101, 'y')");
+        EXPECT_EQ(row(1), "x " + made);
+        EXPECT_EQ(row(2), "y y");
+        EXPECT_EQ(row(100), "x " + made);
+        EXPECT_EQ(row(101), "y y");
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_proc WHERE proname = 'keep_in_step' AND proconfig IS NULL"),
+                  up == ups[0].first ? 1 : 0)
+            << "bound where that is safe, else with a search_path of its own";
+        ASSERT_TRUE(exited(command("cleanup", {job()}), 0));
+        sql().execute("DROP TABLE t");
+    }
 }
 
 TEST_F(expand, goes_on_after_a_kill) {

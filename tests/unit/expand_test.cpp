@@ -40,7 +40,8 @@ TEST(columns_in_step, are_judged_by_values_without_dynamic_sql) {
     const std::string sql = function_sql(cents_and_euros(), 42);
     EXPECT_THAT(sql, HasSubstr("OLD.\"cents\" IS DISTINCT FROM NEW.\"cents\""));
     EXPECT_THAT(sql, HasSubstr("NEW.\"euros\" := NEW.\"cents\" / 100.0;"));
-    EXPECT_THAT(sql, HasSubstr("nextval(42::oid::regclass)"));
+    EXPECT_THAT(sql, HasSubstr("pg_catalog.nextval(42::pg_catalog.oid::pg_catalog.regclass)"));
+    EXPECT_THAT(sql, HasSubstr("SET search_path = pg_catalog"));
     EXPECT_THAT(sql, Not(HasSubstr("EXECUTE")));
     EXPECT_THAT(sql, Not(HasSubstr("SECURITY DEFINER")));
     EXPECT_THAT(sql, Not(HasSubstr("@")));
@@ -52,6 +53,27 @@ TEST(columns_in_step, keep_their_policy) {
     plan.conflict = policy::error;
     EXPECT_THAT(function_sql(plan, 1), HasSubstr("RAISE EXCEPTION"));
     EXPECT_EQ(spec_from_json(to_json(plan)).conflict, policy::error);
+}
+
+TEST(columns_in_step, find_nothing_by_the_search_path_where_their_expressions_are_bound) {
+    spec plan = cents_and_euros();
+    EXPECT_EQ(expressions_sql(plan), "");
+    plan.bound = true;
+    const std::string sql = function_sql(plan, 1);
+    EXPECT_THAT(sql, Not(HasSubstr("search_path")));
+    EXPECT_THAT(sql, Not(HasSubstr("DISTINCT FROM NEW")));
+    EXPECT_THAT(sql, Not(HasSubstr("pgeist:")));
+    EXPECT_THAT(sql, HasSubstr("IF \"pgeist_7\".\"old_changed_1\"(NEW.\"cents\", OLD.\"cents\") THEN"));
+    EXPECT_THAT(sql, HasSubstr("NEW.\"euros\" := \"pgeist_7\".\"up1_1\"(NEW.\"cents\");"));
+    const std::string functions = expressions_sql(plan);
+    EXPECT_THAT(functions,
+                HasSubstr("CREATE FUNCTION \"pgeist_7\".\"up1_1\"(integer) RETURNS numeric LANGUAGE sql STABLE RETURN "
+                          "CAST(($1 / 100.0) AS numeric);"));
+    EXPECT_THAT(functions, HasSubstr("RETURN ($2 IS DISTINCT FROM $1);"));
+    EXPECT_THAT(functions, HasSubstr("GRANT EXECUTE ON FUNCTION \"pgeist_7\".\"up1_1\"(integer) TO PUBLIC"));
+    plan.trial = true;
+    EXPECT_THAT(function_sql(plan, 1), HasSubstr("\"pgeist_7\".\"up1_1\"(NEW.\"pgeist_7_cents\")"));
+    EXPECT_EQ(expressions_sql(plan), functions) << "they know no names";
 }
 
 TEST(columns_in_step, fill_what_is_not_filled_only_as_long_as_there_is_any) {
@@ -90,7 +112,7 @@ TEST(columns_in_step, fire_always) {
 TEST(columns_in_step, differ_always_where_the_default_does) {
     spec plan = cents_and_euros();
     plan.groups[0].olds[0].default_differs = true;
-    EXPECT_THAT(function_sql(plan, 1), HasSubstr("old_given := (true);"));
+    EXPECT_THAT(function_sql(plan, 1), HasSubstr("old_given := true;"));
 }
 
 }  // namespace

@@ -51,6 +51,11 @@ enum class made_anew { no, some };
 /// with polymorphic arguments, with VARIADIC ones or with defaults.
 [[nodiscard]] std::string open_functions_sql(const std::string& tree);
 
+/// SQL: whether the tree calls nothing but IMMUTABLE functions of the server itself, on the server's own types: then
+/// what it gives depends on its arguments alone, whatever the session's settings are. (Those of others may look names
+/// up.)
+[[nodiscard]] std::string built_in_sql(const std::string& tree);
+
 [[nodiscard]] awaitable<used_operators> read_operators(pg::connection& conn, std::string tree);
 
 /// What text read again must not use otherwise than the tree it was printed from: OIDs of `after` that `before` has

@@ -46,6 +46,7 @@ struct resolved {
     bool repeatable = true;       ///< gives the same value whenever it is evaluated
     bool is_volatile = false;     ///< may give another value each time within one statement
     bool follows_clock = false;   ///< not volatile, but of the time, the session or the role: now(), current_user
+    bool built_in = false;        ///< its value depends on those columns alone: see catalog::built_in_sql()
 };
 
 /// A column that an expression may name: what to write for it, and which source columns that reads.

@@ -29,6 +29,14 @@ constexpr const char* sequences_sql = R"(
      WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::bigint::oid AND d.deptype = 'a'
        AND a.attname = $2)";
 
+// From PostgreSQL 18 on NOT NULL is a constraint with a name.
+constexpr const char* not_null_sql = R"(
+    WITH named AS (SELECT a.attname, k.conname FROM pg_constraint k
+                     JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+                    WHERE k.conrelid = $1::bigint::oid AND k.contype = 'n')
+    SELECT quote_ident(o.conname) AS old_name, quote_ident(n.conname) AS new_name FROM named o, named n
+     WHERE o.attname = $2 AND n.attname = $3 AND o.conname <> n.conname)";
+
 std::string alter_sql(const spec& plan) { return "ALTER TABLE " + plan.table.sql() + " "; }
 
 std::vector<std::string> old_columns(const spec& plan) {
@@ -137,16 +145,35 @@ awaitable<void> take_names(pg::connection& session, const spec& plan) {
     }
 }
 
+/// What gives the NOT NULLs of renamed columns the names that the old columns' have, once those are gone.
+awaitable<std::string> not_null_names(pg::connection& session, const spec& plan) {
+    const names now = names_of(plan);
+    std::string sql;
+    for (const auto& [old_name, new_name] : plan.renamed) {
+        const std::string old_now = now(old_name);
+        const pg::result found = co_await session.query(not_null_sql, plan.source_oid, old_now, new_name);
+        if (!found.empty()) {
+            sql += fmt::format("{}RENAME CONSTRAINT {} TO {}; ", alter_sql(plan), found.text(0, "new_name"),
+                               found.text(0, "old_name"));
+        }
+    }
+    co_return sql;
+}
+
 awaitable<void> drop_old(pg::connection& session, std::int64_t job, spec plan) {
     co_await require_free(session, plan);
     co_await session.execute(fmt::format("DROP TRIGGER {} ON {}", quote_identifier(plan.trigger), plan.table.sql()));
     co_await lead_sequences(session, plan);
+    const std::string renames = co_await not_null_names(session, plan);
     std::string drops;
     for (const std::string& each : old_columns(plan)) {
         drops += fmt::format("{}DROP COLUMN {}", drops.empty() ? "" : ", ", quote_identifier(each));
     }
     if (!drops.empty()) {
         co_await session.execute(alter_sql(plan) + drops);
+    }
+    if (!renames.empty()) {
+        co_await session.execute(renames);
     }
     co_await take_names(session, plan);
     // What is in there is the job's alone: trigger function, counter, functions of --up and --down.

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/catalog/operators.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/plan/alter.hpp"
 #include "planning.hpp"
@@ -22,6 +23,8 @@ bool is_new(const workshop& with, const std::string& name) {
 struct resolved_assignment {
     assignment what;
     std::vector<std::string> reads;
+    bool plain = false;  ///< a column, and nothing else
+    bool built_in = true;
 };
 
 /// The columns that an expression may read: those of the other side.
@@ -62,6 +65,7 @@ awaitable<resolved_assignment> resolve(workshop& with, std::string text, bool up
     made.what.expression = found.sql;
     made.what.as_given = set.expression;
     made.reads.assign(found.reads.begin(), found.reads.end());
+    made.built_in = found.built_in;
     co_return made;
 }
 
@@ -71,6 +75,7 @@ resolved_assignment plain(const std::string& column, const std::string& from) {
     made.what.expression = placeholder(from);
     made.what.as_given = quote_identifier(from);
     made.reads = {from};
+    made.plain = true;
     return made;
 }
 
@@ -110,6 +115,42 @@ void take(const std::vector<resolved_assignment>& from, const std::vector<std::s
             into.push_back(each.what);
         }
     }
+}
+
+constexpr const char* built_in_defaults_sql = R"(
+    SELECT coalesce(bool_and({}), true) FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+     WHERE d.adrelid IN ($1::bigint::oid, $2::bigint::oid) AND a.attname = ANY ($3::text[]))";
+
+/// A function has no more arguments: OLD and NEW of each column.
+constexpr std::size_t most_columns = 50;
+
+/// Whether the expressions can be bound: see spec::bound. A function's arguments have the collations of their types.
+awaitable<bool> can_be_bound(workshop& with, std::vector<resolved_assignment> assignments) {
+    const auto all_are = [&](bool resolved_assignment::*what) {
+        return std::all_of(assignments.begin(), assignments.end(), [&](const auto& each) { return each.*what; });
+    };
+    const bool plain = all_are(&resolved_assignment::plain);
+    bool possible = all_are(&resolved_assignment::built_in);
+    std::vector<std::string> defaults;
+    for (const group& one : with.made.plan.groups) {
+        possible = possible && one.olds.size() + one.news.size() <= most_columns;
+        for (const auto* columns : {&one.olds, &one.news}) {
+            for (const column& each : *columns) {
+                possible = possible && (plain || with.wide.find_column(each.name)->collation.empty());
+                if (!each.default_differs) {
+                    defaults.push_back(each.name);
+                }
+            }
+        }
+    }
+    if (!possible) {
+        co_return false;
+    }
+    const std::string names = pg::array_literal(defaults);
+    const pg::result row =
+        co_await with.at.conn.query(fmt::format(built_in_defaults_sql, catalog::built_in_sql("d.adbin::text")),
+                                    with.source.oid, with.wide.oid, names);
+    co_return row.boolean(0, 0);
 }
 
 std::vector<tie> ties_of(const std::vector<resolved_assignment>& ups, const std::vector<resolved_assignment>& downs) {
@@ -191,6 +232,9 @@ awaitable<void> plan_groups(workshop& with) {
         }
         plan.groups.push_back(std::move(one));
     }
+    std::vector<resolved_assignment> all = ups;
+    all.insert(all.end(), downs.begin(), downs.end());
+    plan.bound = co_await can_be_bound(with, std::move(all));
 }
 
 }  // namespace pgeist::expand

@@ -93,8 +93,8 @@ awaitable<void> make_own(workshop& with) {
     co_await with.at.conn.execute(
         fmt::format("CREATE SEQUENCE {0}; GRANT USAGE ON SEQUENCE {0} TO PUBLIC", plan.counter().sql()));
     const std::int64_t counter = co_await target::table_oid(with.at.conn, plan.counter());
-    co_await with.at.conn.execute(function_sql(plan, counter));
-    if (!with.at.finish.empty()) {
+    co_await with.at.conn.execute(expressions_sql(plan) + function_sql(plan, counter));
+    if (plan.bound || !with.at.finish.empty()) {
         co_await with.at.conn.execute(
             fmt::format("GRANT USAGE ON SCHEMA {} TO PUBLIC", quote_identifier(with.at.job_schema)));
     }

@@ -55,8 +55,8 @@ BOOST_DESCRIBE_STRUCT(added_column, (), (name, definition, default_value, defaul
 BOOST_DESCRIBE_STRUCT(twin_index, (), (old_name, name, create_sql, unique, constraint, partitioned))
 BOOST_DESCRIBE_STRUCT(twin_constraint, (), (old_name, name, definition))
 BOOST_DESCRIBE_STRUCT(spec, (),
-                      (version, table, source_oid, partitioned, job_schema, trigger, conflict, added, groups, replaced,
-                       indexes, constraints, key_index, fill, filled, trial, contracted))
+                      (version, table, source_oid, partitioned, job_schema, trigger, conflict, bound, added, groups,
+                       replaced, indexes, constraints, key_index, fill, filled, trial, contracted))
 
 std::string request::describe() const {
     return fmt::format("{}: EXPAND{}{}{}{}", table.display(), listed("RENAME", renames), listed("ADD", adds),

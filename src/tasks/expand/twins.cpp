@@ -264,7 +264,8 @@ awaitable<void> plan_foreign_keys(workshop& with, const std::vector<successor>& 
         std::vector<std::string> columns = found.array(row, "columns");
         const std::vector<std::string> referenced = found.array(row, "referenced");
         bool any = false;
-        bool fits = with.source.kind != 'p';  // whose foreign keys cannot be NOT VALID, before 18
+        // Those of a partitioned table cannot be NOT VALID before 18.
+        bool fits = with.source.kind != 'p' || with.at.conn.server_major() >= 18;
         bool renamed = true;
         for (std::size_t at = 0; at < columns.size(); ++at) {
             const auto taken = std::find_if(all.begin(), all.end(),

@@ -91,6 +91,7 @@ struct spec {
     std::string job_schema;
     std::string trigger;  ///< its name
     policy conflict = policy::new_wins;
+    bool bound = false;  ///< the value of no expression depends on the search_path once it is bound
     pg::session_profile profile;
     std::vector<added_column> added;
     std::vector<group> groups;
