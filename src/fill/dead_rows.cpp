@@ -16,6 +16,9 @@ constexpr auto between_looks = std::chrono::seconds(1);
 constexpr auto pause = std::chrono::milliseconds(50);
 /// Autovacuum comes by once in autovacuum_naptime, a minute; and only if its own threshold is reached.
 constexpr auto patience = std::chrono::seconds(10);
+/// A table of so many rows, on so many pages, is vacuumed within milliseconds: there is nothing to wait for.
+constexpr std::int64_t few_rows = 50'000;
+constexpr std::int64_t few_pages = 2'000;
 /// After a VACUUM that could not remove what others may still see.
 constexpr auto between_vain_vacuums = std::chrono::seconds(30);
 /// So few dead rows are no bloat, whatever their share; and an open transaction of somebody who has locked a row must
@@ -26,12 +29,12 @@ constexpr std::int64_t least_step = 25;
 
 // A table, or the leaves of a partitioned one.
 constexpr const char* look_sql = R"(
-    WITH leaves AS (SELECT c.oid, c.reltuples, c.reloptions FROM pg_class c
+    WITH leaves AS (SELECT c.oid, c.reltuples, c.relpages, c.reloptions FROM pg_class c
                      WHERE c.relkind = 'r' AND (c.oid = $1::bigint::oid
                            OR c.oid IN (SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass) WHERE isleaf)))
     SELECT coalesce(sum(s.n_dead_tup), 0)::bigint AS dead,
            coalesce(sum(CASE WHEN s.n_live_tup > 0 THEN s.n_live_tup ELSE greatest(l.reltuples, 0)::bigint END), 0)::bigint AS live,
-           coalesce(sum(s.vacuum_count + s.autovacuum_count), 0)::bigint AS vacuums,
+           coalesce(sum(l.relpages), 0)::bigint AS pages, coalesce(sum(s.vacuum_count + s.autovacuum_count), 0)::bigint AS vacuums,
            current_setting('autovacuum')::bool AND current_setting('track_counts')::bool
            AND NOT EXISTS (SELECT FROM leaves o, unnest(o.reloptions) AS each
                             WHERE each ~* '^autovacuum_enabled=(f|fa|fal|fals|false|n|no|of|off|0)$') AS autovacuum,
@@ -85,6 +88,7 @@ awaitable<void> dead_rows::look(pg::connection& session) {
     if (now.live == 0 && !known_) {
         now.live = work_->spec.estimated_rows;
     }
+    now.small = now.live + now.dead <= few_rows && row.integer(0, "pages") <= few_pages;
     now.vacuums = row.integer(0, "vacuums");
     now.autovacuum = row.boolean(0, "autovacuum");
     now.autovacuum_at_work = row.boolean(0, "at_work");
@@ -125,7 +129,7 @@ awaitable<std::int64_t> dead_rows::reserve(pg::connection& session, std::int64_t
 awaitable<void> dead_rows::wait_or_vacuum() {
     const auto now = clock::now();
     waits_since_ = waits_since_.value_or(now);
-    const bool waits = known_->autovacuum && now < *waits_since_ + patience;
+    const bool waits = known_->autovacuum && !known_->small && now < *waits_since_ + patience;
     if (waits || now < next_vacuum_) {
         work_->steering.waits_for(fmt::format(
             "{}: {}", share(),

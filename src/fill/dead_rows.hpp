@@ -12,6 +12,7 @@ namespace pgeist::fill {
 struct bloat {
     std::int64_t dead = 0;
     std::int64_t live = 0;
+    bool small = false;               ///< VACUUM takes no time
     std::int64_t vacuums = 0;         ///< so far
     bool autovacuum = true;           ///< it comes to this table
     bool autovacuum_at_work = false;  ///< now

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -276,6 +277,19 @@ TEST_F(backfill, vacuums_where_autovacuum_is_off) {
         return sql().number("SELECT vacuum_count FROM pg_stat_all_tables WHERE relid = 't'::regclass") >= before + 4;
     });
     EXPECT_LT(sql().number("SELECT pg_relation_size('t')"), size * 3 / 2);
+}
+
+TEST_F(backfill, vacuums_a_small_table_at_once) {
+    make_filled_table(5000);
+    sql().execute("VACUUM ANALYZE t");
+    const long long before = sql().number("SELECT vacuum_count FROM pg_stat_all_tables WHERE relid = 't'::regclass");
+    const auto begun = std::chrono::steady_clock::now();
+    EXPECT_TRUE(exited(fill(set_label), 0));
+    EXPECT_EQ(wrong(), 0);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(9)) << "for autovacuum it waits ten";
+    wait_for("VACUUMs to be counted", [&] {
+        return sql().number("SELECT vacuum_count FROM pg_stat_all_tables WHERE relid = 't'::regclass") >= before + 2;
+    });
 }
 
 TEST_F(backfill, waits_while_dead_rows_cannot_go) {

@@ -285,6 +285,9 @@ TEST(summary, tells_what_was_not) {
     EXPECT_NE(summary(facts).find("old table     dropped"), std::string::npos);
     facts.verified = verification{1, 1, 0, 2};
     EXPECT_NE(summary(facts).find("1 chunk, 1 row, no differences (2 repaired"), std::string::npos);
+    facts.verified->rows_after = 3;
+    EXPECT_NE(summary(facts).find("; 3 rows have been written since, and another value given by who wrote"),
+              std::string::npos);
 }
 
 TEST(outcome_text, puts_the_jobs_number_into_hints) {

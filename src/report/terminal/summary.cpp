@@ -31,6 +31,10 @@ std::string verification_of(const verification& found) {
     if (found.repaired > 0) {
         text += fmt::format(" ({} repaired and compared again)", format_count(found.repaired));
     }
+    if (found.rows_after.value_or(0) > 0) {
+        text += fmt::format("; {} since, and another value given by who wrote",
+                            count_of(*found.rows_after, "row has been written", "rows have been written"));
+    }
     return text;
 }
 
