@@ -336,7 +336,8 @@ awaitable<steps::choice> choose_for_file(pg::connection& session, const plan::mi
     co_await refuse_tied_copies(session, file, made);
     refuse_other_backfills(file, chosen, made);
     refuse_several_reverts(chosen, made);
-    if (made.refusals.empty()) {
+    const bool is_that_copy = only_copy(file, made).has_value();  // which its own plan tries
+    if (made.refusals.empty() && !is_that_copy) {
         co_await try_jobs(session, file, chosen, made);
     }
     co_return made;
