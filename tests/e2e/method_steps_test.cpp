@@ -219,6 +219,22 @@ TEST_F(method_steps, a_wrong_estimate_of_a_rewrite_ends_in_a_copy) {
     expect_cleanup_leaves_nothing();
 }
 
+TEST_F(method_steps, obey_a_max_block_that_is_set_meanwhile) {
+    make_slow_function(2);  // a second altogether, where the size says one millisecond
+    sql().execute("CREATE TABLE gate AS SELECT 1 AS closed");
+    strings arguments = in_place("ADD CONSTRAINT checked CHECK (public.slow(code) > 0)",
+                                 {"--max-block", "30s", "--throttle-query", "SELECT count(*) FROM gate"});
+    arguments.insert(arguments.begin(), "run");
+    pgeist_process running(db().uri(), arguments);
+    wait_for_job_state(db().uri(), "throttled");
+    EXPECT_TRUE(exited(command("set", {text_of(only_job(db().uri()), "job"), "max-block=200ms"}), 0));
+    sql().execute("DELETE FROM gate");
+    const run_result result = running.finish();
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_TRUE(says(result, {"longer than --max-block allows (200ms)", "validate"}));
+    EXPECT_EQ(constraints("conname = 'checked' AND convalidated"), 1);
+}
+
 TEST_F(method_steps, of_native_only_are_refused_where_a_copy_would_be_next) {
     make_slow_function(2);
     const table_state before = state_of();
