@@ -76,6 +76,7 @@ std::vector<catalog::bound_object> bound_objects(const build_context& at) {
             own.push_back(each);
         }
     }
+    own.insert(own.end(), at.led_for_others.begin(), at.led_for_others.end());
     return own;
 }
 
@@ -325,6 +326,91 @@ awaitable<void> require_same_elsewhere(rebinding& what, catalog::bound_object ob
 
 }  // namespace
 
+namespace {
+
+bool is_view(const catalog::bound_object& object) {
+    return object.kind == "view" || object.kind == "materialized view";
+}
+
+/// A table, and every view that stands on it.
+struct with_views {
+    build_context* at = nullptr;
+    std::set<std::int64_t> views;
+    std::size_t leader = 0;  ///< place of the table that leads them
+};
+
+awaitable<std::set<std::int64_t>> views_of(build_context& at) {
+    std::vector<std::string> roots;
+    std::set<std::int64_t> all;
+    for (const catalog::bound_object& each : at.source.bound) {
+        if (is_view(each)) {
+            roots.push_back(std::to_string(each.oid));
+        }
+    }
+    if (roots.empty()) {
+        co_return all;
+    }
+    const auto tree = co_await standing_on(at, std::move(roots));
+    for (int row = 0; row < tree.rows(); ++row) {
+        all.insert(tree.integer(row, "oid"));
+    }
+    co_return all;
+}
+
+bool have_common(const with_views& one, const with_views& other) {
+    return std::any_of(one.views.begin(), one.views.end(),
+                       [&](std::int64_t view) { return other.views.count(view) > 0; });
+}
+
+/// Those that have a view in common, also by way of others, get one leader.
+void join_leaders(std::vector<with_views>& tables) {
+    for (std::size_t one = 0; one < tables.size(); ++one) {
+        for (std::size_t other = 0; other < one; ++other) {
+            const std::size_t from = tables[one].leader;
+            const std::size_t to = tables[other].leader;
+            if (from == to || !have_common(tables[one], tables[other])) {
+                continue;
+            }
+            for (with_views& each : tables) {
+                each.leader = each.leader == std::max(from, to) ? std::min(from, to) : each.leader;
+            }
+        }
+    }
+}
+
+void lead_for(build_context& leader, build_context& other) {
+    for (const catalog::bound_object& each : other.source.bound) {
+        if (!is_view(each)) {
+            continue;
+        }
+        other.led_by_others.insert(key_of(each));
+        const auto is_it = [&](const catalog::bound_object& known) { return key_of(known) == key_of(each); };
+        if (std::none_of(leader.source.bound.begin(), leader.source.bound.end(), is_it) &&
+            std::none_of(leader.led_for_others.begin(), leader.led_for_others.end(), is_it)) {
+            leader.led_for_others.push_back(each);
+        }
+    }
+}
+
+}  // namespace
+
+awaitable<void> deal_out_views(std::vector<build_context*> all) {
+    std::vector<with_views> tables;
+    for (build_context* each : all) {
+        with_views one;
+        one.at = each;
+        one.views = co_await views_of(*each);
+        one.leader = tables.size();
+        tables.push_back(std::move(one));
+    }
+    join_leaders(tables);
+    for (std::size_t place = 0; place < tables.size(); ++place) {
+        if (tables[place].leader != place) {
+            lead_for(*tables[tables[place].leader].at, *tables[place].at);
+        }
+    }
+}
+
 awaitable<void> plan_bound_objects(build_context& at, const catalog::table& after, plan::blueprint& into) {
     rebinding what{at, after, into, {}, {}, {}};
     target::note_changes(at, after);
@@ -357,7 +443,9 @@ awaitable<void> plan_bound_objects(build_context& at, const catalog::table& afte
     co_await rebind_views(what);
     for (build_context* other : at.group) {
         for (const catalog::bound_object& each : bound) {
-            other->led_by_others.insert(key_of(each));
+            if (!is_view(each)) {  // those were dealt out
+                other->led_by_others.insert(key_of(each));
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -298,12 +299,51 @@ awaitable<tried_view> try_view(rebinding& what, const catalog::view& view, std::
     co_return made;
 }
 
+namespace {
+
+/// The views that are to be led over, after those that they stand on.
+awaitable<std::vector<catalog::bound_object>> views_in_order(build_context& at) {
+    std::vector<catalog::bound_object> views = bound_objects(at);
+    std::erase_if(views, [](const catalog::bound_object& each) { return each.kind != "view"; });
+    if (views.size() < 2) {
+        co_return views;
+    }
+    std::vector<std::string> roots;
+    for (const catalog::bound_object& each : views) {
+        roots.push_back(std::to_string(each.oid));
+    }
+    const auto tree = co_await standing_on(at, std::move(roots));
+    std::map<std::int64_t, int> places;
+    for (int row = 0; row < tree.rows(); ++row) {
+        places[tree.integer(row, "oid")] = row;
+    }
+    std::stable_sort(views.begin(), views.end(), [&](const catalog::bound_object& one, const auto& other) {
+        return places[one.oid] < places[other.oid];
+    });
+    co_return views;
+}
+
+/// Whether it is one of `changed`, or stands on one of them, and so is made anew with it.
+awaitable<bool> is_made_anew(build_context& at, std::vector<std::string> changed, std::int64_t view) {
+    bool found = false;
+    if (!changed.empty()) {
+        const auto tree = co_await standing_on(at, std::move(changed));
+        for (int row = 0; row < tree.rows(); ++row) {
+            found = found || tree.integer(row, "oid") == view;
+        }
+    }
+    co_return found;
+}
+
+}  // namespace
+
 awaitable<void> rebind_views(rebinding& what) {
     std::vector<std::string> changed = what.views_on_overloads;
     std::vector<catalog::view> kept;
-    for (const catalog::bound_object& each : bound_objects(what.at)) {
-        const bool decided = std::find(changed.begin(), changed.end(), std::to_string(each.oid)) != changed.end();
-        if (each.kind != "view" || decided) {
+    const auto views = co_await views_in_order(what.at);
+    for (const catalog::bound_object& each : views) {
+        const bool decided = co_await is_made_anew(what.at, changed, each.oid);
+        if (decided) {
             continue;
         }
         auto view = co_await read_for_new_table(what, each.oid, each.name);

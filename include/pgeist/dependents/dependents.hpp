@@ -1,8 +1,14 @@
 #pragma once
 
+#include <vector>
+
 #include "pgeist/target/build_context.hpp"
 
 namespace pgeist::dependents {
+
+/// Of tables that are exchanged together: those under whose views, directly or not, stands a common one have the first
+/// of them lead all of these views over. To be called once, before plan_bound_objects() of any of them.
+[[nodiscard]] awaitable<void> deal_out_views(std::vector<target::build_context*> all);
 
 /// What the swap does with objects elsewhere that hold the table by its OID: views, functions, policies of other
 /// tables. @throws error (refused) naming the object that cannot be led to the new table

@@ -74,6 +74,7 @@ struct build_context {
     /// Objects elsewhere that another table of the group leads over, by kind and OID: what is tied to several of them
     /// is led over once.
     std::set<std::string> led_by_others;
+    std::vector<catalog::bound_object> led_for_others;  ///< views of theirs that this one leads over
     std::vector<stand_in> parents;       ///< empty tables in the place of the source's parents, in the same order
     std::string own_bound;               ///< the partition constraint that the parent's key alone gives; empty: none
     std::map<int, column_value> values;  ///< by attnum of the shadow

@@ -349,6 +349,7 @@ awaitable<std::vector<prepared>> make_blueprints(pg::connection& conn, std::vect
         co_return results;
     }
     co_await change_shadows(all);
+    co_await dependents::deal_out_views(contexts_of(all));
     for (const auto& each : all) {
         co_await plan_exchange(*each);
     }
