@@ -441,5 +441,44 @@ INSTANTIATE_TEST_SUITE_P(
         step_kill_point{"after_the_constraint", "\"once\" UNIQUE USING INDEX", "COMMIT", fate::answer_lost}),
     [](const auto& one) { return std::string(one.param.name); });
 
+/// A rewrite that turns out to take too long is handed over to a copy: killed on either side of the two commits that do
+/// it, the step's new way and the copy's job in the place of the job of steps.
+class handed_over : public method_steps, public ::testing::WithParamInterface<step_kill_point> {};
+
+TEST_P(handed_over, to_a_copy_it_is_done_once) {
+    make_slow_function(2);
+    const step_kill_point& point = GetParam();
+    tcp_proxy proxy(db().address());
+    proxy.lay({point.after, point.text, point.what});
+    pgeist_process running(proxy.through(db().address()).uri(),
+                           {"run", "--output", "json", "--table", "t", "--method", "auto", "--max-block", "300ms",
+                            "--drop-old", "--alter", "ALTER COLUMN code TYPE bigint USING public.slow(code)"});
+    proxy.wait_for_ambush();
+    running.kill_hard();
+    proxy.drop_all();
+    wait_for("the end of its sessions", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                   "application_name LIKE 'pgeist%'") == 0;
+    });
+    EXPECT_EQ(type_of("code"), "integer");
+    const json::object job = only_job(db().uri());
+    EXPECT_TRUE(is_true(job, "resumable")) << text_of(job, "state");
+    EXPECT_TRUE(exited(command("resume", {text_of(job, "job")}), 0));
+    EXPECT_EQ(type_of("code"), "bigint");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE code = id * 10"), 500);
+    EXPECT_EQ(text_of(only_job(db().uri()), "strategy"), "shadow");
+    expect_cleanup_leaves_nothing();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    named, handed_over,
+    ::testing::Values(
+        step_kill_point{"before_the_step_is_another", "UPDATE pgeist.steps SET method", "COMMIT", fate::held},
+        step_kill_point{"after_the_step_is_another", "UPDATE pgeist.steps SET method", "COMMIT", fate::answer_lost},
+        step_kill_point{"before_the_job_is_a_copy", "DELETE FROM pgeist.jobs WHERE id", "COMMIT", fate::held},
+        step_kill_point{"after_the_job_is_a_copy", "DELETE FROM pgeist.jobs WHERE id", "COMMIT", fate::answer_lost}),
+    [](const auto& one) { return std::string(one.param.name); });
+
 }  // namespace
 }  // namespace pgeist::test

@@ -185,6 +185,75 @@ TEST_F(native_steps, that_fail_take_back_what_they_made_and_nothing_of_the_same_
     EXPECT_EQ(sql().number("SELECT actions_done FROM pgeist.steps WHERE number = 2"), 0);
 }
 
+/// A statement whose last action fails, by what its rows are, when earlier ones have made something.
+struct failing_statement {
+    const char* makes;
+    const char* tables;
+    const char* statement;
+};
+
+class failing_steps : public native_steps, public ::testing::WithParamInterface<failing_statement> {};
+
+TEST_P(failing_steps, leave_nothing_of_what_they_have_made) {
+    sql().execute(std::string("CREATE SCHEMA app; SET search_path TO app; ") + GetParam().tables +
+                  "; RESET search_path");
+    const std::string before = described("app");
+    const std::string no_proofs = "SELECT count(*) FROM pg_constraint WHERE connamespace = 'app'::regnamespace";
+    const long long constraints = sql().number(no_proofs);
+    choose({GetParam().statement}, {}, "-c search_path=app");
+    EXPECT_GT(chosen_.steps.at(0).actions.size(), 1U) << "nothing is made before it fails";
+    run_with([this](pg::pool& pool) { return record(pool); });
+    for (int attempt = 1; attempt <= 2; ++attempt) {  // whoever resumes fails in the same way
+        failure_of([&] { go_on("-c search_path=app"); }, exit_code::failed);
+        EXPECT_EQ(described("app"), before);
+        EXPECT_EQ(sql().number(no_proofs), constraints);
+        EXPECT_EQ(sql().number("SELECT actions_done FROM pgeist.steps"), 0);
+    }
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE relname LIKE '%pgeist%' AND relnamespace = "
+                           "'app'::regnamespace"),
+              0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    each, failing_steps,
+    ::testing::Values(
+        failing_statement{"check", "CREATE TABLE t (a int); INSERT INTO t VALUES (-1)",
+                          "ALTER TABLE t ADD CONSTRAINT ok CHECK (a > 0)"},
+        failing_statement{"foreign_key",
+                          "CREATE TABLE o (a int PRIMARY KEY); CREATE TABLE t (a int); INSERT INTO t VALUES (1)",
+                          "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o"},
+        failing_statement{"not_null", "CREATE TABLE t (a int, b int); INSERT INTO t VALUES (1, NULL)",
+                          "ALTER TABLE t ALTER COLUMN b SET NOT NULL"},
+        failing_statement{"unique", "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (1)",
+                          "ALTER TABLE t ADD CONSTRAINT once UNIQUE (a)"},
+        failing_statement{"primary_key", "CREATE TABLE t (a int, b int); INSERT INTO t VALUES (1, NULL)",
+                          "ALTER TABLE t ADD PRIMARY KEY (a, b)"},
+        failing_statement{"column_and_index", "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2)",
+                          "ALTER TABLE t ADD COLUMN e int DEFAULT 7 UNIQUE"},
+        failing_statement{"column_and_check", "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2)",
+                          "ALTER TABLE t ADD COLUMN e int DEFAULT 0 CHECK (e > 0)"},
+        failing_statement{
+            "proof_of_a_partition",
+            "CREATE TABLE t (a int) PARTITION BY RANGE (a); CREATE TABLE l (a int); INSERT INTO l VALUES (50)",
+            "ALTER TABLE t ATTACH PARTITION l FOR VALUES FROM (0) TO (10)"},
+        failing_statement{"unique_on_leaves",
+                          "CREATE TABLE t (a int, b int) PARTITION BY RANGE (a); CREATE TABLE t1 PARTITION OF t FOR "
+                          "VALUES FROM (0) TO (10); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20); "
+                          "INSERT INTO t VALUES (1, 1), (11, 1), (11, 1)",
+                          "ALTER TABLE t ADD UNIQUE (a, b)"},
+        failing_statement{"not_null_on_leaves",
+                          "CREATE TABLE t (a int, b int) PARTITION BY RANGE (a); CREATE TABLE t1 PARTITION OF t FOR "
+                          "VALUES FROM (0) TO (10); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20); "
+                          "INSERT INTO t VALUES (1, 1), (11, NULL)",
+                          "ALTER TABLE t ALTER COLUMN b SET NOT NULL"},
+        failing_statement{
+            "foreign_key_on_leaves",
+            "CREATE TABLE o (b int PRIMARY KEY); CREATE TABLE t (a int, b int) PARTITION BY RANGE (a); "
+            "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10); CREATE TABLE t2 PARTITION OF t "
+            "FOR VALUES FROM (10) TO (20); INSERT INTO o VALUES (1); INSERT INTO t VALUES (1, 1), (11, 2)",
+            "ALTER TABLE t ADD FOREIGN KEY (b) REFERENCES o"}),
+    [](const auto& one) { return std::string(one.param.makes); });
+
 TEST_F(native_steps, that_fail_leave_what_somebody_has_put_in_the_place_of_theirs) {
     sql().execute("CREATE TABLE t (a int)");
     road_.before = [this](int call) {
