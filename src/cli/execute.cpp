@@ -17,6 +17,7 @@
 #include "cli/signals.hpp"
 #include "cli/status_command.hpp"
 #include "pgeist/commands/commands.hpp"
+#include "pgeist/commands/tables.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/text.hpp"
@@ -57,6 +58,9 @@ awaitable<commands::plan_result> make_plan(const invocation& asked) {
     if (asked.file) {
         return commands::make_file_plan(asked.connection, *asked.file, asked.settings);
     }
+    if (asked.tables) {
+        return commands::plan_tables(asked.connection, *asked.tables, asked.settings);
+    }
     if (asked.reindex) {
         return commands::plan_reindex(asked.connection, *asked.reindex);
     }
@@ -76,6 +80,9 @@ awaitable<exit_code> run(session& now) {
     const invocation& asked = now.asked;
     if (asked.file) {
         return commands::start_file(asked.connection, *asked.file, asked.settings, now.observer);
+    }
+    if (asked.tables) {
+        return commands::start_tables(asked.connection, *asked.tables, asked.settings, now.observer);
     }
     if (asked.reindex) {
         return commands::start_reindex(asked.connection, *asked.reindex, asked.settings, now.observer);
@@ -161,6 +168,10 @@ awaitable<exit_code> dispatch(session& now) {
             if (asked.file) {
                 return commands::rehearse_file(asked.connection, *asked.file, asked.settings, asked.rehearsal,
                                                now.observer);
+            }
+            if (asked.tables) {
+                return commands::rehearse_tables(asked.connection, *asked.tables, asked.settings, asked.rehearsal,
+                                                 now.observer);
             }
             return commands::rehearse(asked.connection, asked.change, asked.settings, asked.rehearsal, now.observer);
         case command::backfill:

@@ -76,7 +76,9 @@ void check_exclusive(const source& options) {
 source collect(const po::parsed_options& parsed, const std::string& before, const std::string& behind,
                std::vector<std::string>* words) {
     source options;
+    std::size_t position = 0;
     for (const auto& each : parsed.options) {
+        ++position;
         if (each.position_key >= 0 && words != nullptr) {
             words->insert(words->end(), each.value.begin(), each.value.end());
             continue;
@@ -87,6 +89,7 @@ source collect(const po::parsed_options& parsed, const std::string& before, cons
             option.values.emplace_back("on");
         }
         option.values.insert(option.values.end(), each.value.begin(), each.value.end());
+        option.positions.resize(option.values.size(), position);
     }
     return options;
 }
@@ -138,8 +141,10 @@ void given::add(source options) {
             return is_one(name) && std::any_of(known.begin(), known.end(), is_one);
         });
     };
+    ++sources_;
     for (auto& [name, option] : options) {
         if (!set_aside(name)) {
+            option.source = sources_;
             options_.emplace(name, std::move(option));
         }
     }
@@ -186,7 +191,7 @@ source read_environment(const environment& lookup, const command_info& taken_by)
         const bool asks = option.name == "help" || option.name == "version";
         auto value = asks || !taken_by.takes(option) ? std::nullopt : lookup(name);
         if (value && !value->empty()) {
-            options.emplace(std::string(option.name), given_option{{std::move(*value)}, name});
+            options.emplace(std::string(option.name), given_option{{std::move(*value)}, name, {0}});
         }
     }
     return options;

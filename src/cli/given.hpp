@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
@@ -17,7 +18,9 @@ using environment = std::function<std::optional<std::string>(const std::string& 
 /// The values given for one option, all from one place.
 struct given_option {
     std::vector<std::string> values;
-    std::string origin;  ///< for messages: `--workers`, `PGEIST_WORKERS`, `workers in FILE`
+    std::string origin;                       ///< for messages: `--workers`, `PGEIST_WORKERS`, `workers in FILE`
+    std::vector<std::size_t> positions = {};  ///< of each value, among all that its source says
+    int source = 0;                           ///< options of one source have the same
 };
 
 /// What was given, wherever it came from: command line before environment before configuration file.
@@ -37,6 +40,7 @@ public:
 
 private:
     std::map<std::string, given_option, std::less<>> options_;
+    int sources_ = 0;
 };
 
 /// The words of the command line that are no options: the command and its arguments.

@@ -10,6 +10,7 @@
 #include "cli/lint_command.hpp"
 #include "cli/make_observer.hpp"
 #include "pgeist/commands/commands.hpp"
+#include "pgeist/commands/tables.hpp"
 #include "pgeist/fill/spec.hpp"
 #include "pgeist/pg/connect_options.hpp"
 #include "pgeist/plan/change_request.hpp"
@@ -30,6 +31,7 @@ struct invocation {
     expand::contraction contraction = expand::contraction::carry_out;  ///< of `pgeist contract`
     bool in_place = false;                                             ///< `pgeist plan` is asked for that
     std::optional<commands::file_request> file;                        ///< in the change's place
+    std::optional<commands::tables_request> tables;                    ///< likewise
     run::settings settings;
     std::optional<reindex::request> reindex;  ///< in place of `change`
     commands::rehearsal_request rehearsal;    ///< of `pgeist rehearse`

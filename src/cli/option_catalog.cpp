@@ -37,12 +37,18 @@ const option_info own[] = {
     {"username", 'U', "ROLE", "", "role to connect as", group::connection},
     {"dbname", 'd', "DATABASE", "", "database, connection string or URI", group::connection},
 
-    {"table", 0, "[SCHEMA.]NAME", "", "the table, written as in SQL", group::change},
+    {"table", 0, "[SCHEMA.]NAME", "",
+     "the table, written as in SQL; of several, each with its own --alter, --set and --key behind it, those that "
+     "foreign keys tie to each other are exchanged in one transaction",
+     group::change, repeatable},
     {"alter", 0, "CLAUSES", "", "clauses of an ALTER TABLE, or a whole statement; several are run in order",
      group::change, repeatable},
     {"file", 0, "FILE", "",
      "without --table: a migration file, with statements for any tables; with it: ALTER TABLE statements for that "
      "table; - is standard input",
+     group::change},
+    {"with-references", 0, "", "",
+     "with ALTER COLUMN … TYPE of a key: change every column that refers to it, too, and all tables at once",
      group::change},
     {"undoes", 0, "FILE", "",
      "the migration file that --file takes back: it can be run again afterwards, and this one after it", group::change},
@@ -55,7 +61,7 @@ const option_info own[] = {
     {"set", 0, "COLUMN=EXPRESSION", "", "a column's value for existing rows, over the columns of the old row",
      group::change, repeatable},
 
-    {"key", 0, "INDEX", "the primary key", "the unique index by which the table is walked", group::copy},
+    {"key", 0, "INDEX", "the primary key", "the unique index by which the table is walked", group::copy, repeatable},
     {"copy-order", 0, "auto|key|heap", "auto",
      "rows in the order of the key, or of the table's file, which is faster where the key's order is another one",
      group::copy},

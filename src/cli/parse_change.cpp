@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/parse_option.hpp"
+#include "cli/parse_tables.hpp"
 #include "cli/sql_statements.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/plan/row_order.hpp"
@@ -61,6 +62,7 @@ void read_migration(const given& options, invocation& into) {
 }
 
 void read_change(const given& options, plan::change_request& into) {
+    require_one_table(options);
     for (const char* name : {"undoes", "resume"}) {
         if (const given_option* found = options.find(name)) {
             throw usage_error(fmt::format("{} is about a migration file, which has no --table", found->origin));
@@ -93,6 +95,23 @@ void read_change(const given& options, plan::change_request& into) {
     }
 }
 
+/// @returns whether more than one change of one table is asked for
+bool read_several(const given& options, invocation& into) {
+    if (asks_for_tables(options)) {
+        into.tables = read_tables(options);
+        const plan::copy_order order = read_copy_order(options);
+        for (plan::change_request& each : into.tables->changes) {
+            each.order = order;
+        }
+        return true;
+    }
+    if (options.find("file") != nullptr && options.find("table") == nullptr) {
+        read_migration(options, into);
+        return true;
+    }
+    return false;
+}
+
 /// `--only-indexes` and `--index`: nothing of the table itself is changed. @returns whether that is asked for
 bool read_reindex(const given& options, std::optional<reindex::request>& into) {
     const bool all = options.is_on("only-indexes");
@@ -115,7 +134,7 @@ bool read_reindex(const given& options, std::optional<reindex::request>& into) {
         throw usage_error(origin + " needs --table", "name the table: --table [SCHEMA.]NAME");
     }
     into.emplace();
-    about(options.find("table")->origin, [&] { into->table = parse_qualified_name(*table); });
+    into->table = read_table(options);
     into->indexes = options.values("index");
     for (const std::string& each : into->indexes) {
         about(origin, [&] { static_cast<void>(parse_qualified_name(each)); });
@@ -150,7 +169,7 @@ void let_options_choose(const given& options, run::settings& into) {
         return;
     }
     for (const char* name : {"postpone-swap", "postpone-file", "swap-window", "keep-old", "key", "copy-order",
-                             "revertible", "repack", "set"}) {
+                             "revertible", "repack", "set", "with-references"}) {
         const given_option* found = options.find(name);
         const option_info* known = find_option(name);
         if (found == nullptr || known == nullptr || (known->is_switch() && !options.is_on(name))) {
@@ -159,6 +178,10 @@ void let_options_choose(const given& options, run::settings& into) {
         if (into.method == run::method_choice::native) {
             throw usage_error(fmt::format("{}: this needs a copy, and --method native allows none", found->origin),
                               "leave one of the two out");
+        }
+        const bool of_one_table = std::string_view(name) == "key" || std::string_view(name) == "set";
+        if (of_one_table && asks_for_tables(options)) {
+            continue;  // the others may do without
         }
         into.method = run::method_choice::copy;
     }
@@ -192,9 +215,7 @@ void read_run(const given& options, invocation& into) {
     if (options.has("where") || options.is_on("delete")) {
         throw usage_error("--where and --delete are of a backfill", "give --set or --delete alone");
     }
-    if (options.find("file") != nullptr && options.find("table") == nullptr) {
-        read_migration(options, into);
-    } else if (!read_reindex(options, into.reindex)) {
+    if (!read_several(options, into) && !read_reindex(options, into.reindex)) {
         read_change(options, into.change);
     }
     read_settings(options, into.settings);
@@ -207,9 +228,7 @@ void read_rehearsal(const given& options, invocation& into) {
             throw usage_error(options.find(each)->origin + " is not rehearsed: it makes no copy");
         }
     }
-    if (options.find("file") != nullptr && options.find("table") == nullptr) {
-        read_migration(options, into);
-    } else {
+    if (!read_several(options, into)) {
         read_change(options, into.change);
     }
     read_settings(options, into.settings);

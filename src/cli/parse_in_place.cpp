@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "cli/parse_option.hpp"
+#include "cli/parse_tables.hpp"
 #include "pgeist/core/error.hpp"
 
 namespace pgeist::cli {
 
 void read_fill(const given& options, fill::request& into) {
+    require_one_table(options);
     into.table = read_table(options);
     for (const std::string& text : options.values("set")) {
         about(options.find("set")->origin, [&] { require_assignment(text); });
@@ -32,6 +34,7 @@ void read_fill(const given& options, fill::request& into) {
 }
 
 void read_expansion(const given& options, expand::request& into) {
+    require_one_table(options);
     into.table = read_table(options);
     into.adds = options.values("add");
     into.renames = options.values("rename");

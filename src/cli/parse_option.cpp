@@ -16,6 +16,9 @@ qualified_name read_table(const given& options) {
     if (!table) {
         throw usage_error("--table is missing", "name the table: --table [SCHEMA.]NAME");
     }
+    if (options.values("table").size() > 1) {
+        throw usage_error(options.find("table")->origin + " is given more than once");
+    }
     qualified_name name;
     about(options.find("table")->origin, [&] { name = parse_qualified_name(*table); });
     return name;

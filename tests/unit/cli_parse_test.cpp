@@ -75,6 +75,80 @@ TEST_F(parsing, the_connect_timeout_of_libpq_holds) {
     EXPECT_EQ(parsed({"status"}).connection.connect_timeout(), std::chrono::seconds(10));
 }
 
+TEST_F(parsing, what_stands_behind_a_table_belongs_to_it) {
+    const auto made =
+        parsed({"run", "--table", "users", "--alter", "ALTER COLUMN id TYPE bigint", "--key", "users_id_key", "--table",
+                "shop.orders", "--set", "n = 1", "--alter", "ADD COLUMN n int", "--alter", "ADD COLUMN m int"});
+    ASSERT_TRUE(made.tables);
+    ASSERT_EQ(made.tables->changes.size(), 2U);
+    const plan::change_request& users = made.tables->changes[0];
+    const plan::change_request& orders = made.tables->changes[1];
+    EXPECT_EQ(users.table, (qualified_name{"", "users"}));
+    EXPECT_EQ(users.alters, words{"ALTER COLUMN id TYPE bigint"});
+    EXPECT_EQ(users.key_index, "users_id_key");
+    EXPECT_TRUE(users.sets.empty());
+    EXPECT_EQ(orders.table, (qualified_name{"shop", "orders"}));
+    EXPECT_EQ(orders.alters, (words{"ADD COLUMN n int", "ADD COLUMN m int"}));
+    EXPECT_EQ(orders.sets, words{"n = 1"});
+    EXPECT_FALSE(orders.key_index);
+    EXPECT_FALSE(made.tables->with_references);
+    EXPECT_EQ(made.settings.method, run::method_choice::automatic) << "which of them need a copy is found out";
+}
+
+TEST_F(parsing, one_table_takes_its_options_in_any_order) {
+    EXPECT_FALSE(parsed({"run", "--alter", "ADD COLUMN n int", "--table", "t"}).tables);
+    const auto made =
+        parsed({"plan", "--with-references", "--alter", "ALTER COLUMN id TYPE bigint", "--table", "users"});
+    ASSERT_TRUE(made.tables);
+    EXPECT_TRUE(made.tables->with_references);
+    EXPECT_EQ(made.tables->changes.at(0).alters, words{"ALTER COLUMN id TYPE bigint"});
+    EXPECT_EQ(made.settings.method, run::method_choice::copy);
+}
+
+TEST_F(parsing, several_tables_may_stand_in_a_file) {
+    const std::string file = file_with("table = a\nalter = ADD COLUMN n int\ntable = b\nalter = ADD COLUMN m int\n");
+    const auto made = parsed({"run", "--config", file});
+    ASSERT_TRUE(made.tables);
+    EXPECT_EQ(made.tables->changes.at(0).alters, words{"ADD COLUMN n int"});
+    EXPECT_EQ(made.tables->changes.at(1).alters, words{"ADD COLUMN m int"});
+    EXPECT_FALSE(parsed({"run", "--table", "c", "--alter", "ADD COLUMN n int", "--config", file}).tables)
+        << "the command line comes first";
+    variables["PGEIST_WITH_REFERENCES"] = "on";
+    EXPECT_TRUE(parsed({"run", "--table", "c", "--alter", "ALTER COLUMN n TYPE bigint"}).tables);
+}
+
+TEST_F(parsing, several_tables_that_cannot_be_understood) {
+    const words two{"run",     "--table", "a",       "--alter",         "ADD COLUMN n int",
+                    "--table", "b",       "--alter", "ADD COLUMN m int"};
+    const auto two_and = [&](words more) {
+        words all = two;
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    };
+    EXPECT_TRUE(
+        contains(complaint({"run", "--alter", "ADD COLUMN n int", "--table", "a", "--table", "b", "--alter", "x"}),
+                 "--alter stands before the first --table"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "a", "--table", "b", "--alter", "ADD COLUMN n int"}),
+                         "nothing to change in a"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "a", "--table", "b", "--file", "f.sql"}),
+                         "--file does not go with several tables"));
+    EXPECT_TRUE(contains(complaint({"run", "--table", "a", "--table", "b", "--repack"}), "--repack does not go with"));
+    EXPECT_TRUE(contains(complaint(two_and({"--index", "i"})), "--index does not go with several tables"));
+    EXPECT_TRUE(contains(complaint(two_and({"--order-by", "n"})), "--order-by does not go with several tables"));
+    EXPECT_TRUE(contains(complaint(two_and({"--with-references", "--method", "native"})), "--with-references"));
+    EXPECT_TRUE(contains(complaint(two_and({"--method", "server"})), "--method"));
+    EXPECT_TRUE(contains(complaint(two_and({"--set", "m = 1", "--method", "native"})), "--set"));
+    EXPECT_TRUE(contains(complaint(two_and({"--key", "i", "--key", "j"})), "--key is given more than once for b"));
+    EXPECT_TRUE(
+        contains(complaint({"run", "--with-references", "--file", "f.sql"}), "--with-references needs a --table"));
+    EXPECT_TRUE(contains(complaint({"backfill", "--table", "a", "--table", "b", "--set", "n = 1"}), "more than once"));
+    EXPECT_TRUE(
+        contains(complaint({"run", "--table", "a", "--alter", "x", "--key", "i", "--key", "j"}), "more than once"));
+    EXPECT_TRUE(contains(complaint({"run", "--index", "i", "--table", "a", "--table", "b"}), "does not go with"));
+    variables["PGEIST_KEY"] = "i";
+    EXPECT_TRUE(contains(complaint(two), "PGEIST_KEY: it cannot be said to which --table it belongs"));
+}
+
 TEST_F(parsing, a_change_with_all_its_parts) {
     const auto made = parsed({"run", "--table", "Shop.\"Orders\"", "--alter", "ALTER COLUMN id TYPE bigint", "--alter",
                               "ADD COLUMN n int", "--set", "n = id % 7", "--set", "m = 'a=b'", "--key", "orders_pkey"});
