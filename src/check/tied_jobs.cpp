@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include "checks.hpp"
+#include "pgeist/plan/as_options.hpp"
+#include "pgeist/plan/blueprint.hpp"
 
 namespace pgeist::check {
 
@@ -41,8 +43,27 @@ constexpr const char* jobs_sql = R"(
         UNION
         SELECT k.conrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0
            AND k.confrelid IN (SELECT relid FROM pg_partition_ancestors($1)))
-    SELECT j.id, j.table_schema, j.table_name FROM pgeist.jobs j
+    SELECT j.id, j.table_schema, j.table_name, j.change, to_jsonb(j) ->> 'kind' AS kind,
+           EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND (k.conrelid, k.confrelid) IN
+                       ((j.table_oid, $1::oid), ($1::oid, j.table_oid))) AS by_key
+      FROM pgeist.jobs j
      WHERE j.state NOT IN ('done', 'reverted') AND j.table_oid <> $1 AND j.table_oid IN (SELECT oid FROM tied) ORDER BY j.id)";
+
+/// Of two copies, one of whose tables refers to the other: how both are made at once.
+std::string advice(const subject& what, const pg::result& rows, int row) {
+    if (!rows.boolean(row, "by_key") || rows.text(row, "kind") != "copy" || what.change.repack) {
+        return "";
+    }
+    plan::change_request other = plan::change_request_from_json(rows.text(row, "change"));
+    if (other.repack) {
+        return "";
+    }
+    other.table = {rows.text(row, "table_schema"), rows.text(row, "table_name")};
+    plan::change_request own = what.change;
+    own.table = what.source->name;
+    return fmt::format("; or remove that job, and change both tables in one transaction: pgeist run {} {}",
+                       plan::as_options(other), plan::as_options(own));
+}
 
 }  // namespace
 
@@ -61,7 +82,8 @@ awaitable<void> check_tied_jobs(const subject& what, findings& into) {
                         "swaps ends the other",
                         job, other.display(), what.source->name.display()),
             fmt::format("run again when it is done; if it was interrupted: pgeist resume {0}, or pgeist cleanup {0}",
-                        job));
+                        job) +
+                advice(what, rows, row));
     }
 }
 
