@@ -27,16 +27,17 @@ namespace pgeist::steps {
 
 BOOST_DESCRIBE_ENUM(method, nothing, native, validate, concurrently, copy, backfill, reindex, server)
 BOOST_DESCRIBE_ENUM(action_kind, transaction, patient, build_index, build_on_partitions, drop_index, reindex, detach,
-                    run_alone, copy, backfill)
+                    run_alone, copy, backfill, group)
 BOOST_DESCRIBE_STRUCT(wanted_lock, (), (relation, mode, kind))
 BOOST_DESCRIBE_ENUM(undoing, nothing, constraints, column)
 BOOST_DESCRIBE_STRUCT(made_object, (), (table_oid, constraint_oid, attnum, pending))
 BOOST_DESCRIBE_STRUCT(action, (),
                       (kind, label, statements, locks, bounded, undo, made, column, checks_anew, as_is, short_waits,
                        relation, index, unnamed))
+BOOST_DESCRIBE_STRUCT(copied_table, (), (change, because))
 BOOST_DESCRIBE_STRUCT(step, (),
                       (number, statement, line, table, how, why, evidence, locks, rewrites, scans, builds, blocks_ms,
-                       estimated_ms, session, actions, otherwise))
+                       estimated_ms, session, actions, copies, otherwise))
 
 /// A later version may have more to say.
 bool json_may_lack(const action&, std::string_view) { return true; }

@@ -47,6 +47,7 @@ enum class action_kind {
     run_alone,   ///< one statement that is refused in a transaction block (VACUUM, ALTER SYSTEM)
     copy,        ///< the step's statement, by a shadow table
     backfill,    ///< the step's statement, an UPDATE or DELETE, in chunks
+    group,       ///< copies of several tables, `step::copies`, that are exchanged in one transaction
 };
 
 /// What takes an action back once a later one of the same step has failed.
@@ -101,6 +102,13 @@ inline constexpr std::string_view made_index = "{{index}}";
 inline constexpr std::array settings_of_user{"search_path", "default_tablespace", "default_table_access_method",
                                              "row_security", "check_function_bodies"};
 
+/// A table that a step copies.
+struct copied_table {
+    std::string change;   ///< a plan::change_request, as it is stored
+    std::string because;  ///< what leads to it, for people
+    friend bool operator==(const copied_table&, const copied_table&) = default;
+};
+
 /// What one method does of a change.
 struct step {
     int number = 0;          ///< from 1
@@ -124,6 +132,8 @@ struct step {
     /// file; as probe::trial_options::settings.
     std::vector<std::pair<std::string, std::string>> session;
     std::vector<action> actions;  ///< in order; empty for `nothing`
+    /// Of a copy: what is copied, where `table` and `statement` do not say it all. Several are a group.
+    std::vector<copied_table> copies;
     /// The same part by the next method, for when a bounded action takes too long. Of these only how, why and actions
     /// differ; a copy has none.
     std::vector<step> otherwise;

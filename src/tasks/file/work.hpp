@@ -22,6 +22,7 @@ private:
     const task::kind* kind_;
     task::context with_;
     children::executor copies_;
+    children::executor groups_;
     children::executor backfills_;
 };
 
