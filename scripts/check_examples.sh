@@ -91,6 +91,23 @@ check_deploy() {
     [[ $(type_of public.orders customer) == bigint ]] || die "deploy: the second run did not go on"
 }
 
+check_references() {
+    new_database references
+    sql -c "CREATE TABLE public.users (id int PRIMARY KEY, manager int REFERENCES public.users)" \
+        -c "CREATE TABLE public.logins (id int PRIMARY KEY, user_id int REFERENCES public.users)" \
+        -c "CREATE TABLE public.audit (id int PRIMARY KEY, user_id int)" \
+        -c "INSERT INTO public.users SELECT i, i FROM generate_series(1, 1000) i" \
+        -c "INSERT INTO public.logins SELECT i, i FROM generate_series(1, 1000) i"
+    "$pgeist" run -d "$DATABASE_URL" --config examples/references/users.conf --drop-old --quiet --yes
+    local each oid
+    for each in "users id" "users manager" "logins user_id" "audit user_id"; do
+        [[ $(type_of "public.${each% *}" "${each#* }") == bigint ]] || die "references: $each is not changed"
+    done
+    oid=$(oid_of public.users)
+    "$pgeist" run -d "$DATABASE_URL" --config examples/references/users.conf --drop-old --quiet --yes
+    [[ $(oid_of public.users) == "$oid" ]] || die "references: the second run changed the tables again"
+}
+
 check_repack() {
     new_database repack
     sql -c "CREATE TABLE public.tight AS SELECT * FROM public.orders" -c "DELETE FROM public.orders WHERE id % 5 <> 0"
@@ -226,6 +243,7 @@ check_deploy
 check_expand
 check_file
 check_file_alembic
+check_references
 check_repack
 if $npm; then
     check_knex

@@ -5,7 +5,9 @@
 
 #include "create_job.hpp"
 #include "file_choice.hpp"
+#include "group_plan.hpp"
 #include "make_copy.hpp"
+#include "make_group.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/job/files.hpp"
@@ -34,8 +36,12 @@ struct standing {
     std::vector<std::string> warnings;
 };
 
+/// What is given on the command line is no file: the same may be asked for again.
 awaitable<standing> look_up(pg::connection& session, const file_request& what) {
     standing found;
+    if (!what.tables.empty()) {
+        co_return found;
+    }
     found.next.name = called(what.file);
     found.next.statements = static_cast<std::int64_t>(what.file.statements.size());
     found.next.digest = co_await job::file_digest(session, what.file.identity);
@@ -92,8 +98,10 @@ awaitable<std::optional<std::int64_t>> record_job(supervise::session_set& sessio
     begins.steps = made.steps;
     const job::tenure first = co_await native::record_job(session, std::move(begins));
     co_await job::claim_job(*sessions.hold, first.job);
-    run.job = first.job;
-    co_await job::note_file(session, std::move(run));
+    if (what.tables.empty()) {
+        run.job = first.job;
+        co_await job::note_file(session, std::move(run));
+    }
     const std::optional<std::int64_t> made_job = first.job;
     co_return made_job;
 }
@@ -116,16 +124,23 @@ awaitable<std::optional<job::record>> make_job(supervise::session_set& sessions,
     tell(found.warnings, observer);
     co_await rewrite::require_sendable(*session, what.file.identity);
     co_await rewrite::require_sendable(*session, run::to_json(chosen));
-    const steps::choice made = co_await choose_for_file(*session, what.file, chosen);
-    throw_if_refused(what.file, made);
+    const steps::choice made = co_await choose_for_file(*session, what, chosen);
+    throw_if_refused(what, made);
     tell(made.warnings, observer);
-    if (auto change = only_copy(what.file, made)) {
-        kind = &rewrite::kind();
-        const recording noting = [&found](pg::connection& used, std::int64_t job) {
-            found.next.job = job;
-            return job::note_file(used, found.next);
-        };
-        record = co_await make_copy(sessions, std::move(*change), chosen, observer, noting);
+    if (auto copies = only_copy(what, made)) {
+        recording noting;
+        if (what.tables.empty()) {
+            noting = [&found](pg::connection& used, std::int64_t job) {
+                found.next.job = job;
+                return job::note_file(used, found.next);
+            };
+        }
+        if (copies->members.size() > 1) {
+            record = co_await make_group(sessions, std::move(*copies), chosen, observer, kind, noting);
+        } else {
+            kind = &rewrite::kind();
+            record = co_await make_copy(sessions, std::move(copies->members.front().change), chosen, observer, noting);
+        }
         co_return record;
     }
     kind = &file::kind();
@@ -191,7 +206,7 @@ std::string plan_json(const file_request& what, const steps::choice& made, const
     object["event"] = "plan";
     object["table"] = nullptr;
     object["change"] = file::describe_change(file::change_of(what.file));
-    object["file"] = what.file.name;
+    object["file"] = what.tables.empty() ? json::value(what.file.name) : json::value(nullptr);
     object["strategy"] = "file";
     object["refused"] = !made.refusals.empty();
     json::array steps;
@@ -202,7 +217,7 @@ std::string plan_json(const file_request& what, const steps::choice& made, const
     json::array remarks;
     for (const steps::obstacle& each : made.refusals) {
         remarks.push_back(json::object{
-            {"refuses", true}, {"message", what.file.place(each.line) + ": " + each.message}, {"hint", each.hint}});
+            {"refuses", true}, {"message", place_in(what, each.line) + each.message}, {"hint", each.hint}});
     }
     for (const auto* list : {&what.file.warnings, &made.warnings}) {
         for (json::value& each : texts(*list)) {
@@ -222,7 +237,7 @@ std::string plan_text(const file_request& what, const steps::choice& made, const
         text += "steps\n" + steps::describe(made.steps);
     }
     for (const steps::obstacle& each : made.refusals) {
-        text += fmt::format("refused: {}: {}\n", what.file.place(each.line), each.message);
+        text += fmt::format("refused: {}{}\n", place_in(what, each.line), each.message);
         text += each.hint.empty() ? "" : "  " + each.hint + "\n";
     }
     for (const auto* list : {&what.file.warnings, &made.warnings}) {
@@ -245,11 +260,19 @@ awaitable<plan_result> make_file_plan(pg::connect_options options, file_request 
     if (found.known && found.known->done) {
         nothing = "nothing to do: " + done_before(*found.known);
     } else {
-        made = co_await choose_for_file(*session, what.file, chosen);
+        made = co_await choose_for_file(*session, what, chosen);
         made.warnings.insert(made.warnings.end(), found.warnings.begin(), found.warnings.end());
     }
-    if (auto change = only_copy(what.file, made); change && made.refusals.empty()) {
-        plan_result copy = co_await make_plan(std::move(options), std::move(*change), std::move(chosen));
+    if (auto copies = only_copy(what, made); copies && made.refusals.empty()) {
+        if (copies->members.size() > 1) {
+            plan_result all = co_await plan_group(*session, std::move(*copies), std::move(chosen), made);
+            co_return all;
+        }
+        plan::change_request change = std::move(copies->members.front().change);
+        if (!what.tables.empty()) {
+            chosen.method = run::method_choice::copy;
+        }
+        plan_result copy = co_await make_plan(std::move(options), std::move(change), std::move(chosen));
         co_return copy;
     }
     exit_code code = exit_code::done;

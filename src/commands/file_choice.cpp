@@ -11,7 +11,9 @@
 #include "pgeist/fill/statement.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/tasks/backfill/preparation.hpp"
+#include "pgeist/tasks/group/preparation.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
+#include "tied_copies.hpp"
 
 namespace pgeist::commands {
 
@@ -64,69 +66,6 @@ awaitable<void> check_syntax(pg::connection& session, const plan::migration_file
     }
 }
 
-// Relations as steps name them: each part quoted where SQL needs it.
-constexpr const char* ties_sql = R"sql(
-    SELECT conname, relname FROM pg_constraint JOIN pg_class c ON c.oid = conrelid
-     WHERE contype = 'f' AND (conrelid, confrelid) IN ((to_regclass($1), to_regclass($2)), (to_regclass($2), to_regclass($1)))
-     ORDER BY 1)sql";
-
-/// Whether a statement of the file before this line drops the constraint.
-bool is_dropped_before(const plan::migration_file& file, std::size_t line, const std::string& table,
-                       const std::string& constraint) {
-    for (const plan::file_statement& each : file.statements) {
-        if (each.line() >= line || each.what.relation.name != table) {
-            continue;
-        }
-        for (const ddl::clause& clause : each.what.clauses) {
-            if (clause.kind == ddl::clause_kind::drop_constraint && clause.name == constraint) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/// The foreign key that ties two tables when this step comes; empty: none does.
-awaitable<std::string> tie_between(pg::connection& session, const plan::migration_file& file, const steps::step& later,
-                                   const steps::step& earlier) {
-    const pg::result ties = co_await session.query(ties_sql, earlier.table, later.table);
-    std::string found;
-    for (int row = 0; row < ties.rows() && found.empty(); ++row) {
-        if (!is_dropped_before(file, later.line, ties.text(row, "relname"), ties.text(row, "conname"))) {
-            found = ties.text(row, "conname");
-        }
-    }
-    co_return found;
-}
-
-/// Neighbouring copies of tables that refer to each other would have to be exchanged together.
-awaitable<void> refuse_tied_copies(pg::connection& session, const plan::migration_file& file, steps::choice& made) {
-    std::vector<const steps::step*> neighbours;
-    for (const steps::step& each : made.steps) {
-        if (each.how != steps::method::copy) {
-            neighbours.clear();
-            continue;
-        }
-        for (const steps::step* other : neighbours) {
-            if (other->table == each.table) {
-                continue;
-            }
-            const std::string tie = co_await tie_between(session, file, each, *other);
-            if (!tie.empty()) {
-                steps::obstacle found;
-                found.line = each.line;
-                found.message = fmt::format(
-                    "{} and {} (line {}) both need a copy and are tied by foreign key {}: they "
-                    "would have to be exchanged in one transaction, which this version cannot do",
-                    each.table, other->table, other->line, display_identifier(tie));
-                found.hint = "drop the foreign key further up in the file, and add it again behind them";
-                made.refusals.push_back(std::move(found));
-            }
-        }
-        neighbours.push_back(&each);
-    }
-}
-
 /// Which of them the way back would be of, nobody could say.
 void refuse_several_reverts(const run::settings& chosen, steps::choice& made) {
     const auto is_copy = [](const steps::step& each) { return each.how == steps::method::copy; };
@@ -138,8 +77,8 @@ void refuse_several_reverts(const run::settings& chosen, steps::choice& made) {
         std::find_if(std::find_if(made.steps.begin(), made.steps.end(), is_copy) + 1, made.steps.end(), is_copy);
     steps::obstacle found;
     found.line = second->line;
-    found.message = fmt::format("--revertible allows one copy, and the file has {}", count);
-    found.hint = "run them as files of their own";
+    found.message = fmt::format("--revertible allows one copy, or one group of them, and there are {}", count);
+    found.hint = "run them one by one";
     made.refusals.push_back(std::move(found));
 }
 
@@ -205,14 +144,19 @@ bool is_touched_before(const plan::migration_file& file, const steps::step& each
 
 awaitable<void> prepare_copy(pg::connection& session, const steps::step& each, const run::settings& chosen,
                              steps::choice& made) {
-    plan::change_request change;
-    change.table = parse_qualified_name(each.table);
-    change.alters.push_back(each.statement);
+    plan::group_request what = copies_of(each);
     co_await session.execute("SET LOCAL lock_timeout = '5s'");
-    const rewrite::preparation tried = co_await rewrite::prepare(session, nullptr, change, chosen);
-    for (const check::finding& one : tried.findings) {
-        if (one.severity == check::severity::refuse) {
-            made.refusals.push_back({each.line, one.message, one.hint});
+    std::vector<rewrite::preparation> tried;
+    if (what.members.size() == 1) {
+        tried.push_back(co_await rewrite::prepare(session, nullptr, what.members.front().change, chosen));
+    } else {
+        tried = co_await group::prepare(session, nullptr, std::move(what), chosen);
+    }
+    for (const rewrite::preparation& of : tried) {
+        for (const check::finding& one : of.findings) {
+            if (one.severity == check::severity::refuse) {
+                made.refusals.push_back({each.line, one.message, one.hint});
+            }
         }
     }
 }
@@ -318,13 +262,37 @@ steps::question question_of(const plan::migration_file& file, const run::setting
     return what;
 }
 
+/// What is given on the command line has none.
+void forget_lines(steps::choice& made) {
+    for (steps::step& each : made.steps) {
+        each.line = 0;
+        for (steps::step& other : each.otherwise) {
+            other.line = 0;
+        }
+    }
+    for (steps::obstacle& each : made.refusals) {
+        each.line = 0;
+    }
+}
+
 }  // namespace
 
-awaitable<steps::choice> choose_for_file(pg::connection& session, const plan::migration_file& file,
+std::string place_in(const file_request& what, std::size_t line) {
+    return what.tables.empty() ? what.file.place(line) + ": " : "";
+}
+
+awaitable<steps::choice> choose_for_file(pg::connection& session, const file_request& what,
                                          const run::settings& chosen) {
+    const plan::migration_file& file = what.file;
     co_await check_syntax(session, file);
-    steps::question what = question_of(file, chosen);
-    steps::choice made = co_await steps::choose(session, std::move(what));
+    const steps::question asked = question_of(file, chosen);
+    steps::choice made = co_await steps::choose(session, asked);
+    if (!made.refusals.empty()) {
+        auto together = co_await choose_together(session, file, asked, made);
+        if (together) {
+            made = std::move(*together);
+        }
+    }
     if (chosen.method == run::method_choice::copy) {
         co_await copy_everything(session, file, made);
     }
@@ -333,21 +301,28 @@ awaitable<steps::choice> choose_for_file(pg::connection& session, const plan::mi
         const std::string place = fmt::format("line {}: ", each.line);
         each.message = each.message.substr(each.message.starts_with(place) ? place.size() : 0);
     }
-    co_await refuse_tied_copies(session, file, made);
+    if (!what.tables.empty()) {
+        copy_whole_tables(what, made);
+    }
+    co_await join_tied_copies(session, what, made);
     refuse_other_backfills(file, chosen, made);
     refuse_several_reverts(chosen, made);
-    const bool is_that_copy = only_copy(file, made).has_value();  // which its own plan tries
+    const bool is_that_copy = only_copy(what, made).has_value();  // which its own plan tries
     if (made.refusals.empty() && !is_that_copy) {
         co_await try_jobs(session, file, chosen, made);
     }
+    if (!what.tables.empty()) {
+        forget_lines(made);
+    }
+    made.warnings.insert(made.warnings.end(), what.remarks.begin(), what.remarks.end());
     co_return made;
 }
 
-void throw_if_refused(const plan::migration_file& file, const steps::choice& made) {
+void throw_if_refused(const file_request& what, const steps::choice& made) {
     std::string messages;
     std::string hints;
     for (const steps::obstacle& each : made.refusals) {
-        messages += fmt::format("{}{}: {}", messages.empty() ? "" : "\n", file.place(each.line), each.message);
+        messages += (messages.empty() ? "" : "\n") + place_in(what, each.line) + each.message;
         hints += each.hint.empty() ? "" : (hints.empty() ? "" : "\n") + each.hint;
     }
     if (!messages.empty()) {
@@ -355,14 +330,13 @@ void throw_if_refused(const plan::migration_file& file, const steps::choice& mad
     }
 }
 
-std::optional<plan::change_request> only_copy(const plan::migration_file& file, const steps::choice& made) {
-    std::optional<plan::change_request> change;
-    if (file.statements.size() == 1 && made.steps.size() == 1 && made.steps[0].how == steps::method::copy) {
-        change.emplace();
-        change->table = parse_qualified_name(made.steps[0].table);
-        change->alters.push_back(made.steps[0].statement);
+std::optional<plan::group_request> only_copy(const file_request& what, const steps::choice& made) {
+    std::optional<plan::group_request> copies;
+    const bool one = made.steps.size() == 1 && made.steps[0].how == steps::method::copy;
+    if (one && (what.file.statements.size() == 1 || !made.steps[0].copies.empty())) {
+        copies = copies_of(made.steps[0]);
     }
-    return change;
+    return copies;
 }
 
 }  // namespace pgeist::commands

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "copy_plan.hpp"
 #include "create_job.hpp"
 #include "methods.hpp"
 #include "pgeist/check/server_repack.hpp"
@@ -10,38 +11,9 @@
 #include "pgeist/plan/describe.hpp"
 #include "pgeist/report/json/json_line.hpp"
 #include "pgeist/report/text.hpp"
-#include "pgeist/swap/exchange.hpp"
-#include "pgeist/tasks/rewrite/kind.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
-#include "pgeist/transfer/capture/capture.hpp"
 
 namespace pgeist::commands {
-
-namespace {
-
-/// Every statement that the run would make, in order.
-std::string sql_of(const rewrite::preparation& made) {
-    std::string text = "SQL\n";
-    const auto indented = [](const std::string& script) {
-        std::string out;
-        for (std::size_t at = 0; at < script.size();) {
-            const std::size_t end = std::min(script.find('\n', at), script.size() - 1);
-            out += (script[at] == '\n' ? "" : "  ") + script.substr(at, end - at + 1);
-            at = end + 1;
-        }
-        return out;
-    };
-    text += "  -- in each session of the job\n" + indented(made.blueprint->profile.display()) + "  -- prepare\n";
-    for (const plan::statement& each : made.statements) {
-        text += "  " + each.sql + ";\n";
-    }
-    const transfer::spec rows = made.blueprint->transfer();
-    text +=
-        indented(capture::log_sql(rows, made.key_numbers)) + "  -- capture\n" + indented(capture::triggers_sql(rows));
-    return text + plan::describe_sql(*made.blueprint, swap::all_steps(*made.blueprint, made.blueprint->transfer()));
-}
-
-}  // namespace
 
 namespace {
 
@@ -109,32 +81,7 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
     rewrite::preparation made;
     const auto trial = [&] { return try_to_prepare(*session, change, chosen, made); };
     co_await try_on_table(*session, change.table, trial);
-    plan::description what;
-    what.change = &change;
-    what.blueprint = made.blueprint ? &*made.blueprint : nullptr;
-    what.way_back = made.way_back_told;
-    for (const task::phase& each : rewrite::kind().phases()) {
-        if (!rewrite::kind().is_done(each)) {
-            what.phases.push_back({each.told.name, each.purpose, each.told.lock});
-        }
-    }
-    for (const check::finding& each : made.findings) {
-        plan::remark remark;
-        remark.refuses = each.severity == check::severity::refuse;
-        remark.text = each.message;
-        remark.hint = each.hint;
-        what.remarks.push_back(std::move(remark));
-    }
-    for (const std::string& each : made.warnings) {
-        plan::remark remark;
-        remark.text = each;
-        what.remarks.push_back(std::move(remark));
-    }
-    if (made.nothing_to_do) {
-        plan::remark remark;
-        remark.text = "nothing to do: " + *made.nothing_to_do;
-        what.remarks.push_back(std::move(remark));
-    }
+    plan::description what = described(change, made);
     std::optional<plan::server_repack> server;
     if (change.repack && change.sets.empty() && change.alters.empty() && made.blueprint) {
         server = co_await check::consider_server_repack(*session, made.blueprint->source_oid);

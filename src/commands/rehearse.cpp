@@ -97,6 +97,20 @@ void write_markdown(const std::string& file, const report::rehearsal& found, rep
     }
 }
 
+/// A copy among other steps.
+[[noreturn]] void throw_by_itself(const file_request& file, const steps::step& copy) {
+    if (copy.copies.size() > 1) {
+        throw error(
+            exit_code::refused, place_in(file, copy.line) + "tables that are exchanged together are not rehearsed yet",
+            "`pgeist plan` tells what would be done with each; where a table can be changed by itself, rehearse "
+            "that");
+    }
+    throw error(
+        exit_code::refused,
+        fmt::format("{}it needs a copy of {}, which is rehearsed by itself", place_in(file, copy.line), copy.table),
+        "rehearse that change with --table and --alter; the rest is told by its plan");
+}
+
 exit_code judge(const report::rehearsal& found, const rehearsal_request& what, report::observer& observer) {
     write_markdown(what.markdown, found, observer);
     const std::vector<std::string> passed = passed_limits(found, what.limits);
@@ -148,26 +162,24 @@ awaitable<exit_code> rehearse_file(pg::connect_options options, file_request fil
     {
         pg::pool pool(options, "pgeist rehearse");
         const auto session = co_await pool.acquire();
-        made = co_await choose_for_file(*session, file.file, chosen);
+        made = co_await choose_for_file(*session, file, chosen);
     }
-    throw_if_refused(file.file, made);
-    if (auto change = only_copy(file.file, made)) {
+    throw_if_refused(file, made);
+    if (auto copies = only_copy(file, made); copies && copies->members.size() == 1) {
         chosen.method = run::method_choice::copy;
-        co_return co_await rehearse(std::move(options), std::move(*change), std::move(chosen), std::move(what),
+        plan::change_request change = std::move(copies->members.front().change);
+        co_return co_await rehearse(std::move(options), std::move(change), std::move(chosen), std::move(what),
                                     observer);
     }
     for (const steps::step& each : made.steps) {
         if (each.how == steps::method::copy) {
-            throw error(exit_code::refused,
-                        fmt::format("line {} of the file needs a copy of {}, which is rehearsed by itself", each.line,
-                                    each.table),
-                        "rehearse that change with --table and --alter; the rest of the file is told by its plan");
+            throw_by_itself(file, each);
         }
     }
-    const report::rehearsal found = told_by_plan("", "the migration file", made.steps);
+    const report::rehearsal found =
+        told_by_plan("", file.tables.empty() ? "the migration file" : "the tables", made.steps);
     observer.message(report::level::info,
-                     "no statement of the file takes a copy: it is told by trial and estimate, and "
-                     "nothing is run");
+                     "nothing of it takes a copy: it is told by trial and estimate, and nothing is run");
     observer.rehearsed(found);
     co_return judge(found, what, observer);
 }

@@ -19,10 +19,11 @@ awaitable<std::int64_t> leader_of(pg::connection& session, std::int64_t job) {
     if (!present) {
         co_return leader;
     }
-    const pg::result row =
-        co_await session.query(std::string("SELECT p.id FROM pgeist.jobs j JOIN pgeist.jobs p ON p.id = coalesce(") +
-                                   parent + ", " + group + ") WHERE j.id = $1",
-                               job);
+    // A group may be a step itself: its other tables' jobs lead to it, and it to the job that it is a step of.
+    const pg::result row = co_await session.query(
+        std::string("SELECT coalesce(q.id, p.id) FROM pgeist.jobs j JOIN pgeist.jobs p ON p.id = coalesce(") + parent +
+            ", " + group + ") LEFT JOIN pgeist.jobs q ON q.id = (to_jsonb(p) ->> 'parent')::bigint WHERE j.id = $1",
+        job);
     if (!row.empty()) {
         leader = row.integer(0, 0);
     }

@@ -36,7 +36,7 @@ constexpr const char* functions_sql = R"sql(
                      WHERE b.text ~* ('(^|[^[:alnum:]_])' || regexp_replace(w.word, '([^[:alnum:]_])', '\\\1', 'g') || '($|[^[:alnum:]_])'))
             OR EXISTS (SELECT FROM unnest(p.proargnames) AS g (name), unnest($3::text[]) AS w (word)
                         WHERE lower(g.name) IN (w.word, 'p_' || w.word, '_' || w.word, 'in_' || w.word)))
-     ORDER BY 1 COLLATE "C")sql";
+     ORDER BY p.oid::regprocedure::text COLLATE "C")sql";
 
 std::string lower(std::string text) {
     for (char& each : text) {

@@ -297,22 +297,6 @@ TEST_F(migration_file, obeys_what_is_asked_of_its_copy) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pgeist%'"), 0);
 }
 
-TEST_F(migration_file, refuses_tied_tables_that_need_a_copy_each) {
-    make_two_tables();
-    sql().execute("ALTER TABLE public.u ADD FOREIGN KEY (v) REFERENCES public.t");
-    const auto before = state_of();
-    const run_result result = run_file(
-        "INSERT INTO public.done VALUES (1);\n"
-        "ALTER TABLE public.t ALTER COLUMN id TYPE bigint;\n"
-        "ALTER TABLE public.u ALTER COLUMN v TYPE bigint;\n",
-        {"--method", "copy"});
-    EXPECT_TRUE(exited(result, 3));
-    EXPECT_TRUE(says(result, {"m.sql:3", "public.t", "public.u"}));
-    EXPECT_EQ(times_done(1), 0);
-    expect_unchanged(before);
-    expect_nothing_left();
-}
-
 TEST_F(migration_file, refuses_a_copy_that_cannot_be_made_before_anything_is_run) {
     sql().execute("CREATE TABLE public.loose (a int, b int)");
     const run_result result = run_file(

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pgeist/ddl/over_column.hpp"
+#include "pgeist/plan/as_options.hpp"
 #include "pgeist/references/closure.hpp"
 
 namespace pgeist::references {
@@ -134,6 +135,17 @@ TEST(over_column, puts_another_name_in_the_place_of_the_column) {
     const auto called = ddl::over_column("uuid_of(id)", "id", "user_id");
     ASSERT_TRUE(called);
     EXPECT_EQ(called->functions, names{"uuid_of"});
+}
+
+TEST(as_options, can_be_pasted_into_a_shell) {
+    plan::change_request change;
+    change.table = {"public", "users"};
+    change.alters = {"ALTER COLUMN id TYPE bigint", "ALTER COLUMN \"N\" SET DEFAULT '$'"};
+    change.sets = {"n = 1"};
+    change.key_index = "users_id_key";
+    EXPECT_EQ(plan::as_options(change),
+              R"(--table public.users --alter "ALTER COLUMN id TYPE bigint" )"
+              R"(--alter 'ALTER COLUMN "N" SET DEFAULT '\''$'\''' --set "n = 1" --key "users_id_key")");
 }
 
 }  // namespace

@@ -55,9 +55,14 @@ namespace pgeist::commands {
 /// `apply_option`.
 using named_values = std::vector<std::pair<std::string, std::string>>;
 
-/// A migration file, `--file` without `--table`.
+/// A migration file, `--file` without `--table`; or what is given for several tables.
 struct file_request {
     plan::migration_file file;
+    /// Of several `--table`: each one's change. The file's statements are theirs, and no line has a number.
+    std::vector<plan::group_member> tables;
+    std::vector<std::size_t> table_of;                      ///< of each statement, its place in `tables`
+    std::vector<std::pair<std::string, std::string>> tied;  ///< tables, as displayed, that foreign keys join
+    std::vector<std::string> remarks;                       ///< warnings about them
     std::string undoes;   ///< identity of the file that it takes back, which may then be run again; empty: none
     bool resume = false;  ///< go on with a run of it that was cut off
 };

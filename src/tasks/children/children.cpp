@@ -44,8 +44,9 @@ awaitable<std::optional<held_job>> obtain(const task::context& with, const maker
 }
 
 /// Of the kinds that a step's job may have.
-const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    for (const task::kind* each : {&copies().kind(), &way_back::kind(), &backfills().kind()}) {
+const task::kind& kind_named(const std::string& name, std::int64_t job, kinds more) {
+    more.insert(more.end(), {&copies().kind(), &way_back::kind(), &backfills().kind()});
+    for (const task::kind* each : more) {
         if (each->labels().name == name) {
             return *each;
         }
@@ -72,7 +73,7 @@ constexpr const char* table_sql = R"sql(
 
 /// Takes one job back whose lock `hold` is to take.
 awaitable<void> undo_one(pg::pool& pool, pg::connection& session, job::advisory_locks& hold, std::int64_t job,
-                         bool own_state, report::observer& observer) {
+                         bool own_state, report::observer& observer, const kinds& more) {
     co_await job::claim_job(hold, job);
     co_await job::end_orphans(session, job);
     job::tenure mine = co_await job::begin_tenure(session, job);
@@ -80,7 +81,7 @@ awaitable<void> undo_one(pg::pool& pool, pg::connection& session, job::advisory_
     const pg::result row = co_await session.query(table_sql, job);
     qualified_name table{row.text(0, "nspname"), row.text(0, "relname")};
     const std::string name = co_await job::kind_of(session, job);
-    const task::kind& kind = kind_named(name, job);
+    const task::kind& kind = kind_named(name, job, more);
     task::undo_context at{pool,    session, hold, mine, own_state, std::move(table), row.integer(0, "table_oid"),
                           observer};
     co_await undo(kind, at);
@@ -100,6 +101,7 @@ awaitable<void> executor::run(const task::context& with, std::shared_ptr<child> 
         failure = std::current_exception();
     }
     at_work_.reset();
+    with.observer.concerns(with.mine.job);  // a group has told of its tables' jobs
     if (failure) {
         std::rethrow_exception(failure);
     }
@@ -155,10 +157,10 @@ awaitable<void> let_go(pg::connection& session, std::int64_t parent) {
 }
 
 /// Before any of them is taken back.
-awaitable<void> require_cleanable(pg::connection& session, std::int64_t job) {
+awaitable<void> require_cleanable(pg::connection& session, std::int64_t job, const kinds& more) {
     const auto naming = [&] { return job::kind_of(session, job); };
     const std::string name = co_await job::guarded(session, naming);
-    const task::kind& kind = kind_named(name, job);
+    const task::kind& kind = kind_named(name, job, more);
     const auto reading = [&] { return task::read_leftovers(session, job); };
     const task::leftovers left = co_await job::guarded(session, reading);
     co_await task::require_cleanable(session, kind, job, left);
@@ -166,20 +168,20 @@ awaitable<void> require_cleanable(pg::connection& session, std::int64_t job) {
 
 }  // namespace
 
-awaitable<void> undo_all(task::undo_context& at) {
+awaitable<void> undo_all(task::undo_context& at, kinds more) {
     co_await let_go(at.session, at.mine.job);
     auto all = co_await job::children_of(at.session, at.mine.job);
-    co_await undo_jobs(at, std::move(all));
+    co_await undo_jobs(at, std::move(all), std::move(more));
 }
 
-awaitable<void> undo_jobs(task::undo_context& at, std::vector<std::int64_t> all) {
+awaitable<void> undo_jobs(task::undo_context& at, std::vector<std::int64_t> all, kinds more) {
     if (!at.own_state) {
         for (const std::int64_t each : all) {
-            co_await require_cleanable(at.session, each);
+            co_await require_cleanable(at.session, each, more);
         }
     }
     for (auto each = all.rbegin(); each != all.rend(); ++each) {
-        co_await undo_one(at.pool, at.session, at.hold, *each, at.own_state, at.observer);
+        co_await undo_one(at.pool, at.session, at.hold, *each, at.own_state, at.observer, more);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "groups.hpp"
 #include "pgeist/tasks/children/children.hpp"
 #include "pgeist/tasks/file/stored.hpp"
 #include "pgeist/tasks/native/kind.hpp"
@@ -14,7 +15,9 @@ namespace {
 
 /// What statements have done stays.
 awaitable<void> undo_steps(task::undo_context& at) {
-    co_await children::undo_all(at);
+    children::kinds more;
+    more.push_back(&groups().kind());
+    co_await children::undo_all(at, std::move(more));
     co_await native::undo_steps(at);
 }
 

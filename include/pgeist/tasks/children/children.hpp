@@ -67,12 +67,15 @@ private:
     std::shared_ptr<child> at_work_;
 };
 
+/// Of which a step's job may be besides those that this room makes.
+using kinds = std::vector<const task::kind*>;
+
 /// Takes back, or cleans up after, the jobs that are steps of a job: copies that have swapped lose their old table; but
 /// where the job was cancelled, they become jobs of their own.
 /// @throws as the undo of their kinds
-[[nodiscard]] awaitable<void> undo_all(task::undo_context& at);
+[[nodiscard]] awaitable<void> undo_all(task::undo_context& at, kinds more = {});
 /// Takes back these jobs, of kinds that a step's job may have, from the last to the first.
 /// @throws as the undo of their kinds
-[[nodiscard]] awaitable<void> undo_jobs(task::undo_context& at, std::vector<std::int64_t> all);
+[[nodiscard]] awaitable<void> undo_jobs(task::undo_context& at, std::vector<std::int64_t> all, kinds more = {});
 
 }  // namespace pgeist::children
