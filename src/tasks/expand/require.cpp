@@ -19,7 +19,7 @@ constexpr const char* constraint_sql =
     "SELECT convalidated FROM pg_constraint WHERE conrelid = $1::bigint::oid AND conname = $2 AND contype IN ('c', "
     "'f')";
 
-constexpr const char* not_null_sql =
+constexpr const char* has_not_null_sql =
     "SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::bigint::oid AND attname = $2";
 
 }  // namespace
@@ -90,7 +90,7 @@ awaitable<void> work::require() {
     const auto session = co_await with_.pool.acquire();
     for (std::size_t at = 0; at < plan_.added.size(); ++at) {
         const added_column& each = plan_.added[at];
-        const pg::result done = co_await session->query(not_null_sql, plan_.source_oid, each.name);
+        const pg::result done = co_await session->query(has_not_null_sql, plan_.source_oid, each.name);
         if (!each.not_null || done.boolean(0, 0)) {
             continue;
         }
