@@ -1,5 +1,7 @@
 #include "finish_phase.hpp"
 
+#include <set>
+
 #include <fmt/format.h>
 
 #include "pgeist/catalog/comments.hpp"
@@ -66,9 +68,16 @@ std::string leftovers_sql(const plan::blueprint& plan, bool drop_old, bool rever
     return sql;
 }
 
-awaitable<void> look_at_both(pg::connection& session, plan::revert_plan& back, std::vector<plan::statement>& into) {
+awaitable<void> look_at_waiting(pg::connection& session, const plan::revert_plan& back,
+                                std::vector<plan::statement>& into) {
     into = co_await swap::retirement(session, back.back.write.oid, back.waiting);
-    const catalog::table in_use = co_await catalog::read_shape(session, back.back.read.oid);
+}
+
+awaitable<void> look_at_in_use(pg::connection& session, plan::revert_plan& back) {
+    const std::int64_t oid = back.back.read.oid;
+    back.back.fingerprint = co_await catalog::fingerprint(session, oid);
+    back.back.fingerprint_parts = co_await catalog::fingerprint_parts(session, oid);
+    const catalog::table in_use = co_await catalog::read_shape(session, oid);
     back.in_use.clear();
     for (const auto& column : in_use.columns) {
         back.in_use.emplace_back(column.name, column.type);
@@ -77,12 +86,40 @@ awaitable<void> look_at_both(pg::connection& session, plan::revert_plan& back, s
         each.since = co_await dependents::text_now(session, each.asked);
     }
     back.comments.clear();
-    const auto parts = co_await catalog::read_comments(session, back.back.read.oid);
+    const auto parts = co_await catalog::read_comments(session, oid);
     for (const auto& each : parts) {
         if (each.text) {
             back.comments.emplace_back(plan::commented_key(each.kind, each.name), *each.text);
         }
     }
+}
+
+std::string name_of(const std::string& part) { return part.substr(0, part.rfind(catalog::part_separator)); }
+
+std::set<std::string> names_of(const std::vector<std::string>& parts) {
+    std::set<std::string> names;
+    for (const std::string& each : parts) {
+        names.insert(name_of(each));
+    }
+    return names;
+}
+
+awaitable<void> store(build::workspace& work, pg::connection& session, const plan::revert_plan& back) {
+    const auto storing = [&] { return job::save_way_back(session, work.tenure(), plan::to_json(back)); };
+    co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, storing);
+}
+
+/// Validating and the like has changed parts of the table in use: what they are now is the swap's. Parts that were not
+/// there right after it are others', and stay so.
+awaitable<void> look_again(pg::connection& session, plan::revert_plan& back) {
+    const std::string fingerprint = co_await catalog::fingerprint(session, back.back.read.oid);
+    auto parts = co_await catalog::fingerprint_parts(session, back.back.read.oid);
+    const std::set<std::string> known = names_of(back.back.fingerprint_parts);
+    if (names_of(parts) == known) {
+        back.back.fingerprint = fingerprint;
+    }
+    std::erase_if(parts, [&](const std::string& part) { return known.count(name_of(part)) == 0; });
+    back.back.fingerprint_parts = std::move(parts);
 }
 
 }  // namespace
@@ -101,20 +138,30 @@ awaitable<void> run_finish_steps(build::workspace& work, pg::connection& session
     }
 }
 
+awaitable<void> note_in_use(build::workspace& work, pg::connection& session, plan::revert_plan& back) {
+    if (!back.back.fingerprint_parts.empty()) {
+        co_return;
+    }
+    const auto looking = [&] { return look_at_in_use(session, back); };
+    co_await pg::rolled_back(session, looking);
+    co_await store(work, session, back);
+}
+
 awaitable<void> open_way_back(build::workspace& work, pg::connection& session, plan::revert_plan& back) {
     std::vector<plan::statement> steps;
-    const auto looking = [&] { return look_at_both(session, back, steps); };
+    const auto looking = [&] { return look_at_waiting(session, back, steps); };
     co_await pg::rolled_back(session, looking);
     co_await run_finish_steps(work, session, std::move(steps));
     back.waiting_parts = co_await catalog::fingerprint_parts(session, back.back.write.oid);
-    back.back.fingerprint = co_await catalog::fingerprint(session, back.back.read.oid);
-    back.back.fingerprint_parts = co_await catalog::fingerprint_parts(session, back.back.read.oid);
-    const auto storing = [&] { return job::save_way_back(session, work.tenure(), plan::to_json(back)); };
-    co_await job::in_tenure(session, work.tenure(), pg::isolation::read_committed, storing);
+    co_await look_again(session, back);
+    co_await store(work, session, back);
 }
 
 awaitable<void> finish(build::workspace& work, plan::revert_plan* back) {
     const auto session = co_await work.pool.acquire();
+    if (back != nullptr) {
+        co_await note_in_use(work, *session, *back);
+    }
     std::vector<plan::statement> steps = work.plan.swap.statements(plan::stage::finish);
     co_await run_finish_steps(work, *session, std::move(steps));
     co_await note_result(work, *session);

@@ -208,6 +208,7 @@ awaitable<void> work::finish() {
     const transfer::spec next = back_.back;
     build::workspace at_end = workspace_of(next, swapped);
     const auto session = co_await work_.pool.acquire();
+    co_await rewrite::note_in_use(at_end, *session, back_);
     std::vector<plan::statement> steps = swapped.swap.statements(plan::stage::finish);
     const std::string gone = back_.old_is_in_use() ? rewrite::back_schema(work_.job) : rewrite::again_schema(work_.job);
     steps.push_back({"removing the change log", "DROP SCHEMA IF EXISTS " + quote_identifier(gone) + " CASCADE"});

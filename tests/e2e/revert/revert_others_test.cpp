@@ -130,8 +130,9 @@ TEST_F(others_since, who_set_comments_find_them_at_the_table_that_comes_back) {
     EXPECT_EQ(comments(), "0 a policy, 2 since, 3 stays, 0 the key");
 }
 
-/// They write past every trigger: noticed from the swap's commit on, not only from when all is tidied up after it.
-TEST_F(others_since, who_rewrite_the_table_before_all_is_tidied_up_are_noticed) {
+/// They write past every trigger, or make what would be lost: noticed from the swap's commit on, not only from when all
+/// is tidied up after it.
+TEST_F(others_since, who_come_before_all_is_tidied_up_are_noticed) {
     make_table(100);
     tcp_proxy proxy(db().address());
     proxy.lay({"", "DROP FUNCTION IF EXISTS", fate::held});
@@ -140,12 +141,19 @@ TEST_F(others_since, who_rewrite_the_table_before_all_is_tidied_up_are_noticed) 
     proxy.wait_for_ambush();
     running.kill_hard();
     proxy.drop_all();
-    sql().execute("ALTER TABLE t ALTER COLUMN note TYPE text USING note || '!'");
+    sql().execute(
+        "ALTER TABLE t ALTER COLUMN note TYPE text USING note || '!'; CREATE INDEX theirs ON t (code); COMMENT ON "
+        "TABLE t "
+        "IS 'since'");
     ASSERT_TRUE(exited(command("resume", {"1"}), 0));
-    const run_result back = revert({"--verify", "off"});
+    const run_result refused = revert();
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"index theirs"}));
+    const run_result back = revert({"--verify", "off", "--lose", "theirs"});
     ASSERT_TRUE(exited(back, 0));
     EXPECT_TRUE(says(back, {"rewritten by someone else"}));
     EXPECT_EQ(note_of(7), "note 7!");
+    EXPECT_EQ(sql().scalar("SELECT obj_description('t'::regclass)"), "since");
 }
 
 /// As a part of another table it is written to without its statement triggers: noticed though that is over when
