@@ -281,10 +281,12 @@ std::string place_in(const file_request& what, std::size_t line) {
     return what.tables.empty() ? what.file.place(line) + ": " : "";
 }
 
-awaitable<steps::choice> choose_for_file(pg::connection& session, const file_request& what,
-                                         const run::settings& chosen) {
+namespace {
+
+/// By the methods that are chosen for each statement.
+awaitable<steps::choice> choose_statements(pg::connection& session, const file_request& what,
+                                           const run::settings& chosen) {
     const plan::migration_file& file = what.file;
-    co_await check_syntax(session, file);
     const steps::question asked = question_of(file, chosen);
     steps::choice made = co_await steps::choose(session, asked);
     if (!made.refusals.empty()) {
@@ -303,6 +305,21 @@ awaitable<steps::choice> choose_for_file(pg::connection& session, const file_req
     }
     if (!what.tables.empty()) {
         copy_whole_tables(what, made);
+    }
+    co_return made;
+}
+
+}  // namespace
+
+awaitable<steps::choice> choose_for_file(pg::connection& session, const file_request& what,
+                                         const run::settings& chosen) {
+    const plan::migration_file& file = what.file;
+    co_await check_syntax(session, file);
+    steps::choice made;
+    if (!what.tables.empty() && chosen.method == run::method_choice::copy) {
+        made = copy_all_tables(what);
+    } else {
+        made = co_await choose_statements(session, what, chosen);
     }
     co_await join_tied_copies(session, what, made);
     refuse_other_backfills(file, chosen, made);

@@ -259,6 +259,40 @@ plan::group_request copies_of(const steps::step& what) {
     return made;
 }
 
+namespace {
+
+/// All statements of one of several tables, and the step that the first of them is.
+steps::step whole_table(const file_request& what, std::size_t table, steps::step begun, std::string why) {
+    std::string whole;
+    for (std::size_t at = 0; at < what.file.statements.size(); ++at) {
+        if (what.table_of.at(at) == table) {
+            whole += (whole.empty() ? "" : "; ") + what.file.statements[at].sql();
+        }
+    }
+    begun.table = ddl::sql_name(what.tables[table].change.table);
+    steps::step one = steps::copied(std::move(begun), std::move(whole), std::move(why));
+    one.copies.push_back(stored(what.tables[table]));
+    return one;
+}
+
+}  // namespace
+
+steps::choice copy_all_tables(const file_request& what) {
+    steps::choice made;
+    for (std::size_t at = 0; at < what.file.statements.size(); ++at) {
+        const std::size_t table = what.table_of.at(at);
+        if (at > 0 && what.table_of[at - 1] == table) {
+            continue;
+        }
+        steps::step begun;
+        begun.source = at;
+        begun.line = what.file.statements[at].line();
+        made.steps.push_back(whole_table(what, table, std::move(begun), "a copy was asked for"));
+    }
+    number(made);
+    return made;
+}
+
 void copy_whole_tables(const file_request& what, steps::choice& made) {
     std::vector<steps::step> all;
     std::map<std::size_t, std::size_t> copied;  // of tables, the place of their copy
@@ -276,19 +310,11 @@ void copy_whole_tables(const file_request& what, steps::choice& made) {
         if (copied.contains(table)) {
             continue;
         }
-        std::string whole;
-        for (std::size_t at = 0; at < what.file.statements.size(); ++at) {
-            if (what.table_of.at(at) == table) {
-                whole += (whole.empty() ? "" : "; ") + what.file.statements[at].sql();
-            }
-        }
         std::string why = "--set and --key are of a copy";
         if (copying != made.steps.end()) {
             why = copying->why;
         }
-        steps::step one = steps::copied(copying == made.steps.end() ? each : *copying, whole, std::move(why));
-        one.table = ddl::sql_name(change.table);
-        one.copies.push_back(stored(what.tables[table]));
+        steps::step one = whole_table(what, table, copying == made.steps.end() ? each : *copying, std::move(why));
         copied.emplace(table, all.size());
         all.push_back(std::move(one));
     }

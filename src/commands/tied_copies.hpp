@@ -8,6 +8,9 @@
 
 namespace pgeist::commands {
 
+/// Of several `--table`: each is copied, whatever is to be said against its statements by themselves.
+[[nodiscard]] steps::choice copy_all_tables(const file_request& what);
+
 /// Of several `--table`: a table of which a part needs a copy is copied whole, and so is one with --set or --key.
 void copy_whole_tables(const file_request& what, steps::choice& made);
 
