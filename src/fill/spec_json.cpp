@@ -4,6 +4,7 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/fill/spec.hpp"
+#include "pgeist/pg/session_profile_json.hpp"
 
 // What is stored of a fill's request and plan.
 namespace pgeist {
@@ -28,13 +29,6 @@ BOOST_DESCRIBE_STRUCT(key, (), (index, columns, carried, hashable))
 namespace fill {
 
 namespace {
-
-/// A setting of the profile, as it is stored.
-struct profile_setting {
-    std::string name;
-    std::string value;
-};
-BOOST_DESCRIBE_STRUCT(profile_setting, (), (name, value))
 
 /// Layout does not make two changes of one.
 std::string on_one_line(const std::string& text) {
@@ -84,11 +78,7 @@ request request_from_json(const std::string& text) { return described_json::from
 
 std::string to_json(const spec& value) {
     boost::json::value stored = described_json::write(value);
-    std::vector<profile_setting> settings;
-    for (const auto& [name, setting] : value.profile.settings()) {
-        settings.push_back({name, setting});
-    }
-    stored.as_object()["profile"] = described_json::write(settings);
+    stored.as_object()["profile"] = pg::to_json(value.profile);
     return boost::json::serialize(stored);
 }
 
@@ -97,11 +87,7 @@ spec spec_from_json(const std::string& text) {
     try {
         const boost::json::value stored = json_from(text);
         described_json::read(stored, value);
-        std::vector<profile_setting> settings;
-        described_json::read(stored.at("profile"), settings);
-        for (const profile_setting& each : settings) {
-            value.profile.set(each.name, each.value);
-        }
+        value.profile = pg::session_profile_from_json(stored.at("profile"));
     } catch (const std::exception& problem) {
         throw error(exit_code::refused, fmt::format("the job's plan cannot be read: {}", problem.what()),
                     "use the version of pgeist that started the job");

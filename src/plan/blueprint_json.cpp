@@ -6,6 +6,7 @@
 #include "pgeist/core/described_json.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/json_text.hpp"
+#include "pgeist/pg/session_profile_json.hpp"
 #include "pgeist/plan/blueprint.hpp"
 
 // What is stored of a job's change and plan. Names and shape are those of the first version: jobs outlive programs.
@@ -68,13 +69,6 @@ bool json_may_lack(const index&, std::string_view member) { return member == "bu
 namespace plan {
 
 namespace {
-
-/// A setting of the profile, as it is stored.
-struct profile_setting {
-    std::string name;
-    std::string value;
-};
-BOOST_DESCRIBE_STRUCT(profile_setting, (), (name, value))
 
 /// The swap as version 2 stored it.
 struct swap_lists {
@@ -170,11 +164,7 @@ blueprint read_blueprint(const json::value& from) {
     value.version = blueprint::current_version;
     value.swap = read_swap(from);
     if (const auto* stored = from.as_object().if_contains("profile")) {  // earlier versions had none
-        std::vector<profile_setting> settings;
-        described_json::read(*stored, settings);
-        for (const profile_setting& each : settings) {
-            value.profile.set(each.name, each.value);
-        }
+        value.profile = pg::session_profile_from_json(*stored);
     }
     const auto guess_cost = [](index& each) {  // earlier versions went by size
         each.build_cost = each.build_cost == 0 ? each.source_bytes : each.build_cost;
@@ -199,11 +189,7 @@ std::string to_json(const blueprint& value) {
     }
     json::value stored = described_json::write(sendable);
     stored.as_object()["swap"] = described_json::write(value.swap.steps());
-    std::vector<profile_setting> settings;
-    for (const auto& [name, setting] : value.profile.settings()) {
-        settings.push_back({name, setting});
-    }
-    stored.as_object()["profile"] = described_json::write(settings);
+    stored.as_object()["profile"] = pg::to_json(value.profile);
     return json::serialize(stored);
 }
 

@@ -3,6 +3,7 @@
 #include "pgeist/core/described_json.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/json_text.hpp"
+#include "pgeist/pg/session_profile_json.hpp"
 #include "pgeist/tasks/expand/spec.hpp"
 
 // What is stored of an expansion's request and plan.
@@ -82,7 +83,7 @@ request request_from_json(const std::string& text) { return described_json::from
 
 std::string to_json(const spec& value) {
     boost::json::value stored = described_json::write(value);
-    stored.as_object()["profile"] = write_pairs(value.profile.settings());
+    stored.as_object()["profile"] = pg::to_json(value.profile);
     stored.as_object()["renamed"] = write_pairs(value.renamed);
     return boost::json::serialize(stored);
 }
@@ -92,11 +93,8 @@ spec spec_from_json(const std::string& text) {
     try {
         const boost::json::value stored = json_from(text);
         described_json::read(stored, value);
+        value.profile = pg::session_profile_from_json(stored.at("profile"));
         std::vector<pair_of_texts> pairs;
-        described_json::read(stored.at("profile"), pairs);
-        for (const pair_of_texts& each : pairs) {
-            value.profile.set(each.name, each.value);
-        }
         described_json::read(stored.at("renamed"), pairs);
         for (const pair_of_texts& each : pairs) {
             value.renamed.emplace_back(each.name, each.value);

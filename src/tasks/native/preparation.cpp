@@ -4,6 +4,7 @@
 
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/job/record.hpp"
+#include "pgeist/pg/session_profile_json.hpp"
 #include "pgeist/steps/store.hpp"
 
 namespace pgeist::native {
@@ -11,22 +12,13 @@ namespace pgeist::native {
 namespace json = boost::json;
 
 std::string plan_with(const pg::session_profile& profile) {
-    json::array settings;
-    for (const auto& [name, value] : profile.settings()) {
-        settings.push_back(json::object{{"name", name}, {"value", value}});
-    }
-    return json::serialize(json::object{{"profile", std::move(settings)}});
+    return json::serialize(json::object{{"profile", pg::to_json(profile)}});
 }
 
 pg::session_profile profile_in(const std::string& plan) {
-    pg::session_profile profile;
     const json::value stored = json_from(plan);
-    if (const json::value* settings = stored.as_object().if_contains("profile")) {
-        for (const json::value& each : settings->as_array()) {
-            profile.set(std::string(each.at("name").as_string()), std::string(each.at("value").as_string()));
-        }
-    }
-    return profile;
+    const json::value* settings = stored.as_object().if_contains("profile");
+    return settings == nullptr ? pg::session_profile() : pg::session_profile_from_json(*settings);
 }
 
 awaitable<job::tenure> record_job(pg::connection& session, beginning what) {

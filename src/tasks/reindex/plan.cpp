@@ -5,6 +5,7 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/json_text.hpp"
+#include "pgeist/pg/session_profile_json.hpp"
 
 namespace pgeist::reindex {
 
@@ -14,11 +15,7 @@ std::string to_json(const plan& what) {
     json::object out;
     out["table"] = json::object{{"schema", what.table.schema}, {"name", what.table.name}};
     out["source_oid"] = what.source_oid;
-    json::array settings;
-    for (const auto& [name, value] : what.profile.settings()) {
-        settings.push_back(json::array{name, value});
-    }
-    out["profile"] = std::move(settings);
+    out["profile"] = pg::to_json(what.profile);
     if (what.file != 0) {
         out["file"] = what.file;
         out["bytes"] = what.bytes;
@@ -38,10 +35,7 @@ plan plan_from_json(const std::string& text) {
             what.file = file->to_number<std::int64_t>();
             what.bytes = in.at("bytes").to_number<std::int64_t>();
         }
-        for (const json::value& each : in.at("profile").as_array()) {
-            const json::array& pair = each.as_array();
-            what.profile.set(std::string(pair.at(0).as_string()), std::string(pair.at(1).as_string()));
-        }
+        what.profile = pg::session_profile_from_json(in.at("profile"));
     } catch (const std::exception& problem) {
         throw error(exit_code::failed, fmt::format("the job's plan cannot be read: {}", problem.what()),
                     "use the version of pgeist that started the job, or remove the job with: pgeist cleanup JOB");
