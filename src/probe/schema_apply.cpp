@@ -264,6 +264,57 @@ void schema::rename(const std::string& from, const std::string& to) {
     dropped_.erase(to);
 }
 
+void schema::forget_column(const std::string& relation, const std::string& column) {
+    const auto has_it = [&](const std::vector<std::string>& columns) {
+        return std::find(columns.begin(), columns.end(), column) != columns.end();
+    };
+    known_relation& table = at(relation);
+    table.columns.erase(column);
+    std::erase_if(table.constraints, [&](const known_constraint& one) {
+        return has_it(one.what.columns) || (one.what.value && has_it(one.what.value->columns));
+    });
+    std::erase_if(indexes_,
+                  [&](const auto& entry) { return entry.second.table == relation && has_it(entry.second.columns); });
+}
+
+void schema::apply_to_constraints(const std::string& relation, const ddl::statement& what, const ddl::clause& each) {
+    using kind = ddl::clause_kind;
+    known_relation& table = at(relation);
+    if (each.kind == kind::add_constraint && each.made) {
+        add_constraint(relation, *each.made, what.only);
+    } else if (each.kind == kind::drop_constraint) {
+        drop_constraint(relation, each.name);
+    } else if (each.kind == kind::validate_constraint) {
+        for (known_constraint& one : table.constraints) {
+            one.valid = one.valid || one.what.name == each.name;
+            if (one.what.name == each.name && one.what.kind == ddl::constraint_kind::not_null &&
+                !one.what.columns.empty()) {
+                table.columns[one.what.columns.front()].not_null = true;
+            }
+        }
+    }
+}
+
+void schema::apply_to_columns(const std::string& relation, const ddl::clause& each) {
+    using kind = ddl::clause_kind;
+    known_relation& table = at(relation);
+    if (each.kind == kind::add_column && each.added && !table.columns.contains(each.name)) {
+        add_column(relation, *each.added);
+    } else if (each.kind == kind::drop_column) {
+        forget_column(relation, each.name);
+    } else if (each.kind == kind::alter_type && each.added) {
+        table.columns[each.name].type = each.added->type;
+    } else if (each.kind == kind::set_not_null) {
+        table.columns[each.name].not_null = true;
+    } else if (each.kind == kind::drop_not_null) {
+        table.columns[each.name].not_null = false;
+    } else if (each.kind == kind::rename_column) {
+        if (auto node = table.columns.extract(each.name); !node.empty()) {
+            table.columns[each.new_name] = node.mapped();
+        }
+    }
+}
+
 void schema::apply_clause(const std::string& relation, const ddl::statement& what, const ddl::clause& each) {
     using kind = ddl::clause_kind;
     if (each.kind == kind::rename && what.object != ddl::object_kind::other) {
@@ -280,50 +331,9 @@ void schema::apply_clause(const std::string& relation, const ddl::statement& wha
             part->second.parent = relation;
         }
     }
-    if (what.object != ddl::object_kind::table) {
-        return;
-    }
-    known_relation& table = at(relation);
-    if (each.kind == kind::add_column && each.added) {
-        if (!table.columns.contains(each.name)) {
-            add_column(relation, *each.added);
-        }
-    } else if (each.kind == kind::drop_column) {
-        table.columns.erase(each.name);
-        std::erase_if(table.constraints, [&](const known_constraint& one) {
-            const auto& columns = one.what.columns;
-            return std::find(columns.begin(), columns.end(), each.name) != columns.end() ||
-                   (one.what.value && std::find(one.what.value->columns.begin(), one.what.value->columns.end(),
-                                                each.name) != one.what.value->columns.end());
-        });
-        std::erase_if(indexes_, [&](const auto& entry) {
-            const auto& columns = entry.second.columns;
-            return entry.second.table == relation &&
-                   std::find(columns.begin(), columns.end(), each.name) != columns.end();
-        });
-    } else if (each.kind == kind::alter_type && each.added) {
-        table.columns[each.name].type = each.added->type;
-    } else if (each.kind == kind::set_not_null) {
-        table.columns[each.name].not_null = true;
-    } else if (each.kind == kind::drop_not_null) {
-        table.columns[each.name].not_null = false;
-    } else if (each.kind == kind::add_constraint && each.made) {
-        add_constraint(relation, *each.made, what.only);
-    } else if (each.kind == kind::drop_constraint) {
-        drop_constraint(relation, each.name);
-    } else if (each.kind == kind::validate_constraint) {
-        for (known_constraint& one : table.constraints) {
-            one.valid = one.valid || one.what.name == each.name;
-            if (one.what.name == each.name && one.what.kind == ddl::constraint_kind::not_null &&
-                !one.what.columns.empty()) {
-                table.columns[one.what.columns.front()].not_null = true;
-            }
-        }
-    } else if (each.kind == kind::rename_column) {
-        if (auto node = table.columns.extract(each.name); !node.empty()) {
-            table.columns[each.new_name] = node.mapped();
-        }
-    } else {
+    if (what.object == ddl::object_kind::table) {
+        apply_to_columns(relation, each);
+        apply_to_constraints(relation, what, each);
         apply_identity(relation, each);
         apply_partition(relation, each);
     }
@@ -435,6 +445,32 @@ void schema::set_path(const ddl::statement& what) {
     search_path_ = path.empty() ? default_path_ : path;
 }
 
+void schema::apply_create_view(const ddl::statement& what) {
+    known_relation& made = at(own_name(what.relation, what.temporary));
+    made.kind = relation_kind::view;
+    made.whole = made.whole || !what.or_replace;
+    made.reads.clear();
+    for (const qualified_name& each : what.reads) {
+        made.reads.push_back(name_of(each));
+    }
+    made.file = made.file == 0 ? file_ : made.file;
+}
+
+void schema::apply_create_sequence(const ddl::statement& what) {
+    known_relation& made = at(own_name(what.relation, what.temporary));
+    made.kind = relation_kind::sequence;
+    made.whole = true;
+    made.file = file_;
+}
+
+void schema::apply_create_statistics(const ddl::statement& what) {
+    if (what.names.size() == 2) {
+        statistics_[written(what.names[0], what.names[1])] = name_of(what.relation);
+    } else if (what.names.size() == 1) {
+        statistics_[written(search_path_.front(), what.names[0])] = name_of(what.relation);
+    }
+}
+
 void schema::apply(const ddl::statement& what) {
     using kind = ddl::statement_kind;
     switch (what.kind) {
@@ -442,34 +478,17 @@ void schema::apply(const ddl::statement& what) {
         case kind::create_table_as:
             apply_create_table(what);
             break;
-        case kind::create_view: {
-            const std::string name = own_name(what.relation, what.temporary);
-            known_relation& made = at(name);
-            made.kind = relation_kind::view;
-            made.whole = made.whole || !what.or_replace;
-            made.reads.clear();
-            for (const qualified_name& each : what.reads) {
-                made.reads.push_back(name_of(each));
-            }
-            made.file = made.file == 0 ? file_ : made.file;
+        case kind::create_view:
+            apply_create_view(what);
             break;
-        }
-        case kind::create_sequence: {
-            known_relation& made = at(own_name(what.relation, what.temporary));
-            made.kind = relation_kind::sequence;
-            made.whole = true;
-            made.file = file_;
+        case kind::create_sequence:
+            apply_create_sequence(what);
             break;
-        }
         case kind::create_index:
             apply_create_index(what);
             break;
         case kind::create_statistics:
-            if (what.names.size() == 2) {
-                statistics_[written(what.names[0], what.names[1])] = name_of(what.relation);
-            } else if (what.names.size() == 1) {
-                statistics_[written(search_path_.front(), what.names[0])] = name_of(what.relation);
-            }
+            apply_create_statistics(what);
             break;
         case kind::drop:
             apply_drop(what);

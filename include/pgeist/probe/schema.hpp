@@ -147,7 +147,10 @@ public:
 
 private:
     known_relation& at(const std::string& relation);
+    void forget_column(const std::string& relation, const std::string& column);
     void apply_clause(const std::string& relation, const ddl::statement& what, const ddl::clause& each);
+    void apply_to_columns(const std::string& relation, const ddl::clause& each);
+    void apply_to_constraints(const std::string& relation, const ddl::statement& what, const ddl::clause& each);
     void apply_to_tree(const std::string& relation, const ddl::statement& what, const ddl::clause& each);
     void apply_identity(const std::string& relation, const ddl::clause& each);
     void apply_partition(const std::string& relation, const ddl::clause& each);
@@ -155,6 +158,9 @@ private:
     void add_index(const std::string& relation, const std::string& name, const known_index& made, bool only);
     void add_parts(const std::string& parent, const std::string& partition);
     void apply_create_table(const ddl::statement& what);
+    void apply_create_view(const ddl::statement& what);
+    void apply_create_sequence(const ddl::statement& what);
+    void apply_create_statistics(const ddl::statement& what);
     void apply_create_index(const ddl::statement& what);
     void apply_drop(const ddl::statement& what);
     void add_constraint(const std::string& relation, ddl::constraint what, bool only = false);
