@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <ostream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "e2e/run_test.hpp"
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
+#include "support/tcp_proxy.hpp"
 #include "support/wait_for.hpp"
 #include "support/workload.hpp"
 
@@ -224,7 +226,9 @@ TEST_F(rehearsed, one_that_fails_takes_back_what_it_made) {
     expect_nothing_left();
 }
 
-TEST_F(rehearsed, beside_writers_that_notice_nothing) {
+class rehearsed_beside : public rehearsed {};
+
+TEST_F(rehearsed_beside, writers_that_notice_nothing) {
     sql().execute("DROP TABLE public.t");
     const workload_shape shape = integer_key_shape(3000);
     sql().execute(shape.create);
@@ -243,6 +247,53 @@ TEST_F(rehearsed, beside_writers_that_notice_nothing) {
               0);
     expect_cleanup_leaves_nothing();
 }
+
+struct kill_point {
+    const char* name;
+    ambush where;  ///< the message at which the program is killed
+    bool leaves_a_job;
+};
+
+void PrintTo(const kill_point& value, std::ostream* out) { *out << value.name; }
+
+class rehearsal_killed : public rehearsed, public ::testing::WithParamInterface<kill_point> {};
+
+TEST_P(rehearsal_killed, is_taken_back_by_cleanup) {
+    tcp_proxy proxy(db().address());
+    proxy.lay(GetParam().where);
+    {
+        pgeist_process running(proxy.through(db().address()).uri(),
+                               {"rehearse", "--table", "t", "--method", "copy", "--alter", change, "--output", "json",
+                                "--locks", "take", "--chunk-rows", "100"});
+        proxy.wait_for_ambush();
+        running.kill_hard();
+    }
+    proxy.drop_all();  // as the kernel of a dead host's peer would, in a while
+    wait_for("its sessions to end", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                   "application_name LIKE 'pgeist%'") == 0;
+    });
+    EXPECT_EQ(type_of("id"), "integer");
+    if (GetParam().leaves_a_job) {
+        EXPECT_EQ(text_of(only_job(db().uri()), "state"), "interrupted");
+    }
+    expect_cleanup_leaves_nothing();
+    expect_untouched();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    at, rehearsal_killed,
+    ::testing::Values(kill_point{"prepare", {"SET blueprint", "COMMIT", fate::held}, false},
+                      kill_point{"capture_under_its_lock", {"", "CREATE TRIGGER", fate::held}, true},
+                      kill_point{"capture_done", {"CREATE TRIGGER", "COMMIT", fate::answer_lost}, true},
+                      kill_point{"key", {"'maintenance_work_mem'", "COMMIT", fate::held}, true},
+                      kill_point{"verify", {"", "rows, shadow_rows, checksum", fate::held}, true},
+                      kill_point{"swap_under_its_lock", {"", "swap_xid = pg_current_xact_id()", fate::held}, true},
+                      kill_point{
+                          "swap_taken_back", {"swap_xid = pg_current_xact_id()", "ROLLBACK", fate::answer_lost}, true},
+                      kill_point{"take_back", {"DROP TRIGGER", "COMMIT", fate::held}, true}),
+    [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace pgeist::test
