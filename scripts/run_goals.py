@@ -27,12 +27,13 @@ from pathlib import Path
 
 from bench_server import (README, ROOT, SETTINGS, Failure, Server, add_common_options, client_program, describe_machine,
                           note, program_version, replace_block, require_program)
-from goals import application, bulk, capture, converge, group, replay, revert, scale, snapshot, swap, tool, uuid_key, window
+from goals import (application, bulk, capture, converge, group, rehearsal, repacking, replay, revert, scale, snapshot, swap,
+                   tool, uuid_key, window)
 from goals.frame import Context, Finding
 
 MEASURES = {module.NAME: module
             for module in (scale, uuid_key, application, capture, bulk, replay, converge, snapshot, tool, swap, group,
-                          revert, window)}
+                           revert, window, rehearsal, repacking)}
 BEGIN, END = "<!-- goals: begin (scripts/run_goals.py) -->", "<!-- goals: end -->"
 
 
@@ -43,9 +44,12 @@ def run_measures(context: Context, names: list[str]) -> tuple[dict[str, list[Fin
     for name in names:
         begin = time.monotonic()
         try:
-            found[name] = MEASURES[name].measure(context)
-            if not found[name] or not all(math.isfinite(one.ratio) and one.ratio >= 0 for one in found[name]):
-                raise Failure(f"no figures: {found.pop(name)}")
+            figures = MEASURES[name].measure(context)
+            if figures is None:
+                continue  # not to be measured here, as it has told
+            if not figures or not all(math.isfinite(one.ratio) and one.ratio >= 0 for one in figures):
+                raise Failure(f"no figures: {figures}")
+            found[name] = figures
         except Failure as failure:
             note(f"error: {name}: {failure}")
             failed.append(name)
