@@ -4,12 +4,15 @@
 
 #include <boost/json/serialize.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <ostream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "e2e/run_test.hpp"
@@ -245,6 +248,30 @@ TEST_F(rehearsed_beside, writers_that_notice_nothing) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'public.t'::regclass AND NOT tgisinternal "
                            "AND tgname LIKE 'pgeist%'"),
               0);
+    expect_cleanup_leaves_nothing();
+}
+
+TEST_F(rehearsed_beside, the_servers_counters_show_the_load_alone) {
+    std::atomic<bool> stop = false;
+    std::atomic<std::int64_t> updates = 0;
+    std::thread load([&] {
+        sync_connection one = db().connect();  // its end sends what was counted
+        while (!stop) {
+            one.execute("UPDATE public.t SET code = code WHERE id = 7");
+            ++updates;
+        }
+    });
+    const run_result done = rehearse({"--locks", "take", "--chunk-rows", "100"});
+    stop = true;
+    load.join();
+    EXPECT_TRUE(exited(done, 0));
+    EXPECT_GT(updates, 0);
+    const auto counted = [&](const std::string& what) {
+        return sql().number("SELECT " + what + " FROM pg_stat_all_tables WHERE relid = 'public.t'::regclass");
+    };
+    wait_for("the server's counters", [&] { return counted("n_tup_upd") >= updates; });
+    EXPECT_EQ(counted("n_tup_upd"), updates);
+    EXPECT_EQ(counted("n_tup_ins + n_tup_del"), 500);
     expect_cleanup_leaves_nothing();
 }
 
