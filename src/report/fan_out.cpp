@@ -18,19 +18,24 @@ void fan_out::tell(const Tell& what) {
 }
 
 void fan_out::concerns(std::int64_t job) {
-    beside_ = job_ && job != *job_ ? std::optional<std::int64_t>(job) : std::nullopt;
+    beside_ = job_ && job != *job_ && job != in_its_place_ ? std::optional<std::int64_t>(job) : std::nullopt;
     for (const auto& each : all_) {
         each->concerns(job);
     }
 }
 
 void fan_out::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
-    if (beside_) {
+    const bool another = beside_ || job == in_its_place_;
+    if (another) {
         tables_[job] = table;
     } else {
         job_ = job;
     }
-    tell([&](observer& each) { each.job_started(job, table, strategy); });
+    for (const auto& each : all_) {
+        if (!another || each->tells_jobs_apart()) {
+            each->job_started(job, table, strategy);
+        }
+    }
 }
 
 void fan_out::phase_started(const phase& now) {

@@ -4,6 +4,8 @@ namespace pgeist::report {
 
 void observer::concerns(std::int64_t) {}
 
+void observer::steps_in(std::int64_t /*job*/) {}
+
 void observer::not_revertible(const std::string&) {}
 
 void observer::rehearsed(const rehearsal& /*found*/) {}

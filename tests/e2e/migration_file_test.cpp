@@ -259,7 +259,11 @@ TEST_F(migration_file, makes_its_copies_jobs_of_their_own) {
     EXPECT_EQ(text_of(made[0], "strategy"), "shadow");
     EXPECT_EQ(text_of(made[0], "state"), "done");
     EXPECT_EQ(text_of(made[1], "table"), "public.u");
-    EXPECT_EQ(result.events("swap").size(), 2U);
+    const auto swaps = result.events("swap");
+    ASSERT_EQ(swaps.size(), 2U);
+    EXPECT_EQ(text_of(swaps[0], "job"), text_of(made[0], "job"));
+    EXPECT_EQ(text_of(swaps[1], "job"), text_of(made[1], "job"));
+    EXPECT_EQ(text_of(result.events("result").at(0), "job"), leader);
     EXPECT_EQ(step_states(), "done done done done done");
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_class WHERE relname IN ('t', 'u') AND relkind = 'r' "
                            "AND relnamespace::regnamespace::text LIKE 'pgeist%'"),

@@ -1,6 +1,9 @@
 #include <boost/json.hpp>
 
+#include <memory>
+
 #include "cli/make_observer.hpp"
+#include "pgeist/report/fan_out.hpp"
 #include "pgeist/report/json/json_observer.hpp"
 #include "pgeist/report/terminal/plain_observer.hpp"
 #include "pgeist/report/terminal/tty_observer.hpp"
@@ -110,6 +113,28 @@ TEST_F(json, what_is_held_back_comes_before_the_next_phase) {
     EXPECT_TRUE(all[3].at("job").is_null());
 }
 
+TEST_F(json, tells_whose_it_is_of_jobs_side_by_side_and_of_steps) {
+    json_observer to(out, by_hand());
+    to.job_started(3, "", "file");
+    for (const std::int64_t job : {4, 5}) {
+        to.concerns(job);
+        to.job_started(job, "public.t", "shadow");
+        to.phase_started(phase_named(job == 4 ? "copy" : "verify", "ACCESS SHARE"));
+        to.progressed(at(job, 10));
+    }
+    to.concerns(3);
+    to.finished(outcome());
+    EXPECT_EQ(events("job").at(0).at("id").as_int64(), 3);
+    EXPECT_EQ(events("job").at(2).at("job").as_int64(), 5);
+    const auto progress = events("progress");
+    ASSERT_EQ(progress.size(), 2U) << "once a second each";
+    EXPECT_EQ(progress[0].at("job").as_int64(), 4);
+    EXPECT_EQ(progress[0].at("phase").as_string(), "copy");
+    EXPECT_EQ(progress[1].at("job").as_int64(), 5);
+    EXPECT_EQ(progress[1].at("phase").as_string(), "verify");
+    EXPECT_EQ(events("result").front().at("job").as_int64(), 3);
+}
+
 TEST_F(json, what_is_unknown_is_null) {
     json_observer to(out, by_hand());
     progress now;
@@ -183,6 +208,23 @@ TEST_F(plain, verbose_tells_the_locks) {
     plain_observer to(out, err, terminal(), much, by_hand(), true);
     to.phase_started(phase_named("swap", "ACCESS EXCLUSIVE"));
     EXPECT_TRUE(out.has("swap: begins (lock: ACCESS EXCLUSIVE)"));
+}
+
+TEST_F(plain, is_told_of_a_step_as_of_the_job_and_of_others_beside_it_in_a_word) {
+    fan_out to;
+    to.add(std::make_unique<plain_observer>(out, err, terminal(), verbosity(), by_hand(), true));
+    to.job_started(3, "", "file");
+    to.steps_in(4);
+    to.concerns(4);
+    to.job_started(4, "public.t", "shadow");
+    to.phase_started(phase_named("copy", "ACCESS SHARE"));
+    to.concerns(5);
+    to.job_started(5, "public.u", "shadow");
+    to.phase_started(phase_named("verify", "ACCESS SHARE"));
+    to.message(level::warning, "look");
+    EXPECT_NE(out.all.find("copy"), std::string::npos);
+    EXPECT_EQ(out.all.find("verify"), std::string::npos);
+    EXPECT_NE((out.all + err.all).find("job 5 (public.u): look"), std::string::npos);
 }
 
 TEST_F(plain, warnings_and_failures_go_to_the_error_output) {

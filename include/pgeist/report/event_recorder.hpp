@@ -18,6 +18,7 @@ public:
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
     void concerns(std::int64_t job) override { to_->concerns(job); }
+    void steps_in(std::int64_t job) override { to_->steps_in(job); }
     [[nodiscard]] bool tells_jobs_apart() const override { return to_->tells_jobs_apart(); }
     void phase_started(const report::phase& now) override;
     void progressed(const progress& now) override;

@@ -19,6 +19,7 @@ public:
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
     void concerns(std::int64_t job) override;
+    void steps_in(std::int64_t job) override { in_its_place_ = job; }
     void phase_started(const phase& now) override;
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
@@ -44,6 +45,7 @@ private:
 
     std::vector<std::unique_ptr<observer>> all_;
     std::optional<std::int64_t> job_;
+    std::int64_t in_its_place_ = 0;               ///< the job that is told of as if it were the first one; 0: none
     std::optional<std::int64_t> beside_;          ///< what is told is about this job, which another one leads
     std::map<std::int64_t, std::string> tables_;  ///< of those
 };

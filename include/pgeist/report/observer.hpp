@@ -123,6 +123,8 @@ public:
     /// What follows, until the next of these, is told of this job, whose job_started() has come: several are at work
     /// side by side.
     virtual void concerns(std::int64_t job);
+    /// What that job does is, until steps_in(0), what the one that was started does: it is a step of it.
+    virtual void steps_in(std::int64_t job);
     /// Whether it obeys concerns().
     [[nodiscard]] virtual bool tells_jobs_apart() const { return false; }
     /// Ends the phase before.

@@ -16,6 +16,27 @@ job::identity identity_of(const job::identity& parent, const job::record& record
     return known;
 }
 
+/// What is told meanwhile is told of the child, as what the parent does.
+class told_in_its_place {
+public:
+    told_in_its_place(const task::context& parent, const job::record& record, const task::kind& kind)
+        : to_(&parent.observer), parent_(parent.mine.job) {
+        to_->steps_in(record.id);
+        to_->concerns(record.id);
+        to_->job_started(record.id, record.table.display(), kind.labels().strategy);
+    }
+    ~told_in_its_place() {
+        to_->steps_in(0);
+        to_->concerns(parent_);
+    }
+    told_in_its_place(const told_in_its_place&) = delete;
+    told_in_its_place& operator=(const told_in_its_place&) = delete;
+
+private:
+    report::observer* to_;
+    std::int64_t parent_;
+};
+
 /// The pool's sessions convert values as this job's do.
 class profile_for_a_while {
 public:
@@ -51,6 +72,7 @@ child::child(const task::context& with, const task::kind& kind, job::record reco
                          record_)) {}
 
 awaitable<void> child::run() {
+    const told_in_its_place told(*with_, record_, *kind_);
     const profile_for_a_while mine(with_->pool, kind_->profile_of(*record_.plan));
     std::exception_ptr failure;
     try {
