@@ -134,6 +134,8 @@ std::string keep_statements::note_arrivals() const {
 
 // From the current key back to the one that the row had when replay last saw it: each step leads to the last arrival
 // before the one that led here. A row has only ever come by the last arrival; what left its key before does not matter.
+// Where no row is any more nothing is looked for: a key that a row has long left would else be the way's begin once
+// more (one row whose key changed n times: n²/2 steps).
 std::string keep_statements::fill_by_links() const {
     const walk::key& key = transfer_->key;
     const std::string keys = walk::log_columns(key);
@@ -154,8 +156,9 @@ std::string keep_statements::fill_by_links() const {
     return fill_from(
         *this, *transfer_,
         fmt::format(
-            "WITH RECURSIVE way AS (SELECT {k_of_l}, {o_of_l}, NULL::bigint AS number, false AS born FROM ({distinct}) "
-            "AS l "
+            "WITH RECURSIVE way AS (SELECT {k_of_l}, {o_of_l}, NULL::bigint AS number, s.present IS NULL AS born FROM "
+            "({distinct}) AS l LEFT JOIN LATERAL (SELECT true AS present FROM ONLY {read} AS s WHERE {is_there} LIMIT "
+            "1) AS s ON true "
             "UNION ALL SELECT {k_of_w}, {f_of_a}, a.number, NOT a.linked FROM way AS w CROSS JOIN LATERAL ("
             "SELECT a.* FROM {at} JOIN {schema}.pgeist_arrivals AS a ON {same} "
             "WHERE w.number IS NULL OR a.number < w.number ORDER BY a.number DESC LIMIT 1) AS a WHERE NOT w.born) "
@@ -164,7 +167,8 @@ std::string keep_statements::fill_by_links() const {
             fmt::arg("k_of_l", names(key, "l.", 'k')),
             fmt::arg("o_of_l",
                      numbered(key.columns.size(), [](std::size_t n) { return fmt::format("l.k{0} AS o{0}", n); })),
-            fmt::arg("distinct", distinct), fmt::arg("k_of_w", names(key, "w.", 'k')),
+            fmt::arg("distinct", distinct), fmt::arg("read", transfer_->read.name.sql()),
+            fmt::arg("is_there", walk::read_equals_log(key, "s", "l")), fmt::arg("k_of_w", names(key, "w.", 'k')),
             fmt::arg("f_of_a", names(key, "a.", 'f')), fmt::arg("at", at),
             fmt::arg("schema", quote_identifier(transfer_->schema)),
             fmt::arg("same", walk::log_equals_log(key, "a", "g")), fmt::arg("o_of_w", names(key, "w.", 'o'))));
