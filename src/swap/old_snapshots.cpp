@@ -1,6 +1,7 @@
 #include "pgeist/swap/old_snapshots.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -16,7 +17,9 @@ namespace {
 // made a snapshot with their slot, to copy tables by it, or for others to import; standbys' have none: see
 // standby_snapshots. Between the statements of a READ COMMITTED transaction no snapshot is held, so backend_xmin is
 // null then. Without pg_read_all_stats, backend_type and xact_start of others are null, backend_xmin is not; which
-// transaction it is, is then told by its virtual id, from pg_locks, which is only read where that is needed.
+// transaction it is, is then told by its virtual id, from pg_locks, which is only read where that is needed. A
+// transaction may have several snapshots (cursors): xmin is the oldest one's, and may pass while another one is still
+// too old. Parameter: the transaction that no old snapshot's xmin comes up to; NULL: all are old.
 constexpr const char* snapshots_text = R"sql(
     WITH holding AS MATERIALIZED (
         SELECT a.* FROM pg_stat_activity a
@@ -27,7 +30,9 @@ constexpr const char* snapshots_text = R"sql(
         SELECT l.pid, l.virtualtransaction FROM pg_locks l
          WHERE l.locktype = 'virtualxid' AND l.granted AND l.mode = 'ExclusiveLock'
            AND EXISTS (SELECT FROM holding WHERE xact_start IS NULL))
-    SELECT a.pid, concat(a.backend_xmin, ' ', coalesce(a.xact_start::text, l.virtualtransaction)) AS xmin,
+    SELECT a.pid, coalesce(a.xact_start::text, l.virtualtransaction, '') AS transaction,
+           pg_snapshot_xmax(pg_current_snapshot())::xid::text AS next,
+           coalesce(age(a.backend_xmin) > age($1::text::xid), true) AS old,
            coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
            coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
            coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000, 0)::bigint AS age
@@ -43,10 +48,12 @@ std::string snapshots_query() {
 }  // namespace
 
 awaitable<old_snapshots> old_snapshots::taken_now(pg::connection& session) {
-    const pg::result found = co_await session.query(snapshots_query());
+    const std::optional<std::string> none;
+    const pg::result found = co_await session.query(snapshots_query(), none);
     old_snapshots now;
     for (int row = 0; row < found.rows(); ++row) {
-        holder each{found.text(row, "pid"), found.text(row, "xmin")};
+        holder each{found.text(row, "pid"), found.text(row, "transaction")};
+        now.limit_ = found.text(row, "next");
         now.holders_.push_back(std::move(each));
     }
     co_return now;
@@ -57,17 +64,19 @@ awaitable<std::vector<report::blocker>> old_snapshots::still_held(pg::connection
     if (holders_.empty()) {
         co_return blockers;
     }
-    const pg::result found = co_await session.query(snapshots_query());
+    const std::optional<std::string> limit = limit_;
+    const pg::result found = co_await session.query(snapshots_query(), limit);
     std::vector<holder> left;
     for (int row = 0; row < found.rows(); ++row) {
         const std::string pid = found.text(row, "pid");
-        const std::string xmin = found.text(row, "xmin");
-        const bool known = std::any_of(holders_.begin(), holders_.end(),
-                                       [&](const holder& each) { return each.pid == pid && each.xmin == xmin; });
-        if (!known) {
+        const std::string transaction = found.text(row, "transaction");
+        const bool known = std::any_of(holders_.begin(), holders_.end(), [&](const holder& each) {
+            return each.pid == pid && each.transaction == transaction;
+        });
+        if (!known || !found.boolean(row, "old")) {
             continue;
         }
-        holder same{pid, xmin};
+        holder same{pid, transaction};
         left.push_back(std::move(same));
         report::blocker blocker;
         blocker.pid = static_cast<int>(found.integer(row, "pid"));

@@ -23,10 +23,10 @@ public:
 private:
     struct holder {
         std::string pid;
-        std::string
-            xmin;  ///< of its snapshot, and the start of its transaction: while they stay the same, so may the snapshot
+        std::string transaction;  ///< when it began: as long as it is the same one, and old, so may its snapshot be
     };
     std::vector<holder> holders_;
+    std::string limit_;  ///< no snapshot whose xmin is this transaction, or later, is old
 };
 
 }  // namespace pgeist::swap
