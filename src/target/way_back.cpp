@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -78,12 +80,77 @@ awaitable<std::string> back_set_sql(build_context& at, const catalog::table& aft
     co_return sql;
 }
 
+constexpr const char* columns_read_sql = R"sql(
+    SELECT a.attname::text
+      FROM pg_rewrite r
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+                      AND d.refobjid = $1::bigint::oid AND d.refobjsubid > 0
+      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE r.ev_class = $2::regclass)sql";
+
+/// Which columns of the source an expression over them reads.
+awaitable<std::set<std::string>> columns_read(build_context& at, std::string expression) {
+    const qualified_name probe{at.passage_schema, "pgeist_reads"};
+    std::set<std::string> read;
+    co_await begin_trial(at);
+    co_await at.conn.execute(fmt::format("CREATE VIEW {} AS SELECT {} AS value FROM ONLY {} AS s", probe.sql(),
+                                         expression, at.source.name.sql()));
+    const pg::result rows = co_await at.conn.query(columns_read_sql, at.source.oid, probe.sql());
+    for (int row = 0; row < rows.rows(); ++row) {
+        read.insert(rows.text(row, 0));
+    }
+    co_await undo_trial(at);
+    co_return read;
+}
+
+// A domain over a domain takes no NULL where one of them takes none; its own default counts, or that of the next one.
+constexpr const char* never_null_sql = R"sql(
+    WITH RECURSIVE domains AS (
+        SELECT a.attname, t.typbasetype, t.typnotnull, t.typdefault IS NOT NULL AS has_default
+          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+         WHERE a.attrelid = $1::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'd'
+        UNION ALL
+        SELECT d.attname, t.typbasetype, t.typnotnull, t.typdefault IS NOT NULL
+          FROM domains d JOIN pg_type t ON t.oid = d.typbasetype AND t.typtype = 'd')
+    SELECT attname::text FROM domains GROUP BY attname HAVING bool_or(typnotnull) AND NOT bool_or(has_default))sql";
+
+awaitable<std::set<std::string>> never_null(build_context& at) {
+    const pg::result rows = co_await at.conn.query(never_null_sql, at.source.oid);
+    std::set<std::string> names;
+    for (int row = 0; row < rows.rows(); ++row) {
+        names.insert(rows.text(row, 0));
+    }
+    co_return names;
+}
+
+/// What only the server knows of columns that stay, in another form.
+awaitable<void> ask_of_converted(build_context& at, const catalog::table& after, const plan::blueprint& into,
+                                 transfer::way_there& there) {
+    for (const transfer::column& forth : into.columns) {
+        const catalog::column* made = after.find_column(forth.name);
+        const catalog::column* old = forth.read_name ? at.source.find_column(*forth.read_name) : nullptr;
+        if (made == nullptr || old == nullptr) {
+            continue;
+        }
+        if (made->type != old->type) {
+            const bool assigned = co_await is_assigned(at, made->type, old->type);
+            if (assigned) {
+                there.assignable.insert(old->name);
+            }
+        }
+        if (forth.expression && *forth.expression != quote_identifier(old->name)) {
+            auto read = co_await columns_read(at, *forth.expression);
+            there.computed_from[old->name] = std::move(read);
+        }
+    }
+}
+
 }  // namespace
 
 awaitable<transfer::way_back> plan_way_back(build_context& at, const catalog::table& after, const plan::blueprint& into,
                                             std::vector<std::string> back_sets) {
     const std::string index = into.key_index_is_temporary ? std::string() : into.key_index.name;
-    transfer::way_there there{at.source, after, into.columns, into.key, index, {}, {}};
+    transfer::way_there there{at.source, after, into.columns, into.key, index, {}, {}, {}, {}};
     for (const std::string& text : back_sets) {
         const plan::assignment set = plan::parse_assignment(text);
         const std::string what = "--back-set " + text;
@@ -96,16 +163,8 @@ awaitable<transfer::way_back> plan_way_back(build_context& at, const catalog::ta
         way.text = text;
         there.sets[set.column] = std::move(way);
     }
-    for (const transfer::column& forth : into.columns) {
-        const catalog::column* made = after.find_column(forth.name);
-        const catalog::column* old = forth.read_name ? at.source.find_column(*forth.read_name) : nullptr;
-        if (made != nullptr && old != nullptr && made->type != old->type) {
-            const bool assigned = co_await is_assigned(at, made->type, old->type);
-            if (assigned) {
-                there.assignable.insert(old->name);
-            }
-        }
-    }
+    co_await ask_of_converted(at, after, into, there);
+    there.never_null = co_await never_null(at);
     co_return transfer::plan_way_back(there);
 }
 

@@ -36,7 +36,7 @@ column begin(const catalog::column& old) {
     return value;
 }
 
-mapped map_dropped(const catalog::column& old, const back_set* set) {
+mapped map_dropped(const catalog::column& old, bool never_null, const back_set* set) {
     mapped out;
     out.value = begin(old);
     out.value.compared = false;
@@ -55,7 +55,7 @@ mapped map_dropped(const catalog::column& old, const back_set* set) {
         out.how = "kept; new rows: the next number";
     } else {
         out.how = "kept; new rows: NULL";
-        if (old.not_null) {
+        if (old.not_null || never_null) {
             out.refusal = fmt::format(
                 "column {} is NOT NULL and is dropped: rows made after the swap would have no value for it; say which: "
                 "--back-set \"{} = EXPRESSION over the new row\", or give it a default",
@@ -83,6 +83,24 @@ mapped map_generated(const catalog::column& old, const column& there, const cata
     return out;
 }
 
+/// Why it could not be told of a value whether it was changed since the swap: that is told by computing it once more
+/// from the old row. Empty: it can be.
+std::string why_not_comparable(const way_there& there, const catalog::column& old, const column& forth) {
+    if (!forth.compared) {
+        return "may give another value each time (if it does not, declare its functions IMMUTABLE)";
+    }
+    const auto found = there.computed_from.find(old.name);
+    std::vector<std::string> others;
+    for (const std::string& each : found == there.computed_from.end() ? std::set<std::string>() : found->second) {
+        const catalog::column* read = there.old_table.find_column(each);
+        // What a dropped column had stays as it was.
+        if (each != old.name && read != nullptr && find_new(there, *read) != nullptr) {
+            others.push_back(display_identifier(each));
+        }
+    }
+    return others.empty() ? "" : fmt::format("reads {}, which the application goes on changing", join(others, " and "));
+}
+
 mapped map_converted(const way_there& there, const catalog::column& old, const column& forth,
                      const catalog::column& made, const back_set* set) {
     mapped out;
@@ -102,11 +120,19 @@ mapped map_converted(const way_there& there, const catalog::column& old, const c
             "EXPRESSION over the new row\"",
             display_identifier(old.name), made.type, old.type, display_identifier(old.name));
     }
-    // What an unrepeatable expression once gave says nothing of what it came from.
-    if (forth.expression && forth.compared) {
-        out.value.inverse = *forth.expression;
-        out.value.read_type = made.type;
-        out.value.proven = set == nullptr && !same_type;
+    if (forth.expression) {
+        const std::string why_not = is_plain ? std::string() : why_not_comparable(there, old, forth);
+        if (!why_not.empty() && out.refusal.empty()) {
+            out.refusal = fmt::format(
+                "column {}: what the change computes for it {}: nobody could tell which of its values were changed "
+                "after the swap, and must come back as they are, and which were not; run it without --revertible",
+                display_identifier(old.name), why_not);
+        }
+        if (forth.compared) {
+            out.value.inverse = *forth.expression;
+            out.value.read_type = made.type;
+            out.value.proven = set == nullptr && !same_type;
+        }
     }
     out.value.compared = out.value.inverse.has_value();
     out.exact = set == nullptr && is_plain && is_exact_widening(old.type, made.type);
@@ -125,7 +151,7 @@ mapped map_column(const way_there& there, const catalog::column& old) {
     const back_set* set = find_set(there, old);
     const column* forth = find_new(there, old);
     if (forth == nullptr) {
-        return map_dropped(old, set);
+        return map_dropped(old, there.never_null.count(old.name) > 0, set);
     }
     const catalog::column& made = *there.new_table.find_column(forth->name);
     return old.generated != 0 ? map_generated(old, *forth, made) : map_converted(there, old, *forth, made, set);

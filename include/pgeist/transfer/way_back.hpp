@@ -32,6 +32,9 @@ struct way_there {
     /// Old columns that take the value of the new one by an assignment, as INSERT does it; those of the same type are
     /// not among them.
     std::set<std::string> assignable;
+    /// By old column whose value the change computes: the old columns that this reads.
+    std::map<std::string, std::set<std::string>> computed_from;
+    std::set<std::string> never_null;  ///< old columns whose domain takes no NULL, and has no default
 };
 
 /// What becomes of one old column.

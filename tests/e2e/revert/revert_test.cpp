@@ -117,6 +117,45 @@ TEST_F(reverting, is_refused_when_planned_where_there_is_no_way_back) {
         command("plan", {"--table", "t", "--revertible", "--alter", "DROP COLUMN must", "--back-set", "must = 7"}), 0));
 }
 
+// Whether a value was changed since the swap is told by computing it once more from the old row.
+TEST_F(reverting, what_is_computed_from_other_columns_or_anew_each_time_has_no_way_back) {
+    sql().execute(
+        "CREATE TABLE t (id int PRIMARY KEY, price numeric(10,2), quantity int, total numeric(12,2)); INSERT INTO t "
+        "SELECT i, 2, 3, 0 FROM generate_series(1, 10) i; CREATE FUNCTION cents(numeric) RETURNS numeric LANGUAGE "
+        "plpgsql AS 'BEGIN RETURN round($1, 1); END'");
+    const auto plan = [&](const std::vector<std::string>& change) {
+        std::vector<std::string> arguments{"--table", "t", "--revertible"};
+        arguments.insert(arguments.end(), change.begin(), change.end());
+        return command("plan", arguments);
+    };
+    const run_result set = plan({"--alter", "ADD COLUMN more int", "--set", "total = price * quantity"});
+    EXPECT_TRUE(exited(set, 3));
+    EXPECT_TRUE(says(set, {"column total", "reads price and quantity"}));
+    const run_result converted = plan({"--alter", "ALTER COLUMN total TYPE numeric(14,4) USING total * price",
+                                       "--back-set", "total = total / price"});
+    EXPECT_TRUE(exited(converted, 3));
+    EXPECT_TRUE(says(converted, {"column total", "reads price"}));
+    const run_result anew = plan({"--alter", "ALTER COLUMN price TYPE numeric(10,1) USING cents(price)"});
+    EXPECT_TRUE(exited(anew, 3));
+    EXPECT_TRUE(says(anew, {"column price", "IMMUTABLE"}));
+    EXPECT_TRUE(exited(plan({"--alter",
+                             "ALTER COLUMN total TYPE numeric(14,4) USING total * quantity, DROP COLUMN "
+                             "quantity"}),
+                       0))
+        << "what a dropped column had stays as it was";
+}
+
+TEST_F(reverting, a_domain_that_takes_no_null_needs_a_value_for_new_rows) {
+    sql().execute(
+        "CREATE DOMAIN given AS text NOT NULL; CREATE DOMAIN narrow AS given; CREATE TABLE t (id int PRIMARY KEY, a "
+        "narrow); INSERT INTO t VALUES (1, 'x')");
+    const run_result dropped = command("plan", {"--table", "t", "--revertible", "--alter", "DROP COLUMN a"});
+    EXPECT_TRUE(exited(dropped, 3));
+    EXPECT_TRUE(says(dropped, {"column a", "--back-set"}));
+    EXPECT_TRUE(exited(
+        command("plan", {"--table", "t", "--revertible", "--alter", "DROP COLUMN a", "--back-set", "a = 'none'"}), 0));
+}
+
 TEST_F(reverting, a_deferrable_key_has_no_way_back) {
     sql().execute(
         "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE, note text); INSERT INTO t SELECT i FROM "
