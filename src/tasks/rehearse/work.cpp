@@ -85,7 +85,7 @@ awaitable<void> work::watch(pg::connection& session, const task::phase& now) {
         next_look_ = clock::now() + between_looks;
         co_await look(session);
     }
-    if (captured && clock::now() >= next_size_) {
+    if (captured && !exchanging_ && clock::now() >= next_size_) {
         next_size_ = clock::now() + between_sizes;
         co_await found_.look_at_size(session, kind_->own_schemas(workspace().job));
     }
@@ -113,12 +113,14 @@ awaitable<void> work::exchange() {
     swap::swapper exchanger(workspace(), changes(), gate, swap::swapper::ending::rollback);
     std::optional<report::swap_outcome> done;
     std::exception_ptr failure;
+    exchanging_ = true;  // who asks for the size of a table waits for its lock
     try {
         co_await rewrite::prepare_other_tables(workspace());
         done = co_await exchanger.swap();
     } catch (...) {
         failure = std::current_exception();
     }
+    exchanging_ = false;
     co_await boost::asio::this_coro::throw_if_cancelled(false);
     co_await pg::shielded(rewrite::release_other_tables(workspace()));
     co_await boost::asio::this_coro::throw_if_cancelled(true);

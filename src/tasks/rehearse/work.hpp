@@ -30,6 +30,7 @@ private:
     measurements found_;
     deadline::clock::time_point next_look_;
     deadline::clock::time_point next_size_;
+    bool exchanging_ = false;
     double predicted_lock_ms_ = 0;
     std::optional<double> lock_ms_;
     std::optional<std::int64_t> attempts_;
