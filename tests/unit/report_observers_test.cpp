@@ -121,6 +121,7 @@ TEST_F(json, tells_whose_it_is_of_jobs_side_by_side_and_of_steps) {
         to.job_started(job, "public.t", "shadow");
         to.phase_started(phase_named(job == 4 ? "copy" : "verify", "ACCESS SHARE"));
         to.progressed(at(job, 10));
+        to.message(level::info, "17 rows were deleted");
     }
     to.concerns(3);
     to.finished(outcome());
@@ -133,6 +134,7 @@ TEST_F(json, tells_whose_it_is_of_jobs_side_by_side_and_of_steps) {
     EXPECT_EQ(progress[1].at("job").as_int64(), 5);
     EXPECT_EQ(progress[1].at("phase").as_string(), "verify");
     EXPECT_EQ(events("result").front().at("job").as_int64(), 3);
+    EXPECT_EQ(events("result").front().at("message").as_string().find("17 rows"), std::string::npos);
 }
 
 TEST_F(json, what_is_unknown_is_null) {

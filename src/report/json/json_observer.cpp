@@ -58,6 +58,9 @@ json_line json_observer::event(std::string_view name) const {
 void json_observer::write(const json_line& line, importance weight) { out_->write(line.str() + "\n", weight); }
 
 void json_observer::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
+    if (job_ != job) {  // else it is a part of the one that was started
+        started_ = job;
+    }
     job_ = job;
     const auto about = table.empty() ? std::nullopt : std::optional<std::string>(table);  // several tables: none
     write(event("job").integer("id", job).text("table", about).text("strategy", strategy));
@@ -125,7 +128,7 @@ void json_observer::verified(const verification& found) {
     line.integer("differences", found.differences).integer("repaired", found.repaired);
     if (found.rows_after) {
         line.integer("rows_after", *found.rows_after);
-        rows_after_ = found.rows_after;
+        rows_after_ = job_ == started_ ? found.rows_after : rows_after_;
     }
     write(line);
 }
@@ -167,7 +170,7 @@ void json_observer::step_changed(const step_event& now) {
 void json_observer::not_revertible(const std::string& why) { write(event("not_revertible").text("reason", why)); }
 
 void json_observer::message(level severity, const std::string& text) {
-    if (severity == level::info) {
+    if (severity == level::info && job_ == started_) {
         last_info_ = text;
     }
 

@@ -55,6 +55,7 @@ private:
     [[nodiscard]] story& of_job() { return stories_[job_.value_or(0)]; }
 
     std::optional<std::int64_t> job_;
+    std::optional<std::int64_t> started_;    ///< the job whose result comes last
     std::map<std::int64_t, story> stories_;  ///< by number
     bool swapped_ = false;
     std::optional<std::int64_t> rows_after_;
