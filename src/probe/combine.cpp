@@ -8,15 +8,6 @@ namespace pgeist::probe {
 
 namespace {
 
-/// As far as plain columns go: expressions are not compared.
-bool same_columns(const ddl::index& made, const known_index& there) {
-    std::vector<std::string> columns;
-    for (const ddl::index_column& each : made.columns) {
-        columns.push_back(each.name.empty() ? "expr" : each.name);
-    }
-    return there.name_parts == columns;
-}
-
 using ddl::clause_kind;
 using ddl::statement_kind;
 
@@ -39,10 +30,7 @@ bool renamed_already(const ddl::statement& what, const ddl::clause& each, const 
 bool done_already(const ddl::statement& what, const failure& why, const schema& before) {
     const std::string& state = why.sqlstate;
     if (what.kind == statement_kind::create_index && what.made_index) {
-        const known_index* there =
-            before.find_index(before.beside(before.name_of(what.relation), what.made_index->name));
-        return state == "42P07" && there != nullptr && there->valid && there->table == before.name_of(what.relation) &&
-               there->unique == what.made_index->unique && same_columns(*what.made_index, *there);
+        return state == "42P07" && before.has_index_of(what);
     }
     if (what.kind == statement_kind::alter_table) {
         if (what.clauses.size() != 1) {
@@ -131,6 +119,12 @@ effect combine(const ddl::statement& what, static_answer& by_rules, const server
     }
     if (made.fails && done_already(what, *made.fails, before)) {
         made.needless = true;
+    }
+    if (what.kind == statement_kind::create_index && by_rules.whole.fails &&
+        by_rules.whole.fails->sqlstate == "42P07") {
+        // Of what has that name the server says no more than that it is there.
+        made.fails = by_rules.whole.fails;
+        made.needless = false;
     }
     estimate(made, what, before);
     return made;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pgeist/ddl/index_definition.hpp"
 #include "schema_names.hpp"
 
 namespace pgeist::probe {
@@ -86,6 +87,15 @@ const known_relation* schema::find(const std::string& relation) const {
 const known_index* schema::find_index(const std::string& index) const {
     const auto found = indexes_.find(index);
     return found == indexes_.end() ? nullptr : &found->second;
+}
+
+bool schema::has_index_of(const ddl::statement& create_index) const {
+    const std::string table = name_of(create_index.relation);
+    const known_index* there =
+        create_index.made_index->name.empty() ? nullptr : find_index(beside(table, create_index.made_index->name));
+    return there != nullptr && there->valid && there->table == table &&
+           there->unique == create_index.made_index->unique && !there->definition.empty() &&
+           there->definition == ddl::comparable_index_definition(create_index.text);
 }
 
 const known_type* schema::find_type(const ddl::type_name& type) const {

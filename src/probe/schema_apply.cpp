@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pgeist/ddl/index_definition.hpp"
 #include "pgeist/ddl/lexer.hpp"
 #include "pgeist/probe/schema.hpp"
 #include "schema_names.hpp"
@@ -148,6 +149,7 @@ void schema::apply_create_index(const ddl::statement& what) {
     made.partial = what.made_index->predicate.has_value();
     made.plain = what.made_index->method == "btree";
     made.file = file_;
+    made.definition = ddl::comparable_index_definition(what.text).value_or("");
     for (const ddl::index_column& each : what.made_index->columns) {
         made.expression = made.expression || each.name.empty();
         made.plain = made.plain && each.plain;

@@ -72,10 +72,8 @@ void create_index(const question& asked, effect& into) {
                                                            : asked.before.beside(table, what.made_index->name);
     const known_index* there = what.made_index->name.empty() ? nullptr : asked.before.find_index(name);
     if (there != nullptr) {
-        const bool same = there->table == table && there->unique == what.made_index->unique &&
-                          (there->expression || there->name_parts == columns);
-        into.needless = there->valid && same;
-        if (!into.needless && !what.if_not_exists) {
+        into.needless = asked.before.has_index_of(what);
+        if (!into.needless && !(what.if_not_exists && there->valid)) {
             fail(into, "42P07",
                  fmt::format("index {} is there already, {}", name,
                              there->valid ? "with another definition" : "and not valid"),

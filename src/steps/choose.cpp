@@ -15,6 +15,8 @@ namespace {
 using ddl::clause_kind;
 using ddl::statement_kind;
 
+constexpr int last_pass = 8;
+
 /// In which order the server carries out the clauses of one ALTER TABLE.
 int pass_of(const ddl::clause& each) {
     switch (each.kind) {
@@ -47,16 +49,46 @@ int pass_of(const ddl::clause& each) {
     }
 }
 
+/// What has a definition of its own that is not compared: that something of that name is there says nothing of it.
+bool makes_by_name(const ddl::statement& what) {
+    using kind = statement_kind;
+    return what.kind != kind::drop && what.kind != kind::create_index && what.kind != kind::create_schema &&
+           what.kind != kind::create_extension && what.kind != kind::add_enum_value;
+}
+
 bool is_alter(const ddl::statement& what) {
     return what.kind == statement_kind::alter_table && what.object == ddl::object_kind::table;
 }
 
-/// Its clauses as statements of their own, as the server would carry them out.
+bool adds_constraint(const ddl::statement& what) {
+    return std::any_of(what.clauses.begin(), what.clauses.end(),
+                       [](const ddl::clause& each) { return each.kind == clause_kind::add_constraint; });
+}
+
+/// Whether one of its clauses takes away what another one puts in its place: then neither may be without the other.
+bool replaces_constraint(const ddl::statement& what) {
+    const auto replaced_by = [&](const ddl::clause& dropped, const ddl::clause& added) {
+        return dropped.kind == clause_kind::drop_constraint && added.kind == clause_kind::add_constraint &&
+               added.made &&
+               (added.made->kind == ddl::constraint_kind::primary_key || added.made->name == dropped.name);
+    };
+    return std::any_of(what.clauses.begin(), what.clauses.end(), [&](const ddl::clause& dropped) {
+        return std::any_of(what.clauses.begin(), what.clauses.end(),
+                           [&](const ddl::clause& added) { return replaced_by(dropped, added); });
+    });
+}
+
+/// Its clauses as statements of their own, as the server would carry them out; but a constraint that goes stays until
+/// those that come are there, which may take long, or fail.
 std::vector<part> clauses_of(const part& whole) {
     std::vector<part> all;
     std::vector<ddl::clause> clauses = whole.what.clauses;
+    const bool one_comes = adds_constraint(whole.what);
+    const auto pass = [&](const ddl::clause& each) {
+        return one_comes && each.kind == clause_kind::drop_constraint ? last_pass : pass_of(each);
+    };
     std::stable_sort(clauses.begin(), clauses.end(),
-                     [](const ddl::clause& a, const ddl::clause& b) { return pass_of(a) < pass_of(b); });
+                     [&](const ddl::clause& a, const ddl::clause& b) { return pass(a) < pass(b); });
     const std::string head = head_of(whole.what);
     for (const ddl::clause& each : clauses) {
         part one;
@@ -90,7 +122,9 @@ public:
             first_of.push_back(parts.size());
             const bool may_be_slow =
                 is_heavy(each) || (keeps_waiting(each) && each.does.works() && each.does.rewrites.empty());
-            if (may_be_slow && is_alter(each.what) && each.what.clauses.size() > 1) {
+            const bool in_parts =
+                is_alter(each.what) && each.what.clauses.size() > 1 && !replaces_constraint(each.what);
+            if (may_be_slow && in_parts) {
                 for (part& clause : clauses_of(each)) {
                     parts.push_back(std::move(clause));
                 }
@@ -137,7 +171,7 @@ private:
             return of.does.fails.has_value();
         }
         if (!is_alter(of.what)) {
-            return false;
+            return makes_by_name(of.what);
         }
         const bool ordinary = of.before.kind_of(table_of(of)) != probe::relation_kind::partitioned_table;
         const bool constraint = of.what.clauses.front().kind == clause_kind::add_constraint;

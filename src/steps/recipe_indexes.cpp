@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/ddl/index_definition.hpp"
 #include "pgeist/ddl/lexer.hpp"
 #include "recipes.hpp"
 
@@ -223,36 +224,22 @@ std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const 
 
 std::optional<recipe> create_index(const part& of) {
     const ddl::statement& what = of.what;
-    if (!what.made_index || what.if_not_exists) {
+    const std::optional<std::string> definition = ddl::index_definition(what.text);
+    if (!what.made_index || !definition || (what.only && is_partitioned(of))) {
         return std::nullopt;
     }
     const std::string relation = of.before.name_of(what.relation);
     const qualified_name table = parse_qualified_name(relation);
-    // CREATE [UNIQUE] INDEX [CONCURRENTLY] [name] ON [ONLY] table definition
-    const auto tokens = ddl::tokens_of(what.text);
-    const auto on = std::find_if(tokens.begin(), tokens.end(), [](const token& each) { return each.is("on"); });
-    auto behind = on == tokens.end() ? on : on + 1;
-    if (behind != tokens.end() && behind->is("only")) {
-        return std::nullopt;
-    }
-    while (behind != tokens.end() && !behind->is("using") && !behind->is_sign('(')) {
-        ++behind;
-    }
-    if (behind == tokens.end()) {
-        return std::nullopt;
-    }
-    std::string definition = what.text.substr(behind->begin);
-    definition = behind->is("using") ? definition : "USING btree " + definition;
     if (is_partitioned(of)) {
-        return what.concurrently ? std::nullopt : on_partitions(of, definition, "", what.made_index->unique);
+        return what.concurrently ? std::nullopt : on_partitions(of, *definition, "", what.made_index->unique);
     }
     recipe made;
     made.how = method::concurrently;
     made.why = what.concurrently ? "it is to be built so" : "it is built while others read and write";
     const char* unique = what.made_index->unique ? "UNIQUE " : "";
     made.actions.push_back(
-        building(of, what.made_index->name, fmt::format("CREATE {}INDEX ON {{table}} {}", unique, definition),
-                 fmt::format("CREATE {}INDEX CONCURRENTLY {} ON {} {}", unique, made_index, table.sql(), definition)));
+        building(of, what.made_index->name, fmt::format("CREATE {}INDEX ON {{table}} {}", unique, *definition),
+                 fmt::format("CREATE {}INDEX CONCURRENTLY {} ON {} {}", unique, made_index, table.sql(), *definition)));
     return made;
 }
 

@@ -339,6 +339,32 @@ TEST_F(method_steps, pause_between_them) {
               1);
 }
 
+// Between two steps everybody sees what the first one has left.
+TEST_F(method_steps, a_constraint_goes_with_what_takes_its_place_or_after_it) {
+    grow();
+    sql().execute("ALTER TABLE public.t ADD CONSTRAINT positive CHECK (code > 0)");
+    const auto plan = [&](const std::string& change) {
+        const run_result made =
+            command("plan", {"--table", "t", "--max-block", "1ms", "--output", "json", "--alter", change});
+        EXPECT_TRUE(exited(made, 0)) << change;
+        strings steps;
+        for (const json::value& each : made.events().front().at("steps").as_array()) {
+            steps.push_back(text_of(each.as_object(), "method") + ": " + text_of(each.as_object(), "statement"));
+        }
+        return steps;
+    };
+    const strings key = plan("DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (code)");
+    ASSERT_EQ(key.size(), 1U);
+    EXPECT_TRUE(key[0].starts_with("copy: ")) << key[0];
+    const strings same = plan("DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (code > 1)");
+    ASSERT_EQ(same.size(), 1U);
+    EXPECT_TRUE(same[0].starts_with("copy: ")) << same[0];
+    const strings other = plan("DROP CONSTRAINT positive, ADD CONSTRAINT more CHECK (code > 1)");
+    ASSERT_EQ(other.size(), 2U);
+    EXPECT_TRUE(other[0].starts_with("validate: ")) << other[0];
+    EXPECT_NE(other[1].find("DROP CONSTRAINT positive"), std::string::npos) << other[1];
+}
+
 TEST_F(method_steps, refuse_a_second_run_on_the_table) {
     grow();
     gate slow(db(), 1);

@@ -236,6 +236,42 @@ TEST_F(migration_file, that_is_nothing_but_one_copy_is_that_job) {
     EXPECT_TRUE(job_list(db().uri()).empty());
 }
 
+TEST_F(migration_file, refuses_what_has_another_definition_under_that_name) {
+    make_table(100);
+    sql().execute(
+        "CREATE TABLE public.other (x int); CREATE INDEX by_note ON public.t (lower(note)); CREATE VIEW public.v AS "
+        "SELECT 1 AS a; CREATE SEQUENCE public.s; CREATE INDEX broken ON public.t (code)");
+    sql().execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'public.broken'::regclass");
+    for (const char* statement :
+         {"CREATE TABLE other (y text NOT NULL)", "CREATE INDEX by_note ON public.t (upper(note))",
+          "CREATE INDEX by_note ON public.t (lower(note)) WHERE id > 3",
+          "CREATE INDEX by_note ON public.t USING hash (lower(note))", "CREATE VIEW v AS SELECT 2 AS b",
+          "CREATE SEQUENCE s START 77", "CREATE INDEX IF NOT EXISTS broken ON public.t (code)"}) {
+        const run_result refused = run_file(std::string(statement) + ";\n");
+        EXPECT_TRUE(exited(refused, 3)) << statement;
+        EXPECT_TRUE(says(refused, {"there already"}) || says(refused, {"already exists"})) << statement;
+    }
+    const run_result same =
+        run_file("CREATE INDEX by_note ON t USING btree (Lower(\"note\"));\n", {"--output", "json"});
+    EXPECT_TRUE(exited(same, 0));
+    ASSERT_EQ(same.events("step").size(), 1U);
+    EXPECT_EQ(text_of(same.events("step")[0], "method"), "nothing");
+}
+
+TEST_F(migration_file, an_index_that_may_be_there_is_built_concurrently_where_it_is_not) {
+    make_table(100);
+    sql().execute(
+        "INSERT INTO public.t SELECT i, 'note ' || i, i / 4.0, i * 10 FROM generate_series(501, 20000) AS i; "
+        "ANALYZE public.t");
+    for (const char* statement : {"CREATE INDEX CONCURRENTLY IF NOT EXISTS by_code ON public.t (code)",
+                                  "CREATE INDEX IF NOT EXISTS by_note ON ONLY public.t (note)"}) {
+        const run_result built = run_file(statement, {"--max-block", "1ms", "--output", "json"});
+        EXPECT_TRUE(exited(built, 0)) << statement;
+        EXPECT_EQ(text_of(built.events("step").at(0), "method"), "concurrently") << statement;
+    }
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 'public.t'::regclass AND indisvalid"), 3);
+}
+
 TEST_F(migration_file, makes_its_copies_jobs_of_their_own) {
     make_two_tables();
     const run_result result = run_file(

@@ -33,7 +33,8 @@ struct known_index {
     bool unique = false;
     bool partial = false;
     bool expression = false;
-    bool plain = true;  ///< btree in the default order, as USING INDEX wants it
+    bool plain = true;       ///< btree in the default order, as USING INDEX wants it
+    std::string definition;  ///< as ddl::comparable_index_definition() has it; empty: not known
     bool of_constraint = false;
     bool primary = false;
     bool valid = true;
@@ -97,6 +98,8 @@ public:
 
     [[nodiscard]] const known_relation* find(const std::string& relation) const;
     [[nodiscard]] const known_index* find_index(const std::string& index) const;
+    /// Whether the index that a CREATE INDEX names is there, valid, on that table, and known to have that definition.
+    [[nodiscard]] bool has_index_of(const ddl::statement& create_index) const;
     [[nodiscard]] const known_type* find_type(const ddl::type_name& type) const;
     [[nodiscard]] relation_kind kind_of(const std::string& relation) const;
     /// Whether the current file has made it: nobody waits for it.
