@@ -126,7 +126,6 @@ TEST_F(group_steps, lead_over_once_what_stands_on_several_members) {
         "CREATE PUBLICATION published FOR TABLE person, orders;"
         "GRANT SELECT ON seen TO PUBLIC");
     const std::string seen = sql().scalar("SELECT md5(string_agg(s::text, ' ' ORDER BY s::text)) FROM seen s");
-    // Another type of a column that a view reads is refused by the plain ALTER, and so where several tables are chosen.
     ASSERT_TRUE(exited(
         run_pgeist(db().uri(),
                    {"run", "--method", "copy", "--table", "person", "--alter", "ADD COLUMN more int", "--table",
