@@ -38,8 +38,8 @@ const option_info own[] = {
     {"dbname", 'd', "DATABASE", "", "database, connection string or URI", group::connection},
 
     {"table", 0, "[SCHEMA.]NAME", "",
-     "the table, written as in SQL; of several, each with its own --alter, --set and --key behind it, those that "
-     "foreign keys tie to each other are exchanged in one transaction",
+     "the table, written as in SQL; of several, each with its own change behind it, those that foreign keys tie to "
+     "each other are exchanged in one transaction",
      group::change, repeatable},
     {"alter", 0, "CLAUSES", "", "clauses of an ALTER TABLE, or a whole statement; several are run in order",
      group::change, repeatable},

@@ -329,7 +329,9 @@ TEST_F(parsing, what_is_wrong_and_what_is_meant) {
     EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--alter", " "}), "--alter is empty"));
     EXPECT_TRUE(contains(complaint({"run", "--table", "\"t", "--repack"}), "--table: "));
     EXPECT_TRUE(
-        contains(complaint({"run", "--table", "t", "--table", "u", "--repack"}), "--table is given more than once"));
+        contains(complaint({"run", "--table", "t", "--table", "u", "--repack"}), "--repack does not go with several"));
+    EXPECT_TRUE(contains(complaint({"expand", "--table", "t", "--table", "u", "--rename", "a=b"}),
+                         "--table is given more than once"));
     EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--set", "note"}), "COLUMN = EXPRESSION"));
     EXPECT_TRUE(contains(complaint({"run", "--table", "t", "--repack", "--output", "xml"}), "human or json"));
     EXPECT_TRUE(
