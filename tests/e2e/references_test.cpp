@@ -221,8 +221,8 @@ TEST_F(references, tables_that_are_not_tied_are_changed_one_after_the_other) {
         "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 50); CREATE TABLE b (id int "
         "PRIMARY "
         "KEY); INSERT INTO b SELECT generate_series(1, 50)");
-    const words asked{"--table",          "a",       "--set", "n = id * 2", "--alter",
-                      "ADD COLUMN n int", "--table", "b",     "--alter",    "ADD COLUMN m int"};
+    const words asked{"--table", "a", "--set",   "n = id * 2",       "--alter",  "ADD COLUMN n int",
+                      "--table", "b", "--alter", "ADD COLUMN m int", "--method", "auto"};
     const auto plan = plan_with(asked);
     EXPECT_EQ(texts(plan, "steps", "method"), (words{"copy", "native"}));
     words with_more = asked;
