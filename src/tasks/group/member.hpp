@@ -91,13 +91,13 @@ private:
 class member final : public rewrite::work {
 public:
     using rewrite::work::at;
-    using rewrite::work::blame_others;
     using rewrite::work::changes;
     using rewrite::work::compare_as_asked;
     using rewrite::work::finish;
     using rewrite::work::has_been_swapped;
     using rewrite::work::keep_up;
     using rewrite::work::look_again;
+    using rewrite::work::require_unchanged;
     using rewrite::work::tell_swap;
     using rewrite::work::work;
     using rewrite::work::workspace;

@@ -186,10 +186,10 @@ awaitable<const task::phase*> work::keep_one_up(driven& table) {
     co_return next;
 }
 
-awaitable<void> work::blame_all(std::exception_ptr failure) {
-    co_await blame_others(failure);
+awaitable<void> work::require_all_unchanged() {
+    co_await require_unchanged();
     for (const auto& each : others_) {
-        co_await each->work->blame_others(failure);
+        co_await each->work->require_unchanged();
     }
 }
 
@@ -214,7 +214,9 @@ awaitable<const task::phase*> work::exchange() {
     }
     own_share.at_swap(false);
     if (failure) {
-        co_await blame_all(failure);
+        if (may_blame_others(failure)) {
+            co_await require_all_unchanged();
+        }
         std::rethrow_exception(failure);
     }
     const task::phase* next = &at(rewrite::step::finish);

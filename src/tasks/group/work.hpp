@@ -56,7 +56,7 @@ private:
     [[nodiscard]] awaitable<void> store_phase(driven& table);
     [[nodiscard]] awaitable<const task::phase*> keep_one_up(driven& table);
     [[nodiscard]] awaitable<const task::phase*> exchange();
-    [[nodiscard]] awaitable<void> blame_all(std::exception_ptr failure);
+    [[nodiscard]] awaitable<void> require_all_unchanged();
     [[nodiscard]] awaitable<void> validate(build::workspace& of);
     [[nodiscard]] awaitable<void> release_all();
     [[nodiscard]] bool all_ready() const;

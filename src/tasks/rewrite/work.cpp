@@ -124,8 +124,8 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
     } catch (const error&) {
         failure = std::current_exception();
     }
-    if (failure && phase < step::finish) {
-        co_await blame_others(failure);
+    if (phase < step::finish && may_blame_others(failure)) {
+        co_await require_unchanged();
     }
     if (failure) {
         std::rethrow_exception(failure);  // before any await: a cancellation must not take its place
@@ -142,10 +142,8 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
     co_return &at(next);
 }
 
-awaitable<void> work::blame_others(std::exception_ptr failure) {
-    if (!has_swapped_ && may_be_by_others_ddl(failure)) {
-        co_await require_unchanged();
-    }
+bool work::may_blame_others(const std::exception_ptr& failure) const {
+    return failure && !has_swapped_ && may_be_by_others_ddl(failure);
 }
 
 awaitable<const task::phase*> work::look_again() {
@@ -176,8 +174,10 @@ awaitable<const task::phase*> work::keep_up() {
     } catch (const error&) {
         failure = std::current_exception();
     }
+    if (may_blame_others(failure)) {
+        co_await require_unchanged();
+    }
     if (failure) {
-        co_await blame_others(failure);
         std::rethrow_exception(failure);
     }
     if (truncated) {

@@ -46,8 +46,10 @@ protected:
     [[nodiscard]] awaitable<const task::phase*> look_again();
     /// A pass of replay once all is ready. @returns phase swap; or the one in which it goes on after a truncation
     [[nodiscard]] awaitable<const task::phase*> keep_up();
-    /// @throws error naming what others have changed, if that may be why `failure` came
-    [[nodiscard]] awaitable<void> blame_others(std::exception_ptr failure);
+    /// Whether somebody who has changed the table may be why `failure` came: then require_unchanged() says who. Asked
+    /// before anything is awaited, since a cancellation must not take the failure's place.
+    [[nodiscard]] bool may_blame_others(const std::exception_ptr& failure) const;
+    [[nodiscard]] awaitable<void> require_unchanged();
     void has_been_swapped() noexcept { has_swapped_ = true; }
 
     [[nodiscard]] const task::phase& at(step which) const;
@@ -58,7 +60,6 @@ protected:
 private:
     [[nodiscard]] awaitable<void> do_phase(step now);
     [[nodiscard]] awaitable<void> save_phase(step next);
-    [[nodiscard]] awaitable<void> require_unchanged();
     [[nodiscard]] awaitable<step> after_rewriting(step now);
     [[nodiscard]] awaitable<void> start_copy_again();
     [[nodiscard]] awaitable<void> tell_and_copy_again();
