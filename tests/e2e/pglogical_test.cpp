@@ -86,8 +86,10 @@ TEST_F(pglogical, whose_workers_write_into_the_table_loses_nothing) {
                                                "ADD COLUMN extra int DEFAULT 7 NOT NULL", "--chunk-rows", "100",
                                                "--max-rate", "2000", "--postpone-swap"});
     running.wait_for_phase("copy");
+    EXPECT_TRUE(exited(run_pgeist(uri("subscriber"), {"pause", "1"}), 0));
     write();
     EXPECT_EQ(text_of(only_job(uri("subscriber")), "phase"), "copy") << "the copy was to be under way";
+    EXPECT_TRUE(exited(run_pgeist(uri("subscriber"), {"continue", "1"}), 0));
     wait_for_job_state(uri("subscriber"), "waiting_for_swap");
     EXPECT_EQ(at("subscriber")
                   .scalar("SELECT bool_and(tgtype & 1 = 1) FROM pg_trigger WHERE tgrelid = 'public.t'::regclass "
