@@ -344,11 +344,12 @@ TEST_F(method_steps, a_constraint_goes_with_what_takes_its_place_or_after_it) {
     grow();
     sql().execute("ALTER TABLE public.t ADD CONSTRAINT positive CHECK (code > 0)");
     const auto plan = [&](const std::string& change) {
-        const run_result made =
-            command("plan", {"--table", "t", "--max-block", "1ms", "--output", "json", "--alter", change});
+        const run_result made = command(
+            "plan", {"--table", "t", "--method", "auto", "--max-block", "1ms", "--output", "json", "--alter", change});
         EXPECT_TRUE(exited(made, 0)) << change;
         strings steps;
-        for (const json::value& each : made.events().front().at("steps").as_array()) {
+        const json::object told = made.events().front();
+        for (const json::value& each : told.at("steps").as_array()) {
             steps.push_back(text_of(each.as_object(), "method") + ": " + text_of(each.as_object(), "statement"));
         }
         return steps;

@@ -319,7 +319,7 @@ INSTANTIATE_TEST_SUITE_P(
                       kill_point{"swap_under_its_lock", {"", "swap_xid = pg_current_xact_id()", fate::held}, true},
                       kill_point{
                           "swap_taken_back", {"swap_xid = pg_current_xact_id()", "ROLLBACK", fate::answer_lost}, true},
-                      kill_point{"take_back", {"DROP TRIGGER", "COMMIT", fate::held}, true}),
+                      kill_point{"take_back", {"tgname ~ $2", "COMMIT", fate::held}, true}),
     [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
