@@ -269,7 +269,7 @@ TEST_F(rehearsed_beside, the_servers_counters_show_the_load_alone) {
     const auto counted = [&](const std::string& what) {
         return sql().number("SELECT " + what + " FROM pg_stat_all_tables WHERE relid = 'public.t'::regclass");
     };
-    wait_for("the server's counters", [&] { return counted("n_tup_upd") >= updates; });
+    wait_for("the server's counters", [&] { return counted("n_tup_upd") >= updates && counted("n_tup_ins") >= 500; });
     EXPECT_EQ(counted("n_tup_upd"), updates);
     EXPECT_EQ(counted("n_tup_ins + n_tup_del"), 500);
     expect_cleanup_leaves_nothing();
