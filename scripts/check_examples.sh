@@ -92,7 +92,7 @@ check_deploy() {
 }
 
 check_references() {
-    new_database references
+    new_database keys
     sql -c "CREATE TABLE public.users (id int PRIMARY KEY, manager int REFERENCES public.users)" \
         -c "CREATE TABLE public.logins (id int PRIMARY KEY, user_id int REFERENCES public.users)" \
         -c "CREATE TABLE public.audit (id int PRIMARY KEY, user_id int)" \
