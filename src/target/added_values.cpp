@@ -24,7 +24,7 @@ bool is_about(const catalog::constraint& each, const std::set<int>& columns) {
 
 }  // namespace
 
-awaitable<void> check_added_values(build_context& at, const catalog::table& after) {
+awaitable<void> check_added_values(build_context& at, const catalog::table& after, const walk::key& key) {
     const qualified_name probe{at.passage_schema, at.source.name.name};  // as messages name it
     std::set<int> constant;
     std::vector<std::string> others;
@@ -43,13 +43,9 @@ awaitable<void> check_added_values(build_context& at, const catalog::table& afte
     if (names.empty()) {
         co_return;
     }
-    // A key that is carried stands in the shadow beside the columns of the new table.
-    const auto all_columns = co_await at.conn.query(
-        "SELECT attname FROM pg_attribute WHERE attrelid = $1::bigint::oid AND attnum > 0 AND NOT attisdropped",
-        at.shadow_oid);
-    for (int row = 0; row < all_columns.rows(); ++row) {
-        if (after.find_column(all_columns.text(row, 0)) == nullptr) {
-            others.push_back(fmt::format("DROP COLUMN {} CASCADE", quote_identifier(all_columns.text(row, 0))));
+    if (key.carried) {  // stands in the shadow beside the columns of the new table
+        for (const walk::key_column& each : key.columns) {
+            others.push_back(fmt::format("DROP COLUMN {} CASCADE", quote_identifier(each.write_name)));
         }
     }
     const auto filled = co_await at.conn.query("SELECT EXISTS (SELECT FROM ONLY " + at.source.name.sql() + ")");

@@ -80,29 +80,6 @@ awaitable<std::string> back_set_sql(build_context& at, const catalog::table& aft
     co_return sql;
 }
 
-constexpr const char* columns_read_sql = R"sql(
-    SELECT a.attname::text
-      FROM pg_rewrite r
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-                      AND d.refobjid = $1::bigint::oid AND d.refobjsubid > 0
-      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-     WHERE r.ev_class = $2::regclass)sql";
-
-/// Which columns of the source an expression over them reads.
-awaitable<std::set<std::string>> columns_read(build_context& at, std::string expression) {
-    const qualified_name probe{at.passage_schema, "pgeist_reads"};
-    std::set<std::string> read;
-    co_await begin_trial(at);
-    co_await at.conn.execute(fmt::format("CREATE VIEW {} AS SELECT {} AS value FROM ONLY {} AS s", probe.sql(),
-                                         expression, at.source.name.sql()));
-    const pg::result rows = co_await at.conn.query(columns_read_sql, at.source.oid, probe.sql());
-    for (int row = 0; row < rows.rows(); ++row) {
-        read.insert(rows.text(row, 0));
-    }
-    co_await undo_trial(at);
-    co_return read;
-}
-
 // A domain over a domain takes no NULL where one of them takes none; its own default counts, or that of the next one.
 constexpr const char* never_null_sql = R"sql(
     WITH RECURSIVE domains AS (
@@ -139,8 +116,7 @@ awaitable<void> ask_of_converted(build_context& at, const catalog::table& after,
             }
         }
         if (forth.expression && *forth.expression != quote_identifier(old->name)) {
-            auto read = co_await columns_read(at, *forth.expression);
-            there.computed_from[old->name] = std::move(read);
+            there.computed_from[old->name] = at.values.at(made->attnum).reads;
         }
     }
 }

@@ -91,7 +91,7 @@ struct known_column {
 
 /// Refuses columns that are added with one value for all rows which their own constraints do not take, when there are
 /// rows. Looks for a row of the source.
-[[nodiscard]] awaitable<void> check_added_values(build_context& at, const catalog::table& after);
+[[nodiscard]] awaitable<void> check_added_values(build_context& at, const catalog::table& after, const walk::key& key);
 /// The rights that sequences made by the clauses would have by default privileges of the source's schema, where they
 /// go.
 [[nodiscard]] awaitable<void> grant_on_new_sequences(build_context& at);

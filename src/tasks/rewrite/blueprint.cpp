@@ -267,7 +267,7 @@ awaitable<void> plan_exchange(in_making& one) {
     co_await check_names(at, one.after);
     co_await check_new_owner(at, one.after);
     co_await swap::check_locks(at, into);
-    co_await check_added_values(at, one.after);
+    co_await check_added_values(at, one.after, into.key);
 }
 
 awaitable<void> try_rows(in_making& one) {
