@@ -50,6 +50,16 @@ awaitable<std::vector<std::int64_t>> others_of_group(pg::connection& session, st
     co_return all;
 }
 
+awaitable<std::vector<record>> load_others_of_group(pg::connection& session, std::int64_t leader) {
+    std::vector<record> all;
+    const auto jobs = co_await others_of_group(session, leader);
+    for (const std::int64_t each : jobs) {
+        auto one = co_await load(session, each);
+        all.push_back(std::move(one));
+    }
+    co_return all;
+}
+
 awaitable<void> make_group(pg::connection& session, std::vector<std::int64_t> jobs) {
     std::vector<std::string> all;
     for (const std::int64_t each : jobs) {

@@ -90,6 +90,13 @@ std::optional<std::string> difference(const identity& known, const identity& now
     return std::nullopt;
 }
 
+identity identity_of(const identity& server, const record& job) {
+    identity known = server;
+    known.token = job.token;
+    known.incarnation = job.incarnation;
+    return known;
+}
+
 awaitable<bool> has_ended(pg::connection& session, std::string xid, deadline until) {
     try {
         const pg::result status = co_await session.query(until, "SELECT pg_xact_status($1::text::xid8)", xid);

@@ -9,11 +9,11 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
-#include "pgeist/job/events.hpp"
 #include "pgeist/job/record.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/report/rate_meter.hpp"
 #include "pgeist/supervise/run_eta.hpp"
+#include "pgeist/task/progress.hpp"
 
 namespace pgeist::supervise {
 
@@ -143,12 +143,7 @@ void show(vital_signs& of, beating& now) {
 }
 
 awaitable<job::control_request> beat(vital_signs& of, const beating& state) {
-    job::heartbeat now;
-    now.rows_done = of.progress.rows_done;
-    now.rows_total = of.progress.rows_total;
-    now.log_pending = of.progress.log_pending;
-    now.throttled = of.progress.throttled;
-    now.state = state_of(of);
+    job::heartbeat now = task::heartbeat_of(of.progress, state_of(of));
     std::optional<double> rate;
     if (state.phase.counts_rows()) {
         rate = state.rate.rows_per_second();
@@ -183,17 +178,7 @@ awaitable<void> obey(vital_signs& of, beating& state, job::control_request reque
 
 }  // namespace
 
-awaitable<void> store_events(vital_signs& of) {
-    auto events = of.told.take_events();
-    try {
-        while (!events.empty()) {
-            co_await job::add_event(of.hold.session(), of.mine.job, events.front().first, events.front().second);
-            events.pop_front();
-        }
-    } catch (const pg::sql_error&) {
-        of.told.give_back(std::move(events));  // whoever needs the session finds out, and says so
-    }
-}
+awaitable<void> store_events(vital_signs& of) { return task::store_events(of.hold.session(), of.mine.job, of.told); }
 
 namespace {
 

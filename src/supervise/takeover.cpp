@@ -78,17 +78,6 @@ awaitable<void> take_locks(session_set& sessions, const job::record& what) {
     }
 }
 
-/// Of the other tables of its group, if it leads one.
-awaitable<std::vector<job::record>> load_others(session_set& sessions, std::int64_t job) {
-    std::vector<job::record> all;
-    const auto others = co_await job::others_of_group(sessions.hold->session(), job);
-    for (const std::int64_t each : others) {
-        auto one = co_await job::load(sessions.hold->session(), each);
-        all.push_back(std::move(one));
-    }
-    co_return all;
-}
-
 }  // namespace
 
 awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, std::int64_t job, job::requests what) {
@@ -100,7 +89,7 @@ awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, 
     const std::vector<qualified_name> written =
         kind.written_tables(before);  // a plan of another version is refused here
     co_await take_locks(sessions, before);
-    const std::vector<job::record> others = co_await load_others(sessions, job);
+    const std::vector<job::record> others = co_await job::load_others_of_group(sessions.hold->session(), job);
     for (const job::record& each : others) {
         co_await take_locks(sessions, each);
     }

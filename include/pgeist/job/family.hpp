@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "pgeist/job/record.hpp"
 #include "pgeist/pg/connection.hpp"
 
 namespace pgeist::job {
@@ -16,6 +17,8 @@ namespace pgeist::job {
 [[nodiscard]] awaitable<std::vector<std::int64_t>> children_of(pg::connection& session, std::int64_t job);
 /// The jobs of tables that are exchanged together with this one's, whose job leads them; oldest first.
 [[nodiscard]] awaitable<std::vector<std::int64_t>> others_of_group(pg::connection& session, std::int64_t leader);
+/// What is stored of them. @throws error (refused) when one is of another version
+[[nodiscard]] awaitable<std::vector<record>> load_others_of_group(pg::connection& session, std::int64_t leader);
 /// Makes jobs a group, of which the first one leads, in the transaction that makes them.
 [[nodiscard]] awaitable<void> make_group(pg::connection& session, std::vector<std::int64_t> jobs);
 /// The job that does this step of another; nothing where none was made.

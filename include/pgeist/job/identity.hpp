@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "pgeist/job/record.hpp"
 #include "pgeist/pg/connection.hpp"
 
 namespace pgeist::job {
@@ -30,6 +31,9 @@ struct identity {
 /// Why `now` is not the place where a run that last saw `known` may go on; nothing when it is. A server on a later
 /// timeline may have lost the end of its WAL: the job goes on from the state that is there, if it is still our tenure.
 [[nodiscard]] std::optional<std::string> difference(const identity& known, const identity& now);
+
+/// Of another job on the same server.
+[[nodiscard]] identity identity_of(const identity& server, const record& job);
 
 /// Whether a transaction has ended, one way or the other, or never came to be: after its commit was lost on the way.
 /// `xid` as pg_current_xact_id() gave it. @throws sql_error

@@ -2,19 +2,13 @@
 
 #include "pgeist/job/requests.hpp"
 #include "pgeist/pg/session_profile.hpp"
+#include "pgeist/task/progress.hpp"
 
 namespace pgeist::children {
 
 namespace {
 
 constexpr auto between_beats = std::chrono::milliseconds(500);
-
-job::identity identity_of(const job::identity& parent, const job::record& record) {
-    job::identity known = parent;  // the same server
-    known.token = record.token;
-    known.incarnation = record.incarnation;
-    return known;
-}
 
 /// What is told meanwhile is told of the child, as what the parent does.
 class told_in_its_place {
@@ -61,7 +55,7 @@ child::child(const task::context& with, const task::kind& kind, job::record reco
       record_(std::move(record)),
       hold_(std::move(hold)),
       mine_{record_.id, record_.incarnation},
-      known_(identity_of(with.known, record_)),
+      known_(job::identity_of(with.known, record_)),
       current_(&kind.reached(record_)),
       work_(kind.take_up({with.pool, with.chosen, with.observer, with.progress, with.steering,
                           [this](const task::phase& now) {
@@ -112,12 +106,7 @@ awaitable<void> child::phases() {
 }
 
 awaitable<void> child::beat() {
-    job::heartbeat now;
-    now.rows_done = with_->progress.rows_done;
-    now.rows_total = with_->progress.rows_total;
-    now.log_pending = with_->progress.log_pending;
-    now.throttled = with_->progress.throttled;
-    now.state = now.throttled ? "throttled" : "running";
+    job::heartbeat now = task::heartbeat_of(with_->progress, with_->progress.throttled ? "throttled" : "running");
     static_cast<void>(co_await job::beat(hold_->session(), mine_, std::move(now)));
 }
 

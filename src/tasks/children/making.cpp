@@ -178,12 +178,11 @@ awaitable<held_job> take_over(const task::context& with, const task::kind& kind,
     co_await session->execute("SET lock_timeout = '60s'");
     co_await job::begin_tenure(*session, job, job::requests::forget);
     std::vector<qualified_name> written = kind.written_tables(before);
-    const auto others = co_await job::others_of_group(*session, job);
-    for (const std::int64_t each : others) {  // their plans are of the same kind
-        const job::record other = co_await job::load(*session, each);
-        co_await job::claim_job(*out.hold, each);
+    const auto others = co_await job::load_others_of_group(*session, job);
+    for (const job::record& other : others) {  // their plans are of the same kind
+        co_await job::claim_job(*out.hold, other.id);
         co_await job::claim_table(*out.hold, other.table_oid, other.table);
-        co_await job::begin_tenure(*session, each, job::requests::forget);
+        co_await job::begin_tenure(*session, other.id, job::requests::forget);
         const std::vector<qualified_name> theirs = kind.written_tables(other);
         written.insert(written.end(), theirs.begin(), theirs.end());
     }

@@ -54,13 +54,8 @@ private:
 };
 
 awaitable<std::vector<job::record>> grouping::others_of(pg::pool& pool, const job::record& job) {
-    std::vector<job::record> all;
     const auto session = co_await pool.acquire();
-    const auto jobs = co_await job::others_of_group(*session, job.id);
-    for (const std::int64_t each : jobs) {
-        auto one = co_await job::load(*session, each);
-        all.push_back(std::move(one));
-    }
+    auto all = co_await job::load_others_of_group(*session, job.id);
     co_return all;
 }
 

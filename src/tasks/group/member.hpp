@@ -82,6 +82,9 @@ public:
     void finished(const report::outcome&) override {}
 
 private:
+    template <class Tell>
+    void tell(const Tell& what);
+
     report::observer* to_;
     std::int64_t job_;
     std::int64_t leader_;

@@ -33,10 +33,9 @@ work::~work() = default;
 awaitable<void> work::load_others() {
     std::vector<std::unique_ptr<member_at_work>> all;
     const auto session = co_await with().pool.acquire();
-    const auto jobs = co_await job::others_of_group(*session, workspace().job);
-    for (const std::int64_t each : jobs) {
-        auto record = co_await job::load(*session, each);
-        all.push_back(std::make_unique<member_at_work>(with(), *kind_, budget, std::move(record)));
+    auto records = co_await job::load_others_of_group(*session, workspace().job);
+    for (job::record& each : records) {
+        all.push_back(std::make_unique<member_at_work>(with(), *kind_, budget, std::move(each)));
     }
     others_ = std::move(all);  // at once: watch() looks there meanwhile
 }
