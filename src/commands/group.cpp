@@ -13,18 +13,6 @@ namespace pgeist::commands {
 
 namespace {
 
-void tell(const rewrite::preparation& made, report::observer& observer) {
-    for (const check::finding& each : made.findings) {
-        if (each.severity == check::severity::warn) {
-            observer.message(report::level::warning,
-                             each.hint.empty() ? each.message : each.message + "; " + each.hint);
-        }
-    }
-    for (const std::string& each : made.warnings) {
-        observer.message(report::level::warning, each);
-    }
-}
-
 void throw_if_refused(const std::vector<rewrite::preparation>& made) {
     std::vector<check::finding> all;
     for (const rewrite::preparation& each : made) {
@@ -103,7 +91,7 @@ awaitable<std::optional<job::record>> make_group(supervise::session_set& session
     observer.job_started(record->id, record->table.display(), kind->labels().strategy);
     observer.phase_started(kind->phases().front().told);
     for (const rewrite::preparation& each : made) {
-        tell(each, observer);
+        tell_warnings(each, observer);
     }
     co_return record;
 }

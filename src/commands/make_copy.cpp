@@ -14,19 +14,6 @@ namespace pgeist::commands {
 
 namespace {
 
-void tell(const std::vector<check::finding>& findings, const std::vector<std::string>& warnings,
-          report::observer& observer) {
-    for (const check::finding& each : findings) {
-        if (each.severity == check::severity::warn) {
-            observer.message(report::level::warning,
-                             each.hint.empty() ? each.message : each.message + "; " + each.hint);
-        }
-    }
-    for (const std::string& each : warnings) {
-        observer.message(report::level::warning, each);
-    }
-}
-
 awaitable<std::optional<std::int64_t>> record_copy(supervise::session_set& sessions, pg::connection& session,
                                                    const plan::change_request& change, const run::settings& chosen,
                                                    const recording& besides, const task::kind& kind,
@@ -47,6 +34,12 @@ awaitable<std::optional<std::int64_t>> record_copy(supervise::session_set& sessi
 
 }  // namespace
 
+void tell_warnings(const rewrite::preparation& made, report::observer& observer) {
+    for (const std::string& each : rewrite::all_warnings(made)) {
+        observer.message(report::level::warning, each);
+    }
+}
+
 awaitable<std::optional<job::record>> make_copy(supervise::session_set& sessions, plan::change_request change,
                                                 run::settings chosen, report::observer& observer, recording besides,
                                                 const task::kind& kind) {
@@ -61,7 +54,7 @@ awaitable<std::optional<job::record>> make_copy(supervise::session_set& sessions
     }
     observer.job_started(record->id, record->table.display(), kind.labels().strategy);
     observer.phase_started(kind.phases().front().told);
-    tell(made.findings, made.warnings, observer);
+    tell_warnings(made, observer);
     co_return record;
 }
 

@@ -11,6 +11,7 @@
 #include "pgeist/supervise/session_set.hpp"
 #include "pgeist/task/kind.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
+#include "pgeist/tasks/rewrite/preparation.hpp"
 
 namespace pgeist::commands {
 
@@ -25,6 +26,9 @@ using recording = std::function<awaitable<void>(pg::connection&, std::int64_t)>;
                                                               plan::change_request change, run::settings chosen,
                                                               report::observer& observer, recording besides = nullptr,
                                                               const task::kind& kind = rewrite::kind());
+
+/// What all_warnings() says.
+void tell_warnings(const rewrite::preparation& made, report::observer& observer);
 
 /// Carries out a job of any kind. A copy with --revert-window goes on as the way back when its swap is finished.
 [[nodiscard]] awaitable<void> carry_out_and_keep(supervise::session_set& sessions, const task::kind& kind,

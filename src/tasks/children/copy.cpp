@@ -30,12 +30,7 @@ public:
         made_job made;
         made.job = prepared.job;
         made.nothing_to_do = std::move(prepared.nothing_to_do);
-        made.warnings = std::move(prepared.warnings);
-        for (const check::finding& each : prepared.findings) {
-            if (each.severity == check::severity::warn) {
-                made.warnings.push_back(each.hint.empty() ? each.message : each.message + "; " + each.hint);
-            }
-        }
+        made.warnings = rewrite::all_warnings(prepared);
         co_return made;
     }
 };

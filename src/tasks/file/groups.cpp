@@ -48,16 +48,12 @@ public:
         std::vector<check::finding> findings;
         for (const rewrite::preparation& each : all) {
             findings.insert(findings.end(), each.findings.begin(), each.findings.end());
-            made.warnings.insert(made.warnings.end(), each.warnings.begin(), each.warnings.end());
+            const std::vector<std::string> warnings = rewrite::all_warnings(each);
+            made.warnings.insert(made.warnings.end(), warnings.begin(), warnings.end());
         }
         rewrite::throw_if_refused(findings);
         require_all_to_do(all, made);
         made.job = all.front().job;
-        for (const check::finding& each : findings) {
-            if (each.severity == check::severity::warn) {
-                made.warnings.push_back(each.hint.empty() ? each.message : each.message + "; " + each.hint);
-            }
-        }
         co_return made;
     }
 };

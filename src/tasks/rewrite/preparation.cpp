@@ -94,6 +94,17 @@ awaitable<void> require_sendable(pg::connection& session, std::string text) {
     }
 }
 
+std::vector<std::string> all_warnings(const preparation& made) {
+    std::vector<std::string> all;
+    for (const check::finding& each : made.findings) {
+        if (each.severity == check::severity::warn) {
+            all.push_back(each.hint.empty() ? each.message : each.message + "; " + each.hint);
+        }
+    }
+    all.insert(all.end(), made.warnings.begin(), made.warnings.end());
+    return all;
+}
+
 void throw_if_refused(const std::vector<check::finding>& findings) {
     std::string messages;
     std::string hints;

@@ -28,6 +28,9 @@ struct preparation {
     capture::key_numbers key_numbers;         ///< of the source
 };
 
+/// What the user is to know before it begins: what checks warn of, and what making the shadow has.
+[[nodiscard]] std::vector<std::string> all_warnings(const preparation& made);
+
 /// Finds the table, runs all checks, and makes the shadow, all in the transaction that is open on `session`: a caller
 /// that only plans, or that is refused, rolls back and has changed nothing. With `hold` the table's lock is taken first
 /// and the job is recorded, as one of `kind`; without (plan) neither. Locks: ACCESS SHARE on the source.
