@@ -224,13 +224,7 @@ awaitable<void> copy_everything(pg::connection& session, const plan::migration_f
         }
     }
     made.steps = std::move(all);
-    int next = 0;
-    for (steps::step& each : made.steps) {
-        each.number = ++next;
-        for (steps::step& other : each.otherwise) {
-            other.number = next;
-        }
-    }
+    steps::number(made);
 }
 
 /// A SET that was committed would go on holding in a session that does other work.

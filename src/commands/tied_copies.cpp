@@ -17,16 +17,6 @@ namespace {
 
 bool is_copy(const steps::step& each) { return each.how == steps::method::copy; }
 
-void number(steps::choice& made) {
-    int next = 0;
-    for (steps::step& each : made.steps) {
-        each.number = ++next;
-        for (steps::step& other : each.otherwise) {
-            other.number = next;
-        }
-    }
-}
-
 steps::copied_table stored(const plan::group_member& member) { return {plan::to_json(member.change), member.because}; }
 
 /// A foreign key between two tables, by their names as displayed.

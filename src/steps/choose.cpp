@@ -141,7 +141,7 @@ public:
             const auto end = parts.begin() + static_cast<std::ptrdiff_t>(first_of[at + 1]);
             co_await add_statement(wholes[at], std::vector<part>(begin, end));
         }
-        number();
+        number(made_);
         co_return std::move(made_);
     }
 
@@ -411,16 +411,6 @@ private:
         return true;
     }
 
-    void number() {
-        int next = 0;
-        for (step& each : made_.steps) {
-            each.number = ++next;
-            for (step& other : each.otherwise) {
-                other.number = each.number;
-            }
-        }
-    }
-
     pg::connection& session_;
     const question& asked_;
     facts known_;
@@ -468,6 +458,16 @@ step copied(step from, std::string whole, std::string why) {
 
 bool choice::needs_copy() const {
     return std::any_of(steps.begin(), steps.end(), [](const step& each) { return each.how == method::copy; });
+}
+
+void number(choice& made) {
+    int next = 0;
+    for (step& each : made.steps) {
+        each.number = ++next;
+        for (step& other : each.otherwise) {
+            other.number = each.number;
+        }
+    }
 }
 
 awaitable<choice> choose(pg::connection& session, question what) {

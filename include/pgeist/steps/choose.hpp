@@ -58,4 +58,7 @@ struct choice {
 /// @throws pg::sql_error; cancelled
 [[nodiscard]] awaitable<choice> choose(pg::connection& session, question what);
 
+/// Numbers the steps anew, from 1 on, and with each what may be done instead.
+void number(choice& made);
+
 }  // namespace pgeist::steps
