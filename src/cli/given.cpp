@@ -101,6 +101,11 @@ const given_option* given::find(std::string_view name) const {
     return found == options_.end() ? nullptr : &found->second;
 }
 
+const given_option* given::find_meant(std::string_view name) const {
+    const given_option* found = find(name);
+    return found != nullptr && (!find_option(name)->is_switch() || is_on(name)) ? found : nullptr;
+}
+
 std::optional<std::string> given::value(std::string_view name) const {
     const given_option* option = find(name);
     return option != nullptr && !option->values.empty() ? std::optional(option->values.back()) : std::nullopt;

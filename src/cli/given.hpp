@@ -28,6 +28,8 @@ class given {
 public:
     [[nodiscard]] bool has(std::string_view name) const { return find(name) != nullptr; }
     [[nodiscard]] const given_option* find(std::string_view name) const;
+    /// The same, unless it is a switch that is turned off. @throws usage_error
+    [[nodiscard]] const given_option* find_meant(std::string_view name) const;
     /// The (last) value; nothing when it was not given.
     [[nodiscard]] std::optional<std::string> value(std::string_view name) const;
     [[nodiscard]] std::vector<std::string> values(std::string_view name) const;

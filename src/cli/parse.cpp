@@ -226,10 +226,11 @@ given gather(const command_info& info, split_arguments split, const environment&
         options.add(read_config(*file, info));
     }
     for (const option_info& option : option_catalog()) {
-        if (const given_option* found = options.find(option.name); found != nullptr && !option.available) {
-            if (!option.is_switch() || options.is_on(option.name)) {
-                throw not_available(found->origin);
-            }
+        if (option.available) {
+            continue;
+        }
+        if (const given_option* found = options.find_meant(option.name)) {
+            throw not_available(found->origin);
         }
     }
     return options;

@@ -84,11 +84,8 @@ void read_change(const given& options, plan::change_request& into) {
         about(options.find("set")->origin, [&] { require_assignment(text); });
         into.sets.push_back(text);
     }
-    const bool blank = std::any_of(into.alters.begin(), into.alters.end(), [](const std::string& each) {
-        return each.find_first_not_of(" \t\n") == std::string::npos;
-    });
-    if (blank) {
-        throw usage_error(options.find("alter")->origin + " is empty");
+    for (const std::string& text : options.values("alter")) {
+        require_not_blank(options.find("alter")->origin, text);
     }
     if (into.alters.empty() && !into.repack) {
         throw usage_error("there is nothing to change", "give --alter, --file or --repack");
@@ -150,8 +147,7 @@ void require_server_repack(const given& options) {
     }
     for (const char* name : {"alter", "file", "set", "key", "copy-order", "order-by", "only-indexes", "index",
                              "postpone-swap", "postpone-file", "swap-window", "keep-old", "revertible"}) {
-        const given_option* found = options.find(name);
-        if (found != nullptr && (!find_option(name)->is_switch() || options.is_on(name))) {
+        if (const given_option* found = options.find_meant(name)) {
             throw usage_error(fmt::format("{}: the server's REPACK has no such thing", found->origin),
                               "leave it out, or repack by a copy: --method copy");
         }

@@ -18,8 +18,8 @@ void read_fill(const given& options, fill::request& into) {
     into.where = options.value("where");
     into.remove = options.is_on("delete");
     into.key_index = options.value("key");
-    if (into.where && into.where->find_first_not_of(" \t\n") == std::string::npos) {
-        throw usage_error(options.find("where")->origin + " is empty");
+    if (into.where) {
+        require_not_blank(options.find("where")->origin, *into.where);
     }
     if (into.remove && !into.sets.empty()) {
         throw usage_error("--set and --delete exclude each other", "set rows, or delete them");

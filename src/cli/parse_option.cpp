@@ -24,6 +24,12 @@ qualified_name read_table(const given& options) {
     return name;
 }
 
+void require_not_blank(const std::string& origin, const std::string& text) {
+    if (text.find_first_not_of(" \t\n") == std::string::npos) {
+        throw usage_error(origin + " is empty");
+    }
+}
+
 void require_assignment(const std::string& text) {
     const auto equals = text.find('=');
     if (equals == std::string::npos || text.find_first_not_of(' ') == equals ||

@@ -27,6 +27,9 @@ void about(const std::string& origin, Read&& read) {
 /// The table of --table, which must be given.
 [[nodiscard]] qualified_name read_table(const given& options);
 
+/// That `text`, given for `origin`, is more than blanks.
+void require_not_blank(const std::string& origin, const std::string& text);
+
 /// That `text` is COLUMN = EXPRESSION.
 void require_assignment(const std::string& text);
 

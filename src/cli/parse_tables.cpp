@@ -45,8 +45,7 @@ std::vector<place> in_order(const given& options) {
 
 void refuse_what_is_of_one_table(const given& options, const std::string& why) {
     for (const char* name : {"file", "repack", "order-by", "only-indexes", "index", "undoes", "resume"}) {
-        const given_option* found = options.find(name);
-        if (found != nullptr && (!find_option(name)->is_switch() || options.is_on(name))) {
+        if (const given_option* found = options.find_meant(name)) {
             throw usage_error(fmt::format("{} does not go with {}", found->origin, why),
                               std::string_view(name) == "file"
                                   ? "a migration file names its tables itself: leave --table out"
@@ -63,9 +62,7 @@ void refuse_what_is_of_one_table(const given& options, const std::string& why) {
 void put(const place& what, const given& options, plan::change_request& into) {
     const std::string& origin = options.find(what.option)->origin;
     if (what.option == "alter") {
-        if (what.value.find_first_not_of(" \t\n") == std::string::npos) {
-            throw usage_error(origin + " is empty");
-        }
+        require_not_blank(origin, what.value);
         into.alters.push_back(what.value);
     } else if (what.option == "set") {
         about(origin, [&] { require_assignment(what.value); });
