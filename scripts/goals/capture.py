@@ -7,9 +7,9 @@ copies), and with the trigger and log that pg_repack would use. Each on a fresh 
 
 from __future__ import annotations
 
-from bench_server import Measured, client_program, note
+from bench_server import client_program, note
 from goals.frame import Context, Finding, median, spread
-from goals.load import transactions_per_second
+from goals.load import after_warm_up
 from goals.online import begin_capture
 
 NAME = "capture"
@@ -49,11 +49,7 @@ def one_round(context: Context, contender: str) -> float:
                context.server.uri(database)]
     context.server.sql("postgres", "CHECKPOINT")
     context.server.sql(database, f"ALTER DATABASE {database} SET synchronous_commit = off")
-    done, rate = 0, 0.0
-    for seconds in [1] if context.smoke else [5, 20]:  # the first is the warm-up
-        output = Measured([*command, "-T", str(seconds)]).output
-        rate = transactions_per_second(output)
-        done += int(output.split("number of transactions actually processed: ")[1].split("\n")[0].split("/")[0])
+    rate, done = after_warm_up(command, [1] if context.smoke else [5, 20])
     if log:
         context.require(database, str(done), f"SELECT count(*) FROM {log}")
     note(f"capture: {contender:7} {rate:,.0f} updates/s")

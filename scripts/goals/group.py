@@ -6,18 +6,13 @@ goals/swap.py a transaction with changes of all of them commits when pgeist's re
 
 from __future__ import annotations
 
-import time
-
-from bench_server import Session, moment, note
-from goals.frame import Context, Finding, median, spread
+from bench_server import Session
+from goals.frame import Context, Finding
 from goals.online import begin_postponed, end_capture
-from goals.swap import GIVEN_BACK, wait_for_request
+from goals.swap import KEYS, OPTIONS, swap_behind, there_and_back
 
 NAME = "group"
 GOAL = 40.0
-SWAPS = 10
-KEYS = 1000
-OPTIONS = ("--lock-timeout", "10s", "--verify", "off", "--drop-old")
 
 # Each with the tables that it refers to.
 TABLES = {
@@ -56,40 +51,19 @@ def change(kind: str) -> tuple[str, ...]:
 
 
 def one_swap(context: Context, database: str, kind: str, number: int) -> float:
-    """Milliseconds, as one_swap() of goals/swap.py."""
-    run, postpone = begin_postponed(context, database, *OPTIONS, change=change(kind))
-    with run, Session(context.server, database) as writer:
-        writer.query("BEGIN")
-        for table in TABLES:
-            writer.query(f"UPDATE {table} SET note = 'swap {number}' "
-                         f"WHERE id IN (SELECT id FROM {table} ORDER BY hashint8(id) LIMIT {KEYS // len(TABLES)})")
-        postpone.unlink()
-        wait_for_request(context.server, database)
-        committed = time.time()
-        writer.query("COMMIT")
-        done = run.wait_for(lambda event: event["event"] == "swap", "the end of the swap")
-        run.finish(expected=(0,))
-    later = [event for event in run.events if moment(event) > committed]
-    given_back = [float(found[1]) for event in later if (found := GIVEN_BACK.search(event.get("message", "")))]
+    each = KEYS // len(TABLES)
+    begun = begin_postponed(context, database, *OPTIONS, change=change(kind))
+    held, _ = swap_behind(context, database, begun, [
+        f"UPDATE {table} SET note = 'swap {number}' WHERE id IN (SELECT id FROM {table} ORDER BY hashint8(id) LIMIT {each})"
+        for table in TABLES])
     for table in TABLES:
-        context.require(database, str(KEYS // len(TABLES)), f"SELECT count(*) FROM {table} WHERE note = 'swap {number}'")
+        context.require(database, str(each), f"SELECT count(*) FROM {table} WHERE note = 'swap {number}'")
     end_capture(context, database)
-    return max([done["lock_held_ms"], *given_back])
+    return held
 
 
 def measure(context: Context) -> list[Finding]:
     database = context.fresh()
     make_tables(context, database, max(1000, min(context.rows, 100_000)))
-    held: list[float] = []
-    for number in range(2 if context.smoke else max(SWAPS, context.rounds)):
-        held.append(one_swap(context, database, "bigint" if number % 2 == 0 else "int", number))
-        note(f"group: {held[-1]:.1f} ms")
-    return [Finding(
-        what=f"locks held in the swap of 5 tables, 3 indexes each, 6 foreign keys, backlog of {KEYS:,} keys",
-        goal=f"≤ {GOAL:.0f} ms",
-        ratio=median(held) / GOAL,
-        met=median(held) <= GOAL,
-        measured=f"{spread(held, '{:.1f}')} ms",
-        how=f"{len(held)} swaps, each behind a transaction with {KEYS:,} updates that commits when the lock is asked for",
-        figures={"lock_held_ms": held},
-    )]
+    what = f"locks held in the swap of 5 tables, 3 indexes each, 6 foreign keys, backlog of {KEYS:,} keys"
+    return there_and_back(context, NAME, what, GOAL, lambda kind, number: one_swap(context, database, kind, number))

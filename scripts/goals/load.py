@@ -30,6 +30,16 @@ def transactions_per_second(output: str) -> float:
     return float(found[1])
 
 
+def after_warm_up(command: list[str], seconds: list[int]) -> tuple[float, int]:
+    """Runs pgbench for each of these times. Transactions a second of the last one, and how many there were in all."""
+    done, rate = 0, 0.0
+    for each in seconds:
+        output = Measured([*command, "-T", str(each)]).output
+        rate = transactions_per_second(output)
+        done += int(output.split("number of transactions actually processed: ")[1].split("\n")[0].split("/")[0])
+    return rate, done
+
+
 def fresh_application(context: Context, rows: int | None = None) -> str:
     """A fresh table, and what the mix needs beside it."""
     rows = rows or context.rows

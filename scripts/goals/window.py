@@ -8,9 +8,9 @@ window of a change that goes back row for row (replace), and of one where the ol
 
 from __future__ import annotations
 
-from bench_server import ALTER, Measured, client_program, note
+from bench_server import ALTER, client_program, note
 from goals.frame import Context, Finding, median, spread
-from goals.load import fresh_application, transactions_per_second
+from goals.load import after_warm_up, fresh_application
 from goals.online import Online, begin_capture
 
 NAME = "window"
@@ -53,11 +53,7 @@ def rate_of(context: Context, database: str, contender: str, kind: str) -> float
     script.write_text(statement, encoding="utf-8")
     command = [client_program("pgbench"), "-n", "-c", "1", "-M", "prepared", "-D", f"rows={context.rows}", "-f", str(script),
                context.server.uri(database)]
-    done, rate = 0, 0.0
-    for seconds in [1] if context.smoke else [2, 8]:  # the first is the warm-up
-        output = Measured([*command, "-T", str(seconds)]).output
-        rate = transactions_per_second(output)
-        done += int(output.split("number of transactions actually processed: ")[1].split("\n")[0].split("/")[0])
+    rate, done = after_warm_up(command, [1] if context.smoke else [2, 8])
     if schema:
         context.require(database, str(before + done * rows), logged)
     note(f"window: {contender:7} {kind:18} {rate:,.0f}/s")
