@@ -83,11 +83,7 @@ protected:
         sql().execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
             "application_name LIKE 'pgeist%'");
-        wait_for("pgeist's sessions to end", [&] {
-            return sql().number(
-                       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name "
-                       "LIKE 'pgeist%'") == 0;
-        });
+        wait_for_end_of_sessions();
         changing_->open();
         sql().execute("DROP EVENT TRIGGER stop; DROP FUNCTION public.stop()");
     }

@@ -95,11 +95,7 @@ TEST_P(group_killed, at_the_swap_swaps_all_or_none) {
     proxy.wait_for_ambush();
     running.kill_hard();
     proxy.drop_all();
-    wait_for("the end of its sessions", [&] {
-        return sql().number(
-                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                   "application_name LIKE 'pgeist%'") == 0;
-    });
+    wait_for_end_of_sessions();
     const std::string now = types();
     EXPECT_TRUE(now == all_uuid || now.find("uuid") == std::string::npos) << now;
     EXPECT_TRUE(exited(command("resume", {"2"}), 0));

@@ -410,11 +410,7 @@ protected:
         proxy_->wait_for_ambush();
         running.kill_hard();
         proxy_->drop_all();
-        wait_for("the end of its sessions", [&] {
-            return sql().number(
-                       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                       "application_name LIKE 'pgeist%'") == 0;
-        });
+        wait_for_end_of_sessions();
         proxy_.reset();
     }
 
@@ -483,11 +479,7 @@ TEST_P(handed_over, to_a_copy_it_is_done_once) {
     proxy.wait_for_ambush();
     running.kill_hard();
     proxy.drop_all();
-    wait_for("the end of its sessions", [&] {
-        return sql().number(
-                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                   "application_name LIKE 'pgeist%'") == 0;
-    });
+    wait_for_end_of_sessions();
     EXPECT_EQ(type_of("code"), "integer");
     const json::object job = only_job(db().uri());
     EXPECT_TRUE(is_true(job, "resumable")) << text_of(job, "state");

@@ -211,11 +211,7 @@ TEST_F(rehearsed, one_that_is_killed_is_removed_by_cleanup) {
     at_row.wait_until_reached();
     running.kill_hard();
     at_row.open();
-    wait_for("its sessions to end", [&] {
-        return sql().number(
-                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                   "application_name LIKE 'pgeist%'") == 0;
-    });
+    wait_for_end_of_sessions();
     EXPECT_EQ(text_of(only_job(db().uri()), "state"), "interrupted");
     expect_cleanup_leaves_nothing();
     expect_untouched();
@@ -296,11 +292,7 @@ TEST_P(rehearsal_killed, is_taken_back_by_cleanup) {
         running.kill_hard();
     }
     proxy.drop_all();  // as the kernel of a dead host's peer would, in a while
-    wait_for("its sessions to end", [&] {
-        return sql().number(
-                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                   "application_name LIKE 'pgeist%'") == 0;
-    });
+    wait_for_end_of_sessions();
     EXPECT_EQ(type_of("id"), "integer");
     if (GetParam().leaves_a_job) {
         EXPECT_EQ(text_of(only_job(db().uri()), "state"), "interrupted");

@@ -3,6 +3,7 @@
 #include "support/leftovers.hpp"
 #include "support/table_description.hpp"
 #include "support/table_rows.hpp"
+#include "support/wait_for.hpp"
 
 namespace pgeist::test {
 
@@ -38,6 +39,14 @@ void run_test::expect_unchanged(const table_state& before, const std::string& ta
     EXPECT_EQ(now.identity, before.identity) << "the table was replaced or rewritten";
     EXPECT_EQ(description_difference(before.description, now.description), std::vector<std::string>{});
     EXPECT_EQ(now.digest, before.digest) << "the rows have changed";
+}
+
+void run_test::wait_for_end_of_sessions() {
+    wait_for("the end of pgeist's sessions", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE "
+                   "'pgeist%'") == 0;
+    });
 }
 
 void run_test::expect_nothing_left() { EXPECT_EQ(objects_left_behind(sql()), std::vector<std::string>{}); }

@@ -36,6 +36,9 @@ protected:
     void expect_unchanged(const table_state& before, const std::string& table = "t",
                           const std::string& schema = "public");
 
+    /// Until no session of pgeist's is in the database any more: it was killed, or cut off.
+    void wait_for_end_of_sessions();
+
     /// Nothing of pgeist's is in the database.
     void expect_nothing_left();
 

@@ -62,11 +62,7 @@ protected:
         proxy->wait_for_ambush();
         running.kill_hard();
         proxy->drop_all();  // as the kernel of a dead host's peer would, in a while
-        wait_for("the end of its sessions", [&] {
-            return sql().number(
-                       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                       "application_name LIKE 'pgeist%'") == 0;
-        });
+        wait_for_end_of_sessions();
     }
 
     void write_something(int number) {
