@@ -2,6 +2,7 @@
 
 #include "pgeist/swap/old_snapshots.hpp"
 #include "job_test.hpp"
+#include "support/wait_for.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -24,6 +25,35 @@ TEST_F(old_snapshots, ATransactionWithCursorsIsWaitedForUntilItsLastOldOneIsClos
     EXPECT_EQ(await(held.still_held(session())).size(), 1U);
     reader.execute("CLOSE second");
     EXPECT_TRUE(await(held.still_held(session())).empty()) << "the third one is new";
+}
+
+// Where nobody writes, its xmin is the very transaction that comes next.
+TEST_F(old_snapshots, OneTakenSinceTheLastWriteIsWaitedForToo) {
+    auto reader = db().connect();
+    sql().execute("SELECT pg_current_xact_id()");
+    reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+    auto held = await(swap::old_snapshots::taken_now(session()));
+    EXPECT_EQ(await(held.still_held(session())).size(), 1U);
+    reader.execute("COMMIT");
+    EXPECT_TRUE(await(held.still_held(session())).empty());
+}
+
+TEST_F(old_snapshots, OneThatAnotherSessionImportsMeanwhileIsStillHeld) {
+    auto first = db().connect();
+    auto second = db().connect();
+    first.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    const std::string snapshot = first.scalar("SELECT pg_export_snapshot()");
+    const std::string next = first.scalar("SELECT pg_snapshot_xmax(pg_current_snapshot())");
+    wait_for("older transactions of the server to end", [&] {
+        sql().execute("SELECT pg_current_xact_id()");
+        return sql().scalar("SELECT pg_snapshot_xmin(pg_current_snapshot()) > '" + next + "'::xid8") == "t";
+    });
+    auto held = await(swap::old_snapshots::taken_now(session()));
+    second.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '" + snapshot + "'");
+    first.execute("COMMIT");
+    EXPECT_EQ(await(held.still_held(session())).size(), 1U);
+    second.execute("COMMIT");
+    EXPECT_TRUE(await(held.still_held(session())).empty());
 }
 
 }  // namespace

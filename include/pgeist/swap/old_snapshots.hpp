@@ -17,7 +17,7 @@ public:
     /// Remembers the snapshots held now by client sessions of this database, this session left out.
     [[nodiscard]] static awaitable<old_snapshots> taken_now(pg::connection& session);
 
-    /// Which of them are still held. Those that have gone are forgotten.
+    /// Which of them are still held, by their sessions or by ones that imported them. Those that have gone are forgotten.
     [[nodiscard]] awaitable<std::vector<report::blocker>> still_held(pg::connection& session);
 
 private:
@@ -26,7 +26,8 @@ private:
         std::string transaction;  ///< when it began: as long as it is the same one, and old, so may its snapshot be
     };
     std::vector<holder> holders_;
-    std::string limit_;  ///< no snapshot whose xmin is this transaction, or later, is old
+    std::string limit_;  ///< no snapshot whose xmin is later than this transaction is old
+    std::string floor_;  ///< one with an earlier xmin, whoever holds it, is old
 };
 
 }  // namespace pgeist::swap
