@@ -16,8 +16,10 @@ if(PGEIST_UNITY)
     target_compile_options(pgeist_compile INTERFACE -Wno-subobject-linkage -Wno-shadow)
 endif()
 if(PGEIST_SANITIZE)
-    target_compile_options(pgeist_compile INTERFACE -fsanitize=${PGEIST_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
-    target_link_options(pgeist_compile INTERFACE -fsanitize=${PGEIST_SANITIZE})
+    # At a fixed address: what the sanitizers know of each check is some 180 MB of pointers, which each start would relocate.
+    target_compile_options(pgeist_compile INTERFACE -fsanitize=${PGEIST_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+        -fno-pie)
+    target_link_options(pgeist_compile INTERFACE -fsanitize=${PGEIST_SANITIZE} -no-pie)
 endif()
 
 # Asio's own code is compiled once (src/asio.cpp), not in each file that uses it: a third less time a file.

@@ -25,6 +25,9 @@ awaitable<void> store_events(pg::connection& session, std::int64_t job, report::
         }
     } catch (const pg::sql_error&) {
         told.give_back(std::move(events));
+    } catch (...) {  // cancelled in the middle of it: they are stored at the end
+        told.give_back(std::move(events));
+        throw;
     }
 }
 

@@ -4,6 +4,8 @@
 #include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/job/state_schema.hpp"
+#include "pgeist/pg/parallel.hpp"
+#include "pgeist/task/progress.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
 
 namespace pgeist::test {
@@ -175,6 +177,30 @@ TEST_F(job_store, AStateSchemaThatIsGoneIsAJobThatIsGone) {
     EXPECT_EQ(code_of([&] { static_cast<void>(await(job::load(session(), id))); }), exit_code::refused);
     EXPECT_EQ(code_of([&] { static_cast<void>(await(job::begin_tenure(session(), id))); }), exit_code::already_running);
     EXPECT_EQ(code_of([&] { await(job::require_tenure(session(), mine)); }), exit_code::already_running);
+}
+
+awaitable<void> until_waiting(sync_connection& observer, int pid) {
+    while (observer.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " + std::to_string(pid)) == 0) {
+        co_await pg::sleep_for(std::chrono::milliseconds(5));
+    }
+}
+
+// A run that is told to stop in the middle of it stores them at its end.
+TEST_F(job_store, EventsOutliveACancellation) {
+    report::progress progress;
+    report::event_recorder told(observer(), progress);
+    told.note("verified", "300 rows");
+    told.note("phase", "swap");
+    sync_connection other = db().connect();
+    other.execute("BEGIN; LOCK TABLE pgeist.events IN SHARE MODE");
+    std::vector<awaitable<void>> storing;
+    storing.push_back(task::store_events(session(), work().job, told));
+    await(pg::run_beside(until_waiting(sql(), session().backend_pid()), std::move(storing)));
+    other.execute("ROLLBACK");
+    await(task::store_events(session(), work().job, told));
+    EXPECT_EQ(sql().scalar("SELECT string_agg(event || ' ' || detail, ', ' ORDER BY at) FROM pgeist.events WHERE "
+                           "detail IN ('300 rows', 'swap')"),
+              "verified 300 rows, phase swap");
 }
 
 }  // namespace
