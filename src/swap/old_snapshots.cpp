@@ -19,12 +19,12 @@ namespace {
 // null then. Without pg_read_all_stats, backend_type and xact_start of others are null, backend_xmin is not; which
 // transaction it is, is then told by its virtual id, from pg_locks, which is only read where that is needed. A
 // transaction may have several snapshots (cursors): xmin is the oldest one's, and may pass while another one is still
-// too old. One with an xmin before any that a new snapshot can have was imported from another session. Parameters: the
-// transaction that no old snapshot's xmin goes beyond, and the one that no new snapshot's falls behind; NULL: all are old.
+// too old. Parameter: the transaction that no old snapshot's xmin goes beyond; NULL: all are old.
 constexpr const char* snapshots_text = R"sql(
     WITH holding AS MATERIALIZED (
         SELECT a.* FROM pg_stat_activity a
-         WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL AND a.usesysid IS NOT NULL
+         WHERE a.pid <> pg_backend_pid() AND a.datname = current_database() AND a.backend_xmin IS NOT NULL
+           AND a.usesysid IS NOT NULL
            AND coalesce(a.backend_type, '') <> 'autovacuum worker'
            AND NOT CASE WHEN a.application_name ~ '^pgeist job [0-9]{{1,9}}$' THEN {} ELSE false END),
     hidden AS (
@@ -33,9 +33,7 @@ constexpr const char* snapshots_text = R"sql(
            AND EXISTS (SELECT FROM holding WHERE xact_start IS NULL))
     SELECT a.pid, coalesce(a.xact_start::text, l.virtualtransaction, '') AS transaction,
            pg_snapshot_xmax(pg_current_snapshot())::xid::text AS next,
-           pg_snapshot_xmin(pg_current_snapshot())::xid::text AS floor,
            coalesce(age(a.backend_xmin) >= age($1::text::xid), true) AS old,
-           coalesce(age(a.backend_xmin) > age($2::text::xid), true) AS imported,
            coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
            coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
            coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000, 0)::bigint AS age
@@ -52,12 +50,11 @@ std::string snapshots_query() {
 
 awaitable<old_snapshots> old_snapshots::taken_now(pg::connection& session) {
     const std::optional<std::string> none;
-    const pg::result found = co_await session.query(snapshots_query(), none, none);
+    const pg::result found = co_await session.query(snapshots_query(), none);
     old_snapshots now;
     for (int row = 0; row < found.rows(); ++row) {
         holder each{found.text(row, "pid"), found.text(row, "transaction")};
         now.limit_ = found.text(row, "next");
-        now.floor_ = found.text(row, "floor");
         now.holders_.push_back(std::move(each));
     }
     co_return now;
@@ -68,20 +65,25 @@ awaitable<std::vector<report::blocker>> old_snapshots::still_held(pg::connection
     if (holders_.empty()) {
         co_return blockers;
     }
+    blockers = co_await look(session, whose::of_known);
+    if (blockers.empty() && !importers_too_) {
+        importers_too_ = true;
+        blockers = co_await look(session, whose::of_anybody);
+    }
+    co_return blockers;
+}
+
+awaitable<std::vector<report::blocker>> old_snapshots::look(pg::connection& session, whose wanted) {
     const std::optional<std::string> limit = limit_;
-    const std::optional<std::string> floor = floor_;
-    const pg::result found = co_await session.query(snapshots_query(), limit, floor);
+    const pg::result found = co_await session.query(snapshots_query(), limit);
+    std::vector<report::blocker> blockers;
     std::vector<holder> left;
     for (int row = 0; row < found.rows(); ++row) {
-        const std::string pid = found.text(row, "pid");
-        const std::string transaction = found.text(row, "transaction");
-        const bool known = std::any_of(holders_.begin(), holders_.end(), [&](const holder& each) {
-            return each.pid == pid && each.transaction == transaction;
-        });
-        if (!(known || found.boolean(row, "imported")) || !found.boolean(row, "old")) {
+        holder same{found.text(row, "pid"), found.text(row, "transaction")};
+        const bool known = std::find(holders_.begin(), holders_.end(), same) != holders_.end();
+        if (!(known || wanted == whose::of_anybody) || !found.boolean(row, "old")) {
             continue;
         }
-        holder same{pid, transaction};
         left.push_back(std::move(same));
         report::blocker blocker;
         blocker.pid = static_cast<int>(found.integer(row, "pid"));

@@ -17,17 +17,22 @@ public:
     /// Remembers the snapshots held now by client sessions of this database, this session left out.
     [[nodiscard]] static awaitable<old_snapshots> taken_now(pg::connection& session);
 
-    /// Which of them are still held, by their sessions or by ones that imported them. Those that have gone are forgotten.
+    /// Which of them are still held. Those that have gone are forgotten. When all have, whoever may have imported one
+    /// from them in time (pg_export_snapshot: whose xmin comes no later) is waited for as well.
     [[nodiscard]] awaitable<std::vector<report::blocker>> still_held(pg::connection& session);
 
 private:
     struct holder {
         std::string pid;
         std::string transaction;  ///< when it began: as long as it is the same one, and old, so may its snapshot be
+        bool operator==(const holder&) const = default;
     };
+    enum class whose { of_known, of_anybody };
+    [[nodiscard]] awaitable<std::vector<report::blocker>> look(pg::connection& session, whose wanted);
+
     std::vector<holder> holders_;
     std::string limit_;  ///< no snapshot whose xmin is later than this transaction is old
-    std::string floor_;  ///< one with an earlier xmin, whoever holds it, is old
+    bool importers_too_ = false;
 };
 
 }  // namespace pgeist::swap
