@@ -21,7 +21,7 @@ std::string mode_name(mode value) {
     return names[static_cast<std::size_t>(value)];
 }
 
-std::string tables_sql(const target& wanted) {
+std::vector<std::string> tables_of(const target& wanted) {
     std::vector<std::string> names;
     for (const qualified_name& each : wanted.parents) {
         names.push_back("ONLY " + each.sql());
@@ -29,8 +29,10 @@ std::string tables_sql(const target& wanted) {
     for (const qualified_name& each : wanted.tables) {
         names.push_back(each.sql());
     }
-    return join(names, ", ");
+    return names;
 }
+
+std::string tables_sql(const target& wanted) { return join(tables_of(wanted), ", "); }
 
 /// SQL condition on pg_locks: what does not go together with this mode.
 std::string conflicting_modes(mode value) {
@@ -68,6 +70,24 @@ std::string timeouts_sql(milliseconds time) {
 // Longer than any pause between two statements of a healthy program, shorter than what anybody would call an outage.
 constexpr milliseconds longest_silence{2000};
 
+/// Autovacuum in the way of several tables: one after the other, and given back before the next one. Who waits for this
+/// long for one while holding another is in a circle with whoever locks both in another order.
+std::string past_vacuum_sql(const target& wanted) {
+    const std::vector<std::string> tables = tables_of(wanted);
+    if (tables.size() == 1) {
+        return fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ", tables.front());
+    }
+    std::string sql;
+    for (const std::string& each : tables) {
+        sql += fmt::format(
+            "SAVEPOINT pgeist_vacuum; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ROLLBACK TO SAVEPOINT "
+            "pgeist_vacuum; "
+            "RELEASE SAVEPOINT pgeist_vacuum; ",
+            each);
+    }
+    return sql;
+}
+
 /// What is waited for without holding up the application: our own table, and autovacuum in the way.
 std::string harmless_locks_sql(const target& wanted, attempt how) {
     std::string sql;
@@ -76,7 +96,7 @@ std::string harmless_locks_sql(const target& wanted, attempt how) {
     }
     const bool tables = !wanted.parents.empty() || !wanted.tables.empty();
     if (tables && !is_harmless(wanted) && how.timeout.count() > 0 && how.timeout < how.vacuum_timeout) {
-        sql += fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ", tables_sql(wanted));
+        sql += past_vacuum_sql(wanted);
     }
     return under_strong_lock_sql() + (sql.empty() ? sql : timeouts_sql(how.vacuum_timeout) + sql);
 }

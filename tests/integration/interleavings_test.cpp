@@ -3,6 +3,7 @@
 #include "job_test.hpp"
 #include "pgeist/build/index_builder.hpp"
 #include "pgeist/lock/table_lock.hpp"
+#include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/copy/copier.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
 #include "pgeist/transfer/replay/replay_sql.hpp"
@@ -210,6 +211,41 @@ TEST_F(interleavings, AWaitWithLocksIsShorterThanTheDeadlockTimeoutOfAnyRole) {
         EXPECT_EQ(rules.longest_timeout.count(), longest) << time;
         EXPECT_EQ(rules.vacuum_timeout, usual.vacuum_timeout) << "it is our own check that ends an autovacuum";
     }
+}
+
+awaitable<void> lock_both(pg::connection& session, lock::target target, lock::attempt how, lock::lock_result& got) {
+    got = co_await lock::try_locks(session, target, how);
+}
+
+awaitable<void> lock_meanwhile(sync_connection& observer, int waiting, sync_connection& second,
+                               sync_connection& first) {
+    while (observer.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " + std::to_string(waiting)) ==
+           0) {
+        co_await pg::sleep_for(std::chrono::milliseconds(5));
+    }
+    first.execute("BEGIN; SET LOCAL lock_timeout = '2s'; LOCK TABLE t IN SHARE ROW EXCLUSIVE MODE; ROLLBACK");
+    second.execute("COMMIT");
+}
+
+// Somebody who has locked the second table strongly, and now wants the first, is not kept waiting by who waits for the
+// second: that would be a circle, and he the one who is ended.
+TEST_F(interleavings, NothingIsHeldWhileAutovacuumIsWaitedFor) {
+    sql().execute("CREATE TABLE t (id int); CREATE TABLE u (id int)");
+    lock::target target;
+    target.tables = {qualified_name{"public", "t"}, qualified_name{"public", "u"}};
+    lock::attempt how;
+    how.timeout = std::chrono::milliseconds(30);
+    how.vacuum_timeout = std::chrono::seconds(30);
+    auto second = db().connect();
+    second.execute("BEGIN; LOCK TABLE u IN SHARE ROW EXCLUSIVE MODE");
+    auto first = db().connect();
+    lock::lock_result got = lock::lock_result::blocked;
+    std::vector<awaitable<void>> all;
+    all.push_back(lock_meanwhile(sql(), session().backend_pid(), second, first));
+    all.push_back(lock_both(session(), target, how, got));
+    await(pg::run_all(std::move(all)));
+    EXPECT_EQ(got, lock::lock_result::locked);
+    await(session().rollback());
 }
 
 TEST_F(interleavings, OfSequenceAndTableTheFirstIsAskedForFirst) {

@@ -91,6 +91,7 @@ std::string work::whom_it_waits_for() const {
 
 awaitable<void> work::drive(const task::phase& now) {
     driven_.clear();
+    keeping_up_ = 0;
     entered_ = &now;  // the supervisor has told it
     driven own;
     own.job = workspace().job;
@@ -116,13 +117,21 @@ awaitable<void> work::drive(const task::phase& now) {
     co_await pg::run_all(std::move(all));
 }
 
+/// Ends when all are ready and nobody is being brought up to date: that may find its table truncated, and then the
+/// others must be kept in step for as long as it is copied again.
 awaitable<void> work::drive_one(driven& table) {
-    while (!all_ready()) {
+    while (!all_ready() || keeping_up_ > 0) {
         if (!table.ready) {
             co_await come_to_swap(table);
             continue;
         }
+        if (all_ready()) {
+            co_await pg::sleep_for(turn_poll);
+            continue;
+        }
+        ++keeping_up_;
         table.reached = co_await keep_one_up(table);
+        --keeping_up_;
         table.ready = table.reached == &swap_phase();
         if (table.ready && !all_ready()) {
             workspace().progress.detail = whom_it_waits_for();

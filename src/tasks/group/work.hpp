@@ -68,6 +68,7 @@ private:
     const task::kind* kind_;
     std::vector<std::unique_ptr<member_at_work>> others_;
     std::vector<driven> driven_;
+    int keeping_up_ = 0;                    ///< how many of them are being brought up to date
     const task::phase* entered_ = nullptr;  ///< the leader's own that was told last
 };
 
