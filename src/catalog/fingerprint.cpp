@@ -14,21 +14,31 @@ namespace {
 // Statistics, sizes, transaction ids and relfilenodes are left out because writes and maintenance change them, OIDs of
 // indexes because REINDEX CONCURRENTLY does, and the invalid indexes that it makes, and leaves behind when it fails,
 // are nobody's definition. The mark that CLUSTER leaves on an index is left out too: the swap carries it as it is then.
-// Of attoptions only what ALTER can set counts: some servers stamp others.
+// Of attoptions only what ALTER can set counts: some servers stamp others. Everything is found by the catalogs'
+// indexes, whatever the planner thinks of their sizes (LATERAL, OFFSET 0): this runs under the lock, also where there
+// are a hundred thousand tables. By confrelid and typelem there is none, so foreign keys are found by what depends on
+// the table.
 constexpr const char* lines_sql = R"(
     WITH RECURSIVE c AS (SELECT * FROM pg_class WHERE oid = $1),
-    bound(classid, objid) AS (
-        SELECT DISTINCT d.classid, d.objid FROM pg_depend d
-         WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
-            OR (d.refclassid = 'pg_type'::regclass
-                AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype))),
+    row_type(oid) AS (
+        SELECT reltype FROM c UNION ALL SELECT y.typarray FROM c JOIN pg_type y ON y.oid = c.reltype),
+    hanging AS (
+        SELECT d.* FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+        UNION ALL
+        SELECT d.* FROM row_type t CROSS JOIN LATERAL (
+               SELECT * FROM pg_depend WHERE refclassid = 'pg_type'::regclass AND refobjid = t.oid OFFSET 0) AS d),
+    bound(classid, objid) AS (SELECT DISTINCT classid, objid FROM hanging),
     standing_on(oid) AS (
-        SELECT w.ev_class FROM bound b JOIN pg_rewrite w ON b.classid = 'pg_rewrite'::regclass AND w.oid = b.objid
-         WHERE w.ev_class <> $1 AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = w.ev_class AND t.relpersistence = 't')
+        SELECT w.ev_class FROM bound b CROSS JOIN LATERAL (
+               SELECT * FROM pg_rewrite WHERE b.classid = 'pg_rewrite'::regclass AND oid = b.objid OFFSET 0) AS w
+         WHERE w.ev_class <> $1 AND (SELECT t.relpersistence FROM pg_class t WHERE t.oid = w.ev_class) IS DISTINCT FROM 't'
         UNION
-        SELECT w.ev_class FROM standing_on s JOIN pg_class v ON v.oid = s.oid AND {from_views}
-          JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
-          JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid),
+        SELECT w.ev_class FROM standing_on s
+         CROSS JOIN LATERAL (SELECT relkind FROM pg_class WHERE oid = s.oid OFFSET 0) AS v
+         CROSS JOIN LATERAL (SELECT objid FROM pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid = s.oid
+                                AND classid = 'pg_rewrite'::regclass OFFSET 0) AS d
+         CROSS JOIN LATERAL (SELECT ev_class FROM pg_rewrite WHERE oid = d.objid OFFSET 0) AS w
+         WHERE {from_views}),
     lines(line) AS (
         SELECT ROW('table', relname, relnamespace, relowner, relam, reltablespace, relkind, relpersistence, reloptions,
                    (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid), relrowsecurity, relforcerowsecurity,
@@ -58,7 +68,11 @@ constexpr const char* lines_sql = R"(
         SELECT ROW('constraint', conname, contype, condeferrable, condeferred, convalidated, conrelid, confrelid, conkey,
                    confkey, confupdtype, confdeltype, confmatchtype, conislocal, coninhcount, connoinherit, conpfeqop,
                    conexclop, conbin, {enforced}, {set_columns})::text
-          FROM pg_constraint WHERE conrelid = $1 OR confrelid = $1
+          FROM (SELECT * FROM pg_constraint WHERE conrelid = $1
+                UNION ALL
+                SELECT k.* FROM bound b CROSS JOIN LATERAL (
+                       SELECT * FROM pg_constraint WHERE b.classid = 'pg_constraint'::regclass AND oid = b.objid OFFSET 0) AS k
+                 WHERE k.confrelid = $1 AND k.conrelid <> $1) AS own_and_incoming
         UNION ALL
         SELECT ROW('trigger', t.tgname, t.tgfoid, t.tgtype, t.tgenabled, t.tgconstrrelid, t.tgdeferrable, t.tginitdeferred,
                    t.tgattr, t.tgargs, t.tgqual, t.tgoldtable, t.tgnewtable)::text
@@ -102,48 +116,57 @@ constexpr const char* lines_sql = R"(
          WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
         UNION ALL
         SELECT ROW('dependent', d.classid, d.objid, d.objsubid, d.refobjsubid, d.deptype)::text
-          FROM pg_depend d LEFT JOIN pg_class x ON d.classid = 'pg_class'::regclass AND x.oid = d.objid
-         WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
-                OR (d.refclassid = 'pg_type'::regclass
-                    AND d.refobjid IN (SELECT t.oid FROM pg_type t, c WHERE t.oid = c.reltype OR t.typelem = c.reltype)))
-           AND d.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
-           AND coalesce(x.relkind, ' ') NOT IN ('i', 't')
-           AND NOT EXISTS (SELECT FROM pg_rewrite w JOIN pg_class t ON t.oid = w.ev_class
-                            WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND t.relpersistence = 't')
+          FROM hanging d
+         WHERE d.classid NOT IN ('pg_trigger'::regclass, 'pg_attrdef'::regclass)
+           AND CASE d.classid
+                    WHEN 'pg_class'::regclass THEN
+                         coalesce((SELECT x.relkind FROM pg_class x WHERE x.oid = d.objid), ' ') NOT IN ('i', 't')
+                    WHEN 'pg_rewrite'::regclass THEN
+                         coalesce((SELECT (SELECT t.relpersistence FROM pg_class t WHERE t.oid = w.ev_class)
+                                     FROM pg_rewrite w WHERE w.oid = d.objid), ' ') <> 't'
+                    ELSE true END
         UNION ALL
         SELECT ROW('view', v.relname, v.relnamespace, v.relowner, v.reloptions, v.relacl, w.rulename, w.ev_action,
                    w.ev_enabled)::text
-          FROM standing_on s JOIN pg_class v ON v.oid = s.oid JOIN pg_rewrite w ON w.ev_class = v.oid
+          FROM standing_on s CROSS JOIN LATERAL (SELECT * FROM pg_class WHERE oid = s.oid OFFSET 0) AS v
+         CROSS JOIN LATERAL (SELECT * FROM pg_rewrite WHERE ev_class = s.oid OFFSET 0) AS w
         UNION ALL
         SELECT ROW('view column', a.attrelid, a.attname, a.attacl, a.attstattarget, a.attstorage, d.adbin)::text
-          FROM standing_on s JOIN pg_attribute a ON a.attrelid = s.oid AND a.attnum > 0
-          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+          FROM standing_on s
+         CROSS JOIN LATERAL (SELECT * FROM pg_attribute WHERE attrelid = s.oid AND attnum > 0 OFFSET 0) AS a
+          LEFT JOIN LATERAL (SELECT adbin FROM pg_attrdef WHERE adrelid = a.attrelid AND adnum = a.attnum OFFSET 0) AS d ON true
         UNION ALL
         SELECT ROW('view index', x.relname, i.indkey, i.indexprs, i.indpred, i.indisunique, i.indoption, i.indclass)::text
-          FROM standing_on s JOIN pg_index i ON i.indrelid = s.oid JOIN pg_class x ON x.oid = i.indexrelid
+          FROM standing_on s CROSS JOIN LATERAL (SELECT * FROM pg_index WHERE indrelid = s.oid OFFSET 0) AS i
+         CROSS JOIN LATERAL (SELECT relname FROM pg_class WHERE oid = i.indexrelid OFFSET 0) AS x
         UNION ALL
         SELECT ROW('trigger elsewhere', t.tgrelid, t.tgname, t.tgfoid, t.tgtype, t.tgenabled, t.tgdeferrable,
                    t.tginitdeferred, t.tgattr, t.tgargs, t.tgqual)::text
-          FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgrelid <> $1
-           AND (t.tgrelid IN (SELECT oid FROM standing_on)
-                OR t.oid IN (SELECT objid FROM bound WHERE classid = 'pg_trigger'::regclass))
+          FROM (SELECT g.oid FROM standing_on s CROSS JOIN LATERAL (
+                       SELECT oid FROM pg_trigger WHERE tgrelid = s.oid OFFSET 0) AS g
+                UNION SELECT objid FROM bound WHERE classid = 'pg_trigger'::regclass) AS one
+         CROSS JOIN LATERAL (SELECT * FROM pg_trigger WHERE oid = one.oid OFFSET 0) AS t
+         WHERE NOT t.tgisinternal AND t.tgrelid <> $1
         UNION ALL
         SELECT ROW('comment elsewhere', e.classoid, e.objoid, e.objsubid, e.description)::text
-          FROM pg_description e WHERE (e.classoid, e.objoid) IN (
-               SELECT b.classid, b.objid FROM bound b WHERE b.classid <> 'pg_class'::regclass
-               UNION SELECT 'pg_class'::regclass, oid FROM standing_on
-               UNION SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = $1
-               UNION SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class = $1
-               UNION SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = $1)
-           AND e.classoid NOT IN ('pg_constraint'::regclass)
+          FROM (SELECT b.classid, b.objid FROM bound b
+                 WHERE b.classid NOT IN ('pg_class'::regclass, 'pg_constraint'::regclass)
+                UNION SELECT 'pg_class'::regclass, oid FROM standing_on
+                UNION SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = $1
+                UNION SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class = $1
+                UNION SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = $1) AS o
+         CROSS JOIN LATERAL (SELECT * FROM pg_description WHERE classoid = o.classid AND objoid = o.objid OFFSET 0) AS e
         UNION ALL
-        SELECT ROW('function', p.*)::text FROM bound b JOIN pg_proc p ON b.classid = 'pg_proc'::regclass AND p.oid = b.objid
+        SELECT ROW('function', p.*)::text FROM bound b CROSS JOIN LATERAL (
+               SELECT * FROM pg_proc WHERE b.classid = 'pg_proc'::regclass AND oid = b.objid OFFSET 0) AS p
         UNION ALL
-        SELECT ROW('policy elsewhere', p.*)::text
-          FROM bound b JOIN pg_policy p ON b.classid = 'pg_policy'::regclass AND p.oid = b.objid AND p.polrelid <> $1
+        SELECT ROW('policy elsewhere', p.*)::text FROM bound b CROSS JOIN LATERAL (
+               SELECT * FROM pg_policy WHERE b.classid = 'pg_policy'::regclass AND oid = b.objid OFFSET 0) AS p
+         WHERE p.polrelid <> $1
         UNION ALL
-        SELECT ROW('default elsewhere', d.*)::text
-          FROM bound b JOIN pg_attrdef d ON b.classid = 'pg_attrdef'::regclass AND d.oid = b.objid AND d.adrelid <> $1
+        SELECT ROW('default elsewhere', d.*)::text FROM bound b CROSS JOIN LATERAL (
+               SELECT * FROM pg_attrdef WHERE b.classid = 'pg_attrdef'::regclass AND oid = b.objid OFFSET 0) AS d
+         WHERE d.adrelid <> $1
         UNION ALL
         SELECT ROW('comment', e.classoid, e.objsubid, o.name, e.description)::text
           FROM (SELECT 'pg_class'::regclass::oid AS classid, oid, relname AS name FROM c
@@ -158,12 +181,13 @@ constexpr const char* lines_sql = R"(
                             FROM pg_depend d JOIN pg_class x ON x.oid = d.objid AND x.relkind = 'S'
                            WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                              AND d.refobjid = $1) AS o
-          JOIN pg_description e ON e.classoid = o.classid AND e.objoid = o.oid
+         CROSS JOIN LATERAL (SELECT * FROM pg_description WHERE classoid = o.classid AND objoid = o.oid OFFSET 0) AS e
         UNION ALL
-        SELECT ROW('extension', classid, objid, refobjid)::text FROM pg_depend
+        SELECT ROW('extension', classid, objid, refobjid)::text
+          FROM (SELECT 'pg_trigger'::regclass::oid AS class, oid FROM pg_trigger WHERE tgrelid = $1
+                UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = $1) AS o
+         CROSS JOIN LATERAL (SELECT * FROM pg_depend WHERE classid = o.class AND objid = o.oid OFFSET 0) AS d
          WHERE deptype = 'x' AND refclassid = 'pg_extension'::regclass
-           AND ((classid = 'pg_trigger'::regclass AND objid IN (SELECT oid FROM pg_trigger WHERE tgrelid = $1))
-                OR (classid = 'pg_class'::regclass AND objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = $1)))
         UNION ALL
         SELECT ROW('security label', objsubid, provider, label)::text
           FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1))";

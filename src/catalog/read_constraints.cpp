@@ -11,7 +11,7 @@ constexpr const char* constraints_sql = R"(
     SELECT c.oid, c.conname, c.contype, pg_get_constraintdef(c.oid) AS definition, c.convalidated, {enforced} AS enforced,
            {period} AS period, c.condeferrable, c.condeferred, c.conislocal, c.coninhcount,
            {operator_schemas} AS operator_schemas, {operators} AS operators,
-           EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O') AS recheck_disabled,
+           EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O' OFFSET 0) AS recheck_disabled,
            coalesce(i.relname, '') AS index, c.conkey, obj_description(c.oid, 'pg_constraint') AS comment
       FROM pg_constraint c LEFT JOIN pg_class i ON i.oid = c.conindid
      WHERE c.conrelid = $1 AND c.contype IN ('c', 'n', 'p', 'u', 'x')

@@ -9,6 +9,7 @@ namespace pgeist::catalog {
 
 namespace {
 
+// Found by the catalogs' indexes (LATERAL, OFFSET 0), as the fingerprint is: it runs under the lock.
 // Everything that is part of the table or hangs on a part of it. What pgeist carries itself is left out here; whatever
 // remains is named by PostgreSQL itself, so that a kind of object nobody thought of is refused, not lost.
 //   own:  the table's parts; things between parts do not count. Sequences OWNED BY a column stay the same object.
@@ -16,8 +17,8 @@ namespace {
 constexpr const char* dependents_sql = R"(
     WITH held(classid, objid) AS (
         SELECT 'pg_class'::regclass::oid, $1::oid
-        UNION SELECT 'pg_type'::regclass, t.oid FROM pg_class c JOIN pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
-               WHERE c.oid = $1 AND c.reltype <> 0
+        UNION SELECT 'pg_type'::regclass, reltype FROM pg_class WHERE oid = $1 AND reltype <> 0
+        UNION SELECT 'pg_type'::regclass, t.typarray FROM pg_class c JOIN pg_type t ON t.oid = c.reltype WHERE c.oid = $1
         UNION SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = $1
         UNION SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid = $1
         UNION SELECT 'pg_class'::regclass, d.objid FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
@@ -28,7 +29,9 @@ constexpr const char* dependents_sql = R"(
         UNION SELECT 'pg_class'::regclass, reltoastrelid FROM pg_class WHERE oid = $1
         UNION SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid = $1
         UNION SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = $1
-        UNION SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE confrelid = $1 AND contype = 'f'
+        UNION SELECT 'pg_constraint'::regclass, d.objid FROM pg_depend d JOIN pg_constraint k ON k.oid = d.objid
+               WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+                 AND k.confrelid = $1 AND k.contype = 'f'
         UNION SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = $1
         UNION SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class = $1
         UNION SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = $1
@@ -38,9 +41,11 @@ constexpr const char* dependents_sql = R"(
                  AND d.deptype = 'a'),
     found AS (
         SELECT DISTINCT d.classid, d.objid, d.objsubid
-          FROM pg_depend d JOIN held h ON d.refclassid = h.classid AND d.refobjid = h.objid
+          FROM held h CROSS JOIN LATERAL (
+               SELECT * FROM pg_depend WHERE refclassid = h.classid AND refobjid = h.objid OFFSET 0) AS d
          WHERE d.deptype <> 'p'
-           AND NOT EXISTS (SELECT FROM pg_trigger g WHERE d.classid = 'pg_trigger'::regclass AND g.oid = d.objid AND g.tgisinternal)
+           AND NOT coalesce((SELECT g.tgisinternal FROM pg_trigger g
+                              WHERE d.classid = 'pg_trigger'::regclass AND g.oid = d.objid), false)
            AND NOT EXISTS (SELECT FROM own o WHERE o.classid = d.classid AND o.objid = d.objid))
     SELECT DISTINCT
            CASE v.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
@@ -48,11 +53,13 @@ constexpr const char* dependents_sql = R"(
            coalesce(v.oid, f.objid) AS oid, coalesce(v.relpersistence = 't', false) AS temporary,
            CASE WHEN v.oid IS NOT NULL THEN pg_describe_object('pg_class'::regclass, v.oid, 0)
                 ELSE pg_describe_object(f.classid, f.objid, f.objsubid) END AS name
-      FROM found f LEFT JOIN pg_rewrite w ON f.classid = 'pg_rewrite'::regclass AND w.oid = f.objid
-       AND w.rulename = '_RETURN'
-      LEFT JOIN pg_class v ON v.oid = CASE WHEN f.classid = 'pg_class'::regclass AND f.objsubid > 0 THEN f.objid
-                                           ELSE w.ev_class END  -- a view's column of the row type is part of the view
-       AND v.relkind IN ('v', 'm')
+      FROM found f
+      LEFT JOIN LATERAL (SELECT ev_class FROM pg_rewrite
+                          WHERE f.classid = 'pg_rewrite'::regclass AND oid = f.objid AND rulename = '_RETURN' OFFSET 0) AS w ON true
+      LEFT JOIN LATERAL (SELECT * FROM pg_class  -- a view's column of the row type is part of the view
+                          WHERE oid = CASE WHEN f.classid = 'pg_class'::regclass AND f.objsubid > 0 THEN f.objid
+                                           ELSE w.ev_class END
+                            AND relkind IN ('v', 'm') OFFSET 0) AS v ON true
      UNION ALL SELECT 'security label', 0, false, format('security label of provider %s on %s', l.provider,
                                               pg_describe_object(l.classoid, l.objoid, l.objsubid))
       FROM pg_seclabel l JOIN held h ON l.classoid = h.classid AND l.objoid = h.objid AND l.objoid <> $1

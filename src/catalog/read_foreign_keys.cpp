@@ -7,14 +7,14 @@ namespace pgeist::catalog {
 namespace {
 
 // A partitioned table at either end has one more row for each partition (conparentid); it counts only where it is asked
-// for.
+// for. By confrelid there is no index: those that refer to a table are found by what depends on it.
 constexpr const char* foreign_keys_sql = R"(
     SELECT c.oid, c.conname, c.conrelid, ns.nspname AS table_schema, s.relname AS table_name, s.relkind AS table_kind,
            c.confrelid, nr.nspname AS referenced_schema, r.relname AS referenced_name,
            r.relkind AS referenced_kind,
            coalesce(i.relname, '') AS referenced_index,
            EXISTS (SELECT FROM pg_index x WHERE x.indexrelid = c.conindid AND x.indisprimary
-                      AND c.confkey = (string_to_array(x.indkey::text, ' ')::int2[])[1:x.indnkeyatts]) AS of_primary_key,
+                      AND c.confkey = (string_to_array(x.indkey::text, ' ')::int2[])[1:x.indnkeyatts] OFFSET 0) AS of_primary_key,
            ARRAY(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k(attnum, place)
                    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.place) AS columns,
            ARRAY(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, place)
@@ -52,14 +52,17 @@ const char* condition(foreign_keys_of which) {
         case foreign_keys_of::own:
             return "c.conparentid = 0 AND c.conrelid = $1";
         case foreign_keys_of::incoming:
-            return "c.conparentid = 0 AND c.confrelid = $1 AND c.conrelid <> $1";
+            return "c.conparentid = 0 AND c.confrelid = $1 AND c.conrelid <> $1 AND c.oid IN (SELECT d.objid FROM "
+                   "pg_depend d WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_class'::regclass "
+                   "AND "
+                   "d.refobjid = $1)";
         case foreign_keys_of::parent:
-            return "c.conrelid = $1 AND EXISTS (SELECT FROM pg_constraint u WHERE u.oid = c.conparentid AND u.conrelid "
-                   "<> "
-                   "c.conrelid AND u.confrelid = c.confrelid)";
+            return "c.conrelid = $1 AND EXISTS (SELECT FROM pg_constraint u WHERE u.oid = c.conparentid AND "
+                   "u.conrelid <> c.conrelid AND u.confrelid = c.confrelid OFFSET 0)";
         case foreign_keys_of::ancestors_incoming:
-            return "c.conparentid = 0 AND c.confrelid IN (SELECT relid FROM pg_partition_ancestors($1) WHERE relid <> "
-                   "$1)";
+            return "c.conparentid = 0 AND (c.oid, c.confrelid) IN (SELECT d.objid, d.refobjid FROM "
+                   "pg_partition_ancestors($1) a JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND "
+                   "d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relid WHERE a.relid <> $1)";
     }
     return "false";
 }

@@ -21,7 +21,7 @@ constexpr const char* triggers_sql = R"(
 constexpr const char* inherited_sql = R"(
     SELECT t.tgname, t.tgenabled, p.tgenabled AS parent_enabled, obj_description(t.oid, 'pg_trigger') AS comment
       FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid
-     WHERE t.tgrelid = $1 AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.oid = t.tgconstraint AND c.contype <> 't')
+     WHERE t.tgrelid = $1 AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.oid = t.tgconstraint AND c.contype <> 't' OFFSET 0)
      ORDER BY t.tgname COLLATE "C")";
 
 }  // namespace

@@ -128,6 +128,7 @@ awaitable<void> carry_cluster_mark(pg::connection& session, const plan::blueprin
     if (!plan.clustered_on) {
         co_return;
     }
+    const pg::connection::kept_plans keep(session);
     const pg::result row = co_await session.query(R"(
         SELECT o.relname AS mark, n.relname IS NOT NULL AS present
           FROM (SELECT) AS one
