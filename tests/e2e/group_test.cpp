@@ -99,6 +99,8 @@ TEST_F(group, goes_on_after_a_kill_and_is_cleaned_up_by_any_member) {
         return jobs.size() == 3 && jobs[0].at("state").as_string() == "waiting_for_swap";
     });
     process->kill_hard();
+    sql().execute(
+        "UPDATE pgeist.jobs SET phase = 'verify' WHERE id = 2");  // as if it had not been as far as the larger one
     pgeist_process again(db().uri(), {"resume", "--output", "json", "3"});
     wait_for("the swap to be waited for again", [&] {
         const auto jobs = job_list(db().uri());
@@ -110,6 +112,15 @@ TEST_F(group, goes_on_after_a_kill_and_is_cleaned_up_by_any_member) {
     EXPECT_EQ(digest(), rows);
     EXPECT_EQ(constraints(), keys);
     EXPECT_TRUE(exited(command("cleanup", {"2"}), 0));
+    expect_nothing_left();
+}
+
+TEST_F(group, refuses_a_policy_on_one_that_reads_another) {
+    make_tables(10);
+    sql().execute("CREATE POLICY known ON orders USING (EXISTS (SELECT FROM person WHERE person.id = orders.person))");
+    const run_result done = run_group();
+    EXPECT_TRUE(exited(done, 3));
+    EXPECT_TRUE(says(done, {"policy known on public.orders reads public.person"}));
     expect_nothing_left();
 }
 

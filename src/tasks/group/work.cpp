@@ -106,6 +106,11 @@ awaitable<void> work::drive(const task::phase& now) {
     }
     for (driven& each : driven_) {
         each.ready = !kind_->is_before(*each.reached, swap_phase());
+        if (each.ready) {  // of before an interruption: nobody waits for its turn
+            budget.ends(each.job);
+        } else {
+            budget.waits(each.job);
+        }
     }
     if (all_ready()) {
         co_return;

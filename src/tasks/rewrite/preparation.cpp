@@ -7,6 +7,7 @@
 #include "blueprint.hpp"
 #include "own_objects.hpp"
 #include "pgeist/catalog/reader.hpp"
+#include "pgeist/check/among_members.hpp"
 #include "pgeist/check/preflight.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/record.hpp"
@@ -220,6 +221,17 @@ awaitable<void> look_at(pg::connection& session, job::advisory_locks* hold, cand
 
 bool is_refused(const candidate& one) { return check::refuses(one.out.findings) || !one.source; }
 
+awaitable<bool> tables_may_go_together(pg::connection& session, std::vector<candidate>& all) {
+    std::vector<std::int64_t> oids;
+    for (const candidate& each : all) {
+        oids.push_back(each.source->oid);
+    }
+    auto found = co_await check::check_among_members(session, std::move(oids));
+    auto& findings = all.front().out.findings;
+    findings.insert(findings.end(), found.begin(), found.end());
+    co_return !check::refuses(findings);
+}
+
 void take(candidate& one, prepared& made, const pg::session_profile& profile) {
     one.out.nothing_to_do = std::move(made.nothing_to_do);
     one.out.warnings = std::move(made.warnings);
@@ -304,6 +316,10 @@ awaitable<std::vector<preparation>> prepare_together(pg::connection& session, jo
         co_await look_at(session, hold, all[place], job++);
         refused = refused || is_refused(all[place]);
         done = done || all[place].out.nothing_to_do;
+    }
+    if (!refused && !done && all.size() > 1) {
+        const bool together = co_await tables_may_go_together(session, all);
+        refused = !together;
     }
     if (!refused && !done) {
         co_await build(session, hold, all, chosen);
