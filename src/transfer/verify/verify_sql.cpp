@@ -232,6 +232,7 @@ std::string statements::recheck() const {
         "queued AS (INSERT INTO {0} ({6}) SELECT {6} FROM marked RETURNING 1) "
         "SELECT count(*) FILTER (WHERE same) AS same, count(*) FILTER (WHERE same IS NOT TRUE AND pending) AS pending, "
         "  (SELECT count(*) FROM queued) AS repaired, "
+        "  count(*) FILTER (WHERE same IS NOT TRUE AND (repaired OR NOT pending)) AS open, "
         "  (array_agg({7}) FILTER (WHERE same IS NOT TRUE AND NOT pending AND repaired))[1:20] AS failed, "
         "  ARRAY(SELECT DISTINCT c FROM looked_at AS a, unnest(a.differing) AS c "
         "         WHERE a.same IS NOT TRUE AND NOT a.pending AND c IS NOT NULL ORDER BY c) AS differing_columns "
