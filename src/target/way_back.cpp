@@ -60,15 +60,16 @@ std::vector<known_column> columns_after(const catalog::table& after) {
     throw error(problem);
 }
 
-awaitable<std::string> back_set_sql(build_context& at, const catalog::table& after, std::string expression,
-                                    std::string what) {
+awaitable<transfer::back_set> read_back_set(build_context& at, const catalog::table& after, std::string expression,
+                                            std::string what) {
     const std::vector<known_column> known = columns_after(after);
     std::optional<error> refused;
-    std::string sql;
+    transfer::back_set way;
     try {
         const resolved found =
             co_await resolve_expression(at, at.shadow, known, std::move(expression), std::move(what));
-        sql = found.sql;
+        way.expression = found.sql;
+        way.constant = found.reads.empty() && !found.is_volatile;
     } catch (const pg::sql_error&) {
         throw;
     } catch (const error& problem) {
@@ -77,7 +78,7 @@ awaitable<std::string> back_set_sql(build_context& at, const catalog::table& aft
     if (refused) {
         rethrow_back_set(at, after, *refused);
     }
-    co_return sql;
+    co_return way;
 }
 
 // A domain over a domain takes no NULL where one of them takes none; its own default counts, or that of the next one.
@@ -98,6 +99,74 @@ awaitable<std::set<std::string>> never_null(build_context& at) {
         names.insert(rows.text(row, 0));
     }
     co_return names;
+}
+
+/// What rows made after the swap would have in the columns that the change drops, where that does not depend on the row
+/// or on the moment: SQL by column.
+std::map<std::string, std::string> values_of_new_rows(const build_context& at, const transfer::way_there& there) {
+    std::map<std::string, std::string> values;
+    for (const catalog::column& old : at.source.columns) {
+        const bool stays = std::any_of(there.columns.begin(), there.columns.end(), [&](const transfer::column& each) {
+            return each.read_name == old.name && there.new_table.find_column(each.name) != nullptr;
+        });
+        if (stays || old.generated != 0) {
+            continue;
+        }
+        const auto set = there.sets.find(old.name);
+        if (set != there.sets.end()) {
+            if (set->second.constant) {
+                values[old.name] = set->second.expression;
+            }
+        } else if (old.identity == 0 && !(old.default_expression && old.default_is_volatile)) {
+            values[old.name] = old.default_expression.value_or("NULL");
+        }
+    }
+    return values;
+}
+
+/// Whether a CHECK refuses a row of such values; one that fails for it does, too.
+awaitable<bool> is_refused(build_context& at, std::string columns, std::string values, std::string check) {
+    const qualified_name probe{at.passage_schema, "pgeist_tried"};
+    std::optional<pg::sql_error> failed;
+    co_await begin_trial(at);
+    co_await at.conn.execute(
+        fmt::format("CREATE TABLE {0} ({1}); ALTER TABLE {0} ADD {2}", probe.sql(), columns, check));
+    try {
+        co_await at.conn.execute(fmt::format("INSERT INTO {} VALUES ({})", probe.sql(), values));
+    } catch (const pg::sql_error& problem) {
+        failed = problem;
+    }
+    if (failed && failed->poisons_connection()) {
+        throw *failed;
+    }
+    co_await undo_trial(at);
+    co_return failed.has_value();
+}
+
+/// The CHECKs over dropped columns alone, tried with what new rows would have.
+awaitable<void> try_checks(build_context& at, transfer::way_there& there) {
+    const auto known = values_of_new_rows(at, there);
+    for (const catalog::constraint& each : at.source.constraints) {
+        std::vector<std::string> names;
+        std::vector<std::string> columns;
+        std::vector<std::string> values;
+        for (const int number : each.columns) {
+            const catalog::column* column = at.source.find_column(number);
+            const auto value = column == nullptr ? known.end() : known.find(column->name);
+            if (value != known.end()) {
+                names.push_back(column->name);
+                columns.push_back(quote_identifier(column->name) + " " + column->type);
+                values.push_back(value->second);
+            }
+        }
+        if (each.type != 'c' || !each.enforced || names.empty() || names.size() != each.columns.size()) {
+            continue;
+        }
+        const bool refused = co_await is_refused(at, join(columns, ", "), join(values, ", "), each.definition);
+        if (refused) {
+            there.refused_by[names.front()] = {each.name, values.front()};
+        }
+    }
 }
 
 /// What only the server knows of columns that stay, in another form.
@@ -126,7 +195,7 @@ awaitable<void> ask_of_converted(build_context& at, const catalog::table& after,
 awaitable<transfer::way_back> plan_way_back(build_context& at, const catalog::table& after, const plan::blueprint& into,
                                             std::vector<std::string> back_sets) {
     const std::string index = into.key_index_is_temporary ? std::string() : into.key_index.name;
-    transfer::way_there there{at.source, after, into.columns, into.key, index, {}, {}, {}, {}};
+    transfer::way_there there{at.source, after, into.columns, into.key, index, {}, {}, {}, {}, {}};
     for (const std::string& text : back_sets) {
         const plan::assignment set = plan::parse_assignment(text);
         const std::string what = "--back-set " + text;
@@ -134,13 +203,13 @@ awaitable<transfer::way_back> plan_way_back(build_context& at, const catalog::ta
             throw error(exit_code::refused,
                         fmt::format("{}: column {} is set twice", what, display_identifier(set.column)));
         }
-        transfer::back_set way;
-        way.expression = co_await back_set_sql(at, after, set.expression, what);
+        transfer::back_set way = co_await read_back_set(at, after, set.expression, what);
         way.text = text;
         there.sets[set.column] = std::move(way);
     }
     co_await ask_of_converted(at, after, into, there);
     there.never_null = co_await never_null(at);
+    co_await try_checks(at, there);
     co_return transfer::plan_way_back(there);
 }
 

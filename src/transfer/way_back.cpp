@@ -36,7 +36,17 @@ column begin(const catalog::column& old) {
     return value;
 }
 
-mapped map_dropped(const catalog::column& old, bool never_null, const back_set* set) {
+std::string why_check_refuses(const way_there& there, const catalog::column& old) {
+    const auto found = there.refused_by.find(old.name);
+    return found == there.refused_by.end()
+               ? ""
+               : fmt::format(
+                     "column {0} is dropped, and {1} refuses what rows made after the swap would have in it, "
+                     "{2}: say another value: --back-set \"{0} = EXPRESSION over the new row\"",
+                     display_identifier(old.name), display_identifier(found->second.first), found->second.second);
+}
+
+mapped map_dropped(const way_there& there, const catalog::column& old, const back_set* set) {
     mapped out;
     out.value = begin(old);
     out.value.compared = false;
@@ -46,6 +56,7 @@ mapped map_dropped(const catalog::column& old, bool never_null, const back_set* 
         return out;
     }
     out.value.kept = true;
+    out.refusal = why_check_refuses(there, old);
     if (set != nullptr) {
         out.value.expression = set->expression;
         out.how = "kept; new rows: " + set->text;
@@ -55,7 +66,7 @@ mapped map_dropped(const catalog::column& old, bool never_null, const back_set* 
         out.how = "kept; new rows: the next number";
     } else {
         out.how = "kept; new rows: NULL";
-        if (old.not_null || never_null) {
+        if (old.not_null || there.never_null.count(old.name) > 0) {
             out.refusal = fmt::format(
                 "column {} is NOT NULL and is dropped: rows made after the swap would have no value for it; say which: "
                 "--back-set \"{} = EXPRESSION over the new row\", or give it a default",
@@ -151,7 +162,7 @@ mapped map_column(const way_there& there, const catalog::column& old) {
     const back_set* set = find_set(there, old);
     const column* forth = find_new(there, old);
     if (forth == nullptr) {
-        return map_dropped(old, there.never_null.count(old.name) > 0, set);
+        return map_dropped(there, old, set);
     }
     const catalog::column& made = *there.new_table.find_column(forth->name);
     return old.generated != 0 ? map_generated(old, *forth, made) : map_converted(there, old, *forth, made, set);

@@ -110,7 +110,7 @@ transfer::way_back way_back_test::plan(const std::vector<forth>& columns,
     await(session().commit());
     const auto there = columns_there(columns);
     const auto key = key_there(columns);
-    transfer::way_there known{old_table, new_table, there, key, key_index, {}, {}, {}, {}};
+    transfer::way_there known{old_table, new_table, there, key, key_index, {}, {}, {}, {}, {}};
     for (const auto& [name, expression] : sets) {
         known.sets[name] = transfer::back_set{expression, name + " = " + expression};
     }

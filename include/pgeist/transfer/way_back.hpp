@@ -17,7 +17,8 @@ namespace pgeist::transfer {
 /// resolved.
 struct back_set {
     std::string expression;
-    std::string text;  ///< as it was given, for people
+    std::string text;       ///< as it was given, for people
+    bool constant = false;  ///< the same for each row and each time
 };
 
 /// What is known when the way there is planned.
@@ -35,6 +36,8 @@ struct way_there {
     /// By old column whose value the change computes: the old columns that this reads.
     std::map<std::string, std::set<std::string>> computed_from;
     std::set<std::string> never_null;  ///< old columns whose domain takes no NULL, and has no default
+    /// By dropped column: the CHECK that refuses what rows made after the swap would have in it, and what that is.
+    std::map<std::string, std::pair<std::string, std::string>> refused_by;
 };
 
 /// What becomes of one old column.
