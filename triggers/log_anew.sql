@@ -17,7 +17,7 @@ BEGIN
       FROM pg_class c LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = to_regclass(log);
     PERFORM set_config('default_tablespace', before.space, true);
     ALTER TABLE @job@.pgeist_log RENAME TO pgeist_log_before;
-    CREATE TABLE @job@.pgeist_log (@key_columns@@born@) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+    CREATE TABLE @job@.pgeist_log (@key_columns@@beside_the_key@) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
     ALTER TABLE @job@.pgeist_log REPLICA IDENTITY FULL;
     PERFORM set_config('default_tablespace', '', true);
     IF before.options <> '' THEN

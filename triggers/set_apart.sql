@@ -9,9 +9,9 @@ CREATE INDEX ON @job@.pgeist_unfit (@log_columns@);
 CREATE INDEX ON @job@.pgeist_unfit (state) WHERE state IN ('23505', '23P01');
 ALTER TABLE @job@.pgeist_unfit REPLICA IDENTITY FULL;
 
--- What one batch works with, numbered. Filled and emptied in one transaction, so nobody else ever sees a row of it.
+-- What one batch works with, numbered. @of_batch@ what is remembered of its rows, see keep_touched.sql. Filled and emptied in one transaction, so nobody else ever sees a row of it.
 CREATE UNLOGGED TABLE @job@.pgeist_batch AS
-    SELECT 0::bigint AS n, @of_log@, true AS lived, @kept@, ''::text AS state, ''::text AS reason, pg_catalog.clock_timestamp() AS since
+    SELECT 0::bigint AS n, @of_log@, true AS lived, @kept@, ''::text AS state, ''::text AS reason, pg_catalog.clock_timestamp() AS since@of_batch@
       FROM @job@.pgeist_log AS l, @table@ AS t WITH NO DATA;
 CREATE INDEX ON @job@.pgeist_batch (n);
 CREATE INDEX ON @job@.pgeist_batch (@log_columns@);

@@ -35,15 +35,18 @@ std::string_view json_name(const key_column&, std::string_view member) {
 
 namespace transfer {
 
+BOOST_DESCRIBE_STRUCT(watched_column, (), (name, type))
 BOOST_DESCRIBE_STRUCT(column, (),
-                      (name, type, read_name, expression, compared, conversion, inverse, read_type, proven, kept))
+                      (name, type, read_name, expression, compared, conversion, inverse, read_type, proven, kept,
+                       watched, remembered, computed_from))
 
 std::string_view json_name(const column&, std::string_view member) {
     return member == "read_name" ? "source_name" : member;
 }
 
 bool json_may_lack(const column&, std::string_view member) {
-    return member == "inverse" || member == "read_type" || member == "proven" || member == "kept";
+    return member == "inverse" || member == "read_type" || member == "proven" || member == "kept" ||
+           member == "watched" || member == "remembered" || member == "computed_from";
 }
 
 BOOST_DESCRIBE_ENUM(replay_mode, replace, keep)

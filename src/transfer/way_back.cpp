@@ -22,6 +22,14 @@ const back_set* find_set(const way_there& there, const catalog::column& old) {
     return found == there.sets.end() ? nullptr : &found->second;
 }
 
+/// Whether an expression may name one of the columns, of which `but` does not count. Names are quoted in it.
+template <class Columns>
+bool may_read(const std::string& expression, const Columns& columns, const std::string& but = "") {
+    return std::any_of(columns.begin(), columns.end(), [&](const auto& each) {
+        return each.name != but && expression.find(quote_identifier(each.name)) != expression.npos;
+    });
+}
+
 struct mapped {
     column value;
     std::string how;
@@ -59,6 +67,7 @@ mapped map_dropped(const way_there& there, const catalog::column& old, const bac
     out.refusal = why_check_refuses(there, old);
     if (set != nullptr) {
         out.value.expression = set->expression;
+        out.value.remembered = may_read(set->expression, there.new_table.columns);
         out.how = "kept; new rows: " + set->text;
     } else if (old.default_expression) {
         out.how = "kept; new rows: default " + *old.default_expression;
@@ -94,22 +103,31 @@ mapped map_generated(const catalog::column& old, const column& there, const cata
     return out;
 }
 
-/// Why it could not be told of a value whether it was changed since the swap: that is told by computing it once more
-/// from the old row. Empty: it can be.
-std::string why_not_comparable(const way_there& there, const catalog::column& old, const column& forth) {
-    if (!forth.compared) {
-        return "may give another value each time (if it does not, declare its functions IMMUTABLE)";
-    }
+/// The old columns that the change computes a value from, as far as the new table has them too: what a dropped one had
+/// stays as it was.
+std::vector<watched_column> computed_from(const way_there& there, const catalog::column& old) {
+    std::vector<watched_column> columns;
     const auto found = there.computed_from.find(old.name);
-    std::vector<std::string> others;
     for (const std::string& each : found == there.computed_from.end() ? std::set<std::string>() : found->second) {
         const catalog::column* read = there.old_table.find_column(each);
-        // What a dropped column had stays as it was.
-        if (each != old.name && read != nullptr && find_new(there, *read) != nullptr) {
-            others.push_back(display_identifier(each));
+        if (read != nullptr && find_new(there, *read) != nullptr) {
+            columns.push_back(watched_column{read->name, read->type});
         }
     }
-    return others.empty() ? "" : fmt::format("reads {}, which the application goes on changing", join(others, " and "));
+    return columns;
+}
+
+bool reads_others(const std::vector<watched_column>& columns, const catalog::column& old) {
+    return std::any_of(columns.begin(), columns.end(),
+                       [&](const watched_column& each) { return each.name != old.name; });
+}
+
+/// Why nothing tells whether a value that is brought back is the same one there; empty: something does, or the user's
+/// own expression answers for it.
+std::string why_no_proof(const column& forth, const catalog::column& old, const catalog::column& made, bool others) {
+    const bool one_way = forth.expression && (others || !forth.compared) && old.type != made.type &&
+                         !is_exact_widening(old.type, made.type);
+    return !one_way ? "" : others ? "reads other columns" : "may give another value each time";
 }
 
 mapped map_converted(const way_there& there, const catalog::column& old, const column& forth,
@@ -124,29 +142,32 @@ mapped map_converted(const way_there& there, const catalog::column& old, const c
         out.how = "unchanged";
         return out;
     }
+    const std::string say_how =
+        fmt::format("say how: --back-set \"{} = EXPRESSION over the new row\"", display_identifier(old.name));
+    out.value.computed_from = computed_from(there, old);
+    const bool others = reads_others(out.value.computed_from, old);
+    const std::string no_proof = why_no_proof(forth, old, made, others);
     if (set == nullptr && !same_type && there.assignable.count(old.name) == 0) {
+        out.refusal = fmt::format("column {}: the server assigns no {} to a {}, so its new values have no way back; {}",
+                                  display_identifier(old.name), made.type, old.type, say_how);
+    } else if (set == nullptr && !no_proof.empty()) {
         out.refusal = fmt::format(
-            "column {}: the server assigns no {} to a {}, so its new values have no way back; say how: --back-set \"{} "
-            "= "
-            "EXPRESSION over the new row\"",
-            display_identifier(old.name), made.type, old.type, display_identifier(old.name));
+            "column {}: what the change computes for it {}, so that nothing tells whether a new value comes back as "
+            "it is; {}",
+            display_identifier(old.name), no_proof, say_how);
     }
-    if (forth.expression) {
-        const std::string why_not = is_plain ? std::string() : why_not_comparable(there, old, forth);
-        if (!why_not.empty() && out.refusal.empty()) {
-            out.refusal = fmt::format(
-                "column {}: what the change computes for it {}: nobody could tell which of its values were changed "
-                "after the swap, and must come back as they are, and which were not; run it without --revertible",
-                display_identifier(old.name), why_not);
-        }
-        if (forth.compared) {
-            out.value.inverse = *forth.expression;
-            out.value.read_type = made.type;
-            out.value.proven = set == nullptr && !same_type;
-        }
+    if (forth.expression && forth.compared) {
+        out.value.inverse = *forth.expression;
+        out.value.read_type = made.type;
+        out.value.proven = set == nullptr && !same_type && !others;
     }
     out.value.compared = out.value.inverse.has_value();
     out.exact = set == nullptr && is_plain && is_exact_widening(old.type, made.type);
+    if (!out.exact) {
+        out.value.watched = {watched_column{made.name, made.type}};
+        out.value.remembered =
+            others || (set != nullptr && may_read(set->expression, there.new_table.columns, made.name));
+    }
     if (set != nullptr) {
         out.how = set->text + ", where the new value was changed";
     } else if (same_type) {
@@ -270,24 +291,48 @@ spec as_spec(const way_back& back, relation read, relation write, std::string sc
 namespace {
 
 /// A column of the new table once more, when the old one has been live: `back` is what it came from, if anything.
-column turned_column(const column& forth, const column* back) {
+column turned_column(const column& forth, const column* back, const spec& of) {
     column out = forth;
     if (back == nullptr) {  // the change added it
         out.kept = true;
         out.compared = false;
+        out.remembered = out.expression && may_read(*out.expression, of.columns);
         return out;
     }
-    const bool plain = back->expression == quote_identifier(forth.name) && back->type == forth.type;
+    const bool plain = back->expression == quote_identifier(forth.name) && back->type == forth.type &&
+                       forth.expression == quote_identifier(back->name);
     if (forth.expression && back->expression && !plain) {  // what the server generates follows from the others
         // What the row had stays as long as what went back for it has not been changed.
         out.inverse = back->expression;
         out.read_type = back->type;
-        out.proven = is_exact_widening(back->type, forth.type);
+        out.proven = forth.expression == quote_identifier(back->name) && is_exact_widening(back->type, forth.type);
+        if (!out.proven) {
+            out.watched = back->computed_from;
+            const bool own = std::any_of(out.watched.begin(), out.watched.end(),
+                                         [&](const watched_column& each) { return each.name == back->name; });
+            if (!own) {
+                out.watched.push_back(watched_column{back->name, back->type});
+            }
+        }
     }
     return out;
 }
 
 }  // namespace
+
+void compare_less(spec& of) {
+    for (column& each : of.columns) {
+        const auto other_than = [](const std::string& own) {
+            return [own](const watched_column& one) { return one.name != own; };
+        };
+        const auto& watched = each.watched;
+        const auto& from = each.computed_from;
+        if (std::any_of(watched.begin(), watched.end(), other_than(each.read_name.value_or(""))) ||
+            std::any_of(from.begin(), from.end(), other_than(each.name))) {
+            each.compared = false;
+        }
+    }
+}
 
 spec turned(const spec& back, const std::vector<column>& there, const walk::key& key) {
     spec out = back;
@@ -303,8 +348,9 @@ spec turned(const spec& back, const std::vector<column>& there, const walk::key&
     for (const column& forth : there) {
         const auto found = std::find_if(back.columns.begin(), back.columns.end(),
                                         [&](const column& each) { return forth.read_name == each.name; });
-        out.columns.push_back(turned_column(forth, found == back.columns.end() ? nullptr : &*found));
+        out.columns.push_back(turned_column(forth, found == back.columns.end() ? nullptr : &*found, back));
     }
+    compare_less(out);
     out.fingerprint.clear();
     out.fingerprint_parts.clear();
     return out;

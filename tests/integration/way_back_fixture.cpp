@@ -116,6 +116,11 @@ transfer::way_back way_back_test::plan(const std::vector<forth>& columns,
     }
     for (const catalog::column& each : old_table.columns) {
         known.assignable.insert(each.name);
+        for (const forth& column : columns) {
+            if (column.expression.find(quote_identifier(each.name)) != std::string::npos) {
+                known.computed_from[column.from].insert(each.name);
+            }
+        }
     }
     return transfer::plan_way_back(known);
 }

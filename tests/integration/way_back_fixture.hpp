@@ -21,7 +21,7 @@ namespace pgeist::test {
 struct forth {
     std::string name;
     std::string from;        ///< the old column; empty: it is new
-    std::string expression;  ///< empty: the old column as it is
+    std::string expression;  ///< with quoted names; empty: the old column as it is
     bool repeatable = true;
 };
 

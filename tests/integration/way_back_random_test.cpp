@@ -61,10 +61,16 @@ private:
         }
     }
 
+    std::string tag() { return "'tag " + std::to_string(pick(0, 3)) + "'"; }
+
+    std::string row_of(const std::string& id) {
+        return " (id, title, price, u, tag, r) VALUES (" + id + ", " + title() + ", " + price() + ", " + unique() +
+               ", " + tag() + ", " + std::to_string(pick(0, 5)) + ")";
+    }
+
     void insert(const std::string& id) {
-        const std::string values = id + ", " + title() + ", " + price() + ", " + unique();
-        both("INSERT INTO n (id, title, price, u) VALUES (" + values + ")",
-             "INSERT INTO m (id, title, price, u) VALUES (" + values + ")");
+        const std::string row = row_of(id);
+        both("INSERT INTO n" + row, "INSERT INTO m" + row);
     }
 
     void update(const std::string& set, const std::string& where, const std::string& touched = "touched") {
@@ -76,7 +82,7 @@ private:
 
     void one_step() {
         const std::string id = key();
-        switch (pick(0, 15)) {
+        switch (pick(0, 18)) {
             case 0:
             case 1:
                 return insert(id);
@@ -87,10 +93,11 @@ private:
                 return insert(id);
             case 4:
             case 5: {
-                const std::string values = "VALUES (" + id + ", " + title() + ", " + price() + ", " + unique() +
-                                           ") ON CONFLICT (id) DO UPDATE SET title = excluded.title";
-                return both("INSERT INTO n (id, title, price, u) " + values,
-                            "INSERT INTO m (id, title, price, u) " + values);
+                const std::string row = row_of(id) +
+                                        " ON CONFLICT (id) DO UPDATE SET title = excluded.title, tag = "
+                                        "excluded.tag";
+                return both("INSERT INTO n" + row,
+                            "INSERT INTO m" + row + ", tagged = m.tagged OR m.tag <> excluded.tag");
             }
             case 6:
                 return rekey(id, key());
@@ -123,6 +130,20 @@ private:
                 connection_.execute("SAVEPOINT a");
                 rekey(id, "-2");
                 return connection_.execute("ROLLBACK TO SAVEPOINT a");
+            case 15: {
+                const std::string next = tag();
+                return both("UPDATE n SET tag = " + next + " WHERE id = " + id,
+                            "UPDATE m SET tag = " + next + ", tagged = tagged OR tag <> " + next + " WHERE id = " + id);
+            }
+            case 16:
+                return both("UPDATE n SET r = r + 1 WHERE id = " + id,
+                            "UPDATE m SET r = r + 1, turned = true WHERE id = " + id);
+            case 17: {  // there and back within one transaction, with its key
+                const std::string other = key();
+                both("UPDATE n SET tag = 'away', id = -3 WHERE id = " + id,
+                     "UPDATE m SET tag = 'away', tagged = true, id = -3 WHERE id = " + id);
+                return rekey("-3", other);
+            }
             default:
                 if (truncates_ && pick(0, 60) == 0) {
                     connection_.execute("TRUNCATE n; TRUNCATE m");
@@ -143,14 +164,23 @@ protected:
     void start() {
         sql().execute(
             "CREATE TABLE o (id int PRIMARY KEY, name varchar(8), price numeric(8,2), u int UNIQUE, secret text "
-            "DEFAULT 'none');"
-            "CREATE TABLE n (id bigint PRIMARY KEY, title text, price int, u bigint);"
-            "INSERT INTO o SELECT i, 'o' || i, i + i / 100.0, i, 'secret ' || i FROM generate_series(1, 50) AS i;"
+            "DEFAULT 'none', tag text, r int, note text NOT NULL);"
+            "CREATE TABLE n (id bigint PRIMARY KEY, title text, price int, u bigint, tag text, r int);"
+            "INSERT INTO o SELECT i, 'o' || i, i + i / 100.0, i, 'secret ' || i, 'old tag ' || i, i, 'note ' || i FROM "
+            "generate_series(1, 50) AS i;"
             "CREATE TABLE m (id bigint PRIMARY KEY, title text, price int, u bigint, secret text DEFAULT 'none', "
-            "before numeric, "
-            "touched bool DEFAULT false);"
-            "INSERT INTO m SELECT id, name, price, u, secret, price FROM o");
-        begin({{"id", "id", ""}, {"title", "name", ""}, {"price", "price", ""}, {"u", "u", ""}});
+            "before numeric, touched bool DEFAULT false, tag text, tagged bool DEFAULT false, tag_before text, r int, "
+            "turned bool DEFAULT false, r_before int, note text);"
+            "INSERT INTO m SELECT id, name, price, u, secret, price, false, NULL, false, tag, NULL, false, r, note "
+            "FROM o");
+        begin({{"id", "id", ""},
+               {"title", "name", ""},
+               {"price", "price", ""},
+               {"u", "u", ""},
+               {"tag", "tag", R"(concat("name", '/', "u", '/', "price"))"},
+               {"r", "r", R"("r" + (random() * 100)::int)", false}},
+              {{"note", R"(concat("title", "u", "tag"))"}});
+        sql().execute("UPDATE m SET tag = n.tag, r = n.r FROM n WHERE n.id = m.id");
     }
 
     bool one_pass(int sessions) {
@@ -190,11 +220,12 @@ protected:
                                "JOIN fitting AS f ON o.id "
                                "= f.id WHERE o.id IS NULL OR f.id IS NULL OR ROW(o.name, o.u, o.secret) IS DISTINCT "
                                "FROM ROW(f.title, f.u, "
-                               "f.secret) OR NOT (CASE WHEN f.before IS NULL THEN o.price::text = f.price || '.00' "
-                               "WHEN f.touched THEN "
-                               "o.price::text = f.price || '.00' OR o.price::text = f.before::numeric(8,2)::text AND "
-                               "round(f.before) = f.price "
-                               "ELSE o.price::text = f.before::numeric(8,2)::text END)"),
+                               "f.secret) OR o.price::text <> CASE WHEN f.before IS NULL OR f.touched THEN f.price || "
+                               "'.00' ELSE f.before::numeric(8,2)::text END OR o.tag IS DISTINCT FROM CASE WHEN "
+                               "f.before IS NULL OR f.tagged THEN f.tag ELSE f.tag_before END OR o.r IS DISTINCT FROM "
+                               "CASE WHEN f.before IS NULL OR f.turned THEN f.r ELSE f.r_before END OR o.note IS "
+                               "DISTINCT FROM CASE WHEN f.before IS NULL THEN concat(f.title, f.u, f.tag) ELSE f.note "
+                               "END"),
                   "");
         sql().execute("DROP VIEW fitting");
     }

@@ -3,6 +3,7 @@
 
 #include "pgeist/plan/blueprint.hpp"
 #include "pgeist/transfer/image.hpp"
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/transfer/way_back.hpp"
 
 namespace pgeist::transfer {
@@ -60,7 +61,7 @@ protected:
     }
 
     [[nodiscard]] way_back planned() const {
-        return plan_way_back({old_table_, new_table_, columns_, key_, index_, sets_, assignable_});
+        return plan_way_back({old_table_, new_table_, columns_, key_, index_, sets_, assignable_, computed_from_});
     }
 
     catalog::table old_table_;
@@ -70,6 +71,7 @@ protected:
     std::string index_ = "t_pkey";
     std::map<std::string, back_set> sets_;
     std::set<std::string> assignable_;
+    std::map<std::string, std::set<std::string>> computed_from_;
 };
 
 TEST_F(way_back_plan, AWiderKeyAndAnAddedColumnNeedNothingKept) {
@@ -197,6 +199,56 @@ TEST_F(way_back_plan, TurnedItKeepsWhatTheNewTableHas) {
     EXPECT_EQ(again.columns[1].inverse, "\"price\"");
     EXPECT_EQ(again.mode, replay_mode::keep);
     EXPECT_EQ(again.write.name.sql(), forth.write.name.sql());
+}
+
+TEST_F(way_back_plan, OnlyWhereSomethingIsLostTouchesAreLogged) {
+    old_column("id", "integer");
+    old_column("name", "text");
+    old_column("price", "numeric(8,2)");
+    old_column("gone", "text");
+    new_column("id", "bigint", "id");
+    new_column("title", "text", "name");
+    new_column("price", "integer", "price");
+    assignable_ = {"id", "price"};
+    const way_back back = planned();
+    EXPECT_THAT(back.columns[0].watched, IsEmpty()) << "what an integer loses by becoming a bigint";
+    EXPECT_THAT(back.columns[1].watched, IsEmpty());
+    ASSERT_EQ(back.columns[2].watched.size(), 1);
+    EXPECT_EQ(back.columns[2].watched[0].type, "integer");
+    EXPECT_FALSE(back.columns[2].remembered) << "its value follows from itself";
+    EXPECT_FALSE(back.columns[3].remembered) << "its default follows from nothing";
+    const spec there = as_spec(back, {}, {}, "back", false);
+    EXPECT_TRUE(logs_touched(there));
+    EXPECT_EQ(none_touched(there), "B'00'");
+    EXPECT_EQ(all_touched(there), "B'01'");
+    EXPECT_EQ(unknown_touched(there), "B'10'");
+    EXPECT_EQ(touches(there), R"(OLD."price" IS DISTINCT FROM NEW."price")");
+    const spec again = plan::transfer_from_json(plan::to_json(there));
+    EXPECT_EQ(touched_by_change(again), touched_by_change(there));
+}
+
+TEST_F(way_back_plan, WhatIsComputedFromOthersIsRememberedAndMadeAgainByThem) {
+    old_column("id", "integer");
+    old_column("price", "integer");
+    old_column("total", "integer");
+    new_column("id", "integer", "id");
+    new_column("price", "integer", "price");
+    new_column("total", "integer", "total", R"("price" * 2)");
+    computed_from_["total"] = {"price"};
+    const way_back back = planned();
+    EXPECT_THAT(back.refusals, IsEmpty());
+    EXPECT_TRUE(back.columns[2].remembered);
+    const spec first = as_spec(back, {}, {}, "back", false);
+    EXPECT_TRUE(is_held(first.columns[2]));
+    const spec forth = turned(first, columns_, key_);
+    ASSERT_EQ(forth.columns[2].watched.size(), 2);
+    EXPECT_EQ(forth.columns[2].watched[0].name, "price");
+    EXPECT_EQ(forth.columns[2].watched[1].name, "total");
+    EXPECT_FALSE(forth.columns[2].compared) << "what was held on the first way is not known any more";
+    EXPECT_TRUE(forth.columns[1].compared);
+    new_table_.columns[2].type = columns_[2].type = "text";
+    assignable_ = {"total"};
+    EXPECT_THAT(planned().refusals, ElementsAre(HasSubstr("reads other columns")));
 }
 
 TEST(Image, TypesWithoutALengthOfTheirOwn) {

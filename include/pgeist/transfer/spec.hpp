@@ -18,6 +18,12 @@ struct relation {
     bool has_leaves = false;  ///< partitioned: a row's ctid alone does not tell where it is
 };
 
+/// A column whose changes are logged.
+struct watched_column {
+    std::string name;
+    std::string type;  ///< as format_type prints it with search_path = pg_catalog
+};
+
 /// A column of the write side and where its value comes from.
 struct column {
     std::string name;                      ///< on the write side
@@ -43,6 +49,16 @@ struct column {
     /// The write side's own: rows that lived through keep what they have, `expression` (or the default, where there is
     /// none) is for others.
     bool kept = false;
+    /// The columns of the read side that this value comes from, where it is logged which of them a change touches:
+    /// a row that lived through has its value computed anew where one of them was touched since, and else keeps what
+    /// the write side has. Empty: `inverse` alone tells.
+    std::vector<watched_column> watched;
+    /// The value depends on more than `watched`: which rows were made or touched since must be known for as long as
+    /// the transfer goes on, so that it does not matter when they were replayed.
+    bool remembered = false;
+    /// Columns of the write side, still on both, that the read side's value was once computed from; for the
+    /// direction in which that is done again.
+    std::vector<watched_column> computed_from;
 };
 
 /// One column of an order that the user wants the rows in.
@@ -103,6 +119,8 @@ struct spec {
     /// Rows of both sides as values, for columns with an `inverse` that are not `proven`.
     [[nodiscard]] qualified_name read_row() const { return {schema, "pgeist_read_row"}; }
     [[nodiscard]] qualified_name write_row() const { return {schema, "pgeist_write_row"}; }
+    /// Where touches are logged: what is remembered of rows, by their key; see replay/keep_sql.hpp.
+    [[nodiscard]] qualified_name since() const { return {schema, "pgeist_since"}; }
     /// What one batch works with. Empty to everybody but its transaction.
     [[nodiscard]] qualified_name batch() const { return {schema, "pgeist_batch"}; }
 

@@ -121,6 +121,7 @@ plan::revert_plan what_follows(const build_context& at, const beginning& from) {
     next.leg = from.now.leg + 1;
     next.back =
         next.old_is_in_use() ? transfer::turned(from.now.first, from.now.there, from.first.key) : from.now.first;
+    transfer::compare_less(next.back);
     next.back.schema = next.old_is_in_use() ? rewrite::again_schema(from.job) : rewrite::back_schema(from.job);
     next.back.read = {at.source.name, at.shadow_oid};
     next.back.write = {at.shadow, at.source.oid};

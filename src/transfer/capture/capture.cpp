@@ -9,6 +9,7 @@
 #include "pgeist/core/template.hpp"
 #include "pgeist/templates.hpp"
 #include "pgeist/transfer/read_side.hpp"
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/walk/key_sql.hpp"
 
 namespace pgeist::capture {
@@ -83,6 +84,31 @@ std::string on_insert(const transfer::spec& transfer) {
                        job);
 }
 
+/// What the log has beside the key.
+std::string beside_the_key(const transfer::spec& transfer) {
+    std::string columns = keeps_history(transfer) ? ", born bigint" : "";
+    if (transfer::logs_touched(transfer)) {
+        columns += fmt::format(", touched bit({}), number bigint", transfer::touched_bits(transfer));
+    }
+    return columns;
+}
+
+/// Asked of each row that is updated: logs the key before where the key changes, and what is touched. CASE, since the
+/// order in which the sides of an OR are asked is the server's choice.
+std::string on_update(const transfer::spec& transfer) {
+    const std::string job = quote_identifier(transfer.schema);
+    const std::string rekeyed =
+        keeps_history(transfer) ? fmt::format("capture_link({}, {})", key_of(transfer, "NEW"), key_of(transfer, "OLD"))
+                                : fmt::format("capture_key({})", key_of(transfer, "OLD"));
+    const std::string key = fmt::format("CASE WHEN {} THEN {}.{} ELSE false END", key_changed(transfer), job, rekeyed);
+    if (!transfer::logs_touched(transfer)) {
+        return key;
+    }
+    return fmt::format("CASE WHEN {} THEN true WHEN {} THEN {}.capture_touched({}, {}) ELSE false END", key,
+                       transfer::touches(transfer), job, key_of(transfer, "NEW"),
+                       transfer::touched_by_change(transfer));
+}
+
 /// The tag of a dollar quote that none of the texts within ends: a column may be called `$$`.
 std::string quote_tag(const std::vector<std::pair<std::string, std::string>>& values) {
     const auto stands_in_one = [&](const std::string& tag) {
@@ -111,15 +137,14 @@ std::vector<std::pair<std::string, std::string>> placeholders(const transfer::sp
     values.emplace_back("new_row", key_of(transfer, "NEW"));
     values.emplace_back("old_row", key_of(transfer, "OLD"));
     values.emplace_back("key_changed", key_changed(transfer));
-    const bool history = keeps_history(transfer);
-    values.emplace_back("born", history ? ", born bigint" : "");
+    values.emplace_back("beside_the_key", beside_the_key(transfer));
     values.emplace_back("from_columns", from_columns(transfer, true));
     values.emplace_back("from_names", from_columns(transfer, false));
     values.emplace_back("events", quote_literal(transfer.events().sql()));
     values.emplace_back("on_insert", on_insert(transfer));
-    values.emplace_back("rekeyed",
-                        history ? fmt::format("capture_link({}, {})", key_of(transfer, "NEW"), key_of(transfer, "OLD"))
-                                : fmt::format("capture_key({})", key_of(transfer, "OLD")));
+    values.emplace_back("on_update", on_update(transfer));
+    values.emplace_back("touched_value", fmt::format("${}", 1 + transfer.key.columns.size()));
+    values.emplace_back("touched_bits", std::to_string(transfer::touched_bits(transfer)));
     values.emplace_back("quote", quote_tag(values));
     return values;
 }
@@ -166,6 +191,9 @@ std::string log_sql(const transfer::spec& transfer, const key_numbers& numbers) 
     std::string sql = fill_template(templates::log, values) + fill_template(templates::capture_functions, values);
     if (keeps_history(transfer)) {
         sql += fill_template(templates::keep_history, values) + fill_template(templates::arrivals, values);
+    }
+    if (transfer::logs_touched(transfer)) {
+        sql += fill_template(templates::keep_touched, values);
     }
     return sql;
 }

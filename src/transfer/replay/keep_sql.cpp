@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/transfer/image.hpp"
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/walk/key_values.hpp"
 
 // Expressions name columns of the read or the write side without qualification. So whatever else stands beside them in
@@ -92,14 +93,27 @@ std::string fill_from(const keep_statements& sql, const transfer::spec& transfer
     const std::string had = numbered(
         columns, [](std::size_t at) { return fmt::format("CASE WHEN o.lived THEN o.c{0} ELSE u.c{0} END", at); });
     const std::string where = fmt::format("(SELECT {}) AS g", keys_from(transfer.key, "b", 'o'));
+    const bool touched = transfer::logs_touched(transfer);
+    const std::string none = transfer::none_touched(transfer);
     return fmt::format(
-        "INSERT INTO {batch} (n, {keys}, lived, {columns}, since) "
-        "SELECT row_number() OVER (), {of_b}, coalesce(o.lived, u.lived, false), {had}, u.since FROM ({from}) AS b "
+        "INSERT INTO {batch} (n, {keys}, lived, {columns}, since{beside}) "
+        "SELECT row_number() OVER (), {of_b}, coalesce(o.lived, u.lived, false), {had}, u.since{of_row} FROM ({from}) "
+        "AS b "
         "LEFT JOIN LATERAL (SELECT true AS lived, {written} FROM {where} JOIN {write} AS t ON {found} WHERE NOT b.born "
         "LIMIT 1) AS o ON true "
         "LEFT JOIN LATERAL (SELECT x.lived, x.since, {set_apart} FROM {where} JOIN {unfit} AS x ON {found_apart} WHERE "
         "NOT "
-        "b.born LIMIT 1) AS u ON true",
+        "b.born LIMIT 1) AS u ON true{remembered}",
+        fmt::arg("beside", touched ? ", made, touched, held" : ""),
+        fmt::arg("of_row", touched ? fmt::format(", NOT coalesce(o.lived, u.lived, false) OR coalesce(x.made, false), "
+                                                 "coalesce(b.touched, {0}) | coalesce(x.touched, {0}), x.held",
+                                                 none)
+                                   : std::string()),
+        fmt::arg("remembered",
+                 touched ? fmt::format(" LEFT JOIN LATERAL (SELECT x.made, x.touched, x.held FROM {} JOIN {} AS x ON "
+                                       "{} WHERE NOT b.born LIMIT 1) AS x ON true",
+                                       where, transfer.since().sql(), walk::log_equals_log(transfer.key, "x", "g"))
+                         : std::string()),
         fmt::arg("batch", transfer.batch().sql()), fmt::arg("keys", walk::log_columns(transfer.key)),
         fmt::arg("columns", sql.kept_columns()), fmt::arg("of_b", names(transfer.key, "b.", 'k')), fmt::arg("had", had),
         fmt::arg("from", keys), fmt::arg("written", sql.written_columns("t")), fmt::arg("where", where),
@@ -116,8 +130,9 @@ std::string keep_statements::fill(const selection& rows) const {
         numbered(key.columns.size(), [](std::size_t at) { return fmt::format("l.k{0} AS o{0}", at); });
     const std::string born = keeps_history(*transfer_) ? "count(l.born) > 0" : "false";
     return fill_from(*this, *transfer_,
-                     fmt::format("SELECT {0}, {1}, {2} AS born FROM {3} AS l{4} GROUP BY {0}", names(key, "l.", 'k'),
-                                 same, born, transfer_->log().sql(), condition(*transfer_, rows)));
+                     fmt::format("SELECT {0}, {1}, {2} AS born{5} FROM {3} AS l{4} GROUP BY {0}", names(key, "l.", 'k'),
+                                 same, born, transfer_->log().sql(), condition(*transfer_, rows),
+                                 transfer::logs_touched(*transfer_) ? ", bit_or(l.touched) AS touched" : ""));
 }
 
 std::string keep_statements::note_arrivals() const {
@@ -128,9 +143,33 @@ std::string keep_statements::note_arrivals() const {
         "INSERT INTO {0}.pgeist_arrivals ({1}, {2}, number, linked) SELECT {1}, {2}, number, true FROM {3}; "
         "INSERT INTO {0}.pgeist_arrivals ({1}, number, linked) SELECT {1}, born, false FROM {4} WHERE born IS DISTINCT "
         "FROM "
-        "NULL",
-        quote_identifier(transfer_->schema), keys, from, transfer_->links().sql(), transfer_->log().sql());
+        "NULL{5}",
+        quote_identifier(transfer_->schema), keys, from, transfer_->links().sql(), transfer_->log().sql(),
+        transfer::logs_touched(*transfer_)
+            ? fmt::format("; INSERT INTO {0}.pgeist_touches ({1}, number, touched) SELECT {1}, number, touched FROM "
+                          "{2} WHERE touched IS NOT NULL",
+                          quote_identifier(transfer_->schema), keys, transfer_->log().sql())
+            : std::string());
 }
+
+namespace {
+
+/// What was touched on each part of the way, each at one key: after the row had come under it, `since_then`, and before
+/// it left it, `number`. What another row did under the same key, earlier or later, is none of its business. What the
+/// comparison asked for has no number, and counts wherever it stands.
+std::string touched_on_the_way(const transfer::spec& transfer) {
+    const walk::key& key = transfer.key;
+    const std::string at = fmt::format("(SELECT {}) AS g", keys_from(key, "w", 'o'));
+    const std::string touches = fmt::format("SELECT e.touched FROM {} JOIN {}.pgeist_touches AS e ON {}", at,
+                                            quote_identifier(transfer.schema), walk::log_equals_log(key, "e", "g"));
+    return fmt::format(
+        "LEFT JOIN LATERAL (SELECT bit_or(e.touched) AS touched FROM ({0} WHERE e.number > coalesce(w.since_then, -1) "
+        "AND e.number < coalesce(w.number, 9223372036854775807) UNION ALL {0} WHERE e.number IS NULL) AS e) AS e ON "
+        "true ",
+        touches);
+}
+
+}  // namespace
 
 // From the current key back to the one that the row had when replay last saw it: each step leads to the last arrival
 // before the one that led here. A row has only ever come by the last arrival; what left its key before does not matter.
@@ -153,6 +192,7 @@ std::string keep_statements::fill_by_links() const {
                         distinct));
     }
     const std::string at = fmt::format("(SELECT {}) AS g", keys_from(key, "w", 'o'));
+    const bool touched = transfer::logs_touched(*transfer_);
     return fill_from(
         *this, *transfer_,
         fmt::format(
@@ -162,8 +202,16 @@ std::string keep_statements::fill_by_links() const {
             "UNION ALL SELECT {k_of_w}, {f_of_a}, a.number, NOT a.linked FROM way AS w CROSS JOIN LATERAL ("
             "SELECT a.* FROM {at} JOIN {schema}.pgeist_arrivals AS a ON {same} "
             "WHERE w.number IS NULL OR a.number < w.number ORDER BY a.number DESC LIMIT 1) AS a WHERE NOT w.born) "
-            "SELECT DISTINCT ON ({k_of_w}) {k_of_w}, {o_of_w}, w.born FROM way AS w ORDER BY {k_of_w}, w.number NULLS "
-            "LAST",
+            "SELECT DISTINCT ON ({k_of_w}) {k_of_w}, {o_of_w}, w.born{touched} FROM {parts} AS w {touches}ORDER BY "
+            "{k_of_w}, w.number NULLS LAST",
+            fmt::arg("touched", touched ? fmt::format(", bit_or(e.touched) OVER (PARTITION BY {}) AS touched",
+                                                      names(key, "w.", 'k'))
+                                        : std::string()),
+            fmt::arg("parts", touched ? fmt::format("(SELECT w.*, lead(w.number) OVER (PARTITION BY {} ORDER BY "
+                                                    "w.number DESC NULLS FIRST) AS since_then FROM way AS w)",
+                                                    names(key, "w.", 'k'))
+                                      : std::string("way")),
+            fmt::arg("touches", touched ? touched_on_the_way(*transfer_) : std::string()),
             fmt::arg("k_of_l", names(key, "l.", 'k')),
             fmt::arg("o_of_l",
                      numbered(key.columns.size(), [](std::size_t n) { return fmt::format("l.k{0} AS o{0}", n); })),
@@ -205,8 +253,12 @@ std::string keep_statements::batch_rows(const numbers& of, const char* condition
                                       [](std::size_t at) { return fmt::format("b.k{0} AS pgeist_k{0}", at); });
     const std::string values =
         numbered(transfer_->columns.size(), [](std::size_t at) { return fmt::format("b.c{0} AS pgeist_c{0}", at); });
-    return fmt::format("(SELECT b.n AS pgeist_n, {}, {} FROM {} AS b WHERE {} AND b.state IS NULL AND {}) AS pgeist_b",
-                       keys, values, transfer_->batch().sql(), within(of, "b.n"), condition);
+    return fmt::format(
+        "(SELECT b.n AS pgeist_n, {}, {}{} FROM {} AS b WHERE {} AND b.state IS NULL AND {}) AS pgeist_b", keys, values,
+        transfer::logs_touched(*transfer_)
+            ? ", b.made AS pgeist_made, b.touched AS pgeist_touched, b.held AS pgeist_held"
+            : "",
+        transfer_->batch().sql(), within(of, "b.n"), condition);
 }
 
 /// LATERAL and OFFSET 0: as in replay_sql.cpp.
@@ -231,24 +283,63 @@ std::string keep_statements::inverses(const std::string& row) const {
                           : fmt::format("CROSS JOIN LATERAL (SELECT {} FROM {}) AS pgeist_f", join(values, ", "), row);
 }
 
+std::string keep_statements::brought(std::size_t place) const {
+    const transfer::column& column = transfer_->columns[place];
+    return fmt::format("CAST({} AS {})", *column.expression, transfer::loose_type(column.type));
+}
+
+/// Whether the read side has what the write side's value gives by the conversion.
+std::string keep_statements::is_same(std::size_t place) const {
+    const transfer::column& column = transfer_->columns[place];
+    const std::string now = "s." + quote_identifier(*column.read_name);
+    if (column.proven) {
+        return fmt::format(
+            "NOT {}", transfer::image_differs(column.read_type, fmt::format("pgeist_f.pgeist_v{}", place + 1), now));
+    }
+    return fmt::format("{}.pgeist_same_{}(ROW({})::{}, {}) IS TRUE", quote_identifier(transfer_->schema), place + 1,
+                       kept_columns("pgeist_b.pgeist_"), transfer_->write_row().sql(), now);
+}
+
+std::string keep_statements::digest(std::size_t place) const {
+    const transfer::column& column = transfer_->columns[place];
+    return fmt::format("{}.pgeist_digest_{}(s.{}, pgeist_b.pgeist_c{})", quote_identifier(transfer_->schema), place + 1,
+                       quote_identifier(*column.read_name), place + 1);
+}
+
+/// Whether nobody has touched a value as far as both sides tell, for rows that the comparison asks for.
+std::string keep_statements::seems_untouched(std::size_t place) const {
+    const transfer::column& column = transfer_->columns[place];
+    const bool comparable = column.inverse && column.compared;
+    if (!comparable) {
+        return "true";
+    }
+    const std::string held =
+        transfer::is_held(column)
+            ? fmt::format(" OR pgeist_b.pgeist_held[{}] = {}", *transfer::touched_bit(*transfer_, place), digest(place))
+            : std::string();
+    return fmt::format("({}{})", is_same(place), held);
+}
+
 std::string keep_statements::lived_value(std::size_t place) const {
     const transfer::column& column = transfer_->columns[place];
+    const std::string kept = fmt::format("pgeist_b.pgeist_c{}", place + 1);
     if (column.kept) {
-        return fmt::format("pgeist_b.pgeist_c{}", place + 1);
+        const bool by_row = column.remembered && column.expression && transfer::logs_touched(*transfer_);
+        return by_row ? fmt::format("CASE WHEN pgeist_b.pgeist_made THEN {} ELSE {} END", brought(place), kept) : kept;
+    }
+    const auto bit = transfer::touched_bit(*transfer_, place);
+    if (bit) {
+        return fmt::format(
+            "CASE WHEN get_bit(pgeist_b.pgeist_touched, {bit}) = 1 THEN {brought} WHEN "
+            "get_bit(pgeist_b.pgeist_touched, "
+            "0) = 0 THEN {kept} WHEN {untouched} THEN {kept} ELSE {brought} END",
+            fmt::arg("bit", *bit), fmt::arg("brought", brought(place)), fmt::arg("kept", kept),
+            fmt::arg("untouched", seems_untouched(place)));
     }
     if (!column.inverse) {
         return *column.expression;
     }
-    const std::string now = "s." + quote_identifier(*column.read_name);
-    std::string differs;
-    if (column.proven) {
-        differs = transfer::image_differs(column.read_type, fmt::format("pgeist_f.pgeist_v{}", place + 1), now);
-    } else {
-        differs = fmt::format("{}.pgeist_same_{}(ROW({})::{}, {}) IS NOT TRUE", quote_identifier(transfer_->schema),
-                              place + 1, kept_columns("pgeist_b.pgeist_"), transfer_->write_row().sql(), now);
-    }
-    return fmt::format("CASE WHEN {} THEN CAST({} AS {}) ELSE pgeist_b.pgeist_c{} END", differs, *column.expression,
-                       transfer::loose_type(column.type), place + 1);
+    return fmt::format("CASE WHEN {} THEN {} ELSE {} END", is_same(place), kept, brought(place));
 }
 
 std::string keep_statements::insert_lived(const numbers& of) const {
@@ -404,10 +495,60 @@ std::string keep_statements::set_apart() const {
         transfer_->unfit().sql(), columns, transfer_->batch().sql());
 }
 
+// What was remembered of the batch's keys gives way to what is known of their rows now. Rows that were only taken in,
+// being in another's way, have `touched` null: nothing is known of them anew.
+std::string keep_statements::forget_since() const {
+    return fmt::format(
+        "DELETE FROM {0} AS x WHERE x.ctid = ANY (ARRAY(SELECT f.ctid FROM {1} AS b CROSS JOIN LATERAL (SELECT x.ctid "
+        "FROM {0} AS x WHERE {2} OFFSET 0) AS f WHERE b.touched IS DISTINCT FROM NULL))",
+        transfer_->since().sql(), transfer_->batch().sql(), walk::log_equals_log(transfer_->key, "x", "b"));
+}
+
+// All of a row that was made since counts as touched. Where each value follows from what was touched in the batch
+// alone, only rows that are set apart need it: what they have on the write side is not what it should be.
+std::string keep_statements::remember_since() const {
+    std::vector<std::string> held(transfer::touched_bits(*transfer_) - 1, "NULL");
+    bool any_held = false;
+    bool remembers = false;
+    for (std::size_t place = 0; place < transfer_->columns.size(); ++place) {
+        const transfer::column& column = transfer_->columns[place];
+        remembers = remembers || column.remembered;
+        const auto bit = transfer::touched_bit(*transfer_, place);
+        if (bit && transfer::is_held(column)) {
+            any_held = true;
+            held[*bit - 1] = fmt::format(
+                "CASE WHEN pgeist_b.pgeist_lived AND get_bit(pgeist_b.pgeist_touched, {}) = 0 AND {} THEN {} END", *bit,
+                seems_untouched(place), digest(place));
+        }
+    }
+    const std::string keys = numbered(transfer_->key.columns.size(),
+                                      [](std::size_t at) { return fmt::format("b.k{0} AS pgeist_k{0}", at); });
+    const std::string values =
+        numbered(transfer_->columns.size(), [](std::size_t at) { return fmt::format("b.c{0} AS pgeist_c{0}", at); });
+    const std::string rows = fmt::format(
+        "(SELECT {}, {}, b.lived AS pgeist_lived, b.made AS pgeist_made, b.touched AS pgeist_touched, b.held AS "
+        "pgeist_held, b.state AS pgeist_state FROM {} AS b WHERE b.touched IS DISTINCT FROM NULL) AS pgeist_b",
+        keys, values, transfer_->batch().sql());
+    const std::string none = transfer::none_touched(*transfer_);
+    const std::string touched = fmt::format("set_bit(pgeist_b.pgeist_touched, 0, 0) <> {}", none);
+    return fmt::format(
+        "INSERT INTO {} ({}, made, touched, held) SELECT {}, pgeist_b.pgeist_made, CASE WHEN pgeist_b.pgeist_made THEN "
+        "{} ELSE set_bit(pgeist_b.pgeist_touched, 0, 0) END, {} FROM {} {} WHERE {}",
+        transfer_->since().sql(), walk::log_columns(transfer_->key), names(transfer_->key, "pgeist_b.pgeist_", 'k'),
+        transfer::all_touched(*transfer_), any_held ? fmt::format("ARRAY[{}]::text[]", join(held, ", ")) : "NULL", rows,
+        read_row(),
+        remembers ? fmt::format("{}pgeist_b.pgeist_made OR {}", any_held ? "true OR " : "", touched)
+                  : fmt::format("pgeist_b.pgeist_state IS DISTINCT FROM NULL AND {}", touched));
+}
+
 std::string keep_statements::empty() const {
     const std::string schema = quote_identifier(transfer_->schema);
-    return fmt::format("DELETE FROM {}; DELETE FROM {}.pgeist_stage{}", transfer_->batch().sql(), schema,
-                       keeps_history(*transfer_) ? fmt::format("; DELETE FROM {}.pgeist_arrivals", schema) : "");
+    const std::string arrivals =
+        keeps_history(*transfer_) ? fmt::format("; DELETE FROM {}.pgeist_arrivals", schema) : "";
+    const std::string touches =
+        transfer::logs_touched(*transfer_) ? fmt::format("; DELETE FROM {}.pgeist_touches", schema) : "";
+    return fmt::format("DELETE FROM {}; DELETE FROM {}.pgeist_stage{}{}", transfer_->batch().sql(), schema, arrivals,
+                       touches);
 }
 
 }  // namespace pgeist::replay

@@ -58,6 +58,9 @@ public:
 
     /// Sets marked rows apart.
     [[nodiscard]] std::string set_apart() const;
+    /// Where touches are logged, once all rows are where they belong: what must be known of the batch's rows later.
+    [[nodiscard]] std::string forget_since() const;
+    [[nodiscard]] std::string remember_since() const;
     /// Empties the tables that only the batch uses.
     [[nodiscard]] std::string empty() const;
 
@@ -75,6 +78,10 @@ private:
     [[nodiscard]] std::string batch_rows(const numbers& of, const char* condition) const;
     [[nodiscard]] std::string read_row() const;
     [[nodiscard]] std::string inverses(const std::string& row) const;
+    [[nodiscard]] std::string brought(std::size_t place) const;
+    [[nodiscard]] std::string is_same(std::size_t place) const;
+    [[nodiscard]] std::string digest(std::size_t place) const;
+    [[nodiscard]] std::string seems_untouched(std::size_t place) const;
     [[nodiscard]] std::string lived_value(std::size_t place) const;
     [[nodiscard]] std::string what_changed() const;
     [[nodiscard]] std::string mark(const std::string& reason, const std::string& from) const;

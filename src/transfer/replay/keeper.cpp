@@ -6,6 +6,7 @@
 
 #include "cut_in_two.hpp"
 #include "pgeist/pg/result.hpp"
+#include "pgeist/transfer/touched.hpp"
 
 namespace pgeist::replay {
 
@@ -132,6 +133,10 @@ awaitable<void> keeper::keep() {
         co_await insert(numbers(1, count_ + 1));
     }
     co_await session_.query(sql_.set_apart());
+    if (transfer::logs_touched(transfer_)) {
+        co_await session_.query(sql_.forget_since());
+        co_await session_.query(sql_.remember_since());
+    }
     co_await session_.execute(sql_.empty());
 }
 

@@ -5,6 +5,7 @@
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/shared/in_snapshot.hpp"
 #include "pgeist/transfer/shared/own_tables.hpp"
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
 #include "pgeist/walk/key_sql.hpp"
 
@@ -19,6 +20,9 @@ awaitable<void> empty_write_side(pg::connection& session, const transfer::spec& 
     std::string sql = "TRUNCATE " + transfer.write.name.sql();
     if (transfer.sets_apart) {
         sql += fmt::format("; DELETE FROM {}", transfer.unfit().sql());
+    }
+    if (transfer::logs_touched(transfer)) {
+        sql += fmt::format("; DELETE FROM {}", transfer.since().sql());
     }
     co_await session.execute(std::move(sql));
 }

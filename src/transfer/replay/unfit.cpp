@@ -7,6 +7,7 @@
 #include "pgeist/pg/result.hpp"
 #include "pgeist/templates.hpp"
 #include "pgeist/transfer/image.hpp"
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/walk/key_values.hpp"
 
 namespace pgeist::replay {
@@ -31,6 +32,21 @@ std::string log_key(const walk::key& key) {
     return join(columns, ", ");
 }
 
+/// Within the function for a column: whether the digest of what both sides have is the one that replay noted.
+std::string is_held_sql(const transfer::spec& transfer, std::size_t place, std::size_t bit) {
+    std::vector<std::string> key;
+    for (const walk::key_column& column : transfer.key.columns) {
+        key.push_back(fmt::format("($1).{} AS k{}", quote_identifier(column.read_name), key.size() + 1));
+    }
+    const transfer::column& column = transfer.columns[place];
+    return fmt::format(
+        "EXISTS (SELECT FROM (SELECT {}) AS pgeist_g JOIN {} AS pgeist_x ON {} WHERE pgeist_x.held[{}] = "
+        "{}.pgeist_digest_{}(($1).{}, ($2).{}))",
+        join(key, ", "), transfer.since().sql(), walk::log_equals_log(transfer.key, "pgeist_x", "pgeist_g"), bit,
+        quote_identifier(transfer.schema), place + 1, quote_identifier(*column.read_name),
+        quote_identifier(column.name));
+}
+
 /// The functions for columns with values that are not proven.
 std::string unproven_sql(const transfer::spec& transfer) {
     std::string sql;
@@ -46,8 +62,17 @@ std::string unproven_sql(const transfer::spec& transfer) {
             "NOT ({})",
             transfer::image_differs(column.type, fmt::format("CAST({} AS {})", *column.expression, column.type),
                                     "($2)." + quote_identifier(column.name)));
+        std::string held = "false";
+        const auto bit = transfer::touched_bit(transfer, at);
+        if (bit && transfer::is_held(column)) {
+            sql += fill_template(templates::held, {{"job", quote_identifier(transfer.schema)},
+                                                   {"number", std::to_string(at + 1)},
+                                                   {"read_type", column.read_type},
+                                                   {"write_type", column.type}});
+            held = is_held_sql(transfer, at, *bit);
+        }
         std::string tag = "pgeist";
-        while ((there + back).find("$" + tag + "$") != std::string::npos) {
+        while ((there + back + held).find("$" + tag + "$") != std::string::npos) {
             tag += "_";
         }
         sql += fill_template(templates::unproven, {{"job", quote_identifier(transfer.schema)},
@@ -56,6 +81,7 @@ std::string unproven_sql(const transfer::spec& transfer) {
                                                    {"value", quote_identifier(*column.read_name)},
                                                    {"there", there},
                                                    {"back", back},
+                                                   {"held", held},
                                                    {"quote", tag}});
     }
     return sql;
@@ -73,11 +99,16 @@ std::string set_apart_tables_sql(const transfer::spec& transfer, const qualified
     for (const std::string& name : transfer.read_columns) {
         read.push_back("t." + quote_identifier(name));
     }
+    const std::string of_batch =
+        transfer::logs_touched(transfer)
+            ? fmt::format(", false AS made, {} AS touched, NULL::text[] AS held", transfer::none_touched(transfer))
+            : std::string();
     return fill_template(templates::set_apart, {{"job", quote_identifier(transfer.schema)},
                                                 {"table", write_side.sql()},
                                                 {"read", read_side.sql()},
                                                 {"kept", keep_statements(transfer).written_columns("t")},
                                                 {"of_log", log_key(transfer.key)},
+                                                {"of_batch", of_batch},
                                                 {"log_columns", walk::log_columns(transfer.key)},
                                                 {"read_columns", join(read, ", ")},
                                                 {"write_columns", join(written, ", ")}}) +

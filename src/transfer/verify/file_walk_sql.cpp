@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/transfer/verify/file_walk.hpp"
 #include "pgeist/transfer/verify/verify_sql.hpp"
 #include "pgeist/walk/key_values.hpp"
@@ -114,10 +115,11 @@ walk::bound_sql file_walk_statements::queue_missing(const walk::key_range& range
         "WITH missing AS MATERIALIZED ({0} WHERE NOT {1}), "
         "unexplained AS (SELECT {2} FROM missing AS m WHERE NOT EXISTS (SELECT FROM {3} AS l WHERE {4}){7}), "
         "found AS (INSERT INTO {5} ({2}, repaired) SELECT {2}, true FROM unexplained RETURNING {2}) "
-        "INSERT INTO {3} ({2}) SELECT {2} FROM found RETURNING {6}",
+        "INSERT INTO {3} ({2}{8}) SELECT {2}{9} FROM found RETURNING {6}",
         sql.sql, is_written(), columns, log, walk::log_equals_log(transfer_->key, "l", "m"), transfer_->recheck().sql(),
         walk::readable_log_columns(transfer_->key, "pgeist_log"),
-        transfer_->sets_apart ? " AND NOT " + is_set_apart(*transfer_, "m") : "");
+        transfer_->sets_apart ? " AND NOT " + is_set_apart(*transfer_, "m") : "", transfer::asked_column(*transfer_),
+        transfer::asked_value(*transfer_));
     return sql;
 }
 

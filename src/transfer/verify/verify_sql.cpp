@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/transfer/image.hpp"
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/walk/key_values.hpp"
 
 namespace pgeist::verify {
@@ -201,10 +202,11 @@ walk::bound_sql statements::list_differences(const walk::key_range& range) const
         "WITH differing AS ({0} WHERE {1}), "
         "found AS (INSERT INTO {2} ({3}, repaired) SELECT {3}, NOT EXISTS (SELECT FROM {4} AS l WHERE {5}) FROM "
         "differing AS d{7} RETURNING {3}, repaired) "
-        "INSERT INTO {4} ({3}) SELECT {3} FROM found WHERE repaired RETURNING {6}",
+        "INSERT INTO {4} ({3}{8}) SELECT {3}{9} FROM found WHERE repaired RETURNING {6}",
         sql.sql, difference(), transfer_->recheck().sql(), columns, transfer_->log().sql(),
         walk::log_equals_log(key, "l", "d"), walk::readable_log_columns(key, "pgeist_log"),
-        transfer_->sets_apart ? " WHERE NOT " + is_set_apart(*transfer_, "d") : "");
+        transfer_->sets_apart ? " WHERE NOT " + is_set_apart(*transfer_, "d") : "", transfer::asked_column(*transfer_),
+        transfer::asked_value(*transfer_));
     return sql;
 }
 
@@ -229,7 +231,7 @@ std::string statements::recheck() const {
         "marked AS (UPDATE {2} AS r SET repaired = true FROM looked_at AS a WHERE r.ctid = a.place AND a.same IS NOT "
         "TRUE "
         "  AND NOT a.pending AND NOT a.repaired RETURNING {5}), "
-        "queued AS (INSERT INTO {0} ({6}) SELECT {6} FROM marked RETURNING 1) "
+        "queued AS (INSERT INTO {0} ({6}{11}) SELECT {6}{12} FROM marked RETURNING 1) "
         "SELECT count(*) FILTER (WHERE same) AS same, count(*) FILTER (WHERE same IS NOT TRUE AND pending) AS pending, "
         "  (SELECT count(*) FROM queued) AS repaired, "
         "  count(*) FILTER (WHERE same IS NOT TRUE AND (repaired OR NOT pending)) AS open, "
@@ -240,7 +242,8 @@ std::string statements::recheck() const {
         transfer_->log().sql(), walk::log_equals_log(key, "l", "r"), transfer_->recheck().sql(), read, written,
         each_key(key, ", ", [](const walk::key_column&, std::size_t number) { return fmt::format("r.k{}", number); }),
         columns, as_text, difference(), differing_columns(),
-        transfer_->sets_apart ? " OR " + is_set_apart(*transfer_, "r") : "");
+        transfer_->sets_apart ? " OR " + is_set_apart(*transfer_, "r") : "", transfer::asked_column(*transfer_),
+        transfer::asked_value(*transfer_));
 }
 
 std::string statements::differing_columns() const {

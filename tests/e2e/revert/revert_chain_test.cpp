@@ -146,9 +146,10 @@ protected:
         if (!IsSkipped()) {
             sql().execute(
                 "CREATE TABLE t (id int PRIMARY KEY, note text, amount numeric, gone text DEFAULT 'made later', code "
-                "int UNIQUE); INSERT INTO t SELECT i, 'note ' || i, i / 8.0, 'gone ' || i, i * 10 FROM "
-                "generate_series(1, "
-                "200) i; CREATE TABLE model AS TABLE t; ALTER TABLE model ADD PRIMARY KEY (id)");
+                "int UNIQUE, mark text); INSERT INTO t SELECT i, 'note ' || i, i / 8.0, 'gone ' || i, i * 10, 'mark ' "
+                "|| "
+                "i FROM generate_series(1, 200) i; CREATE TABLE model AS TABLE t; ALTER TABLE model ADD PRIMARY KEY "
+                "(id)");
         }
     }
 
@@ -160,7 +161,7 @@ protected:
         const std::string value = std::to_string(pick(random, 1, 1000000));
         const bool present = sql().number("SELECT count(*) FROM t WHERE id = " + id) == 1;
         const bool taken = sql().number("SELECT count(*) FROM t WHERE id = " + other) == 1;
-        switch (pick(random, 0, 6)) {
+        switch (pick(random, 0, 7)) {
             case 0:
                 sql().execute("UPDATE t SET remark = 'r" + value + "' WHERE id = " + id +
                               "; UPDATE model SET note = 'r" + value + "' WHERE id = " + id);
@@ -195,6 +196,10 @@ protected:
                                   "; UPDATE model SET id = " + other + " WHERE id = " + id);
                 }
                 break;
+            case 6:
+                sql().execute("UPDATE t SET mark = 'm" + value + "' WHERE id = " + id + "; UPDATE model SET mark = 'm" +
+                              value + "' WHERE id = " + id);
+                break;
             default:  // changed and changed back within a transaction: unchanged
                 sql().execute("BEGIN; UPDATE t SET code = NULL WHERE id = " + id +
                               "; UPDATE t SET code = m.code FROM model m "
@@ -209,13 +214,14 @@ TEST_F(with_a_model, what_the_change_loses_comes_back) {
     const std::uint64_t seed = workload_seed();
     random_engine random(seed);
     const auto window = start_window(
-        "DROP COLUMN gone, RENAME COLUMN note TO remark, ALTER COLUMN amount TYPE int, ADD COLUMN fresh int DEFAULT 1");
+        "DROP COLUMN gone, RENAME COLUMN note TO remark, ALTER COLUMN amount TYPE int, ADD COLUMN fresh int DEFAULT 1",
+        {"--set", "mark = concat(note, ' ', amount)"});
     for (int number = 0; number < 400; ++number) {
         change_something(random);
     }
     ASSERT_TRUE(exited(revert(), 0)) << "PGEIST_SEED=" << seed;
     EXPECT_TRUE(exited(window->finish(), 0));
-    EXPECT_EQ(differing_rows(sql(), "model", "t", "id, note, amount, gone, code"), std::vector<std::string>{})
+    EXPECT_EQ(differing_rows(sql(), "model", "t", "id, note, amount, gone, code, mark"), std::vector<std::string>{})
         << "PGEIST_SEED=" << seed;
 }
 
