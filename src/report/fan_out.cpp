@@ -24,6 +24,13 @@ void fan_out::concerns(std::int64_t job) {
     }
 }
 
+void fan_out::steps_in(std::int64_t job) {
+    in_its_place_ = job;
+    for (const auto& each : all_) {
+        each->steps_in(job);
+    }
+}
+
 void fan_out::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
     const bool another = beside_ || job == in_its_place_;
     if (another) {
@@ -78,9 +85,7 @@ void fan_out::swapped(const swap_outcome& done) {
 }
 
 void fan_out::not_revertible(const std::string& why) {
-    for (const auto& each : all_) {
-        each->not_revertible(why);
-    }
+    tell([&](observer& each) { each.not_revertible(why); });
 }
 
 void fan_out::message(level severity, const std::string& text) {

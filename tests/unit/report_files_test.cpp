@@ -148,6 +148,61 @@ TEST_F(files, metrics_count_and_never_fall) {
     EXPECT_TRUE(complaints_.empty());
 }
 
+TEST_F(files, metrics_have_each_table_that_is_exchanged_with_others_and_all_of_them) {
+    metrics_observer observer(path("m.prom"), clock(), complain());
+    observer.job_started(3, "a", "shadow");
+    observer.concerns(4);
+    observer.job_started(4, "b", "shadow");
+    observer.phase_started(phase_named("copy", ""));
+    observer.progressed(copied(50));
+    observer.concerns(3);
+    observer.phase_started(phase_named("copy", ""));
+    observer.progressed(copied(7));
+    observer.finished(outcome());
+    const std::string now = text("m.prom");
+    EXPECT_NE(now.find("pgeist_job_rows_copied_total{job=\"3\",table=\"a\"} 7\n"), std::string::npos) << now;
+    EXPECT_NE(now.find("pgeist_job_rows_copied_total{job=\"4\",table=\"b\"} 50\n"), std::string::npos) << now;
+    EXPECT_NE(now.find("pgeist_group_rows_copied_total{group=\"3\"} 57\n"), std::string::npos) << now;
+    EXPECT_NE(now.find("pgeist_group_tables{group=\"3\"} 2\n"), std::string::npos) << now;
+    EXPECT_EQ(now.find("# TYPE pgeist_job_phase gauge"), now.rfind("# TYPE pgeist_job_phase gauge"));
+    EXPECT_NE(now.find("pgeist_job_exit_code{job=\"4\",table=\"b\"} 0\n"), std::string::npos) << now;
+}
+
+TEST_F(files, metrics_take_a_step_for_the_job_that_it_is_a_step_of) {
+    metrics_observer observer(path("m.prom"), clock(), complain());
+    observer.job_started(3, "", "file");
+    observer.steps_in(4);
+    observer.concerns(4);
+    observer.job_started(4, "b", "shadow");
+    observer.phase_started(phase_named("copy", ""));
+    observer.progressed(copied(50));
+    observer.finished(outcome());
+    const std::string now = text("m.prom");
+    EXPECT_NE(now.find("pgeist_job_rows_copied_total{job=\"3\",table=\"\"} 50\n"), std::string::npos) << now;
+    EXPECT_EQ(now.find("job=\"4\""), std::string::npos) << now;
+    EXPECT_EQ(now.find("pgeist_group"), std::string::npos) << now;
+}
+
+TEST_F(files, report_lists_the_tables_that_are_exchanged_together) {
+    report_observer observer(path("r.html"), "", clock(), complain());
+    observer.job_started(3, "a", "shadow");
+    observer.concerns(4);
+    observer.job_started(4, "b<x>", "shadow");
+    observer.phase_started(phase_named("copy", ""));
+    observer.progressed(copied(1234));
+    observer.message(level::warning, "look");
+    observer.concerns(3);
+    observer.phase_started(phase_named("copy", ""));
+    observer.finished(outcome());
+    ASSERT_EQ(observer.record().members.size(), 1U);
+    EXPECT_EQ(observer.record().members.front().rows_copied, 1234);
+    EXPECT_EQ(observer.record().phases.size(), 1U) << "the other table's phases are not the first one's";
+    const std::string page = text("r.html");
+    EXPECT_NE(page.find("Exchanged together with"), std::string::npos);
+    EXPECT_NE(page.find("b&lt;x&gt;"), std::string::npos);
+    EXPECT_NE(page.find("job 4 (b&lt;x&gt;): look"), std::string::npos) << page;
+}
+
 TEST_F(files, metrics_that_cannot_be_written_are_complained_of_once) {
     metrics_observer observer(path("no/folder/m.prom"), clock(), complain());
     observer.phase_started(phase_named("copy", ""));

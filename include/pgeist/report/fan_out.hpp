@@ -19,7 +19,7 @@ public:
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
     void concerns(std::int64_t job) override;
-    void steps_in(std::int64_t job) override { in_its_place_ = job; }
+    void steps_in(std::int64_t job) override;
     void phase_started(const phase& now) override;
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;

@@ -54,8 +54,20 @@ struct run_record {
         std::optional<milliseconds> left;   ///< how long it will be kept open; unset: as long as is wanted
     };
 
+    /// A table that is exchanged together with the one that the record is about.
+    struct member {
+        std::int64_t job = 0;
+        std::string table;
+        std::string phase;  ///< that it is in
+        seconds phase_from = 0;
+        std::int64_t rows_copied = 0;
+        seconds copied_in = 0;
+        std::optional<verification> verified;
+    };
+
     std::optional<std::int64_t> job;
     std::string table;
+    std::vector<member> members;
     std::string strategy;
     std::string change;  ///< what was asked for
     std::string server;  ///< where, without password; may be empty

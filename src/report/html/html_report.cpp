@@ -169,6 +169,21 @@ std::string phases_table(const run_record& run) {
     return html + "</tbody></table>\n";
 }
 
+std::string members_table(const run_record& run) {
+    std::string html;
+    for (const run_record::member& each : run.members) {
+        html += fmt::format(
+            "<tr><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
+            each.job, html_escaped(each.table), each.rows_copied > 0 ? format_count(each.rows_copied) : "",
+            each.copied_in > 0 ? seconds_text(each.copied_in) : "",
+            each.verified ? html_escaped(describe(*each.verified)) : "");
+    }
+    return html.empty() ? ""
+                        : "<table><thead><tr><th class=\"n\">Job</th><th>Table</th><th class=\"n\">Rows "
+                          "copied</th><th class=\"n\">In</th><th>Compared</th></tr></thead><tbody>\n" +
+                              html + "</tbody></table>\n";
+}
+
 std::string charts(const run_record& run) {
     using sample = run_record::sample;
     const auto points = [&](auto value) {
@@ -287,6 +302,7 @@ std::string html_report(const run_record& run) {
     if (!run.phases.empty()) {
         body += section("Phases and locks", svg_timeline(run) + "\n" + phases_table(run));
     }
+    body += section("Exchanged together with", members_table(run));
     body += section("Way back", way_back(run));
     body += section("Over time", charts(run));
     body += section("Waits", waits_table(run));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/report/replace_file.hpp"
 
@@ -23,7 +25,23 @@ report_observer::report_observer(std::string path, std::string change, time_sour
 
 double report_observer::at() const { return std::chrono::duration<double>(time_.now() - begun_).count(); }
 
+run_record::member* report_observer::find_member(std::int64_t job) {
+    const auto found = std::find_if(record_.members.begin(), record_.members.end(),
+                                    [&](const run_record::member& each) { return each.job == job; });
+    return found == record_.members.end() ? nullptr : &*found;
+}
+
+run_record::member* report_observer::beside() { return find_member(told_of_); }
+
+void report_observer::concerns(std::int64_t job) { told_of_ = job; }
+
 void report_observer::job_started(std::int64_t job, const std::string& table, const std::string& strategy) {
+    if (record_.job && job != *record_.job) {
+        if (job != in_its_place_ && find_member(job) == nullptr && record_.members.size() < most_entries) {
+            record_.members.push_back({job, table, {}, 0, 0, 0, {}});
+        }
+        return;
+    }
     record_.job = job;
     record_.table = table;
     record_.strategy = strategy;
@@ -36,6 +54,12 @@ void report_observer::end_phase() {
 }
 
 void report_observer::phase_started(const phase& now) {
+    if (run_record::member* other = beside()) {
+        other->copied_in += other->phase == "copy" ? at() - other->phase_from : 0;
+        other->phase = now.name;
+        other->phase_from = at();
+        return;
+    }
     end_phase();
     run_record::phase next;
     next.what = now;
@@ -98,6 +122,10 @@ void report_observer::sample(const progress& now) {
 }
 
 void report_observer::progressed(const progress& now) {
+    if (run_record::member* other = beside()) {
+        other->rows_copied = other->phase == "copy" ? now.rows_done : other->rows_copied;
+        return;
+    }
     note_throttle(now);
     note_way_back(now);
     sample(now);
@@ -123,11 +151,21 @@ void report_observer::lock_waited(int attempt, milliseconds, const std::vector<b
     record_.lock_waits.push_back(std::move(one));
 }
 
-void report_observer::verified(const verification& found) { record_.verified = found; }
+void report_observer::verified(const verification& found) {
+    if (run_record::member* other = beside()) {
+        other->verified = found;
+    } else {
+        record_.verified = found;
+    }
+}
 
 void report_observer::rehearsed(const rehearsal& found) { record_.rehearsed = found; }
 
-void report_observer::verified_before(const std::string& what) { record_.verified_before = what; }
+void report_observer::verified_before(const std::string& what) {
+    if (beside() == nullptr) {
+        record_.verified_before = what;
+    }
+}
 
 void report_observer::not_revertible(const std::string& why) {
     if (!record_.back) {
@@ -148,11 +186,17 @@ void report_observer::note_way_back(const progress& now) {
     record_.back->left = now.window_left;
 }
 
-void report_observer::swapped(const swap_outcome& done) { record_.swapped = done; }
+void report_observer::swapped(const swap_outcome& done) {
+    if (beside() == nullptr) {  // the others are in the same transaction
+        record_.swapped = done;
+    }
+}
 
 void report_observer::message(level severity, const std::string& text) {
     if (record_.notes.size() < most_entries) {
-        record_.notes.push_back(run_record::note{at(), severity, text});
+        const run_record::member* other = beside();
+        const std::string about = other == nullptr ? "" : fmt::format("job {} ({}): ", other->job, other->table);
+        record_.notes.push_back(run_record::note{at(), severity, about + text});
     }
 }
 

@@ -18,6 +18,9 @@ public:
                     std::function<void(const std::string&)> complain);
 
     void job_started(std::int64_t job, const std::string& table, const std::string& strategy) override;
+    void concerns(std::int64_t job) override;
+    void steps_in(std::int64_t job) override { in_its_place_ = job; }
+    [[nodiscard]] bool tells_jobs_apart() const override { return true; }
     void phase_started(const phase& now) override;
     void progressed(const progress& now) override;
     void lock_waited(int attempt, milliseconds waited, const std::vector<blocker>& blockers) override;
@@ -35,6 +38,9 @@ public:
 
 private:
     [[nodiscard]] double at() const;
+    /// The table beside the first one that is told of; null: none.
+    [[nodiscard]] run_record::member* beside();
+    [[nodiscard]] run_record::member* find_member(std::int64_t job);
     void end_phase();
     void sample(const progress& now);
     void note_throttle(const progress& now);
@@ -45,6 +51,8 @@ private:
     std::function<void(const std::string&)> complain_;
     steady::time_point begun_;
     run_record record_;
+    std::int64_t told_of_ = 0;
+    std::int64_t in_its_place_ = 0;
     wait_filter waits_;
     double interval_ = 0.5;  ///< seconds between samples; doubled whenever there are too many
     double last_sample_at_ = 0;
