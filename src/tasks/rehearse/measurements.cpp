@@ -1,6 +1,7 @@
-#include "measurements.hpp"
+#include "pgeist/tasks/rehearse/measurements.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace pgeist::rehearse {
 
@@ -18,27 +19,52 @@ std::int64_t ms_since(clock::time_point began) {
 
 }  // namespace
 
-measurements::measurements() : started_(clock::now()), phase_started_(started_) {}
+measurements::measurements() : started_(clock::now()), settled_at_(started_) {}
 
-awaitable<void> measurements::begin(pg::connection& session) {
-    phase_started_ = clock::now();
-    const pg::result row = co_await session.query("SELECT pg_current_wal_insert_lsn()");
-    wal_at_start_ = row.text(0, 0);
-}
-
-awaitable<void> measurements::end(pg::connection& session, const std::string& phase) {
-    const std::int64_t ms = ms_since(phase_started_);
-    const pg::result row = co_await session.query(
-        "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1::pg_lsn)::bigint", wal_at_start_);
-    auto found = std::find_if(phases_.begin(), phases_.end(), [&](const auto& each) { return each.name == phase; });
+report::rehearsal::phase& measurements::phase_named(const std::string& name) {
+    auto found = std::find_if(phases_.begin(), phases_.end(), [&](const auto& each) { return each.name == name; });
     if (found == phases_.end()) {
         report::rehearsal::phase fresh;
-        fresh.name = phase;
+        fresh.name = name;
         phases_.push_back(std::move(fresh));
         found = phases_.end() - 1;
     }
-    found->ms += ms;
-    found->wal_bytes += row.integer(0, 0);
+    return *found;
+}
+
+/// What has come since it was asked last, for those that were at work.
+awaitable<void> measurements::settle(pg::connection& session) {
+    const pg::result row = co_await session.query(
+        "SELECT pg_current_wal_insert_lsn(), coalesce(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), "
+        "nullif($1, '')::pg_lsn), 0)::bigint",
+        wal_then_);
+    const std::int64_t ms = ms_since(settled_at_);
+    settled_at_ = clock::now();
+    wal_then_ = row.text(0, 0);
+    std::int64_t left = row.integer(0, 1);
+    auto sharing = static_cast<std::int64_t>(at_work_.size());
+    for (const std::string& each : at_work_) {
+        const std::int64_t share = left / sharing--;
+        phase_named(each).wal_bytes += share;
+        left -= share;
+    }
+    for (const std::string& each : std::set<std::string>(at_work_.begin(), at_work_.end())) {
+        phase_named(each).ms += ms;
+    }
+}
+
+awaitable<void> measurements::begin(pg::connection& session, std::string phase) {
+    co_await settle(session);
+    static_cast<void>(phase_named(phase));  // in the order in which they begin
+    at_work_.push_back(std::move(phase));
+}
+
+awaitable<void> measurements::end(pg::connection& session, std::string phase) {
+    co_await settle(session);
+    const auto found = std::find(at_work_.begin(), at_work_.end(), phase);
+    if (found != at_work_.end()) {
+        at_work_.erase(found);
+    }
 }
 
 awaitable<void> measurements::look_at_size(pg::connection& session, std::vector<std::string> schemas) {
@@ -82,7 +108,7 @@ void measurements::note(const report::progress& now) {
     }
 }
 
-void measurements::copied(std::int64_t rows) { rows_ = rows; }
+void measurements::copied(std::int64_t rows) { rows_ += rows; }
 
 report::rehearsal measurements::result() const {
     report::rehearsal found;

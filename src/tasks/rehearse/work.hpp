@@ -1,6 +1,6 @@
 #pragma once
 
-#include "measurements.hpp"
+#include "pgeist/tasks/rehearse/rehearsal.hpp"
 #include "pgeist/tasks/rewrite/work.hpp"
 
 namespace pgeist::rehearse {
@@ -19,21 +19,11 @@ protected:
     [[nodiscard]] awaitable<void> finish() override;
 
 private:
-    [[nodiscard]] awaitable<void> look(pg::connection& session);
-    [[nodiscard]] awaitable<void> exchange();
-    [[nodiscard]] awaitable<void> tell();
-
     const task::kind* kind_;
     qualified_name table_;
     std::int64_t table_oid_;
     std::string change_;
-    measurements found_;
-    deadline::clock::time_point next_look_;
-    deadline::clock::time_point next_size_;
-    bool exchanging_ = false;
-    double predicted_lock_ms_ = 0;
-    std::optional<double> lock_ms_;
-    std::optional<std::int64_t> attempts_;
+    rehearsal found_;
 };
 
 }  // namespace pgeist::rehearse
