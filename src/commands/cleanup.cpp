@@ -19,9 +19,10 @@ namespace {
 /// Those that can be reverted are told of and left out: what is kept for that goes by name only.
 awaitable<void> leave_revertible(pg::connection& session, std::vector<std::int64_t>& jobs, report::observer& observer) {
     const pg::result rows = co_await session.query(
-        "SELECT id FROM pgeist.jobs j WHERE coalesce(to_jsonb(j) ->> 'kind', '') = $1 AND to_jsonb(j) -> 'revert' ->> "
+        "SELECT id FROM pgeist.jobs j WHERE coalesce(to_jsonb(j) ->> 'kind', '') = ANY ($1::text[]) AND to_jsonb(j) -> "
+        "'revert' ->> "
         "'why_not' IS NULL AND phase <> 'done' ORDER BY id",
-        rewrite::kind_of_way_back);
+        rewrite::kinds_of_way_back);
     for (int row = 0; row < rows.rows(); ++row) {
         const auto left = std::erase(jobs, rows.integer(row, 0));
         if (left > 0) {

@@ -20,6 +20,14 @@ namespace pgeist::commands {
     co_return leader;
 }
 
+/// The job that leads the group of this one; itself when it is in none. Otherwise as find_leader().
+[[nodiscard]] inline awaitable<std::int64_t> find_head(pg::connection& session, std::int64_t job) {
+    co_await job::bring_state_up_to_date(session);
+    const auto reading = [&] { return job::head_of_group(session, job); };
+    const std::int64_t head = co_await job::guarded(session, reading);
+    co_return head;
+}
+
 /// The kind of a job's work, once the state is up to date; in no transaction. The state may be somebody else's: it is
 /// read under job::guard_state().
 /// @throws error (refused) when there is no such job, or this version does not know its kind

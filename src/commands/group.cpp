@@ -7,6 +7,8 @@
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/tasks/group/kind.hpp"
 #include "pgeist/tasks/group/preparation.hpp"
+#include "pgeist/tasks/group/rehearsal.hpp"
+#include "pgeist/tasks/rehearse/kind.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
 
 namespace pgeist::commands {
@@ -23,8 +25,9 @@ void throw_if_refused(const std::vector<rewrite::preparation>& made) {
 
 awaitable<std::optional<std::int64_t>> record_group(supervise::session_set& sessions, pg::connection& session,
                                                     const plan::group_request& what, const run::settings& chosen,
-                                                    const recording& besides, std::vector<rewrite::preparation>& made) {
-    made = co_await group::prepare(session, sessions.hold.get(), what, chosen);
+                                                    const recording& besides, group::purpose aim,
+                                                    std::vector<rewrite::preparation>& made) {
+    made = co_await group::prepare(session, sessions.hold.get(), what, chosen, aim);
     throw_if_refused(made);
     const bool any_done = std::any_of(made.begin(), made.end(),
                                       [](const rewrite::preparation& each) { return each.nothing_to_do.has_value(); });
@@ -55,12 +58,12 @@ plan::group_request what_is_left(plan::group_request what, const std::vector<rew
 
 awaitable<std::optional<job::record>> record_all(supervise::session_set& sessions, const plan::group_request& what,
                                                  const run::settings& chosen, const recording& besides,
+                                                 group::purpose aim, const task::kind& kind,
                                                  std::vector<rewrite::preparation>& made) {
     const std::function<awaitable<std::optional<std::int64_t>>(pg::connection&)> making = [&](pg::connection& session) {
-        return record_group(sessions, session, what, chosen, besides, made);
+        return record_group(sessions, session, what, chosen, besides, aim, made);
     };
-    auto record =
-        co_await create_job(sessions, group::kind(), chosen.reconnect_max, what.members.front().change.table, making);
+    auto record = co_await create_job(sessions, kind, chosen.reconnect_max, what.members.front().change.table, making);
     co_return record;
 }
 
@@ -68,12 +71,13 @@ awaitable<std::optional<job::record>> record_all(supervise::session_set& session
 
 awaitable<std::optional<job::record>> make_group(supervise::session_set& sessions, plan::group_request what,
                                                  run::settings chosen, report::observer& observer,
-                                                 const task::kind*& kind, recording besides) {
+                                                 const task::kind*& kind, recording besides, group::purpose aim) {
+    const bool rehearsed = aim == group::purpose::rehearsal;
     std::vector<rewrite::preparation> made;
     std::optional<job::record> record;
-    kind = &group::kind();
+    kind = rehearsed ? &group::rehearsal_kind() : &group::kind();
     while (!record && what.members.size() > 1) {
-        record = co_await record_all(sessions, what, chosen, besides, made);
+        record = co_await record_all(sessions, what, chosen, besides, aim, *kind, made);
         if (!record) {
             what = what_is_left(std::move(what), made, observer);
             co_await supervise::open_hold(sessions);  // the locks of those that are left out go with it
@@ -83,9 +87,9 @@ awaitable<std::optional<job::record>> make_group(supervise::session_set& session
         co_return record;
     }
     if (!record) {
-        kind = &rewrite::kind();
+        kind = rehearsed ? &rehearse::kind() : &rewrite::kind();
         record = co_await make_copy(sessions, std::move(what.members.front().change), std::move(chosen), observer,
-                                    std::move(besides));
+                                    std::move(besides), *kind);
         co_return record;
     }
     observer.job_started(record->id, record->table.display(), kind->labels().strategy);

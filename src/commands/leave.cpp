@@ -21,10 +21,10 @@ awaitable<bool> keeps_open(pg::connection& session, std::int64_t job) {
     const bool present = co_await job::guard_state(session);
     bool keeps = false;
     if (present) {
-        const pg::result row =
-            co_await session.query("SELECT coalesce(to_jsonb(j) ->> 'kind', '') = $2 AND j.phase = $3 AND " +
-                                       job::held_condition("j.id") + " FROM pgeist.jobs j WHERE j.id = $1",
-                                   job, rewrite::kind_of_way_back, rewrite::first_phase_of_way_back);
+        const pg::result row = co_await session.query(
+            "SELECT coalesce(to_jsonb(j) ->> 'kind', '') = ANY ($2::text[]) AND j.phase = $3 AND " +
+                job::held_condition("j.id") + " FROM pgeist.jobs j WHERE j.id = $1",
+            job, rewrite::kinds_of_way_back, rewrite::first_phase_of_way_back);
         keeps = !row.empty() && row.boolean(0, 0);
     }
     co_return keeps;

@@ -6,9 +6,11 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/supervise/carry_out.hpp"
+#include "pgeist/tasks/group/kind.hpp"
+#include "pgeist/tasks/registry.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
-#include "pgeist/tasks/way_back/kind.hpp"
 
 namespace pgeist::commands {
 
@@ -61,7 +63,8 @@ awaitable<std::optional<job::record>> make_copy(supervise::session_set& sessions
 awaitable<void> carry_out_and_keep(supervise::session_set& sessions, const task::kind& kind, job::record record,
                                    report::observer& observer) {
     const std::int64_t job = record.id;
-    if (&kind != &rewrite::kind() || !record.settings.revertible || !record.settings.revert_window) {
+    const bool swaps = &kind == &rewrite::kind() || &kind == &group::kind();
+    if (!swaps || !record.settings.revertible || !record.settings.revert_window) {
         co_await supervise::carry_out(sessions, kind, std::move(record), observer);
         co_return;
     }
@@ -74,8 +77,9 @@ awaitable<void> carry_out_and_keep(supervise::session_set& sessions, const task:
         const auto session = co_await sessions.pool.acquire();
         now = co_await job::load(*session, job);
     }
-    if (now.kind == way_back::kind().labels().name) {
-        co_await supervise::carry_out(sessions, way_back::kind(), std::move(now), observer);
+    if (rewrite::is_way_back(now.kind)) {
+        const task::kind& next = tasks::kind_named(now.kind, job);
+        co_await supervise::carry_out(sessions, next, std::move(now), observer);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "file_choice.hpp"
 #include "make_copy.hpp"
+#include "make_group.hpp"
 #include "methods.hpp"
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/core/error.hpp"
@@ -33,7 +34,8 @@ report::rehearsal told_by_plan(std::string table, std::string change, const std:
 }
 
 /// A rehearsal that has ended otherwise than it should leaves nothing, as far as the server can be reached.
-awaitable<void> take_back(supervise::session_set& sessions, std::int64_t job, report::observer& observer) {
+awaitable<void> take_back(supervise::session_set& sessions, const task::kind& kind, std::int64_t job,
+                          report::observer& observer) {
     bool there = false;
     {
         const auto session = co_await sessions.pool.acquire();
@@ -41,12 +43,12 @@ awaitable<void> take_back(supervise::session_set& sessions, std::int64_t job, re
         there = row.boolean(0, 0);
     }
     if (there) {
-        co_await supervise::clean_job(sessions.pool, *sessions.hold, rehearse::kind(), job, observer);
+        co_await supervise::clean_job(sessions.pool, *sessions.hold, kind, job, observer);
         co_await supervise::clean_state(sessions.pool, observer);
     }
 }
 
-awaitable<report::rehearsal> rehearse_copy(supervise::session_set& sessions, job::record record,
+awaitable<report::rehearsal> rehearse_copy(supervise::session_set& sessions, const task::kind& kind, job::record record,
                                            report::observer& observer) {
     const std::int64_t job = record.id;
     sessions.pool.name_sessions(job::session_name(job));
@@ -55,7 +57,7 @@ awaitable<report::rehearsal> rehearse_copy(supervise::session_set& sessions, job
     std::string message;
     bool reachable = true;
     try {
-        co_await supervise::carry_out(sessions, rehearse::kind(), std::move(record), observer);
+        co_await supervise::carry_out(sessions, kind, std::move(record), observer);
     } catch (const error& problem) {
         failure = std::current_exception();
         code = problem.code();
@@ -65,7 +67,7 @@ awaitable<report::rehearsal> rehearse_copy(supervise::session_set& sessions, job
     if (failure && reachable) {
         std::string left;
         try {
-            co_await take_back(sessions, job, observer);
+            co_await take_back(sessions, kind, job, observer);
         } catch (const error& problem) {
             left = problem.what();
         }
@@ -97,18 +99,14 @@ void write_markdown(const std::string& file, const report::rehearsal& found, rep
     }
 }
 
-/// A copy among other steps.
+/// A copy, or a group of them, among other steps.
 [[noreturn]] void throw_by_itself(const file_request& file, const steps::step& copy) {
-    if (copy.copies.size() > 1) {
-        throw error(
-            exit_code::refused, place_in(file, copy.line) + "tables that are exchanged together are not rehearsed yet",
-            "`pgeist plan` tells what would be done with each; where a table can be changed by itself, rehearse "
-            "that");
-    }
-    throw error(
-        exit_code::refused,
-        fmt::format("{}it needs a copy of {}, which is rehearsed by itself", place_in(file, copy.line), copy.table),
-        "rehearse that change with --table and --alter; the rest is told by its plan");
+    const bool several = copy.copies.size() > 1;
+    throw error(exit_code::refused,
+                fmt::format("{}it needs a copy of {}, which {} rehearsed by itself", place_in(file, copy.line),
+                            copy.table, several ? "with those of the tables that it is exchanged with is" : "is"),
+                several ? "rehearse these changes by a file of their own; the rest is told by its plan"
+                        : "rehearse that change with --table and --alter; the rest is told by its plan");
 }
 
 exit_code judge(const report::rehearsal& found, const rehearsal_request& what, report::observer& observer) {
@@ -152,9 +150,27 @@ awaitable<exit_code> rehearse(pg::connect_options options, plan::change_request 
     if (!record) {
         co_return exit_code::done;
     }
-    const report::rehearsal found = co_await rehearse_copy(sessions, std::move(*record), observer);
+    const report::rehearsal found = co_await rehearse_copy(sessions, rehearse::kind(), std::move(*record), observer);
     co_return judge(found, what, observer);
 }
+
+namespace {
+
+awaitable<exit_code> rehearse_group(pg::connect_options options, plan::group_request tables, run::settings chosen,
+                                    const rehearsal_request& what, report::observer& observer) {
+    supervise::session_set sessions(std::move(options));
+    co_await supervise::open_hold(sessions);
+    const task::kind* kind = nullptr;
+    auto record = co_await make_group(sessions, std::move(tables), std::move(chosen), observer, kind, nullptr,
+                                      group::purpose::rehearsal);
+    if (!record) {
+        co_return exit_code::done;
+    }
+    const report::rehearsal found = co_await rehearse_copy(sessions, *kind, std::move(*record), observer);
+    co_return judge(found, what, observer);
+}
+
+}  // namespace
 
 awaitable<exit_code> rehearse_file(pg::connect_options options, file_request file, run::settings chosen,
                                    rehearsal_request what, report::observer& observer) {
@@ -170,6 +186,11 @@ awaitable<exit_code> rehearse_file(pg::connect_options options, file_request fil
         plan::change_request change = std::move(copies->members.front().change);
         co_return co_await rehearse(std::move(options), std::move(change), std::move(chosen), std::move(what),
                                     observer);
+    }
+    if (auto copies = only_copy(file, made)) {
+        const exit_code code =
+            co_await rehearse_group(std::move(options), std::move(*copies), std::move(chosen), what, observer);
+        co_return code;
     }
     for (const steps::step& each : made.steps) {
         if (each.how == steps::method::copy) {

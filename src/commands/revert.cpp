@@ -5,15 +5,18 @@
 #include "pgeist/commands/commands.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/events.hpp"
+#include "pgeist/job/family.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/settings/options.hpp"
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/supervise/takeover.hpp"
+#include "pgeist/tasks/group/kind.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
 #include "pgeist/tasks/way_back/asked.hpp"
 #include "pgeist/tasks/way_back/kind.hpp"
+#include "rest.hpp"
 
 namespace pgeist::commands {
 
@@ -23,13 +26,13 @@ constexpr const char* first_phase = "catch_up";
 
 void require_way_back(const task::kind& kind, const job::record& job) {
     const std::string& name = kind.labels().name;
-    if (name == rewrite::kind_name && job.way_back) {
+    if ((name == rewrite::kind_name || name == group::kind_name) && job.way_back) {
         throw error(exit_code::refused, fmt::format("job {} has not swapped the tables yet", job.id),
                     fmt::format("there is nothing to revert; go on with: pgeist resume {0}, or remove it: pgeist "
                                 "cleanup {0}",
                                 job.id));
     }
-    if (name != rewrite::kind_of_way_back) {
+    if (!rewrite::is_way_back(name)) {
         throw error(exit_code::refused, fmt::format("job {} was not run with --revertible", job.id),
                     "its old table is not kept in step");
     }
@@ -61,47 +64,70 @@ awaitable<void> rest_again(supervise::session_set& sessions, const task::kind& k
     try {
         const auto session = co_await sessions.pool.acquire();
         job::record now = co_await job::load(*session, job);
-        const job::tenure mine{now.id, now.incarnation};
         rests = !kind.reached(now).in_effect;
         if (rests) {
-            co_await job::save_phase(*session, mine, kind.phases().front().name);
-            co_await way_back::restore_settings(*session, mine, now);
+            co_await let_rest(*session, kind, now);
         }
     } catch (const error&) {
         rests = false;  // the server is away: whoever takes the job on does it
     }
 }
 
-awaitable<void> begin(supervise::session_set& sessions, job::record& record, const revert_request& what) {
-    const auto session = co_await sessions.pool.acquire();
-    const job::tenure mine{record.id, record.incarnation};
-    co_await way_back::restore_settings(*session, mine, record);
-    std::string asked = way_back::members_of_request(what.lose, what.check, record.settings);
-    record.settings.verify = run::verify_mode::full;  // whatever the run did
-    record.settings.verify_sample_percent = 100;
+/// What the revert of one table is given. @returns it in words
+std::string take_changes(run::settings& chosen, const revert_request& what) {
+    chosen.verify = run::verify_mode::full;  // whatever the run did
+    chosen.verify_sample_percent = 100;
     std::string changed;
     for (const auto& [name, value] : what.changes) {
-        run::apply_option(record.settings, name, value);
+        run::apply_option(chosen, name, value);
         changed += (changed.empty() ? "" : ", ") + name + " = " + value;
     }
-    co_await rewrite::require_sendable(*session, run::to_json(record.settings));
-    co_await job::save_state(*session, mine, "running", "");
-    co_await job::save_revert(*session, mine, asked);  // first: it has the settings of before
-    co_await job::save_settings(*session, mine, record.settings);
-    co_await job::save_phase(*session, mine, first_phase);
+    return changed;
+}
+
+awaitable<void> begin_one(pg::connection& session, job::record& record, const revert_request& what) {
+    const job::tenure mine{record.id, record.incarnation};
+    co_await way_back::restore_settings(session, mine, record);
+    std::string asked = way_back::members_of_request(what.lose, what.check, record.settings);
+    const std::string changed = take_changes(record.settings, what);
+    co_await rewrite::require_sendable(session, run::to_json(record.settings));
+    co_await job::save_state(session, mine, "running", "");
+    co_await job::save_revert(session, mine, asked);  // first: it has the settings of before
+    co_await job::save_settings(session, mine, record.settings);
+    co_await job::save_phase(session, mine, first_phase);
     std::string event = "reverting";
     if (what.check) {
         event = "checking the way back";
     }
-    co_await job::add_event(*session, record.id, event, changed);
+    co_await job::add_event(session, record.id, event, changed);
+}
+
+awaitable<void> begin(supervise::session_set& sessions, job::record& record, const revert_request& what) {
+    const auto session = co_await sessions.pool.acquire();
+    auto all = co_await load_all(*session, record);
+    for (job::record& each : all) {
+        co_await begin_one(*session, each, what);
+    }
     record = co_await job::load(*session, record.id);
+}
+
+/// Of each table that is to go back. A way back that is closed for one of them is so for all.
+awaitable<void> require_ways_back(pg::connection& session, const task::kind& kind, const job::record& leader) {
+    require_way_back(kind, leader);
+    const auto others = co_await job::load_others_of_group(session, leader.id);
+    for (const job::record& each : others) {
+        if (const auto why = way_back::why_not(each)) {
+            throw error(exit_code::refused, fmt::format("job {} cannot be reverted any more: {}", leader.id, *why),
+                        fmt::format("remove what is left of it with: pgeist cleanup {}", leader.id));
+        }
+    }
 }
 
 /// Takes the job on, and begins the swap back where it is not made already, and only to be finished.
 awaitable<void> take_up(supervise::session_set& sessions, const task::kind& kind, const revert_request& what,
                         std::optional<job::record>& record) {
     record = co_await supervise::take_over(sessions, kind, what.job, job::requests::forget);
-    require_way_back(kind, *record);
+    co_await require_ways_back(sessions.hold->session(), kind, *record);
     if (!kind.reached(*record).in_effect) {
         co_await begin(sessions, *record, what);
     }
@@ -112,12 +138,13 @@ awaitable<void> take_up(supervise::session_set& sessions, const task::kind& kind
 awaitable<exit_code> revert(pg::connect_options options, revert_request what, report::observer& observer) {
     supervise::session_set sessions(std::move(options));
     co_await supervise::open_hold(sessions);
+    what.job = co_await find_head(sessions.hold->session(), what.job);
     const bool was_kept = co_await ask_to_leave(sessions.hold->session(), what.job);
     const task::kind* found = co_await find_kind(sessions.hold->session(), what.job);
     const task::kind& kind = *found;
     {
         const job::record before = co_await job::load(sessions.hold->session(), what.job);
-        require_way_back(kind, before);
+        co_await require_ways_back(sessions.hold->session(), kind, before);
     }
     std::optional<job::record> taken;
     std::exception_ptr stopped;

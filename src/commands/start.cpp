@@ -20,9 +20,9 @@
 #include "pgeist/tasks/native/kind.hpp"
 #include "pgeist/tasks/native/preparation.hpp"
 #include "pgeist/tasks/rewrite/kind.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
-#include "pgeist/tasks/way_back/asked.hpp"
-#include "pgeist/tasks/way_back/kind.hpp"
+#include "rest.hpp"
 
 namespace pgeist::commands {
 
@@ -235,9 +235,10 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
     {
         const auto session = co_await sessions.pool.acquire();
         const job::tenure mine{job, record.incarnation};
-        const bool keeps_back = kind.labels().name == way_back::kind().labels().name && !kind.reached(record).in_effect;
+        const bool keeps_back = rewrite::is_way_back(kind.labels().name) && !kind.reached(record).in_effect;
         if (keeps_back) {
-            co_await way_back::restore_settings(*session, mine, record);
+            // One that was interrupted before its swap is given again: until then the job rests.
+            co_await let_rest(*session, kind, record);
         }
         std::string changed;
         for (const auto& [name, value] : changes) {
@@ -245,11 +246,7 @@ awaitable<exit_code> resume(pg::connect_options options, std::int64_t job, named
             changed += (changed.empty() ? "" : ", ") + name + " = " + value;
         }
         co_await rewrite::require_sendable(*session, run::to_json(record.settings));
-        if (keeps_back) {
-            // One that was interrupted before its swap is given again: until then the job rests.
-            record.phase = way_back::kind().phases().front().name;
-            co_await job::save_phase(*session, mine, record.phase);
-        } else {
+        if (!keeps_back) {
             co_await job::save_state(*session, mine, "running", "");
         }
         co_await job::save_settings(*session, mine, record.settings);

@@ -30,7 +30,9 @@ std::string status_query(bool one) {
                            AND c.relkind IN ('r', 'p')), 0)::bigint AS size_bytes,
                (SELECT sum(coalesce(pg_table_size(to_regclass(format('pgeist_%s%s.pgeist_log', j.id, s.suffix))), 0))
                   FROM (VALUES (''), ('_back'), ('_again')) AS s(suffix))::bigint AS log_bytes,
-               coalesce(to_jsonb(j) ->> 'kind', '') = 'way_back' AS goes_back,
+               coalesce(to_jsonb(j) ->> 'kind', '') = ANY ('{{way_back,group_way_back}}') AS goes_back,
+               (SELECT coalesce(sum((to_jsonb(m) -> 'revert' ->> 'unfit')::bigint), 0) FROM pgeist.jobs m
+                 WHERE to_jsonb(m) ->> 'group_id' = to_jsonb(j) ->> 'group_id')::bigint AS unfit_in_group,
                to_jsonb(j) -> 'revert' ->> 'why_not' AS why_not,
                to_char((to_jsonb(j) -> 'revert' ->> 'until')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS until,
                (to_jsonb(j) -> 'revert' ->> 'unfit')::bigint AS unfit,
@@ -121,7 +123,9 @@ void read_way_back(const pg::result& rows, int row, report::job_status& into) {
             }
         }
     }
-    into.revertible = !into.why_not_revertible && into.unfit.value_or(0) == 0;
+    // Those that were exchanged together go back together.
+    const bool all_fit = into.unfit.value_or(0) == 0 && rows.integer(row, "unfit_in_group") == 0;
+    into.revertible = !into.why_not_revertible && all_fit;
     into.way = rows.text(row, "way");
     into.resumable = !into.pid_alive && !into.why_not_revertible && into.revert_until.has_value();
 }

@@ -13,6 +13,7 @@
 #include "pgeist/supervise/disconnected_runs.hpp"
 #include "pgeist/supervise/takeover.hpp"
 #include "pgeist/tasks/group/kind.hpp"
+#include "pgeist/tasks/group/way_back.hpp"
 #include "pgeist/tasks/registry.hpp"
 #include "requests.hpp"
 
@@ -115,7 +116,7 @@ awaitable<exit_code> verify(pg::connect_options options, std::int64_t job, repor
         const task::kind* found = co_await find_kind(sessions.hold->session(), job);
         const std::int64_t leader = co_await find_leader(sessions.hold->session(), job);
         const task::kind* leads = co_await find_kind(sessions.hold->session(), leader);
-        if (leads == &group::kind()) {  // its tables are compared together
+        if (leads == &group::kind() || leads == &group::way_back_kind()) {  // its tables are compared together
             found = leads;
             job = leader;
         }

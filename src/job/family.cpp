@@ -30,6 +30,20 @@ awaitable<std::int64_t> leader_of(pg::connection& session, std::int64_t job) {
     co_return leader;
 }
 
+awaitable<std::int64_t> head_of_group(pg::connection& session, std::int64_t job) {
+    std::int64_t head = job;
+    const bool present = co_await has_state_schema(session);
+    if (!present) {
+        co_return head;
+    }
+    const pg::result row = co_await session.query(
+        std::string("SELECT coalesce(") + group + ", j.id) FROM pgeist.jobs j WHERE j.id = $1", job);
+    if (!row.empty()) {
+        head = row.integer(0, 0);
+    }
+    co_return head;
+}
+
 awaitable<std::vector<std::int64_t>> children_of(pg::connection& session, std::int64_t job) {
     const pg::result rows = co_await session.query(
         std::string("SELECT j.id FROM pgeist.jobs j WHERE ") + parent + " = $1 ORDER BY j.id", job);

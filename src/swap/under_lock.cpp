@@ -47,8 +47,8 @@ awaitable<void> require_all_fit(pg::connection& session, const transfer::spec& t
     const replay::unfit_look found = co_await replay::look_at_unfit(session, transfer, 1);
     if (found.rows > 0) {
         throw error(exit_code::refused,
-                    fmt::format("a row was written that does not fit the table that waits: {} ({})",
-                                found.first.front().key, found.first.front().reason),
+                    fmt::format("a row of {} was written that does not fit the table that waits: {} ({})",
+                                transfer.read.name.display(), found.first.front().key, found.first.front().reason),
                     "nothing was swapped; mend the row, then try again");
     }
 }

@@ -9,6 +9,8 @@
 #include "pgeist/tasks/expand/kind.hpp"
 #include "pgeist/tasks/file/kind.hpp"
 #include "pgeist/tasks/group/kind.hpp"
+#include "pgeist/tasks/group/rehearsal.hpp"
+#include "pgeist/tasks/group/way_back.hpp"
 #include "pgeist/tasks/native/kind.hpp"
 #include "pgeist/tasks/rehearse/kind.hpp"
 #include "pgeist/tasks/reindex/kind.hpp"
@@ -19,8 +21,9 @@
 namespace pgeist::tasks {
 
 const task::kind& kind_named(const std::string& name, std::int64_t job) {
-    const std::array all{&rewrite::kind(),  &native::kind(), &reindex::kind(),  &backfill::kind(),      &expand::kind(),
-                         &way_back::kind(), &file::kind(),   &rehearse::kind(), &server_repack::kind(), &group::kind()};
+    const std::array all{&rewrite::kind(),       &native::kind(),   &reindex::kind(),        &backfill::kind(),
+                         &expand::kind(),        &way_back::kind(), &file::kind(),           &rehearse::kind(),
+                         &server_repack::kind(), &group::kind(),    &group::way_back_kind(), &group::rehearsal_kind()};
     for (const task::kind* each : all) {
         if (each->labels().name == name) {
             return *each;

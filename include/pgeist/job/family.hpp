@@ -13,6 +13,8 @@ namespace pgeist::job {
 /// its group. Its own number where it is none, and where there is no such job. To be asked under guard_state() where
 /// the state may be somebody else's.
 [[nodiscard]] awaitable<std::int64_t> leader_of(pg::connection& session, std::int64_t job);
+/// The job that leads the group that this one is in, whatever the group may be a step of; itself when it is in none.
+[[nodiscard]] awaitable<std::int64_t> head_of_group(pg::connection& session, std::int64_t job);
 /// The jobs that are steps of this one, oldest first.
 [[nodiscard]] awaitable<std::vector<std::int64_t>> children_of(pg::connection& session, std::int64_t job);
 /// The jobs of tables that are exchanged together with this one's, whose job leads them; oldest first.

@@ -5,6 +5,7 @@
 #include "groups.hpp"
 #include "pgeist/tasks/children/children.hpp"
 #include "pgeist/tasks/file/stored.hpp"
+#include "pgeist/tasks/group/way_back.hpp"
 #include "pgeist/tasks/native/kind.hpp"
 #include "pgeist/tasks/native/preparation.hpp"
 #include "work.hpp"
@@ -17,6 +18,7 @@ namespace {
 awaitable<void> undo_steps(task::undo_context& at) {
     children::kinds more;
     more.push_back(&groups().kind());
+    more.push_back(&group::way_back_kind());
     co_await children::undo_all(at, std::move(more));
     co_await native::undo_steps(at);
 }

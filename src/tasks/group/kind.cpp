@@ -1,8 +1,8 @@
 #include "pgeist/tasks/group/kind.hpp"
 
+#include "grouping.hpp"
 #include "pgeist/job/family.hpp"
 #include "pgeist/tasks/children/children.hpp"
-#include "pgeist/tasks/rewrite/kind.hpp"
 #include "pgeist/tasks/rewrite/phases.hpp"
 #include "pgeist/tasks/rewrite/undo.hpp"
 #include "work.hpp"
@@ -36,27 +36,16 @@ std::vector<task::phase> phases() {
     return all;
 }
 
-class grouping final : public rewrite::rewriting {
-public:
-    grouping() : rewriting(own_words(), group::phases()) {}
-
-    [[nodiscard]] std::unique_ptr<task::work> take_up(const task::context& with,
-                                                      const job::record& job) const override {
-        return std::make_unique<group::work>(*this, with, job);
-    }
-    [[nodiscard]] awaitable<void> introduce(pg::pool& pool, const job::record& job, report::observer& to,
-                                            std::string server) const override;
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool& pool, const job::record& job,
-                                              report::observer& to) const override;
-
-private:
-    [[nodiscard]] static awaitable<std::vector<job::record>> others_of(pg::pool& pool, const job::record& job);
-};
-
-awaitable<std::vector<job::record>> grouping::others_of(pg::pool& pool, const job::record& job) {
+awaitable<std::vector<job::record>> others_of(pg::pool& pool, const job::record& job) {
     const auto session = co_await pool.acquire();
     auto all = co_await job::load_others_of_group(*session, job.id);
     co_return all;
+}
+
+}  // namespace
+
+std::unique_ptr<task::work> grouping::take_up(const task::context& with, const job::record& job) const {
+    return std::make_unique<group::work>(*this, with, job);
 }
 
 awaitable<void> grouping::introduce(pg::pool& pool, const job::record& job, report::observer& to,
@@ -78,10 +67,8 @@ awaitable<void> grouping::tell_effect(pg::pool& pool, const job::record& job, re
     co_await rewriting::tell_effect(pool, job, to);
 }
 
-}  // namespace
-
 const task::kind& kind() {
-    static const grouping only;
+    static const grouping only(own_words(), group::phases());
     return only;
 }
 

@@ -86,6 +86,10 @@ awaitable<void> work::validate(build::workspace& of) {
 
 /// First the keys of all tables, several at a time: what each table is noted to be in the end has them validated.
 awaitable<void> work::finish() {
+    co_await note_in_use();
+    for (const auto& each : others_) {
+        co_await each->work->note_in_use();
+    }
     std::vector<awaitable<void>> all;
     for (const swap::exchanged& each : all_tables()) {
         all.push_back(validate(*each.work));
@@ -97,6 +101,9 @@ awaitable<void> work::finish() {
         }
         each->enter(at(rewrite::step::finish));
         co_await each->work->finish();
+        if (is_revertible()) {
+            continue;  // it is handed over with all others
+        }
         each->reached = &kind_->phases().back();
         const auto session = co_await with().pool.acquire();
         co_await each->work->reach(*session, each->mine, *each->reached);

@@ -7,7 +7,9 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/family.hpp"
+#include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/replay_times.hpp"
 
 namespace pgeist::group {
@@ -30,6 +32,23 @@ work::work(const task::kind& kind, const task::context& with, const job::record&
 
 work::~work() = default;
 
+/// From here on the group keeps its way back: all of its jobs, or none yet.
+awaitable<void> work::reach(pg::connection& session, job::tenure mine, const task::phase& next) {
+    if (!kind_->is_done(next) || !is_revertible()) {
+        co_await rewrite::work::reach(session, mine, next);
+        co_return;
+    }
+    const auto handing = [&] { return hand_over(session, mine); };
+    co_await job::in_tenure(session, mine, pg::isolation::read_committed, handing);
+}
+
+awaitable<void> work::hand_over(pg::connection& session, job::tenure mine) {
+    for (const auto& each : others_) {
+        co_await job::hand_over(session, each->mine, rewrite::kind_of_way_back, rewrite::first_phase_of_way_back);
+    }
+    co_await job::hand_over(session, mine, rewrite::kind_of_groups_way_back, rewrite::first_phase_of_way_back);
+}
+
 awaitable<void> work::load_others() {
     std::vector<std::unique_ptr<member_at_work>> all;
     const auto session = co_await with().pool.acquire();
@@ -51,7 +70,7 @@ awaitable<void> work::begin(const task::phase& next) {
 awaitable<void> work::watch(pg::connection& session, const task::phase& now) {
     co_await rewrite::work::watch(session, now);
     for (const auto& each : others_) {
-        co_await each->watch(session, workspace().job);
+        co_await each->watch(session, workspace().job, *each->work);
     }
 }
 
@@ -162,19 +181,25 @@ awaitable<void> work::come_to_swap(driven& table) {
 
 awaitable<const task::phase*> work::do_phase(driven& table) {
     const task::phase* next = nullptr;
+    const task::phase& now = *table.reached;
+    co_await phase_begins(now, table.job);
+    std::int64_t rows = 0;
     if (table.other == nullptr) {
-        const std::int64_t rows = co_await done_before(*table.reached);
+        rows = co_await done_before(now);
         workspace().progress.rows_done = rows;
-        if (std::exchange(entered_, table.reached) != table.reached) {
-            with().enter(*table.reached);
+        if (std::exchange(entered_, &now) != &now) {
+            with().enter(now);
         }
-        next = co_await rewrite::work::carry_out(*table.reached);
+        next = co_await rewrite::work::carry_out(now);
+        rows = workspace().progress.rows_done;
     } else {
-        const std::int64_t rows = co_await table.other->work->done_before(*table.reached);
+        rows = co_await table.other->work->done_before(now);
         table.other->progress.rows_done = rows;
-        table.other->enter(*table.reached);
-        next = co_await table.other->work->carry_out(*table.reached);
+        table.other->enter(now);
+        next = co_await table.other->work->carry_out(now);
+        rows = table.other->progress.rows_done;
     }
+    co_await phase_ends(now, rows);
     co_return next;
 }
 
@@ -216,7 +241,7 @@ awaitable<const task::phase*> work::exchange() {
     bool again = false;
     std::exception_ptr failure;
     try {
-        co_await rewrite::work::swap();
+        co_await swap();
         workspace().observer.progressed(workspace().progress);
     } catch (const transfer::source_truncated&) {
         again = true;

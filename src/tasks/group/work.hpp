@@ -22,7 +22,7 @@ struct leading {
 /// A group at work: the rewrite of the leader's table, with those of the others beside it. Up to the swap each goes
 /// through its phases by itself, and stores how far it is in its own job's row; those that are ready are kept in step
 /// until all are. The swap is one for all, and what comes after it is done for all.
-class work final : private leading, public rewrite::work {
+class work : private leading, public rewrite::work {
 public:
     work(const task::kind& kind, const task::context& with, const job::record& job);
     ~work() override;
@@ -30,6 +30,7 @@ public:
     [[nodiscard]] awaitable<void> begin(const task::phase& next) override;
     [[nodiscard]] awaitable<const task::phase*> carry_out(const task::phase& now) override;
     [[nodiscard]] awaitable<void> watch(pg::connection& session, const task::phase& now) override;
+    [[nodiscard]] awaitable<void> reach(pg::connection& session, job::tenure mine, const task::phase& next) override;
     [[nodiscard]] awaitable<void> compare() override;
 
 protected:
@@ -38,6 +39,12 @@ protected:
     [[nodiscard]] awaitable<void> compare_as_asked() override;
     [[nodiscard]] awaitable<std::optional<report::swap_outcome>> try_to_swap() override;
     [[nodiscard]] awaitable<void> tell_swap(report::swap_outcome done) override;
+
+    /// One of the tables comes into a phase before the swap, and has done it, with so many rows.
+    [[nodiscard]] virtual awaitable<void> phase_begins(const task::phase&, std::int64_t /*job*/) { co_return; }
+    [[nodiscard]] virtual awaitable<void> phase_ends(const task::phase&, std::int64_t /*rows*/) { co_return; }
+    [[nodiscard]] std::vector<swap::exchanged> all_tables();
+    [[nodiscard]] const std::vector<std::unique_ptr<member_at_work>>& others() const { return others_; }
 
 private:
     /// A table of the group on its way to the swap; the leader's own has no member.
@@ -49,6 +56,7 @@ private:
     };
 
     [[nodiscard]] awaitable<void> load_others();
+    [[nodiscard]] awaitable<void> hand_over(pg::connection& session, job::tenure mine);
     [[nodiscard]] awaitable<void> drive(const task::phase& now);
     [[nodiscard]] awaitable<void> drive_one(driven& table);
     [[nodiscard]] awaitable<void> come_to_swap(driven& table);
@@ -61,7 +69,6 @@ private:
     [[nodiscard]] awaitable<void> release_all();
     [[nodiscard]] bool all_ready() const;
     [[nodiscard]] const task::phase& swap_phase() const { return at(rewrite::step::swap); }
-    [[nodiscard]] std::vector<swap::exchanged> all_tables();
     /// What the table, or the leader, waits for, for people.
     [[nodiscard]] std::string whom_it_waits_for() const;
 

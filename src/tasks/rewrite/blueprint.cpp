@@ -129,11 +129,41 @@ void require_way_back(const target::build_context& at, const transfer::way_back&
     }
 }
 
+/// Of several tables each --back-set is about the one that has its column.
+std::vector<std::string> back_sets_of(const target::build_context& at, std::vector<std::string> all) {
+    if (!at.group.empty()) {
+        std::erase_if(all, [&](const std::string& text) {
+            return at.source.find_column(plan::parse_assignment(text).column) == nullptr;
+        });
+    }
+    return all;
+}
+
+void require_one_table_each(const std::vector<target::build_context*>& all, const run::settings& chosen) {
+    for (const std::string& text : chosen.back_sets) {
+        std::vector<std::string> tables;
+        const std::string column = plan::parse_assignment(text).column;
+        for (const target::build_context* each : all) {
+            if (each->source.find_column(column) != nullptr) {
+                tables.push_back(each->source.name.display());
+            }
+        }
+        if (tables.size() != 1) {
+            throw error(exit_code::refused,
+                        fmt::format("--back-set {}: {}", text,
+                                    tables.empty() ? "none of the tables has such a column"
+                                                   : "more than one table has such a column: " + join(tables, ", ")),
+                        "of tables that are exchanged together it must be clear which one is meant");
+        }
+    }
+}
+
 /// The triggers that log what is written to the new table are there before the swap, which wakes them: so that no write
 /// is lost between two commits.
 awaitable<void> plan_way_back(target::build_context& at, const catalog::table& after, const run::settings& chosen,
                               std::int64_t job, prepared& into) {
-    const transfer::way_back back = co_await target::plan_way_back(at, after, into.blueprint, chosen.back_sets);
+    std::vector<std::string> sets = back_sets_of(at, chosen.back_sets);
+    const transfer::way_back back = co_await target::plan_way_back(at, after, into.blueprint, std::move(sets));
     require_way_back(at, back, chosen);
     const transfer::relation read{at.source.name, at.shadow_oid};
     const transfer::relation write{at.shadow, at.source.oid};
@@ -347,6 +377,9 @@ awaitable<std::vector<prepared>> make_blueprints(pg::connection& conn, std::vect
             results.push_back(std::move(each->result));
         }
         co_return results;
+    }
+    if (all.size() > 1 && all.front()->chosen->revertible) {
+        require_one_table_each(contexts_of(all), *all.front()->chosen);
     }
     co_await change_shadows(all);
     co_await dependents::deal_out_views(contexts_of(all));

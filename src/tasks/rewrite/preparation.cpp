@@ -172,13 +172,21 @@ awaitable<void> throw_not_readable(pg::connection& session, qualified_name table
 
 namespace {
 
-/// By it the job's own sessions get past the wall around the table that was replaced. Kept with the job alone.
-awaitable<void> make_pass(pg::connection& session, plan::blueprint& into) {
+/// By it the job's own sessions get past the wall around the table that was replaced. Kept with the job alone; jobs of
+/// tables that are exchanged together have one, since the same sessions write to all of them.
+struct pass {
+    std::string text;
+    std::string digest;
+};
+
+awaitable<pass> make_pass(pg::connection& session) {
     const pg::result row = co_await session.query(
         "SELECT pass, encode(sha256(convert_to(pass, 'UTF8')), 'hex') FROM (SELECT replace(gen_random_uuid()::text || "
         "gen_random_uuid()::text, '-', '') AS pass) AS made");
-    into.profile.set(swap::pass_setting, row.text(0, 0));
-    into.pass_digest = row.text(0, 1);
+    pass made;
+    made.text = row.text(0, 0);
+    made.digest = row.text(0, 1);
+    co_return made;
 }
 
 }  // namespace
@@ -241,11 +249,13 @@ void take(candidate& one, prepared& made, const pg::session_profile& profile) {
     one.out.way_back_told = std::move(made.way_back_told);
 }
 
-awaitable<void> store(pg::connection& session, candidate& one, const std::optional<plan::revert_plan>& way_back) {
+awaitable<void> store(pg::connection& session, candidate& one, const std::optional<plan::revert_plan>& way_back,
+                      const pass& for_all) {
     plan::blueprint& blueprint = *one.out.blueprint;
     co_await make_log(session, blueprint);
     if (way_back) {
-        co_await make_pass(session, blueprint);
+        blueprint.profile.set(swap::pass_setting, for_all.text);
+        blueprint.pass_digest = for_all.digest;
         co_await make_back_log(session, way_back->back, blueprint.shadow(), blueprint.table);
         co_await job::save_way_back(session, one.first, plan::to_json(*way_back));
     }
@@ -254,7 +264,8 @@ awaitable<void> store(pg::connection& session, candidate& one, const std::option
 }
 
 /// The log and what else is the job's own, stored where `hold` has its locks.
-awaitable<void> complete(pg::connection& session, const job::advisory_locks* hold, candidate& one, prepared& made) {
+awaitable<void> complete(pg::connection& session, const job::advisory_locks* hold, candidate& one, prepared& made,
+                         const pass& for_all) {
     take(one, made, session.profile());
     if (one.out.nothing_to_do) {
         co_return;
@@ -267,7 +278,7 @@ awaitable<void> complete(pg::connection& session, const job::advisory_locks* hol
     }
     co_await try_own_objects(session, *one.out.blueprint, std::move(back));
     if (hold != nullptr) {
-        co_await store(session, one, made.way_back);
+        co_await store(session, one, made.way_back, for_all);
     }
 }
 
@@ -286,9 +297,10 @@ awaitable<void> build(pg::connection& session, job::advisory_locks* hold, std::v
     auto made = co_await build_shadows(session, std::move(wanted));
     const bool none_done =
         std::none_of(made.begin(), made.end(), [](const prepared& each) { return each.nothing_to_do.has_value(); });
+    const pass for_all = co_await make_pass(session);
     for (std::size_t place = 0; place < all.size(); ++place) {
         if (none_done || all.size() == 1) {
-            co_await complete(session, hold, all[place], made[place]);
+            co_await complete(session, hold, all[place], made[place], for_all);
         } else {
             all[place].out.nothing_to_do = std::move(made[place].nothing_to_do);
         }

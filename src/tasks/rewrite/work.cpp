@@ -6,6 +6,7 @@
 #include "pgeist/job/checkpoints.hpp"
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/plan/estimate.hpp"
+#include "pgeist/tasks/rewrite/finish.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/replay_times.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
@@ -238,6 +239,13 @@ awaitable<void> work::do_phase(step now) {
 awaitable<void> work::finish() {
     plan::revert_plan* back = back_.has_value() ? &*back_ : nullptr;
     co_await rewrite::finish(work_, back);
+}
+
+awaitable<void> work::note_in_use() {
+    if (back_) {
+        const auto session = co_await work_.pool.acquire();
+        co_await rewrite::note_in_use(work_, *session, *back_);
+    }
 }
 
 /// In the copy only the order of the file is lost. After it values may have changed, and a comparison of every row is

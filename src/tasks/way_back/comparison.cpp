@@ -3,9 +3,9 @@
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/report/outcome_text.hpp"
 #include "pgeist/tasks/rewrite/replay_times.hpp"
+#include "pgeist/tasks/way_back/work.hpp"
 #include "pgeist/transfer/verify/file_walk.hpp"
 #include "pgeist/transfer/verify/verifier.hpp"
-#include "work.hpp"
 
 namespace pgeist::way_back {
 
@@ -50,9 +50,29 @@ awaitable<void> work::compare_rows(double percent, job::comparison& found) {
     work_.observer.verified(found.counts);
 }
 
-/// `pgeist verify` of a job that nobody runs.
-awaitable<void> work::compare() {
-    const task::phase& resting = at(step::window);
+/// One table after the other, each with all workers; those that are not compared are kept in step meanwhile.
+awaitable<void> work::compare_each() {
+    for (work* which : all()) {
+        bool stop = false;
+        std::vector<awaitable<void>> tasks;
+        tasks.push_back(compare_one(*which, stop));
+        for (work* other : all()) {
+            if (other != which) {
+                tasks.push_back(other->replay_until(stop));
+            }
+        }
+        co_await pg::run_all(std::move(tasks));
+    }
+}
+
+awaitable<void> work::compare_one(work& which, bool& stop) {
+    const double percent = work_.settings.verify == run::verify_mode::full ? 100 : work_.settings.verify_sample_percent;
+    job::comparison found;
+    co_await which.compare_rows(percent, found);
+    stop = true;
+}
+
+awaitable<void> work::compare_at_rest() {
     keeps_ = true;
     {
         const auto session = co_await work_.pool.acquire();
@@ -64,7 +84,14 @@ awaitable<void> work::compare() {
     co_await compare_rows(100, found);
     const auto session = co_await work_.pool.acquire();
     static_cast<void>(co_await note_unfit(*session));
-    co_await job::save_phase(*session, work_.tenure(), resting.name);
+    co_await job::save_phase(*session, work_.tenure(), at(step::window).name);
+}
+
+/// `pgeist verify` of a job that nobody runs.
+awaitable<void> work::compare() {
+    for (work* each : all()) {
+        co_await each->compare_at_rest();
+    }
 }
 
 }  // namespace pgeist::way_back

@@ -1,4 +1,4 @@
-#include "facts.hpp"
+#include "pgeist/tasks/way_back/facts.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include "facts.hpp"
 #include "pgeist/job/events.hpp"
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/plan/revert_plan.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
-#include "phases.hpp"
-#include "work.hpp"
+#include "pgeist/tasks/way_back/facts.hpp"
+#include "pgeist/tasks/way_back/phases.hpp"
+#include "pgeist/tasks/way_back/work.hpp"
 
 namespace pgeist::way_back {
 
@@ -28,80 +28,69 @@ bool old_is_in_use(const job::record& job) {
     return job.way_back && plan::revert_plan_from_json(*job.way_back).old_is_in_use();
 }
 
-class keeping_back final : public task::kind {
-public:
-    keeping_back() : task::kind(own_words(), way_back::phases()) {}
-
-    [[nodiscard]] std::unique_ptr<task::work> take_up(const task::context& with,
-                                                      const job::record& job) const override {
-        return std::make_unique<way_back::work>(*this, with, job);
-    }
-
-    /// Of a job that only keeps a way open there is nothing to take back but that.
-    [[nodiscard]] bool is_undone_by_cancel() const override { return false; }
-
-    [[nodiscard]] std::string state_when_ended(const job::record& now, exit_code code) const override {
-        const bool finishing = now.phase == phases()[static_cast<std::size_t>(step::finish)].name;
-        if (finishing && code != exit_code::done) {
-            return task::kind::state_when_ended(now, code);
-        }
-        return old_is_in_use(now) ? "reverted" : "done";
-    }
-
-    [[nodiscard]] std::string describe(const std::string& change) const override {
-        return plan::change_request_from_json(change).describe();
-    }
-
-    [[nodiscard]] pg::session_profile profile_of(const std::string& plan) const override {
-        return plan::blueprint_from_json(plan).profile;
-    }
-
-    [[nodiscard]] std::string with_profile(const std::string& plan, pg::session_profile profile) const override {
-        plan::blueprint changed = plan::blueprint_from_json(plan);
-        changed.profile = std::move(profile);
-        return plan::to_json(changed);
-    }
-
-    [[nodiscard]] std::vector<std::string> own_schemas(std::int64_t job) const override {
-        return {rewrite::job_schema(job), rewrite::passage_schema(job), rewrite::back_schema(job),
-                rewrite::again_schema(job)};
-    }
-
-    [[nodiscard]] std::vector<qualified_name> written_tables(const job::record& job) const override {
-        std::vector<qualified_name> tables;
-        if (job.way_back && !is_done(reached(job))) {
-            tables.push_back(plan::revert_plan_from_json(*job.way_back).back.write.name);
-        }
-        return tables;
-    }
-
-    [[nodiscard]] std::optional<error> nothing_to_compare(const job::record& job, bool) const override {
-        std::optional<error> why;
-        if (const auto reason = why_not(job)) {
-            why =
-                error(exit_code::refused, fmt::format("the table that waits is not kept in step any more: {}", *reason),
-                      fmt::format("remove what is left of the job with: pgeist cleanup {}", job.id));
-        } else if (reached(job).in_effect) {
-            why = error(exit_code::refused, fmt::format("job {} has not finished its swap", job.id),
-                        fmt::format("first: pgeist resume {}", job.id));
-        }
-        return why;
-    }
-
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool& pool, const job::record& job,
-                                              report::observer& to) const override {
-        report::swap_outcome done;
-        done.back = old_is_in_use(job);
-        const std::string name = done.back ? "reverted" : "swapped";
-        {
-            const auto session = co_await pool.acquire();
-            co_await job::add_event(*session, job.id, name, "before the connection was lost, or the run ended");
-        }
-        to.swapped(done);
-    }
-};
-
 }  // namespace
+
+std::unique_ptr<task::work> keeping_back::take_up(const task::context& with, const job::record& job) const {
+    return std::make_unique<way_back::work>(*this, with, job);
+}
+
+std::string keeping_back::state_when_ended(const job::record& now, exit_code code) const {
+    const bool finishing = now.phase == phases()[static_cast<std::size_t>(step::finish)].name;
+    if (finishing && code != exit_code::done) {
+        return task::kind::state_when_ended(now, code);
+    }
+    return old_is_in_use(now) ? "reverted" : "done";
+}
+
+std::string keeping_back::describe(const std::string& change) const {
+    return plan::change_request_from_json(change).describe();
+}
+
+pg::session_profile keeping_back::profile_of(const std::string& plan) const {
+    return plan::blueprint_from_json(plan).profile;
+}
+
+std::string keeping_back::with_profile(const std::string& plan, pg::session_profile profile) const {
+    plan::blueprint changed = plan::blueprint_from_json(plan);
+    changed.profile = std::move(profile);
+    return plan::to_json(changed);
+}
+
+std::vector<std::string> keeping_back::own_schemas(std::int64_t job) const {
+    return {rewrite::job_schema(job), rewrite::passage_schema(job), rewrite::back_schema(job),
+            rewrite::again_schema(job)};
+}
+
+std::vector<qualified_name> keeping_back::written_tables(const job::record& job) const {
+    std::vector<qualified_name> tables;
+    if (job.way_back && !is_done(reached(job))) {
+        tables.push_back(plan::revert_plan_from_json(*job.way_back).back.write.name);
+    }
+    return tables;
+}
+
+std::optional<error> keeping_back::nothing_to_compare(const job::record& job, bool) const {
+    std::optional<error> why;
+    if (const auto reason = why_not(job)) {
+        why = error(exit_code::refused, fmt::format("the table that waits is not kept in step any more: {}", *reason),
+                    fmt::format("remove what is left of the job with: pgeist cleanup {}", job.id));
+    } else if (reached(job).in_effect) {
+        why = error(exit_code::refused, fmt::format("job {} has not finished its swap", job.id),
+                    fmt::format("first: pgeist resume {}", job.id));
+    }
+    return why;
+}
+
+awaitable<void> keeping_back::tell_effect(pg::pool& pool, const job::record& job, report::observer& to) const {
+    report::swap_outcome done;
+    done.back = old_is_in_use(job);
+    const std::string name = done.back ? "reverted" : "swapped";
+    {
+        const auto session = co_await pool.acquire();
+        co_await job::add_event(*session, job.id, name, "before the connection was lost, or the run ended");
+    }
+    to.swapped(done);
+}
 
 std::optional<std::string> why_not(const job::record& job) {
     if (!job.way_back) {
@@ -112,7 +101,7 @@ std::optional<std::string> why_not(const job::record& job) {
 }
 
 const task::kind& kind() {
-    static const keeping_back only;
+    static const keeping_back only(own_words(), way_back::phases());
     return only;
 }
 

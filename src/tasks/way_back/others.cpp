@@ -190,17 +190,30 @@ awaitable<std::string> lead_to_todays_table(pg::connection& session, catalog::fo
     co_return why;
 }
 
+/// The other table of the group that comes back with it, if the key refers to one.
+const target::build_context* comes_back_too(const target::build_context& at, const catalog::foreign_key& key) {
+    for (const target::build_context* each : at.group) {
+        if (each->shadow_oid == key.referenced_oid) {
+            return each;
+        }
+    }
+    return nullptr;
+}
+
 }  // namespace
 
-awaitable<void> lead_keys_to_todays_tables(pg::connection& session, const catalog::table& source,
-                                           const std::vector<std::string>& lose, catalog::table& before) {
-    before.referenced_by = still_there(before.referenced_by, source.referenced_by);
+awaitable<void> lead_keys_to_todays_tables(target::build_context& at, const std::vector<std::string>& lose,
+                                           catalog::table& before) {
+    before.referenced_by = still_there(before.referenced_by, at.source.referenced_by);
     const std::set<std::string> given = as_given(lose);
     std::vector<catalog::foreign_key> keys;
     for (catalog::foreign_key& key : before.foreign_keys) {
         std::string why;
-        if (!key.self_reference()) {
-            why = co_await lead_to_todays_table(session, key);
+        if (const target::build_context* other = comes_back_too(at, key)) {
+            key.referenced = other->source.name;
+            key.referenced_oid = other->source.oid;
+        } else if (!key.self_reference()) {
+            why = co_await lead_to_todays_table(at.conn, key);
         }
         if (!why.empty() && given.count(key.name) == 0) {
             throw error(exit_code::refused,

@@ -1,7 +1,7 @@
-#include "phases.hpp"
+#include "pgeist/tasks/way_back/phases.hpp"
 
 #include "pgeist/tasks/rewrite/undo.hpp"
-#include "undo.hpp"
+#include "pgeist/tasks/way_back/undo.hpp"
 
 namespace pgeist::way_back {
 

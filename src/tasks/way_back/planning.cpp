@@ -1,6 +1,7 @@
-#include "planning.hpp"
+#include "pgeist/tasks/way_back/planning.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,7 @@
 #include "pgeist/job/source_file.hpp"
 #include "pgeist/swap/exchange.hpp"
 #include "pgeist/swap/plan/steps.hpp"
+#include "pgeist/target/group.hpp"
 #include "pgeist/target/steps.hpp"
 #include "pgeist/tasks/rewrite/back_log.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
@@ -184,56 +186,154 @@ void require_carried(const catalog::table& source) {
     }
 }
 
-awaitable<void> plan_all(build_context& at, const beginning& from, plan::blueprint& into) {
-    catalog::table before = from.now.waiting;
-    co_await lead_keys_to_todays_tables(at.conn, at.source, from.lose, before);
-    co_await lead_comments(at, from.now, before);
-    catalog::table seen = before;
-    const catalog::table after = as_it_waits(at, std::move(seen));
-    fill_basics(at, from, into);
-    into.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
-    require_same_parents(at.source, before);  // first: a part has others of all
-    require_nothing_put_on(from.now, into.fingerprint_parts, at.source, from.lose);
-    co_await require_waiting_unchanged(at.conn, from.now);
+/// One table on its way: what the stages of planning hand on.
+struct in_planning {
+    in_planning(pg::connection& conn, const beginning& what, catalog::table in_use)
+        : from(what), source(std::move(in_use)), at(conn, source, from.change, rewrite::job_schema(from.job)) {}
+
+    beginning from;
+    catalog::table source;
+    build_context at;
+    catalog::table before;  ///< the table that waits as it is to be
+    catalog::table after;   ///< the same, with what it is called while it waits
+    planned made;
+};
+
+using all_in_planning = std::vector<std::unique_ptr<in_planning>>;
+
+/// What others have done since the last swap.
+awaitable<void> look_at_both(in_planning& one) {
+    build_context& at = one.at;
+    one.before = one.from.now.waiting;
+    co_await lead_keys_to_todays_tables(at, one.from.lose, one.before);
+    co_await lead_comments(at, one.from.now, one.before);
+    fill_basics(at, one.from, one.made.swap);
+    one.made.swap.fingerprint_parts = co_await catalog::fingerprint_parts(at.conn, at.source.oid);
+    require_same_parents(at.source, one.before);  // first: a part has others of all
+    require_nothing_put_on(one.from.now, one.made.swap.fingerprint_parts, at.source, one.from.lose);
+    co_await require_waiting_unchanged(at.conn, one.from.now);
     require_carried(at.source);
-    co_await swap::plan_swap(at, after, into);
-    co_await swap::plan_swap_objects(at, after, into);
-    co_await dependents::plan_bound_objects(at, after, into);
-    co_await plan_defaults(at, before, into);
-    co_await plan_comments(at, before, into);
-    into.expected = swap::expected_definition(at, before);
+}
+
+/// What refers to each table is what the others that come back with it have.
+void tie_keys(const all_in_planning& all) {
+    for (const auto& to : all) {
+        std::erase_if(to->before.referenced_by, [&](const catalog::foreign_key& key) {
+            return target::in_group(to->at, key.table_oid) != nullptr;
+        });
+        for (const auto& from : all) {
+            for (catalog::foreign_key key : from->before.foreign_keys) {
+                if (from != to && key.referenced_oid == to->source.oid) {
+                    key.table_oid = from->source.oid;
+                    key.table = from->source.name;
+                    key.referenced_oid = to->at.shadow_oid;
+                    to->before.referenced_by.push_back(std::move(key));
+                }
+            }
+        }
+    }
+}
+
+awaitable<void> plan_exchange(in_planning& one) {
+    build_context& at = one.at;
+    plan::blueprint& into = one.made.swap;
+    co_await swap::plan_swap(at, one.after, into);
+    co_await swap::plan_swap_objects(at, one.after, into);
+    co_await dependents::plan_bound_objects(at, one.after, into);
+    co_await plan_defaults(at, one.before, into);
+    co_await plan_comments(at, one.before, into);
+    into.expected = swap::expected_definition(at, one.before);
     into.swap.add_all(plan::stage::finish, at.finish);
-    co_await swap::plan_swap_parents(at, after, into);
+    co_await swap::plan_swap_parents(at, one.after, into);
     co_await swap::check_locks(at, into);
-    co_await try_attached(at, after);
+}
+
+awaitable<void> prepare_place(in_planning& one) {
+    build_context& at = one.at;
+    co_await try_attached(at, one.after);
     co_await note_bound(at);
     // Of an attempt that was given up.
     co_await at.conn.execute(
         fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS pgeist_partition_bound; DROP TYPE IF "
                     "EXISTS {}.pgeist_collations",
                     at.shadow.sql(), quote_identifier(at.passage_schema)));
-    co_await swap::prove_partition(at, into);
+    co_await swap::prove_partition(at, one.made.swap);
+    one.made.next = what_follows(at, one.from);
+    plan_own_part(at, one.from, one.made.next, one.made.swap);
+    co_await rewrite::make_back_log(at.conn, one.made.next.back, at.shadow, at.source.name);
+    one.made.next.last_swap = one.made.swap;
+    one.made.warnings = at.warnings;
+}
+
+awaitable<std::unique_ptr<in_planning>> take_in(pg::connection& conn, const beginning& from) {
+    auto source = co_await read_in_use(conn, from);
+    auto one = std::make_unique<in_planning>(conn, from, std::move(source));
+    describe_place(one->at, from, from.now.waiting);
+    co_await conn.execute("CREATE SCHEMA IF NOT EXISTS " + quote_identifier(one->at.passage_schema));
+    co_await conn.execute(catalog::session_settings(conn));
+    co_await target::read_event_triggers(one->at);
+    if (one->source.inherits_columns()) {
+        co_await target::find_parents(one->at);
+    }
+    co_return one;
+}
+
+/// The tables get to know each other. What stood on several of them may have been led by another one before.
+std::vector<build_context*> introduce_all(const all_in_planning& all) {
+    std::vector<build_context*> contexts;
+    std::vector<plan::led_text> texts;
+    for (const auto& each : all) {
+        contexts.push_back(&each->at);
+        texts.insert(texts.end(), each->at.texts_before.begin(), each->at.texts_before.end());
+    }
+    if (all.size() > 1) {
+        target::introduce(contexts);
+        for (const auto& each : all) {
+            each->at.texts_before = texts;
+        }
+    }
+    return contexts;
+}
+
+void require_separate_views(const all_in_planning& all) {
+    std::vector<const plan::blueprint*> plans;
+    for (const auto& each : all) {
+        plans.push_back(&each->made.swap);
+    }
+    if (plans.size() > 1) {
+        swap::require_separate_views(plans);
+    }
 }
 
 }  // namespace
 
-awaitable<planned> plan_swap_back(pg::connection& conn, const beginning& from) {
-    const catalog::table source = co_await read_in_use(conn, from);
-    build_context at(conn, source, from.change, rewrite::job_schema(from.job));
-    describe_place(at, from, from.now.waiting);
-    co_await conn.execute("CREATE SCHEMA IF NOT EXISTS " + quote_identifier(at.passage_schema));
-    co_await conn.execute(catalog::session_settings(conn));
-    co_await target::read_event_triggers(at);
-    if (source.inherits_columns()) {
-        co_await target::find_parents(at);
+awaitable<std::vector<planned>> plan_swaps_back(pg::connection& conn, std::vector<beginning> wanted) {
+    all_in_planning all;
+    for (const beginning& each : wanted) {
+        auto one = co_await take_in(conn, each);
+        all.push_back(std::move(one));
     }
-    planned made;
-    co_await plan_all(at, from, made.swap);
-    made.next = what_follows(at, from);
-    plan_own_part(at, from, made.next, made.swap);
-    co_await rewrite::make_back_log(conn, made.next.back, at.shadow, source.name);
-    made.next.last_swap = made.swap;
-    made.warnings = at.warnings;
+    const std::vector<build_context*> contexts = introduce_all(all);
+    for (const auto& each : all) {
+        co_await look_at_both(*each);
+    }
+    tie_keys(all);
+    for (const auto& each : all) {
+        each->after = as_it_waits(each->at, each->before);
+        target::note_changes(each->at, each->after);
+    }
+    if (all.size() > 1) {
+        co_await dependents::deal_out_views(contexts);
+    }
+    for (const auto& each : all) {
+        co_await plan_exchange(*each);
+    }
+    require_separate_views(all);
+    std::vector<planned> made;
+    for (const auto& each : all) {
+        co_await prepare_place(*each);
+        made.push_back(std::move(each->made));
+    }
     co_return made;
 }
 

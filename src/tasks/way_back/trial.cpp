@@ -48,6 +48,9 @@ awaitable<qualified_name> end_of_key(target::build_context& played, std::int64_t
 
 awaitable<void> try_keys(target::build_context& played, const std::vector<catalog::foreign_key>& keys) {
     for (const catalog::foreign_key& key : keys) {
+        if (target::in_group(played, key.table_oid) != nullptr) {
+            continue;  // tried with that one
+        }
         const qualified_name table = co_await end_of_key(played, key.table_oid);
         const qualified_name referenced = co_await end_of_key(played, key.referenced_oid);
         statements made = sql::add_foreign_key(key, table, referenced, false);
@@ -63,6 +66,12 @@ awaitable<void> try_keys(target::build_context& played, const std::vector<catalo
 awaitable<void> try_attached(target::build_context& at, const catalog::table& after) {
     target::build_context played(at.conn, after, at.change, at.job_schema);
     played.event_triggers = at.event_triggers;
+    played.group = at.group;
+    for (const target::stand_in& each : at.stand_ins) {
+        if (each.in_group) {  // the table itself that waits there: the key is between two that come back
+            played.stand_ins.push_back(each);
+        }
+    }
     played.shadow = {at.passage_schema, "pgeist_trial"};
     co_await target::begin_trial(at);
     statements all;

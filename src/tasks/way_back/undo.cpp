@@ -1,12 +1,12 @@
-#include "undo.hpp"
+#include "pgeist/tasks/way_back/undo.hpp"
 
 #include <fmt/format.h>
 
-#include "facts.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/job/record.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/undo.hpp"
+#include "pgeist/tasks/way_back/facts.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 
 namespace pgeist::way_back {

@@ -14,10 +14,10 @@
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/replay_times.hpp"
+#include "pgeist/tasks/way_back/work.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/replay/truncated.hpp"
-#include "work.hpp"
 
 namespace pgeist::way_back {
 
@@ -156,12 +156,25 @@ awaitable<void> work::end_capture(pg::connection& session, const std::string& wh
     co_await job::save_revert(session, work_.tenure(), closed_because(why));
 }
 
+/// One alone cannot go back.
+awaitable<void> work::end_all_captures(pg::connection& session, const std::string& why) {
+    for (work* each : all()) {
+        co_await job::require_tenure(session, each->work_.tenure());
+        co_await each->end_capture(session, why);
+    }
+}
+
 awaitable<void> work::switch_off(pg::connection& session, std::string why) {
-    const auto end = [&] { return end_capture(session, why); };
-    co_await job::in_tenure(session, work_.tenure(), pg::isolation::read_committed, end);
-    work_.observer.not_revertible(why);
-    work_.observer.message(report::level::warning, "the swap cannot be taken back any more: " + why);
-    closed_ = std::move(why);
+    if (!leader_->others_.empty()) {
+        why.insert(0, transfer_.read.name.display() + ": ");
+    }
+    const auto end = [&] { return leader_->end_all_captures(session, why); };
+    co_await job::in_tenure(session, leader_->work_.tenure(), pg::isolation::read_committed, end);
+    for (work* each : leader_->all()) {
+        each->work_.observer.not_revertible(why);
+        each->closed_ = why;
+    }
+    leader_->work_.observer.message(report::level::warning, "the swap cannot be taken back any more: " + why);
 }
 
 /// @throws error when capture has been switched off, perhaps a moment ago and beside the phase that asks
@@ -173,7 +186,7 @@ void work::require_open() const {
 }
 
 /// The log and its triggers go; the old table stays until the job is cleaned up.
-awaitable<const task::phase*> work::give_up() {
+awaitable<void> work::give_up() {
     const auto session = co_await work_.pool.acquire();
     lock::policy rules;
     rules.lock_timeout = work_.settings.lock_timeout;
@@ -198,7 +211,6 @@ awaitable<const task::phase*> work::give_up() {
                                            "removes them",
                                            transfer_.read.name.display(), problem, work_.job));
     }
-    co_return &at(step::done);
 }
 
 namespace {
@@ -337,37 +349,63 @@ awaitable<void> work::compare_meanwhile(std::optional<std::int64_t> asked) {
     with_.enter(at(step::window));
 }
 
-awaitable<const task::phase*> work::keep_in_step() {
-    const task::phase* next = nullptr;
+awaitable<void> work::begin_window() {
     keeps_ = true;
     if (work_.settings.revert_window && !back_.old_is_in_use() && back_.leg == 1) {
         const auto session = co_await work_.pool.acquire();
         const double seconds = static_cast<double>(work_.settings.revert_window->count()) / 1000;
         co_await session->query(begin_window_sql, work_.job, work_.incarnation, seconds);
     }
-    while (true) {
-        if (with_.steering.asked_to_leave()) {
-            break;
-        }
+}
+
+/// Until it is to leave, or its way back, and so that of all, is closed.
+awaitable<void> work::keep_in_step() {
+    while (!with_.steering.asked_to_leave()) {
         {
             const auto session = co_await work_.pool.acquire();
             co_await look(*session);
         }
         if (closed_) {
-            next = co_await give_up();
             break;
         }
         tell_renaming();
         if (renamed_.empty()) {
             co_await replay_pass();
         }
-        if (renamed_.empty()) {
+        if (renamed_.empty() && !closed_) {
             const auto asked = with_.steering.take_comparison();
+            if (asked) {
+                comparison_asked(*asked);
+            }
             if (asked || clock::now() >= next_comparison_) {
                 co_await compare_meanwhile(asked);
             }
         }
         co_await pg::sleep_for(rewrite::replay_pause);
+    }
+}
+
+awaitable<const task::phase*> work::keep_all_in_step() {
+    for (work* each : all()) {
+        co_await each->begin_window();
+    }
+    std::vector<awaitable<void>> keeping;
+    for (work* each : all()) {
+        keeping.push_back(each->keep_in_step());
+    }
+    co_await pg::run_all(std::move(keeping));
+    const task::phase* next = nullptr;
+    if (closed_) {
+        for (work* each : all()) {
+            co_await each->give_up();
+        }
+        next = &at(step::done);
+    }
+    for (work* each : others_) {
+        if (next != nullptr) {
+            const auto session = co_await work_.pool.acquire();
+            co_await job::save_phase(*session, each->work_.tenure(), next->name);
+        }
     }
     co_return next;
 }

@@ -1,11 +1,10 @@
-#include "work.hpp"
+#include "pgeist/tasks/way_back/work.hpp"
 
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/checkpoints.hpp"
-#include "pgeist/tasks/rewrite/replay_times.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/replay/change_log.hpp"
 #include "pgeist/transfer/replay/truncated.hpp"
@@ -37,14 +36,31 @@ work::work(const task::kind& kind, const task::context& with, const job::record&
       back_(stored_plan(job)),
       change_(plan::change_request_from_json(job.change)),
       asked_(facts_from(job.revert)),
+      rests_(job.phase == kind.phases().front().name),
       transfer_(back_.back),
       work_(workspace_of(transfer_, plan_)),
       changes_(work_),
+      leader_(this),
       next_look_(clock::now()),
       next_size_(clock::now()),
       next_comparison_(clock::now() + until_first_comparison),
       next_unfit_(clock::now()) {
     work_.progress.rows_total = 0;
+}
+
+work::~work() = default;
+
+void work::lead(std::vector<work*> others) {
+    others_ = std::move(others);
+    for (work* each : others_) {
+        each->leader_ = this;
+    }
+}
+
+std::vector<work*> work::all() {
+    std::vector<work*> tables{this};
+    tables.insert(tables.end(), others_.begin(), others_.end());
+    return tables;
 }
 
 build::workspace work::workspace_of(const transfer::spec& transfer, const plan::blueprint& plan) const {
@@ -56,8 +72,11 @@ build::workspace work::workspace_of(const transfer::spec& transfer, const plan::
 const task::phase& work::at(step which) const { return kind_->phases()[static_cast<std::size_t>(which)]; }
 
 awaitable<void> work::begin(const task::phase& next) {
-    if (step_at(*kind_, next) < step::finish) {
-        co_await replay::finish_log_replacement(work_);
+    if (step_at(*kind_, next) >= step::finish) {
+        co_return;
+    }
+    for (work* each : all()) {
+        co_await replay::finish_log_replacement(each->work_);
     }
 }
 
@@ -69,6 +88,23 @@ std::optional<std::string> work::resting_state(const task::phase& now) const {
         state = back_.old_is_in_use() ? "reverted" : "done";
     }
     return state;
+}
+
+/// Which of the tables was truncated, each log says.
+awaitable<void> work::fill_anew() {
+    for (work* each : all()) {
+        std::int64_t truncated = 0;
+        {
+            const auto session = co_await work_.pool.acquire();
+            truncated = co_await capture::truncations(*session, each->transfer_);
+        }
+        if (truncated > 0) {
+            each->work_.observer.message(
+                report::level::warning,
+                "the table was truncated: the one that waits is filled anew with the rows since");
+            co_await replay::begin_anew(each->work_);
+        }
+    }
 }
 
 awaitable<const task::phase*> work::carry_out(const task::phase& now) {
@@ -84,9 +120,7 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
         rewritten = true;
     }
     if (truncated) {
-        work_.observer.message(report::level::warning,
-                               "the table was truncated: the one that waits is filled anew with the rows since");
-        co_await replay::begin_anew(work_);
+        co_await fill_anew();
         next = &at(phase == step::window ? step::window : step::catch_up);
     } else if (rewritten) {
         work_.observer.message(report::level::warning, "the table was rewritten by someone else: comparing every row");
@@ -96,24 +130,33 @@ awaitable<const task::phase*> work::carry_out(const task::phase& now) {
     co_return next;
 }
 
+/// The supervisor tells of this one alone, and stores how far it is.
+awaitable<void> work::enter_others(step now) {
+    for (work* each : others_) {
+        each->with_.enter(at(now));
+        if (now > step::window && now < step::finish) {
+            const auto session = co_await work_.pool.acquire();
+            co_await job::save_phase(*session, each->work_.tenure(), at(now).name);
+        }
+    }
+}
+
 awaitable<const task::phase*> work::do_phase(step now) {
     const task::phase* next = nullptr;
-    job::comparison found;
     if (now != step::window && now < step::finish) {
         require_open();
     }
+    co_await enter_others(now);
     switch (now) {
         case step::window:
-            next = co_await keep_in_step();
+            next = co_await keep_all_in_step();
             break;
         case step::catch_up:
             next = co_await prepare_swap();
             break;
         case step::verify:
             if (work_.settings.verify != run::verify_mode::off) {
-                const double percent =
-                    work_.settings.verify == run::verify_mode::full ? 100 : work_.settings.verify_sample_percent;
-                co_await compare_rows(percent, found);
+                co_await compare_each();
             }
             next = &at(step::swap);
             break;
@@ -121,7 +164,7 @@ awaitable<const task::phase*> work::do_phase(step now) {
             next = co_await swap();
             break;
         case step::finish:
-            co_await finish();  // the job rests again, and this process has done its part
+            co_await finish_all();  // the job rests again, and this process has done its part
             break;
         case step::done:
             break;

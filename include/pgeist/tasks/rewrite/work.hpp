@@ -51,6 +51,10 @@ protected:
     [[nodiscard]] bool may_blame_others(const std::exception_ptr& failure) const;
     [[nodiscard]] awaitable<void> require_unchanged();
     void has_been_swapped() noexcept { has_swapped_ = true; }
+    /// The table that is replaced is to be kept in step.
+    [[nodiscard]] bool is_revertible() const noexcept { return back_.has_value(); }
+    /// Of a table that can be reverted, before anything else is done after its swap: see rewrite::note_in_use().
+    [[nodiscard]] awaitable<void> note_in_use();
 
     [[nodiscard]] const task::phase& at(step which) const;
     [[nodiscard]] task::context& with() noexcept { return with_; }

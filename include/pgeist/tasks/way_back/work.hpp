@@ -1,26 +1,34 @@
 #pragma once
 
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "facts.hpp"
 #include "pgeist/build/workspace.hpp"
 #include "pgeist/catalog/table.hpp"
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/plan/revert_plan.hpp"
 #include "pgeist/task/kind.hpp"
+#include "pgeist/tasks/way_back/facts.hpp"
+#include "pgeist/tasks/way_back/phases.hpp"
+#include "pgeist/tasks/way_back/planning.hpp"
 #include "pgeist/transfer/replay/replayer.hpp"
-#include "phases.hpp"
-#include "planning.hpp"
 
 namespace pgeist::way_back {
 
 /// A way back at work. Begun in phase `window` it keeps the table that waits in step, for as long as was asked for, or
 /// until it is told to end; begun in `catch_up` it swaps the tables and ends.
-class work final : public task::work {
+///
+/// Of tables that have changed places together one leads: what it does, it does for all of them. They go back together
+/// or not at all, so that the way back of one ends with that of any other. There are no foreign keys between the tables
+/// that wait, and their triggers sleep: each log is replayed by itself, in whatever order. Only the swap back needs
+/// them all as they were at one instant, and gives them their keys again.
+class work : public task::work {
 public:
     work(const task::kind& kind, const task::context& with, const job::record& job);
+    ~work() override;
 
     [[nodiscard]] awaitable<void> begin(const task::phase& next) override;
     [[nodiscard]] awaitable<std::int64_t> done_before(const task::phase& next) override;
@@ -31,15 +39,30 @@ public:
     [[nodiscard]] bool in_effect() const noexcept override { return has_swapped_; }
     [[nodiscard]] bool has_told_effect() const noexcept override { return told_swap_; }
 
+    /// These are of its group, and outlive what it does from now on.
+    void lead(std::vector<work*> others);
+
+protected:
+    /// `pgeist verify` asks this for all tables, of whoever leads: the others are to answer it too.
+    virtual void comparison_asked(std::int64_t) {}
+
 private:
     using clock = deadline::clock;
+    struct on_its_way;
+    using all_on_their_way = std::vector<std::unique_ptr<on_its_way>>;
 
     [[nodiscard]] const task::phase& at(step which) const;
     [[nodiscard]] build::workspace workspace_of(const transfer::spec& transfer, const plan::blueprint& plan) const;
     [[nodiscard]] awaitable<const task::phase*> do_phase(step now);
+    /// With the others, it first.
+    [[nodiscard]] std::vector<work*> all();
+    [[nodiscard]] awaitable<void> enter_others(step now);
+    [[nodiscard]] awaitable<void> fill_anew();
 
     // window.cpp
-    [[nodiscard]] awaitable<const task::phase*> keep_in_step();
+    [[nodiscard]] awaitable<const task::phase*> keep_all_in_step();
+    [[nodiscard]] awaitable<void> begin_window();
+    [[nodiscard]] awaitable<void> keep_in_step();
     [[nodiscard]] awaitable<void> replay_pass();
     [[nodiscard]] awaitable<void> look_what_others_did(std::exception_ptr failure, bool misses_column);
     [[nodiscard]] awaitable<void> catch_up(std::chrono::milliseconds budget);
@@ -49,16 +72,20 @@ private:
     [[nodiscard]] awaitable<std::optional<std::chrono::milliseconds>> time_left(pg::connection& session);
     [[nodiscard]] awaitable<replay::unfit_look> note_unfit(pg::connection& session);
     [[nodiscard]] awaitable<void> switch_off(pg::connection& session, std::string why);
+    [[nodiscard]] awaitable<void> end_all_captures(pg::connection& session, const std::string& why);
     [[nodiscard]] awaitable<void> end_capture(pg::connection& session, const std::string& why);
     void require_open() const;
     void require_name_kept() const;
     void tell_renaming();
-    [[nodiscard]] awaitable<const task::phase*> give_up();
+    [[nodiscard]] awaitable<void> give_up();
     [[nodiscard]] awaitable<void> compare_meanwhile(std::optional<std::int64_t> asked);
 
     // comparison.cpp
+    [[nodiscard]] awaitable<void> compare_each();
+    [[nodiscard]] awaitable<void> compare_one(work& which, bool& stop);
     [[nodiscard]] awaitable<void> compare_rows(double percent, job::comparison& found);
     [[nodiscard]] awaitable<void> replay_until(const bool& stop);
+    [[nodiscard]] awaitable<void> compare_at_rest();
 
     // swap_back.cpp
     [[nodiscard]] awaitable<const task::phase*> prepare_swap();
@@ -66,13 +93,19 @@ private:
     [[nodiscard]] awaitable<void> look_whether_open();
     [[nodiscard]] awaitable<void> require_all_fit();
     [[nodiscard]] awaitable<void> try_plan(pg::connection& session);
-    [[nodiscard]] awaitable<void> make_plan(pg::connection& session, planned& into);
+    [[nodiscard]] awaitable<void> make_plan(pg::connection& session, std::vector<planned>& into);
     [[nodiscard]] awaitable<const task::phase*> swap();
-    [[nodiscard]] awaitable<void> wait_for_permission(replay::replayer& changes);
-    [[nodiscard]] awaitable<void> ask_hooks(replay::replayer& changes);
-    [[nodiscard]] awaitable<report::swap_outcome> exchange(const planned& made);
+    [[nodiscard]] static awaitable<void> pass_of(const all_on_their_way& tables);
+    [[nodiscard]] awaitable<void> wait_for_permission(const all_on_their_way& tables);
+    [[nodiscard]] awaitable<void> ask_hooks(const all_on_their_way& tables);
+    [[nodiscard]] awaitable<report::swap_outcome> exchange(const all_on_their_way& tables);
+    [[nodiscard]] awaitable<std::optional<report::swap_outcome>> try_to_swap(const all_on_their_way& tables);
+    void has_been_swapped(plan::revert_plan next);
     [[nodiscard]] awaitable<void> tell_swap(report::swap_outcome done);
+    [[nodiscard]] awaitable<void> finish_all();
+    [[nodiscard]] awaitable<void> validate();
     [[nodiscard]] awaitable<void> finish();
+    [[nodiscard]] plan::blueprint last_swap() const;
 
     const task::kind* kind_;
     task::context with_;
@@ -80,10 +113,13 @@ private:
     plan::revert_plan back_;  ///< as the job's row has it
     plan::change_request change_;
     facts asked_;
+    bool rests_;               ///< when this object was made: in phase `window`
     transfer::spec transfer_;  ///< into the table that waits, as long as this object has not swapped
     build::workspace work_;
     replay::replayer changes_;
-    bool keeps_ = false;  ///< no more is done than to keep the table that waits in step, and to compare
+    std::vector<work*> others_;  ///< of which this one is the leader
+    work* leader_;               ///< this one, if there is no other
+    bool keeps_ = false;         ///< no more is done than to keep the table that waits in step, and to compare
     bool has_swapped_ = false;
     bool told_swap_ = false;
     std::optional<std::string> closed_;  ///< nothing is logged any more, and why

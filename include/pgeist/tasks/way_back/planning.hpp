@@ -26,11 +26,13 @@ struct planned {
 };
 
 /// Plans the swap of the two tables anew, from what the catalogs say now: the table in use leaves, the one that waits
-/// becomes what it was when it was in use last. Makes what logs the writes after that, asleep. To be run in a
-/// transaction: committed, it is ready; rolled back, it was only tried.
-/// Locks: ACCESS SHARE on the table in use; on the one that waits SHARE ROW EXCLUSIVE, and ACCESS EXCLUSIVE where it is
+/// becomes what it was when it was in use last. Makes what logs the writes after that, asleep. Several tables change
+/// places together: the one that waits stands for its table in the others' eyes, what lies between two of them is
+/// planned once. To be run in a transaction: committed, it is ready; rolled back, it was only tried.
+/// Locks: ACCESS SHARE on the tables in use; on those that wait SHARE ROW EXCLUSIVE, and ACCESS EXCLUSIVE where one is
 /// to be a partition again.
+/// @returns one for each, in the same order
 /// @throws error (refused) that names what is in the way, or what would be lost
-[[nodiscard]] awaitable<planned> plan_swap_back(pg::connection& conn, const beginning& from);
+[[nodiscard]] awaitable<std::vector<planned>> plan_swaps_back(pg::connection& conn, std::vector<beginning> all);
 
 }  // namespace pgeist::way_back
