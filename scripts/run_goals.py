@@ -27,13 +27,13 @@ from pathlib import Path
 
 from bench_server import (README, ROOT, SETTINGS, Failure, Server, add_common_options, client_program, describe_machine,
                           note, program_version, replace_block, require_program)
-from goals import (application, bulk, capture, converge, group, rehearsal, repacking, replay, revert, scale, snapshot, swap,
-                   tool, uuid_key, window)
+from goals import (application, bulk, capture, catalog, converge, group, rehearsal, repacking, replay, revert, scale, snapshot,
+                   swap, tool, uuid_key, window)
 from goals.frame import Context, Finding
 
 MEASURES = {module.NAME: module
             for module in (scale, uuid_key, application, capture, bulk, replay, converge, snapshot, tool, swap, group,
-                           revert, window, rehearsal, repacking)}
+                           catalog, revert, window, rehearsal, repacking)}
 BEGIN, END = "<!-- goals: begin (scripts/run_goals.py) -->", "<!-- goals: end -->"
 
 
