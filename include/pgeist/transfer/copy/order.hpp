@@ -6,7 +6,8 @@
 
 /// A copy in an order that the user wants: the places of all rows are gathered, in chunks along the file, with the
 /// values that say where each belongs; sorted once, without the read side; and rows are copied along the list, by one
-/// worker, so that they are written in its order. NULLs, directions, many equal values and expressions are the server's
+/// worker, so that they are written in its order: a chunk of places at a time, whose rows are read as they lie in the
+/// file and sorted again. NULLs, directions, many equal values and expressions are the server's
 /// ORDER BY's business; no index is needed, nor used.
 ///
 /// The list is as of a moment, and an UPDATE moves a row to another place, whether or not it changes the order: so what
