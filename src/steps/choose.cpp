@@ -65,17 +65,25 @@ bool adds_constraint(const ddl::statement& what) {
                        [](const ddl::clause& each) { return each.kind == clause_kind::add_constraint; });
 }
 
-/// Whether one of its clauses takes away what another one puts in its place: then neither may be without the other.
+/// Whether one of its clauses takes away what another one puts in its place, and no step keeps the one until the other
+/// is there: then neither may be without the other.
 bool replaces_constraint(const ddl::statement& what) {
     const auto replaced_by = [&](const ddl::clause& dropped, const ddl::clause& added) {
         return dropped.kind == clause_kind::drop_constraint && added.kind == clause_kind::add_constraint &&
-               added.made &&
+               added.made && !is_replaced_by(dropped, added) &&
                (added.made->kind == ddl::constraint_kind::primary_key || added.made->name == dropped.name);
     };
     return std::any_of(what.clauses.begin(), what.clauses.end(), [&](const ddl::clause& dropped) {
         return std::any_of(what.clauses.begin(), what.clauses.end(),
                            [&](const ddl::clause& added) { return replaced_by(dropped, added); });
     });
+}
+
+/// A clause as it stands in a statement of its own: with it the constraint in whose place it comes.
+std::string with_replaced(const ddl::clause& each, const std::vector<ddl::clause>& all) {
+    const auto gone =
+        std::find_if(all.begin(), all.end(), [&](const ddl::clause& one) { return is_replaced_by(one, each); });
+    return gone == all.end() ? each.text : gone->text + ", " + each.text;
 }
 
 /// Its clauses as statements of their own, as the server would carry them out; but a constraint that goes stays until
@@ -91,9 +99,14 @@ std::vector<part> clauses_of(const part& whole) {
                      [&](const ddl::clause& a, const ddl::clause& b) { return pass(a) < pass(b); });
     const std::string head = head_of(whole.what);
     for (const ddl::clause& each : clauses) {
+        const bool goes_with_another = std::any_of(clauses.begin(), clauses.end(),
+                                                   [&](const ddl::clause& one) { return is_replaced_by(each, one); });
+        if (goes_with_another) {
+            continue;
+        }
         part one;
         one.of = whole.of;
-        one.what = ddl::understand(head + each.text);
+        one.what = ddl::understand(head + with_replaced(each, clauses));
         all.push_back(std::move(one));
     }
     return all;
@@ -118,6 +131,7 @@ public:
         co_await judge_parts(session_, asked_, known_, wholes);
         std::vector<part> parts;
         std::vector<std::size_t> first_of;  // of each statement's parts
+        bool cut = false;
         for (const part& each : wholes) {
             first_of.push_back(parts.size());
             const bool may_be_slow =
@@ -125,6 +139,7 @@ public:
             const bool in_parts =
                 is_alter(each.what) && each.what.clauses.size() > 1 && !replaces_constraint(each.what);
             if (may_be_slow && in_parts) {
+                cut = true;
                 for (part& clause : clauses_of(each)) {
                     parts.push_back(std::move(clause));
                 }
@@ -133,7 +148,7 @@ public:
             }
         }
         first_of.push_back(parts.size());
-        if (parts.size() > wholes.size()) {
+        if (cut) {
             co_await judge_parts(session_, asked_, known_, parts);
         }
         for (std::size_t at = 0; at < wholes.size(); ++at) {
@@ -195,7 +210,7 @@ private:
             co_return;
         }
         const bool together = std::any_of(parts.begin(), parts.end(), [](const part& each) { return fails(each); });
-        if (together || parts.size() == 1) {
+        if (together || (parts.size() == 1 && parts.front().what.text == whole.what.text)) {
             std::vector<part> one{whole};
             parts = std::move(one);  // a clause that does not stand by itself
         }

@@ -88,18 +88,61 @@ std::optional<recipe> add_foreign_key_to_partitions(const part& of, const ddl::c
     return made;
 }
 
-std::string helper_name(const std::string& column) {
-    std::string name = "pgeist_not_null_" + column;
+namespace {
+
+std::string name_of_our_own(const std::string& prefix, const std::string& of) {
+    std::string name = prefix + of;
     if (name.size() > longest_identifier) {
-        // FNV-1a: another column's name may begin likewise.
+        // FNV-1a: another one's name may begin likewise.
         std::uint32_t hash = 2166136261U;
-        for (const unsigned char each : column) {
+        for (const unsigned char each : of) {
             hash = (hash ^ each) * 16777619U;
         }
         const std::string end = fmt::format("_{:08x}", hash);
         name = std::string(clipped(name, longest_identifier - end.size())) + end;
     }
     return name;
+}
+
+/// The clause, with another name of the constraint; nothing where it has none.
+std::optional<std::string> renamed(const ddl::clause& added, const std::string& name) {
+    const auto tokens = ddl::tokens_of(added.text);
+    const auto word =
+        std::find_if(tokens.begin(), tokens.end(), [](const ddl::token& one) { return one.is("constraint"); });
+    if (word == tokens.end() || word + 1 == tokens.end()) {
+        return std::nullopt;
+    }
+    const ddl::token& old = *(word + 1);
+    return added.text.substr(0, old.begin) + name + added.text.substr(old.end);
+}
+
+}  // namespace
+
+std::string helper_name(const std::string& column) { return name_of_our_own("pgeist_not_null_", column); }
+
+std::optional<recipe> replace_constraint(const part& of, const ddl::clause& dropped, const ddl::clause& added) {
+    const bool foreign_key = added.made->kind == ddl::constraint_kind::foreign_key;
+    const std::string table = of.before.name_of(of.what.relation);
+    const bool partitioned = of.before.kind_of(table) == probe::relation_kind::partitioned_table;
+    const std::string name = quote_identifier(name_of_our_own("pgeist_new_", dropped.name));
+    const auto clause = renamed(added, name);
+    // Of a partitioned table those of the partitions would keep the name that is only for a while.
+    if (added.made->not_valid || added.made->not_enforced || of.what.only || (foreign_key && partitioned) || !clause) {
+        return std::nullopt;
+    }
+    const std::string head = head_of(of.what);
+    recipe made = validated(of, *clause,
+                            "existing rows are checked while others read and write, and the old one holds until then");
+    if (foreign_key) {
+        for (wanted_lock& each : made.actions.front().locks) {
+            each.mode = std::min(each.mode, probe::lock_mode::share_row_exclusive);
+        }
+    }
+    made.actions.push_back(transaction_of(
+        "putting it in the place of the old one",
+        {head + dropped.text, fmt::format("{}RENAME CONSTRAINT {} TO {}", head, name, quote_identifier(dropped.name))},
+        locks_of(of.does)));
+    return made;
 }
 
 std::vector<action> prove_not_null(const part& of, const std::string& column, const facts& known) {

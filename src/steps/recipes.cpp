@@ -210,6 +210,12 @@ recipe plain(const part& of) {
     return made;
 }
 
+bool is_replaced_by(const ddl::clause& dropped, const ddl::clause& added) {
+    const bool same = dropped.kind == clause_kind::drop_constraint && added.kind == clause_kind::add_constraint &&
+                      added.made && added.made->name == dropped.name;
+    return same && (added.made->kind == constraint_kind::check || added.made->kind == constraint_kind::foreign_key);
+}
+
 std::optional<recipe> gentle_by_rules(const part& of, const facts& known) {
     const ddl::statement& what = of.what;
     if (what.kind == statement_kind::reindex && !what.all_tables && !what.relation.name.empty()) {
@@ -217,6 +223,10 @@ std::optional<recipe> gentle_by_rules(const part& of, const facts& known) {
     }
     if (what.kind == statement_kind::create_index) {
         return create_index(of);
+    }
+    if (what.kind == statement_kind::alter_table && what.clauses.size() == 2 &&
+        is_replaced_by(what.clauses.front(), what.clauses.back())) {
+        return replace_constraint(of, what.clauses.front(), what.clauses.back());
     }
     if (what.kind != statement_kind::alter_table || what.clauses.size() != 1) {
         return std::nullopt;
