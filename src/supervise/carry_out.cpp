@@ -31,6 +31,7 @@ struct ending {
     bool by_command = false;
     bool in_effect = false;
     bool effect_told = false;
+    bool handed_on = false;  ///< to another job: nothing is to be noted of the end
     const task::phase* where = nullptr;
     std::chrono::milliseconds reconnect_max{0};  ///< as `pgeist set` has left it
 };
@@ -152,6 +153,10 @@ awaitable<void> run_once(session_set& sessions, const task::kind& kind, const jo
         } else {
             co_await work.run();
         }
+    } catch (const task::handed_on& ended) {
+        end.failure = std::current_exception();
+        end.code = ended.code();
+        end.handed_on = true;
     } catch (const pg::sql_error& ended) {
         end.failure = std::current_exception();
         if (ended.in_class("53")) {
@@ -259,7 +264,8 @@ awaitable<void> undo(session_set& sessions, const task::kind& kind, const job::r
     co_await note_end(sessions, record, "cancelled", message);
     co_await clean_job(sessions.pool, *sessions.hold, kind, record.id, observer);
     throw error(exit_code::cancelled,
-                fmt::format("job {} was cancelled and cleaned up; {}", record.id, kind.labels().undone), "");
+                fmt::format("job {} was cancelled and cleaned up; {}", record.id, kind.labels().undone),
+                "there is nothing to resume: run it again when it is wanted");
 }
 
 }  // namespace
@@ -319,7 +325,9 @@ awaitable<void> carry_out(session_set& sessions, const task::kind& kind, job::re
         co_await undo(sessions, kind, record, end.message, observer);
     }
     if (end.failure) {
-        co_await note_end(sessions, kind, record, end.code, end.message);
+        if (!end.handed_on) {
+            co_await note_end(sessions, kind, record, end.code, end.message);
+        }
         std::rethrow_exception(end.failure);
     }
     co_await note_end(sessions, kind, record, exit_code::done, "");

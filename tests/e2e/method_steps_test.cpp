@@ -357,13 +357,46 @@ TEST_F(method_steps, a_constraint_goes_with_what_takes_its_place_or_after_it) {
     const strings key = plan("DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (code)");
     ASSERT_EQ(key.size(), 1U);
     EXPECT_TRUE(key[0].starts_with("copy: ")) << key[0];
-    const strings same = plan("DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (code > 1)");
-    ASSERT_EQ(same.size(), 1U);
-    EXPECT_TRUE(same[0].starts_with("copy: ")) << same[0];
+    for (const char* change : {"DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (code > 1)",
+                               "ADD CONSTRAINT positive CHECK (code > 1), DROP CONSTRAINT positive"}) {
+        const strings same = plan(change);
+        ASSERT_EQ(same.size(), 1U);
+        EXPECT_EQ(same[0],
+                  "validate: ALTER TABLE public.t DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (code > 1)");
+    }
+    sql().execute("ALTER TABLE public.t ADD CONSTRAINT once UNIQUE (id, code)");
+    const strings index = plan("DROP CONSTRAINT once, ADD CONSTRAINT once UNIQUE (code, id)");
+    ASSERT_EQ(index.size(), 1U);
+    EXPECT_TRUE(index[0].starts_with("copy: ")) << index[0];
     const strings other = plan("DROP CONSTRAINT positive, ADD CONSTRAINT more CHECK (code > 1)");
     ASSERT_EQ(other.size(), 2U);
     EXPECT_TRUE(other[0].starts_with("validate: ")) << other[0];
     EXPECT_NE(other[1].find("DROP CONSTRAINT positive"), std::string::npos) << other[1];
+}
+
+TEST_F(method_steps, a_foreign_key_is_replaced_under_its_name_and_stays_until_the_new_one_holds) {
+    grow();
+    sql().execute(
+        "CREATE TABLE public.parent AS SELECT id FROM public.t; ALTER TABLE public.parent ADD PRIMARY KEY (id);"
+        "ALTER TABLE public.t ADD CONSTRAINT of_parent FOREIGN KEY (id) REFERENCES public.parent;"
+        "CREATE TABLE public.other AS SELECT id FROM public.t WHERE id <> 77; ALTER TABLE public.other ADD PRIMARY KEY "
+        "(id)");
+    const auto definition = [&] {
+        return sql().scalar(
+            "SELECT string_agg(conname || ': ' || pg_get_constraintdef(oid), ', ') FROM pg_constraint WHERE contype = "
+            "'f' AND conrelid = 'public.t'::regclass");
+    };
+    const std::string before = definition();
+    const long long file = sql().number("SELECT pg_relation_filenode('public.t')");
+    const std::string alter =
+        "DROP CONSTRAINT of_parent, ADD CONSTRAINT of_parent FOREIGN KEY (id) REFERENCES public.other ON DELETE "
+        "CASCADE";
+    EXPECT_TRUE(exited(change(alter), 1));
+    EXPECT_EQ(definition(), before);
+    sql().execute("INSERT INTO public.other VALUES (77)");
+    EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+    EXPECT_EQ(definition(), "of_parent: FOREIGN KEY (id) REFERENCES other(id) ON DELETE CASCADE");
+    EXPECT_EQ(sql().number("SELECT pg_relation_filenode('public.t')"), file);
 }
 
 TEST_F(method_steps, refuse_a_second_run_on_the_table) {
@@ -488,6 +521,17 @@ TEST_P(handed_over, to_a_copy_it_is_done_once) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE code = id * 10"), 500);
     EXPECT_EQ(text_of(only_job(db().uri()), "strategy"), "shadow");
     expect_cleanup_leaves_nothing();
+}
+
+TEST_F(method_steps, come_to_a_copy_without_having_failed) {
+    make_slow_function(2);
+    const run_result result = command(
+        "run", {"--output", "json", "--table", "t", "--method", "auto", "--max-block", "300ms", "--drop-old", "--alter",
+                "SET (fillfactor = 90)", "--alter", "ALTER COLUMN code TYPE bigint USING public.slow(code)"});
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_EQ(type_of("code"), "bigint");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.jobs"), 2) << "of the steps, and of the copy";
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.events WHERE event = 'failed'"), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "pgeist/core/error.hpp"
 #include "pgeist/job/identity.hpp"
 #include "pgeist/job/record.hpp"
 #include "pgeist/job/tenure.hpp"
@@ -14,6 +15,13 @@
 #include "pgeist/task/phase.hpp"
 
 namespace pgeist::task {
+
+/// Thrown by a task whose job another one goes on with, by this process: the job has not failed, and is at work until
+/// that one takes its place.
+class handed_on : public error {
+public:
+    using error::error;
+};
 
 /// What the supervisor lends to a task at work; outlives it.
 struct context {

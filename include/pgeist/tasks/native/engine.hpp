@@ -33,9 +33,9 @@ public:
 
 /// Thrown by the engine when the step is to be done by a copy now, which it has no executor for. All steps before it
 /// are done, nothing of it is.
-class needs_copy : public error {
+class needs_copy : public task::handed_on {
 public:
-    using error::error;
+    using handed_on::handed_on;
 };
 
 /// Records that action `at` of the step is done, in the transaction that is open; with the last one the step is.
