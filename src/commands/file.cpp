@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "copy_plan.hpp"
 #include "create_job.hpp"
 #include "file_choice.hpp"
 #include "group_plan.hpp"
@@ -252,7 +253,7 @@ std::string plan_text(const file_request& what, const steps::choice& made, const
 }  // namespace
 
 awaitable<plan_result> make_file_plan(pg::connect_options options, file_request what, run::settings chosen) {
-    pg::pool pool(options, "pgeist plan");
+    pg::pool pool(std::move(options), "pgeist plan");
     const auto session = co_await pool.acquire();
     const standing found = co_await look_up(*session, what);
     steps::choice made;
@@ -272,7 +273,7 @@ awaitable<plan_result> make_file_plan(pg::connect_options options, file_request 
         if (!what.tables.empty()) {
             chosen.method = run::method_choice::copy;
         }
-        plan_result copy = co_await make_plan(std::move(options), std::move(change), std::move(chosen));
+        plan_result copy = co_await plan_copy(*session, std::move(change), std::move(chosen), std::move(made.steps));
         co_return copy;
     }
     exit_code code = exit_code::done;

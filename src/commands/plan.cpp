@@ -70,33 +70,27 @@ plan_result without_copy(const plan::change_request& change, const decision& how
 
 }  // namespace
 
-awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change, run::settings chosen) {
-    pg::pool pool(std::move(options), "pgeist plan");
-    const auto session = co_await pool.acquire();
-    const decision how = co_await decide(*session, change, chosen);
-    if (!how.copy) {
-        plan_result in_place = without_copy(change, how);
-        co_return in_place;
-    }
+awaitable<plan_result> plan_copy(pg::connection& session, plan::change_request change, run::settings chosen,
+                                 std::vector<steps::step> steps) {
     rewrite::preparation made;
-    const auto trial = [&] { return try_to_prepare(*session, change, chosen, made); };
-    co_await try_on_table(*session, change.table, trial);
+    const auto trial = [&] { return try_to_prepare(session, change, chosen, made); };
+    co_await try_on_table(session, change.table, trial);
     plan::description what = described(change, made);
     std::optional<plan::server_repack> server;
     if (change.repack && change.sets.empty() && change.alters.empty() && made.blueprint) {
-        server = co_await check::consider_server_repack(*session, made.blueprint->source_oid);
+        server = co_await check::consider_server_repack(session, made.blueprint->source_oid);
     }
     what.server = server ? &*server : nullptr;
-    std::vector<steps::step> steps = how.chosen.steps;
+    const bool was_chosen = !copies_anyway(change, chosen);
+    std::string text;
+    if (was_chosen && !steps.empty()) {
+        text = fmt::format("By a copy, because {}\n", steps.front().why);
+    }
     if (steps.empty()) {
         const std::string table = made.blueprint ? made.blueprint->table.display() : change.table.display();
-        steps.push_back(copy_step(change, table,
-                                  copies_anyway(change, chosen) ? "only a copy does it, or was asked for"
-                                                                : "the table cannot be changed otherwise"));
-    }
-    std::string text;
-    if (!copies_anyway(change, chosen) && !how.chosen.steps.empty()) {
-        text = fmt::format("By a copy, because {}\n", steps.front().why);
+        steps.push_back(
+            copy_step(change, table,
+                      was_chosen ? "the table cannot be changed otherwise" : "only a copy does it, or was asked for"));
     }
     text += plan::describe(what);
     std::string json = with_steps(plan::describe_json(what), steps);
@@ -110,6 +104,18 @@ awaitable<plan_result> make_plan(pg::connect_options options, plan::change_reque
     }
     plan_result result(code, std::move(text), std::move(sql), std::move(json));
     co_return result;
+}
+
+awaitable<plan_result> make_plan(pg::connect_options options, plan::change_request change, run::settings chosen) {
+    pg::pool pool(std::move(options), "pgeist plan");
+    const auto session = co_await pool.acquire();
+    decision how = co_await decide(*session, change, chosen);
+    if (!how.copy) {
+        plan_result in_place = without_copy(change, how);
+        co_return in_place;
+    }
+    plan_result copy = co_await plan_copy(*session, std::move(change), std::move(chosen), std::move(how.chosen.steps));
+    co_return copy;
 }
 
 }  // namespace pgeist::commands

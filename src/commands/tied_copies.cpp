@@ -9,7 +9,7 @@
 #include "pgeist/ddl/lexer.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/blueprint.hpp"
-#include "pgeist/references/closure.hpp"
+#include "pgeist/references/survey.hpp"
 
 namespace pgeist::commands {
 
@@ -28,19 +28,23 @@ struct tie {
 };
 
 // Relations as steps name them: each part quoted where SQL needs it.
-constexpr const char* ties_sql = R"sql(
-    WITH named AS (SELECT name, to_regclass(name)::oid AS oid FROM unnest($1::text[]) AS n (name))
-    SELECT f.name AS from_name, t.name AS to_name, k.conname, pg_get_constraintdef(k.oid) AS definition
-      FROM pg_constraint k JOIN named f ON f.oid = k.conrelid JOIN named t ON t.oid = k.confrelid
-     WHERE k.contype = 'f' AND k.conrelid <> k.confrelid ORDER BY k.conname COLLATE "C")sql";
+constexpr const char* oids_sql = R"sql(
+    SELECT coalesce(to_regclass(name)::oid::bigint, 0) AS oid FROM unnest($1::text[]) WITH ORDINALITY AS n (name, place)
+     ORDER BY place)sql";
 
 awaitable<std::vector<tie>> ties_among(pg::connection& session, std::vector<std::string> tables) {
     const std::string names = pg::array_literal(tables);
-    const pg::result rows = co_await session.query(ties_sql, names);
-    std::vector<tie> all;
+    const pg::result rows = co_await session.query(oids_sql, names);
+    std::map<std::int64_t, std::string> name_of;
+    std::vector<std::int64_t> oids;
     for (int row = 0; row < rows.rows(); ++row) {
-        all.push_back({rows.text(row, "from_name"), rows.text(row, "to_name"), rows.text(row, "conname"),
-                       rows.text(row, "definition")});
+        oids.push_back(rows.integer(row, "oid"));
+        name_of[oids.back()] = tables[static_cast<std::size_t>(row)];
+    }
+    const std::vector<references::tie> found = co_await references::find_ties(session, oids);
+    std::vector<tie> all;
+    for (const references::tie& each : found) {
+        all.push_back({name_of[each.one], name_of[each.other], each.constraint, each.definition});
     }
     co_return all;
 }
@@ -140,7 +144,7 @@ std::vector<std::vector<std::size_t>> components(const std::vector<std::string>&
     }
     std::vector<references::tie> joined;
     for (const tie& each : ties) {
-        joined.push_back({number_of(each.from), number_of(each.to), each.constraint});
+        joined.push_back({number_of(each.from), number_of(each.to), each.constraint, each.definition});
     }
     return references::tied(numbers, joined);
 }

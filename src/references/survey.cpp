@@ -38,7 +38,8 @@ constexpr const char* references_sql = R"sql(
      ORDER BY fn.nspname COLLATE "C", fc.relname COLLATE "C", k.conname COLLATE "C", c.f)sql";
 
 constexpr const char* ties_sql = R"sql(
-    SELECT conrelid::bigint AS one, confrelid::bigint AS other, conname FROM pg_constraint
+    SELECT conrelid::bigint AS one, confrelid::bigint AS other, conname, pg_get_constraintdef(oid) AS definition
+      FROM pg_constraint
      WHERE contype = 'f' AND conrelid <> confrelid AND conrelid = ANY ($1::bigint[]::oid[])
        AND confrelid = ANY ($1::bigint[]::oid[]) ORDER BY conname COLLATE "C")sql";
 
@@ -377,7 +378,7 @@ awaitable<void> add_new_ties(pg::connection& session, survey& into) {
                 for (const plan::reference& to : one.references) {
                     const auto found = co_await catalog::find_table(session, to.table);
                     if (found && found->oid != each.oid) {
-                        made.push_back({each.oid, found->oid, one.constraint});
+                        made.push_back({each.oid, found->oid, one.constraint, ""});
                     }
                 }
             }
@@ -404,15 +405,30 @@ awaitable<void> refuse_families(pg::connection& session, survey& into) {
 
 }  // namespace
 
+awaitable<std::vector<tie>> find_ties(pg::connection& session, std::vector<std::int64_t> tables) {
+    std::vector<std::string> numbers;
+    for (const std::int64_t each : tables) {
+        numbers.push_back(std::to_string(each));
+    }
+    const std::string oids = pg::array_literal(numbers);
+    const pg::result rows = co_await session.query(ties_sql, oids);
+    std::vector<tie> all;
+    for (int row = 0; row < rows.rows(); ++row) {
+        all.push_back({rows.integer(row, "one"), rows.integer(row, "other"), rows.text(row, "conname"),
+                       rows.text(row, "definition")});
+    }
+    co_return all;
+}
+
 awaitable<survey> look(pg::connection& session, std::vector<plan::change_request> changes, bool with_references) {
     survey made;
     co_await find_tables(session, changes, made);
     co_await add_references(session, with_references, made);
-    const std::string tables = oids_of(made.tables);
-    const pg::result rows = co_await session.query(ties_sql, tables);
-    for (int row = 0; row < rows.rows(); ++row) {
-        made.ties.push_back({rows.integer(row, "one"), rows.integer(row, "other"), rows.text(row, "conname")});
+    std::vector<std::int64_t> tables;
+    for (const table_change& each : made.tables) {
+        tables.push_back(each.oid);
     }
+    made.ties = co_await find_ties(session, tables);
     co_await add_new_ties(session, made);
     co_await refuse_families(session, made);
     co_return made;

@@ -102,9 +102,9 @@ TEST(references_closure, what_cannot_be_changed_is_named) {
 
 TEST(references_ties, are_followed_through_the_members_alone) {
     using groups = std::vector<std::vector<std::size_t>>;
-    EXPECT_EQ(tied({10, 20, 30, 40}, {{10, 30, ""}, {40, 30, ""}}), (groups{{0, 2, 3}, {1}}));
-    EXPECT_EQ(tied({10, 20}, {{10, 99, ""}, {99, 20, ""}}), (groups{{0}, {1}})) << "99 is not changed";
-    EXPECT_EQ(tied({10, 20, 30}, {{30, 20, ""}, {20, 10, ""}, {10, 30, ""}}), (groups{{0, 1, 2}}));
+    EXPECT_EQ(tied({10, 20, 30, 40}, {{10, 30, "", ""}, {40, 30, "", ""}}), (groups{{0, 2, 3}, {1}}));
+    EXPECT_EQ(tied({10, 20}, {{10, 99, "", ""}, {99, 20, "", ""}}), (groups{{0}, {1}})) << "99 is not changed";
+    EXPECT_EQ(tied({10, 20, 30}, {{30, 20, "", ""}, {20, 10, "", ""}, {10, 30, "", ""}}), (groups{{0, 1, 2}}));
 }
 
 TEST(references_names, lose_their_plural) {

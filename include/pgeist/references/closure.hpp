@@ -72,6 +72,7 @@ struct tie {
     std::int64_t one = 0;
     std::int64_t other = 0;
     std::string constraint;
+    std::string definition;  ///< as pg_get_constraintdef() has it; empty: it is only to be
 };
 
 /// `tables` with those that foreign keys tie them to, directly or through one another: groups of places in `tables`,

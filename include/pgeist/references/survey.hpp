@@ -42,6 +42,9 @@ struct survey {
 [[nodiscard]] awaitable<survey> look(pg::connection& session, std::vector<plan::change_request> changes,
                                      bool with_references);
 
+/// The foreign keys between two of these tables, by OID. In a transaction, or in none.
+[[nodiscard]] awaitable<std::vector<tie>> find_ties(pg::connection& session, std::vector<std::int64_t> tables);
+
 /// A column that looks as if it referred to a key, without a constraint.
 struct look_alike {
     column what;
