@@ -16,6 +16,7 @@
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/transfer/verify/range_workers.hpp"
 #include "pgeist/walk/boundary_finder.hpp"
+#include "pgeist/walk/chunk_sizer.hpp"
 
 namespace pgeist::fill {
 
@@ -57,7 +58,8 @@ public:
         walk::boundary_finder finder(*session, work_->spec.table, work_->spec.key, std::move(left), reach);
         finder_ = &finder;
         session_ = &*session;
-        co_await verify::run_with_workers(*work_, *this);
+        // Writers wait for the rows of a chunk: also of the first one, of whose expressions nothing is known yet.
+        co_await verify::run_with_workers(*work_, *this, walk::chunk_sizer::smallest);
         session_ = nullptr;
         finder_ = nullptr;
     }

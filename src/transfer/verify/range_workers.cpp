@@ -76,12 +76,12 @@ awaitable<void> prepare_to_look(pg::connection& session, const run::settings& se
         settings.statement_timeout.count()));
 }
 
-awaitable<void> run_with_workers(transfer::workspace& work, range_walk& walk) {
+awaitable<void> run_with_workers(transfer::workspace& work, range_walk& walk, std::int64_t first) {
     const auto executor = co_await asio::this_coro::executor;
     const auto& settings = work.settings;
-    pipeline pipe{
-        work, walk, range_channel(executor, static_cast<std::size_t>(settings.workers)),
-        settings.chunk_rows ? walk::chunk_sizer::fixed(*settings.chunk_rows) : walk::chunk_sizer(settings.chunk_time)};
+    pipeline pipe{work, walk, range_channel(executor, static_cast<std::size_t>(settings.workers)),
+                  settings.chunk_rows ? walk::chunk_sizer::fixed(*settings.chunk_rows)
+                                      : walk::chunk_sizer(settings.chunk_time, first)};
     std::vector<awaitable<void>> tasks;
     tasks.push_back(cut(pipe));
     transfer::worker_pool* members = nullptr;

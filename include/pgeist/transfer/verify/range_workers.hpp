@@ -23,6 +23,7 @@ public:
 
 /// Takes `walk` to its end with `settings.workers` workers, at the limiter's pace, in chunks as the settings want them;
 /// counts the rows as progress. The first failure ends all workers and is thrown.
-[[nodiscard]] awaitable<void> run_with_workers(transfer::workspace& work, range_walk& walk);
+/// @param first rows of the first chunk, before anything is known of their speed
+[[nodiscard]] awaitable<void> run_with_workers(transfer::workspace& work, range_walk& walk, std::int64_t first = 5'000);
 
 }  // namespace pgeist::verify
