@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/core/error.hpp"
+#include "pgeist/core/units.hpp"
 #include "pgeist/pg/parallel.hpp"
 
 namespace pgeist::fill {
@@ -120,15 +122,31 @@ awaitable<std::int64_t> dead_rows::reserve(pg::connection& session, std::int64_t
         }
     }
     waits_since_.reset();
+    vain_since_.reset();
     not_removed_.clear();
     work_->steering.waits_for(std::nullopt);
     reserved_ += wanted;
     co_return wanted;
 }
 
+/// @throws error (lock_not_obtained) when nobody could remove them for --swap-max-wait
+void dead_rows::give_up_in_time() const {
+    const auto longest = work_->settings.swap_max_wait;
+    if (!not_removed_.empty() && clock::now() - *vain_since_ >= longest) {
+        throw error(exit_code::lock_not_obtained,
+                    fmt::format("{} (--max-dead-rows allows {:g}%), and VACUUM could not remove them for "
+                                "--swap-max-wait ({}): {}",
+                                share(), *work_->settings.max_dead_rows, format_duration(longest), not_removed_),
+                    fmt::format("chunks that are finished stay as they are; when nobody holds them any more go on "
+                                "with: pgeist resume {}",
+                                work_->job));
+    }
+}
+
 awaitable<void> dead_rows::wait_or_vacuum() {
     const auto now = clock::now();
     waits_since_ = waits_since_.value_or(now);
+    give_up_in_time();
     const bool waits = known_->autovacuum && !known_->small && now < *waits_since_ + patience;
     if (waits || now < next_vacuum_) {
         work_->steering.waits_for(fmt::format(
@@ -178,7 +196,10 @@ awaitable<void> dead_rows::vacuum() {
         if (not_removed_.empty()) {
             not_removed_ = oldest.empty() ? "somebody may still see them" : oldest.text(0, 0);
         }
-        next_vacuum_ = clock::now() + between_vain_vacuums;
+        vain_since_ = vain_since_.value_or(clock::now());
+        // Once more at the end of the patience: the last thing that is known is to be true.
+        const clock::duration longest = work_->settings.swap_max_wait / 2;
+        next_vacuum_ = clock::now() + std::min<clock::duration>(between_vain_vacuums, longest);
     }
 }
 

@@ -32,6 +32,7 @@ public:
     /// How many of `wanted` rows a chunk should have, by what is known now; few, but some, where it will have to wait.
     [[nodiscard]] awaitable<std::int64_t> fitting(pg::connection& session, std::int64_t wanted);
     /// Waits until rows may be written. @returns how many, `wanted` at most, which are reserved
+    /// @throws error (lock_not_obtained) naming whoever keeps VACUUM from removing them for longer than --swap-max-wait
     [[nodiscard]] awaitable<std::int64_t> reserve(pg::connection& session, std::int64_t wanted);
     /// So many rows that were reserved have been looked at, and of them so many written.
     void done(std::int64_t reserved, std::int64_t written);
@@ -41,6 +42,7 @@ private:
     [[nodiscard]] awaitable<void> wait_or_vacuum();
     [[nodiscard]] awaitable<void> vacuum();
     [[nodiscard]] std::string share() const;
+    void give_up_in_time() const;
 
     workspace* work_;
     std::optional<bloat> known_;
@@ -50,7 +52,8 @@ private:
     deadline::clock::time_point next_look_;
     deadline::clock::time_point next_vacuum_;
     std::optional<deadline::clock::time_point> waits_since_;
-    std::string not_removed_;  ///< why the last VACUUM left so many; empty: it did not
+    std::optional<deadline::clock::time_point> vain_since_;  ///< a VACUUM that left so many
+    std::string not_removed_;                                ///< why the last VACUUM left so many; empty: it did not
 };
 
 }  // namespace pgeist::fill
