@@ -161,6 +161,9 @@ report::job_status status_from(const pg::result& rows, int row) {
         out.trial = rows.boolean(row, "trial");
         out.conflicts = rows.integer(row, "conflicts");
     }
+    if (out.state == "done" && out.phase == "done") {
+        out.percent = 100;
+    }
     const bool ended = out.state == "done" || out.state == "cancelled" || out.state == "reverted";
     if (!out.pid_alive && !ended && out.state != "failed") {
         out.state = "interrupted";  // whatever the row says: nobody holds the job

@@ -178,6 +178,15 @@ awaitable<void> obey(vital_signs& of, beating& state, job::control_request reque
 
 }  // namespace
 
+awaitable<void> last_beat(vital_signs& of) {
+    const beating state;
+    try {
+        [[maybe_unused]] const job::control_request latest = co_await beat(of, state);
+    } catch (const error&) {
+        co_return;  // only figures; who needs the session, or the job, finds out what has become of it
+    }
+}
+
 awaitable<void> store_events(vital_signs& of) { return task::store_events(of.hold.session(), of.mine.job, of.told); }
 
 namespace {

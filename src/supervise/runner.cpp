@@ -64,6 +64,11 @@ awaitable<void> runner::beside_the_heartbeat(awaitable<void> work) {
     if (hold_->session().idle()) {
         co_await pg::shielded(store_events(signs));
     }
+    const bool at_end = !failure && kind_->is_done(*reached_);
+    if (at_end && hold_->session().idle()) {
+        tell_all_counted();
+        co_await pg::shielded(last_beat(signs));
+    }
     co_await asio::this_coro::throw_if_cancelled(true);
     const asio::cancellation_state meanwhile = co_await asio::this_coro::cancellation_state;
     if (meanwhile.cancelled() != asio::cancellation_type::none && lost_connection(failure)) {
@@ -86,12 +91,25 @@ awaitable<void> runner::count_done_before() {
     progress_.rows_done = rows;
 }
 
+void runner::tell_all_counted() {
+    if (counted_rows_) {
+        progress_.rows_done = *counted_rows_;
+        progress_.rows_total = *counted_rows_;
+    }
+    progress_.detail.clear();
+    progress_.throttled.reset();
+    progress_.server.reset();
+}
+
 awaitable<void> runner::phases() {
     co_await work_->begin(*reached_);
     while (!kind_->is_done(*reached_)) {
         co_await count_done_before();
         enter(*reached_);
         const task::phase* next = co_await work_->carry_out(*reached_);
+        if (current_->told.counts_rows()) {
+            counted_rows_ = progress_.rows_done;
+        }
         if (next == nullptr) {
             break;
         }

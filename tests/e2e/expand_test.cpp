@@ -48,6 +48,8 @@ TEST_F(expand, keeps_both_names_of_a_column) {
     EXPECT_EQ(text_of(now, "strategy"), "expand");
     EXPECT_TRUE(is_true(now, "expanded"));
     EXPECT_FALSE(is_true(now, "trial"));
+    EXPECT_EQ(number_of(now, "percent"), 100);
+    EXPECT_EQ(number_of(now, "rows_done"), sql().number("SELECT count(*) FROM t"));
     sql().execute("INSERT INTO t (id, note) VALUES (200, 'old'); INSERT INTO t (id, remark) VALUES (201, 'new')");
     sql().execute("INSERT INTO t (id, note, remark) VALUES (202, 'both', 'both'); INSERT INTO t (id) VALUES (203)");
     EXPECT_EQ(row(200), "old old");

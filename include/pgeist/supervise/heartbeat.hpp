@@ -32,4 +32,7 @@ struct vital_signs {
 /// lost, keeps it.
 [[nodiscard]] awaitable<void> store_events(vital_signs& of);
 
+/// Stores how far a job has come that is at its end: the last half second of it, too.
+[[nodiscard]] awaitable<void> last_beat(vital_signs& of);
+
 }  // namespace pgeist::supervise

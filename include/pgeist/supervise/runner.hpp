@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "pgeist/job/advisory_locks.hpp"
 #include "pgeist/job/identity.hpp"
@@ -42,6 +44,8 @@ private:
     [[nodiscard]] awaitable<void> phases();
     [[nodiscard]] awaitable<void> count_done_before();
     void enter(const task::phase& now);
+    /// What status shows of a job that is done: the rows of the last phase that has counted any.
+    void tell_all_counted();
 
     pg::pool* pool_;
     pg::connect_options options_;
@@ -55,6 +59,7 @@ private:
     run::settings settings_;  ///< the job's own, changed by `pgeist set`
     switchboard switches_;
     report::progress progress_;
+    std::optional<std::int64_t> counted_rows_;
     report::event_recorder told_;
     std::unique_ptr<task::work> work_;
 };

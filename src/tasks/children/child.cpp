@@ -106,7 +106,9 @@ awaitable<void> child::phases() {
 }
 
 awaitable<void> child::beat() {
-    job::heartbeat now = task::heartbeat_of(with_->progress, with_->progress.throttled ? "throttled" : "running");
+    const pg::result row =
+        co_await hold_->session().query("SELECT state FROM pgeist.jobs WHERE id = $1", with_->mine.job);
+    job::heartbeat now = task::heartbeat_of(with_->progress, row.empty() ? "running" : row.text(0, 0));
     static_cast<void>(co_await job::beat(hold_->session(), mine_, std::move(now)));
 }
 

@@ -132,6 +132,8 @@ awaitable<void> engine::run() {
         co_await run_step(each);
     }
     with_.progress.rows_done = with_.progress.rows_total;
+    with_.progress.detail.clear();
+    with_.observer.progressed(with_.progress);
 }
 
 awaitable<void> engine::run_step(steps::stored_step& now) {
