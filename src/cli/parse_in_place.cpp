@@ -47,7 +47,7 @@ void read_expansion(const given& options, expand::request& into) {
         }
     }
     for (const std::string& text : into.renames) {
-        about(options.find("rename")->origin, [&] { require_assignment(text); });
+        about(options.find("rename")->origin, [&] { require_assignment(text, "OLD=NEW"); });
     }
     if (const auto conflict = options.value("conflict")) {
         about(options.find("conflict")->origin, [&] { into.conflict = expand::policy_named(*conflict); });

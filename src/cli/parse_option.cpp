@@ -30,11 +30,11 @@ void require_not_blank(const std::string& origin, const std::string& text) {
     }
 }
 
-void require_assignment(const std::string& text) {
+void require_assignment(const std::string& text, const std::string& shape) {
     const auto equals = text.find('=');
     if (equals == std::string::npos || text.find_first_not_of(' ') == equals ||
         text.find_first_not_of(' ', equals + 1) == std::string::npos) {
-        throw usage_error(fmt::format("\"{}\" sets nothing", text), "write COLUMN = EXPRESSION");
+        throw usage_error(fmt::format("\"{}\" sets nothing", text), "write " + shape);
     }
 }
 

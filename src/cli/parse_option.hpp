@@ -31,7 +31,7 @@ void about(const std::string& origin, Read&& read) {
 void require_not_blank(const std::string& origin, const std::string& text);
 
 /// That `text` is COLUMN = EXPRESSION.
-void require_assignment(const std::string& text);
+void require_assignment(const std::string& text, const std::string& shape = "COLUMN = EXPRESSION");
 
 /// A file's text; of `-` what is read from standard input.
 [[nodiscard]] std::string read_file(const std::string& name);

@@ -138,7 +138,8 @@ awaitable<exit_code> rehearse(pg::connect_options options, plan::change_request 
     }
     if (!made.copy) {
         throw_if_refused(made.chosen);
-        const report::rehearsal found = told_by_plan(change.table.display(), change.describe(), made.chosen.steps);
+        const std::string table = made.table ? made.table->name.display() : change.table.display();
+        const report::rehearsal found = told_by_plan(table, change.describe(), made.chosen.steps);
         observer.message(report::level::info,
                          "this takes no copy: it is told by trial and estimate, and nothing is "
                          "run on the table");

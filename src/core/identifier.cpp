@@ -94,6 +94,9 @@ std::string display_identifier(std::string_view name) {
 std::string qualified_name::sql() const { return quote_identifier(schema) + "." + quote_identifier(name); }
 
 std::string qualified_name::display() const {
+    if (name.empty()) {
+        return {};  // no table, which "" is no name of
+    }
     return schema.empty() ? display_identifier(name) : display_identifier(schema) + "." + display_identifier(name);
 }
 

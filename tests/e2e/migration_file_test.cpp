@@ -204,7 +204,10 @@ TEST_F(migration_file, keeps_its_settings_when_it_is_resumed) {
                                 "CREATE TABLE made AS SELECT current_setting('timezone') AS zone;\n"),
                        1));
     sql().execute("ALTER TABLE app.later DROP CONSTRAINT later_a_check");
-    EXPECT_TRUE(exited(command("resume", {text_of(file_job(), "job")}), 0));
+    const run_result resumed = command("resume", {text_of(file_job(), "job"), "--output", "json"});
+    EXPECT_TRUE(exited(resumed, 0));
+    EXPECT_TRUE(resumed.events("job").at(0).at("table").is_null());
+    EXPECT_EQ(number_of(resumed.events("progress").back(), "percent"), 100);
     EXPECT_EQ(sql().scalar("SELECT zone FROM app.made"), "Asia/Tokyo");
 }
 
