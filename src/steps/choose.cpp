@@ -61,8 +61,18 @@ bool is_alter(const ddl::statement& what) {
 }
 
 bool adds_constraint(const ddl::statement& what) {
-    return std::any_of(what.clauses.begin(), what.clauses.end(),
-                       [](const ddl::clause& each) { return each.kind == clause_kind::add_constraint; });
+    using kind = ddl::constraint_kind;
+    return std::any_of(what.clauses.begin(), what.clauses.end(), [](const ddl::clause& each) {
+        const auto has = [&](kind which) { return each.added && each.added->find(which) != nullptr; };
+        const bool with_column = each.kind == clause_kind::add_column &&
+                                 (has(kind::primary_key) || has(kind::unique) || has(kind::foreign_key));
+        return each.kind == clause_kind::add_constraint || with_column;
+    });
+}
+
+/// What takes a constraint away; with a column go those that it is in.
+bool drops_constraint(const ddl::clause& each) {
+    return each.kind == clause_kind::drop_constraint || each.kind == clause_kind::drop_column;
 }
 
 /// Whether one of its clauses takes away what another one puts in its place, and no step keeps the one until the other
@@ -93,7 +103,7 @@ std::vector<part> clauses_of(const part& whole) {
     std::vector<ddl::clause> clauses = whole.what.clauses;
     const bool one_comes = adds_constraint(whole.what);
     const auto pass = [&](const ddl::clause& each) {
-        return one_comes && each.kind == clause_kind::drop_constraint ? last_pass : pass_of(each);
+        return one_comes && drops_constraint(each) ? last_pass : pass_of(each);
     };
     std::stable_sort(clauses.begin(), clauses.end(),
                      [&](const ddl::clause& a, const ddl::clause& b) { return pass(a) < pass(b); });

@@ -364,6 +364,13 @@ TEST_F(method_steps, a_constraint_goes_with_what_takes_its_place_or_after_it) {
         EXPECT_EQ(same[0],
                   "validate: ALTER TABLE public.t DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (code > 1)");
     }
+    const strings column = plan("DROP COLUMN id, ADD PRIMARY KEY (code)");
+    ASSERT_EQ(column.size(), 1U) << "the table would have no key until the new one is built";
+    EXPECT_TRUE(column[0].starts_with("copy: ")) << column[0];
+    const strings last = plan("DROP COLUMN note, ADD CONSTRAINT more CHECK (code > 1)");
+    ASSERT_EQ(last.size(), 2U);
+    EXPECT_TRUE(last[0].starts_with("validate: ")) << last[0];
+    EXPECT_NE(last[1].find("DROP COLUMN note"), std::string::npos) << last[1];
     sql().execute("ALTER TABLE public.t ADD CONSTRAINT once UNIQUE (id, code)");
     const strings index = plan("DROP CONSTRAINT once, ADD CONSTRAINT once UNIQUE (code, id)");
     ASSERT_EQ(index.size(), 1U);
