@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -239,12 +240,15 @@ bool is_dropped(const survey& known, std::int64_t table, const std::string& cons
 }
 
 /// The statement that changes the column that leads to them gets their clauses too: of a key and of what refers to it
-/// in the same table both must change at once. Of a table that is only followed to it is the only one.
+/// in the same table both must change at once. Of a table that is only followed to it is the only one; and where their
+/// column is renamed before, they come first, by the name that it has now.
 void add_clauses(const std::vector<follower>& followers, table_change& into, const std::vector<type_change>& given) {
     std::string clauses;
+    std::set<std::string> columns;
     for (const follower& each : followers) {
         if (each.what.table_oid == into.oid) {
             clauses += (clauses.empty() ? "" : ", ") + each.clause;
+            columns.insert(each.what.name);
         }
     }
     if (clauses.empty()) {
@@ -254,20 +258,22 @@ void add_clauses(const std::vector<follower>& followers, table_change& into, con
         std::any_of(given.begin(), given.end(), [&](const type_change& each) { return each.table_oid == into.oid; });
     std::vector<std::string> alters;
     bool added = false;
+    bool renamed = false;
     for (const plan::alter_statement& statement : statements_of(into.change)) {
         std::string text;
         bool of_types = false;
         for (const plan::clause& each : statement.clauses) {
             text += (text.empty() ? "" : ", ") + each.text;
             of_types = of_types || each.kind == plan::clause_kind::alter_type;
+            renamed = renamed || (each.kind == plan::clause_kind::rename_column && columns.contains(each.column));
         }
-        if (of_types && !added) {
+        if (of_types && !added && !renamed) {
             text += ", " + clauses;
             added = true;
         }
         alters.push_back(std::move(text));
     }
-    if (!added && !changes_types) {
+    if (!added && (renamed || !changes_types)) {
         alters.insert(alters.begin(), clauses);  // by the names that the columns have now
     }
     into.change.alters = std::move(alters);

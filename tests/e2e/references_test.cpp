@@ -115,6 +115,19 @@ TEST_F(references, int_keys_and_all_that_refers_to_them_become_bigint) {
     expect_cleanup_leaves_nothing();
 }
 
+TEST_F(references, a_column_that_is_renamed_before_another_changes_its_type_follows) {
+    make(
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, pid int REFERENCES p, x int); "
+        "INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 1, 2)");
+    EXPECT_TRUE(exited(command("run", {"--table", "p", "--alter", "ALTER id TYPE bigint", "--table", "c", "--alter",
+                                       "RENAME COLUMN pid TO parent_id", "--alter", "ALTER x TYPE bigint",
+                                       "--with-references", "--drop-old"}),
+                       0));
+    EXPECT_EQ(type_of("parent_id", "public.c"), "bigint");
+    EXPECT_EQ(type_of("x", "public.c"), "bigint");
+    expect_cleanup_leaves_nothing();
+}
+
 constexpr const char* text_keys = R"(
     CREATE TABLE users (id text PRIMARY KEY DEFAULT gen_random_uuid()::text, parent text REFERENCES users, name text);
     CREATE TABLE orders (id int PRIMARY KEY, "User" text NOT NULL REFERENCES users, other text REFERENCES users);
