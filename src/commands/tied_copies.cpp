@@ -49,15 +49,24 @@ awaitable<std::vector<tie>> ties_among(pg::connection& session, std::vector<std:
     co_return all;
 }
 
-/// Whether a statement of the file before this line drops the constraint.
+/// Whether the statements of the file before this line leave the constraint dropped.
 bool is_dropped_before(const plan::migration_file& file, std::size_t line, const tie& which) {
-    const std::string table = parse_qualified_name(which.from).name;
-    return std::any_of(file.statements.begin(), file.statements.end(), [&](const plan::file_statement& each) {
-        return each.line() < line && each.what.relation.name == table &&
-               std::any_of(each.what.clauses.begin(), each.what.clauses.end(), [&](const ddl::clause& clause) {
-                   return clause.kind == ddl::clause_kind::drop_constraint && clause.name == which.constraint;
-               });
-    });
+    const qualified_name table = parse_qualified_name(which.from);
+    bool dropped = false;
+    for (const plan::file_statement& each : file.statements) {
+        const qualified_name& of = each.what.relation;
+        if (each.line() >= line || of.name != table.name || (!of.schema.empty() && of.schema != table.schema)) {
+            continue;
+        }
+        for (const ddl::clause& clause : each.what.clauses) {
+            if (clause.kind == ddl::clause_kind::drop_constraint && clause.name == which.constraint) {
+                dropped = true;
+            } else if (clause.made && clause.made->name == which.constraint) {
+                dropped = false;
+            }
+        }
+    }
+    return dropped;
 }
 
 /// The tables that a statement's new foreign keys refer to.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -56,6 +57,7 @@ awaitable<old_snapshots> old_snapshots::taken_now(pg::connection& session) {
         holder each{found.text(row, "pid"), found.text(row, "transaction")};
         now.limit_ = found.text(row, "next");
         now.holders_.push_back(std::move(each));
+        now.note_state(found.text(row, "state"));
     }
     co_return now;
 }
@@ -66,12 +68,15 @@ awaitable<std::vector<report::blocker>> old_snapshots::still_held(pg::connection
         co_return blockers;
     }
     blockers = co_await look(session, whose::of_known);
-    if (blockers.empty() && !importers_too_) {
-        importers_too_ = true;
+    if (blockers.empty() && may_be_imported_ && !std::exchange(importers_too_, true)) {
         blockers = co_await look(session, whose::of_anybody);
     }
     co_return blockers;
 }
+
+/// Between its statements only a snapshot is held that lasts as long as the transaction, or a cursor: that others can
+/// import, once it was exported.
+void old_snapshots::note_state(const std::string& state) { may_be_imported_ = may_be_imported_ || state != "active"; }
 
 awaitable<std::vector<report::blocker>> old_snapshots::look(pg::connection& session, whose wanted) {
     const std::optional<std::string> limit = limit_;
@@ -85,6 +90,7 @@ awaitable<std::vector<report::blocker>> old_snapshots::look(pg::connection& sess
             continue;
         }
         left.push_back(std::move(same));
+        note_state(found.text(row, "state"));
         report::blocker blocker;
         blocker.pid = static_cast<int>(found.integer(row, "pid"));
         blocker.user = found.text(row, "usename");

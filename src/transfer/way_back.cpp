@@ -103,23 +103,25 @@ mapped map_generated(const catalog::column& old, const column& there, const cata
     return out;
 }
 
-/// The old columns that the change computes a value from, as far as the new table has them too: what a dropped one had
-/// stays as it was.
+/// The old columns that the change computes a value from, also those that it drops: they change again while the old
+/// table is in use.
 std::vector<watched_column> computed_from(const way_there& there, const catalog::column& old) {
     std::vector<watched_column> columns;
     const auto found = there.computed_from.find(old.name);
     for (const std::string& each : found == there.computed_from.end() ? std::set<std::string>() : found->second) {
         const catalog::column* read = there.old_table.find_column(each);
-        if (read != nullptr && find_new(there, *read) != nullptr) {
+        if (read != nullptr) {
             columns.push_back(watched_column{read->name, read->type});
         }
     }
     return columns;
 }
 
-bool reads_others(const std::vector<watched_column>& columns, const catalog::column& old) {
-    return std::any_of(columns.begin(), columns.end(),
-                       [&](const watched_column& each) { return each.name != old.name; });
+/// Whether others of them may change while the new table is in use: what a dropped one had stays as it was.
+bool reads_others(const way_there& there, const std::vector<watched_column>& columns, const catalog::column& old) {
+    return std::any_of(columns.begin(), columns.end(), [&](const watched_column& each) {
+        return each.name != old.name && find_new(there, *there.old_table.find_column(each.name)) != nullptr;
+    });
 }
 
 /// Why nothing tells whether a value that is brought back is the same one there; empty: something does, or the user's
@@ -145,7 +147,7 @@ mapped map_converted(const way_there& there, const catalog::column& old, const c
     const std::string say_how =
         fmt::format("say how: --back-set \"{} = EXPRESSION over the new row\"", display_identifier(old.name));
     out.value.computed_from = computed_from(there, old);
-    const bool others = reads_others(out.value.computed_from, old);
+    const bool others = reads_others(there, out.value.computed_from, old);
     const std::string no_proof = why_no_proof(forth, old, made, others);
     if (set == nullptr && !same_type && there.assignable.count(old.name) == 0) {
         out.refusal = fmt::format("column {}: the server assigns no {} to a {}, so its new values have no way back; {}",

@@ -11,7 +11,13 @@ class old_snapshots : public job_test {};
 // A transaction may have several snapshots: the oldest one's end says nothing of the others.
 TEST_F(old_snapshots, ATransactionWithCursorsIsWaitedForUntilItsLastOldOneIsClosed) {
     auto reader = db().connect();
-    const auto next_transaction = [&] { sql().execute("SELECT pg_current_xact_id()"); };
+    // Beyond which a new snapshot is: an older transaction of anybody on the server would be its xmin, too.
+    const auto next_transaction = [&] {
+        const std::string last = sql().scalar("SELECT pg_current_xact_id()");
+        wait_for("older transactions of the server to end", [&] {
+            return sql().scalar("SELECT pg_snapshot_xmin(pg_current_snapshot()) > '" + last + "'::xid8") == "t";
+        });
+    };
     reader.execute("BEGIN; DECLARE first CURSOR FOR SELECT 1");
     next_transaction();
     reader.execute("DECLARE second CURSOR FOR SELECT 1");

@@ -251,6 +251,22 @@ TEST_F(way_back_plan, WhatIsComputedFromOthersIsRememberedAndMadeAgainByThem) {
     EXPECT_THAT(planned().refusals, ElementsAre(HasSubstr("reads other columns")));
 }
 
+TEST_F(way_back_plan, WhatIsComputedFromADroppedOneIsMadeAgainByIt) {
+    old_column("id", "integer");
+    old_column("price", "integer");
+    old_column("rate", "integer");
+    new_column("id", "integer", "id");
+    new_column("price", "integer", "price", R"("price" * "rate")");
+    computed_from_["price"] = {"price", "rate"};
+    const way_back back = planned();
+    EXPECT_THAT(back.refusals, IsEmpty());
+    EXPECT_FALSE(back.columns[1].remembered) << "the old rate stays as it was";
+    const spec forth = turned(as_spec(back, {}, {}, "back", false), columns_, key_);
+    ASSERT_EQ(forth.columns[1].watched.size(), 2);
+    EXPECT_EQ(forth.columns[1].watched[1].name, "rate");
+    EXPECT_FALSE(forth.columns[1].compared);
+}
+
 TEST(Image, TypesWithoutALengthOfTheirOwn) {
     EXPECT_EQ(loose_type("character varying(3)"), "character varying");
     EXPECT_EQ(loose_type("character(3)"), "pg_catalog.bpchar");

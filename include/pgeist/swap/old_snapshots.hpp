@@ -17,8 +17,9 @@ public:
     /// Remembers the snapshots held now by client sessions of this database, this session left out.
     [[nodiscard]] static awaitable<old_snapshots> taken_now(pg::connection& session);
 
-    /// Which of them are still held. Those that have gone are forgotten. When all have, whoever may have imported one
-    /// from them in time (pg_export_snapshot: whose xmin comes no later) is waited for as well.
+    /// Which of them are still held. Those that have gone are forgotten. When all have, and one of them was seen
+    /// between its statements, whoever may have imported its snapshot in time (pg_export_snapshot: whose xmin comes no
+    /// later) is waited for as well.
     [[nodiscard]] awaitable<std::vector<report::blocker>> still_held(pg::connection& session);
 
 private:
@@ -28,10 +29,12 @@ private:
         bool operator==(const holder&) const = default;
     };
     enum class whose { of_known, of_anybody };
+    void note_state(const std::string& state);
     [[nodiscard]] awaitable<std::vector<report::blocker>> look(pg::connection& session, whose wanted);
 
     std::vector<holder> holders_;
     std::string limit_;  ///< no snapshot whose xmin is later than this transaction is old
+    bool may_be_imported_ = false;
     bool importers_too_ = false;
 };
 

@@ -226,6 +226,7 @@ void metrics_observer::job_started(std::int64_t job, const std::string& table, c
     beside.job = job;
     beside.table = table;
     beside.started_at = first.started_at;
+    told_of_ = jobs_.size();
     jobs_.push_back(std::move(beside));
 }
 

@@ -330,7 +330,7 @@ awaitable<void> work::compare_meanwhile(std::optional<std::int64_t> asked) {
         co_await catch_up(rewrite::small_backlog);
         co_await compare_rows(100, found);
     } catch (const error& problem) {
-        if (problem.code() != exit_code::verification_failed) {
+        if (!closed_ && problem.code() != exit_code::verification_failed) {
             throw;
         }
         found.differs = true;
@@ -341,7 +341,7 @@ awaitable<void> work::compare_meanwhile(std::optional<std::int64_t> asked) {
         found.number = *asked;
         co_await job::answer_verify(*session, work_.tenure(), found);
     }
-    if (found.differs) {
+    if (found.differs && !closed_) {
         work_.observer.message(report::level::warning, "the table that waits differs: " + found.detail);
     }
     work_.progress.rows_done = 0;

@@ -41,6 +41,7 @@ work::work(const task::kind& kind, const task::context& with, const job::record&
       work_(workspace_of(transfer_, plan_)),
       changes_(work_),
       leader_(this),
+      closed_(asked_.why_not),
       next_look_(clock::now()),
       next_size_(clock::now()),
       next_comparison_(clock::now() + until_first_comparison),
@@ -76,7 +77,9 @@ awaitable<void> work::begin(const task::phase& next) {
         co_return;
     }
     for (work* each : all()) {
-        co_await replay::finish_log_replacement(each->work_);
+        if (!each->closed_) {
+            co_await replay::finish_log_replacement(each->work_);
+        }
     }
 }
 
