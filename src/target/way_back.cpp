@@ -156,7 +156,9 @@ awaitable<void> try_checks(build_context& at, transfer::way_there& there) {
             if (value != known.end()) {
                 names.push_back(column->name);
                 columns.push_back(quote_identifier(column->name) + " " + column->type);
-                values.push_back(value->second);
+                // Without a default of the column, its domain's counts.
+                const bool by_type = there.sets.count(column->name) == 0 && !column->default_expression;
+                values.push_back(by_type ? "DEFAULT" : value->second);
             }
         }
         if (each.type != 'c' || !each.enforced || names.empty() || names.size() != each.columns.size()) {
@@ -164,7 +166,7 @@ awaitable<void> try_checks(build_context& at, transfer::way_there& there) {
         }
         const bool refused = co_await is_refused(at, join(columns, ", "), join(values, ", "), each.definition);
         if (refused) {
-            there.refused_by[names.front()] = {each.name, values.front()};
+            there.refused_by[names.front()] = {each.name, known.at(names.front())};
         }
     }
 }

@@ -305,6 +305,29 @@ void require_separate_views(const all_in_planning& all) {
     }
 }
 
+/// Every table's refusals at once: what --lose lets go of one is let go of all, so all must have been named.
+awaitable<void> look_at_all(all_in_planning& all) {
+    std::vector<error> refused;
+    for (const auto& each : all) {
+        try {
+            co_await look_at_both(*each);
+        } catch (const error& problem) {
+            if (problem.code() != exit_code::refused) {
+                throw;
+            }
+            refused.push_back(problem);
+        }
+    }
+    if (refused.empty()) {
+        co_return;
+    }
+    std::vector<std::string> messages;
+    for (const error& each : refused) {
+        messages.emplace_back(each.what());
+    }
+    throw error(exit_code::refused, join(messages, "; "), refused.front().hint());
+}
+
 }  // namespace
 
 awaitable<std::vector<planned>> plan_swaps_back(pg::connection& conn, std::vector<beginning> wanted) {
@@ -314,9 +337,7 @@ awaitable<std::vector<planned>> plan_swaps_back(pg::connection& conn, std::vecto
         all.push_back(std::move(one));
     }
     const std::vector<build_context*> contexts = introduce_all(all);
-    for (const auto& each : all) {
-        co_await look_at_both(*each);
-    }
+    co_await look_at_all(all);
     tie_keys(all);
     for (const auto& each : all) {
         each->after = as_it_waits(each->at, each->before);
