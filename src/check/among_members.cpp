@@ -21,11 +21,7 @@ constexpr const char* policies_sql = R"(
 }  // namespace
 
 awaitable<std::vector<finding>> check_among_members(pg::connection& conn, std::vector<std::int64_t> tables) {
-    std::vector<std::string> oids;
-    for (const std::int64_t each : tables) {
-        oids.push_back(std::to_string(each));
-    }
-    const std::string all = pg::array_literal(oids);
+    const std::string all = pg::array_literal(tables);
     const auto rows = co_await conn.query(policies_sql, all);
     findings found;
     for (int row = 0; row < rows.rows(); ++row) {

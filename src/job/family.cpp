@@ -1,5 +1,7 @@
 #include "pgeist/job/family.hpp"
 
+#include <utility>
+
 #include "pgeist/job/state_trust.hpp"
 #include "rows.hpp"
 
@@ -11,37 +13,33 @@ namespace {
 constexpr const char* parent = "(to_jsonb(j) ->> 'parent')::bigint";
 constexpr const char* group = "(to_jsonb(j) ->> 'group_id')::bigint";
 
+/// What `query` has to say of the job; the job itself where that is nothing, and where there is no state.
+awaitable<std::int64_t> ask_or_itself(pg::connection& session, std::int64_t job, std::string query) {
+    std::int64_t found = job;
+    const bool present = co_await has_state_schema(session);
+    if (!present) {
+        co_return found;
+    }
+    const pg::result row = co_await session.query(std::move(query), job);
+    if (!row.empty()) {
+        found = row.integer(0, 0);
+    }
+    co_return found;
+}
+
 }  // namespace
 
 awaitable<std::int64_t> leader_of(pg::connection& session, std::int64_t job) {
-    std::int64_t leader = job;
-    const bool present = co_await has_state_schema(session);
-    if (!present) {
-        co_return leader;
-    }
     // A group may be a step itself: its other tables' jobs lead to it, and it to the job that it is a step of.
-    const pg::result row = co_await session.query(
+    return ask_or_itself(
+        session, job,
         std::string("SELECT coalesce(q.id, p.id) FROM pgeist.jobs j JOIN pgeist.jobs p ON p.id = coalesce(") + parent +
-            ", " + group + ") LEFT JOIN pgeist.jobs q ON q.id = (to_jsonb(p) ->> 'parent')::bigint WHERE j.id = $1",
-        job);
-    if (!row.empty()) {
-        leader = row.integer(0, 0);
-    }
-    co_return leader;
+            ", " + group + ") LEFT JOIN pgeist.jobs q ON q.id = (to_jsonb(p) ->> 'parent')::bigint WHERE j.id = $1");
 }
 
 awaitable<std::int64_t> head_of_group(pg::connection& session, std::int64_t job) {
-    std::int64_t head = job;
-    const bool present = co_await has_state_schema(session);
-    if (!present) {
-        co_return head;
-    }
-    const pg::result row = co_await session.query(
-        std::string("SELECT coalesce(") + group + ", j.id) FROM pgeist.jobs j WHERE j.id = $1", job);
-    if (!row.empty()) {
-        head = row.integer(0, 0);
-    }
-    co_return head;
+    return ask_or_itself(session, job,
+                         std::string("SELECT coalesce(") + group + ", j.id) FROM pgeist.jobs j WHERE j.id = $1");
 }
 
 awaitable<std::vector<std::int64_t>> children_of(pg::connection& session, std::int64_t job) {
@@ -75,11 +73,7 @@ awaitable<std::vector<record>> load_others_of_group(pg::connection& session, std
 }
 
 awaitable<void> make_group(pg::connection& session, std::vector<std::int64_t> jobs) {
-    std::vector<std::string> all;
-    for (const std::int64_t each : jobs) {
-        all.push_back(std::to_string(each));
-    }
-    const std::string list = pg::array_literal(all);
+    const std::string list = pg::array_literal(jobs);
     co_await session.query("UPDATE pgeist.jobs SET group_id = $1 WHERE id = ANY ($2::bigint[])", jobs.front(), list);
 }
 

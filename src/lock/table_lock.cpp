@@ -80,9 +80,8 @@ std::string past_vacuum_sql(const target& wanted) {
     std::string sql;
     for (const std::string& each : tables) {
         sql += fmt::format(
-            "SAVEPOINT pgeist_vacuum; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; ROLLBACK TO SAVEPOINT "
-            "pgeist_vacuum; "
-            "RELEASE SAVEPOINT pgeist_vacuum; ",
+            "SAVEPOINT pgeist_vacuum; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; "
+            "ROLLBACK TO SAVEPOINT pgeist_vacuum; RELEASE SAVEPOINT pgeist_vacuum; ",
             each);
     }
     return sql;

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include <fmt/format.h>
 #include <libpq-fe.h>
 
 namespace pgeist::pg {
@@ -86,6 +87,10 @@ std::string array_literal(const std::vector<std::string>& items) {
         text += '"';
     }
     return text + "}";
+}
+
+std::string array_literal(const std::vector<std::int64_t>& numbers) {
+    return fmt::format("{{{}}}", fmt::join(numbers, ","));
 }
 
 }  // namespace pgeist::pg

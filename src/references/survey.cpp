@@ -57,12 +57,12 @@ constexpr const char* volatile_sql = R"sql(
      WHERE p.provolatile = 'v' AND (p.proname::text = ANY ($1::text[])
            OR lower(n.nspname || '.' || p.proname) = ANY ($1::text[])))sql";
 
-std::string oids_of(const std::vector<table_change>& tables) {
-    std::vector<std::string> all;
+std::vector<std::int64_t> oids_of(const std::vector<table_change>& tables) {
+    std::vector<std::int64_t> all;
     for (const table_change& each : tables) {
-        all.push_back(std::to_string(each.oid));
+        all.push_back(each.oid);
     }
-    return pg::array_literal(all);
+    return all;
 }
 
 column column_at(const pg::result& rows, int row, const std::string& side) {
@@ -342,7 +342,7 @@ awaitable<void> note_keys(pg::connection& session, const std::vector<reference>&
 }
 
 awaitable<std::vector<reference>> read_references(pg::connection& session, const survey& known) {
-    const std::string tables = oids_of(known.tables);
+    const std::string tables = pg::array_literal(oids_of(known.tables));
     const pg::result rows = co_await session.query(references_sql, tables);
     std::vector<reference> all;
     for (int row = 0; row < rows.rows(); ++row) {
@@ -394,7 +394,7 @@ awaitable<void> add_new_ties(pg::connection& session, survey& into) {
 }
 
 awaitable<void> refuse_families(pg::connection& session, survey& into) {
-    const std::string tables = oids_of(into.tables);
+    const std::string tables = pg::array_literal(oids_of(into.tables));
     const pg::result rows = co_await session.query(families_sql, tables);
     const auto name_of = [&](std::int64_t oid) {
         const auto found = std::find_if(into.tables.begin(), into.tables.end(),
@@ -412,11 +412,7 @@ awaitable<void> refuse_families(pg::connection& session, survey& into) {
 }  // namespace
 
 awaitable<std::vector<tie>> find_ties(pg::connection& session, std::vector<std::int64_t> tables) {
-    std::vector<std::string> numbers;
-    for (const std::int64_t each : tables) {
-        numbers.push_back(std::to_string(each));
-    }
-    const std::string oids = pg::array_literal(numbers);
+    const std::string oids = pg::array_literal(tables);
     const pg::result rows = co_await session.query(ties_sql, oids);
     std::vector<tie> all;
     for (int row = 0; row < rows.rows(); ++row) {
@@ -430,11 +426,7 @@ awaitable<survey> look(pg::connection& session, std::vector<plan::change_request
     survey made;
     co_await find_tables(session, changes, made);
     co_await add_references(session, with_references, made);
-    std::vector<std::int64_t> tables;
-    for (const table_change& each : made.tables) {
-        tables.push_back(each.oid);
-    }
-    made.ties = co_await find_ties(session, tables);
+    made.ties = co_await find_ties(session, oids_of(made.tables));
     co_await add_new_ties(session, made);
     co_await refuse_families(session, made);
     co_return made;

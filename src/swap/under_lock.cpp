@@ -167,11 +167,11 @@ awaitable<std::optional<std::string>> swapper::note_swap(pg::connection& session
     const std::string stopped = R"((control @> '{"cancel": true}' OR control @> '{"paused": true}'))";
     const std::string held =
         work_->hold_pid == 0 ? "true" : job::held_by_condition("id", std::to_string(work_->hold_pid));
-    std::vector<std::string> jobs;
-    std::vector<std::string> incarnations;
+    std::vector<std::int64_t> jobs;
+    std::vector<std::int64_t> incarnations;
     for (const exchanged& each : tables_) {
-        jobs.push_back(std::to_string(each.work->job));
-        incarnations.push_back(std::to_string(each.work->incarnation));
+        jobs.push_back(each.work->job);
+        incarnations.push_back(each.work->incarnation);
     }
     const std::string all_jobs = pg::array_literal(jobs);
     const std::string all_incarnations = pg::array_literal(incarnations);

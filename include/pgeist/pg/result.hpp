@@ -62,5 +62,7 @@ private:
 
 /// `items` as the text form of a `text[]`, to be passed as one parameter.
 [[nodiscard]] std::string array_literal(const std::vector<std::string>& items);
+/// The same of a `bigint[]`.
+[[nodiscard]] std::string array_literal(const std::vector<std::int64_t>& numbers);
 
 }  // namespace pgeist::pg
