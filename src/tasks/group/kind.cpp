@@ -36,35 +36,16 @@ std::vector<task::phase> phases() {
     return all;
 }
 
-awaitable<std::vector<job::record>> others_of(pg::pool& pool, const job::record& job) {
+}  // namespace
+
+awaitable<std::vector<job::record>> others_of(pg::pool& pool, const job::record& leader) {
     const auto session = co_await pool.acquire();
-    auto all = co_await job::load_others_of_group(*session, job.id);
+    auto all = co_await job::load_others_of_group(*session, leader.id);
     co_return all;
 }
 
-}  // namespace
-
 std::unique_ptr<task::work> grouping::take_up(const task::context& with, const job::record& job) const {
     return std::make_unique<group::work>(*this, with, job);
-}
-
-awaitable<void> grouping::introduce(pg::pool& pool, const job::record& job, report::observer& to,
-                                    std::string server) const {
-    co_await rewriting::introduce(pool, job, to, server);
-    const auto others = co_await others_of(pool, job);
-    for (const job::record& each : others) {
-        aside told(to, each.id, job.id);
-        told.job_started(each.id, each.table.display(), labels().strategy);
-    }
-}
-
-awaitable<void> grouping::tell_effect(pg::pool& pool, const job::record& job, report::observer& to) const {
-    const auto others = co_await others_of(pool, job);
-    for (const job::record& each : others) {
-        aside told(to, each.id, job.id);
-        co_await rewriting::tell_effect(pool, each, told);
-    }
-    co_await rewriting::tell_effect(pool, job, to);
 }
 
 const task::kind& kind() {

@@ -3,10 +3,12 @@
 #include <utility>
 
 #include "beside.hpp"
+#include "of_group.hpp"
 #include "pgeist/job/family.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/tasks/children/children.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
+#include "pgeist/tasks/way_back/facts.hpp"
 #include "pgeist/tasks/way_back/kind.hpp"
 #include "pgeist/tasks/way_back/phases.hpp"
 #include "pgeist/tasks/way_back/undo.hpp"
@@ -78,12 +80,11 @@ awaitable<void> leading_back::load_others() {
 }
 
 // From here on none of the tables is reverted, whatever becomes of the rest.
-constexpr const char* close_all_sql = R"(
-    UPDATE pgeist.jobs SET revert = coalesce(revert, '{}') || '{"why_not": "pgeist cleanup was begun"}'
-     WHERE group_id = $1)";
+constexpr const char* close_all_sql =
+    "UPDATE pgeist.jobs SET revert = coalesce(revert, '{}') || $2::jsonb WHERE group_id = $1";
 
 awaitable<void> close_all(pg::connection& session, std::int64_t leader) {
-    co_await session.query(close_all_sql, leader);
+    co_await session.query(close_all_sql, leader, way_back::closed_by_cleanup());
 }
 
 /// The leader goes last: as long as its row is there, what is left can be found.
@@ -110,38 +111,13 @@ task::labels_of_kind words_of_way_back() {
     return all;
 }
 
-class keeping_all_back final : public way_back::keeping_back {
+class keeping_all_back final : public of_group<way_back::keeping_back> {
 public:
-    keeping_all_back() : keeping_back(words_of_way_back(), phases_back()) {}
+    keeping_all_back() : of_group(words_of_way_back(), phases_back()) {}
 
     [[nodiscard]] std::unique_ptr<task::work> take_up(const task::context& with,
                                                       const job::record& job) const override {
         return std::make_unique<leading_back>(*this, with, job);
-    }
-    [[nodiscard]] awaitable<void> introduce(pg::pool& pool, const job::record& job, report::observer& to,
-                                            std::string server) const override {
-        co_await keeping_back::introduce(pool, job, to, std::move(server));
-        const auto others = co_await others_of(pool, job);
-        for (const job::record& each : others) {
-            aside told(to, each.id, job.id);
-            told.job_started(each.id, each.table.display(), labels().strategy);
-        }
-    }
-    [[nodiscard]] awaitable<void> tell_effect(pg::pool& pool, const job::record& job,
-                                              report::observer& to) const override {
-        const auto others = co_await others_of(pool, job);
-        for (const job::record& each : others) {
-            aside told(to, each.id, job.id);
-            co_await keeping_back::tell_effect(pool, each, told);
-        }
-        co_await keeping_back::tell_effect(pool, job, to);
-    }
-
-private:
-    [[nodiscard]] static awaitable<std::vector<job::record>> others_of(pg::pool& pool, const job::record& job) {
-        const auto session = co_await pool.acquire();
-        auto all = co_await job::load_others_of_group(*session, job.id);
-        co_return all;
     }
 };
 

@@ -56,6 +56,8 @@ std::string closed_because(const std::string& why) {
     return json::serialize(members);
 }
 
+std::string closed_by_cleanup() { return closed_because("pgeist cleanup was begun"); }
+
 std::string members_of_request(const std::vector<std::string>& lose, bool only_check, const run::settings& before) {
     json::array names;
     for (const std::string& each : lose) {

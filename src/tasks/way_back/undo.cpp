@@ -23,7 +23,7 @@ constexpr const char* logged_sql = R"(
 /// From the commit on nothing is logged, and the job's row says so: whatever becomes of the rest, nobody reverts then
 /// with what was written since missing.
 awaitable<void> close_way_back(pg::connection& session, job::tenure mine, const std::string& switch_off_sql) {
-    co_await job::save_revert(session, mine, closed_because("pgeist cleanup was begun"));
+    co_await job::save_revert(session, mine, closed_by_cleanup());
     co_await session.execute(switch_off_sql);
 }
 

@@ -23,6 +23,7 @@ struct facts {
 /// As members of what is stored: see job::save_revert().
 [[nodiscard]] std::string members_of(const replay::unfit_look& found, const std::string& at);
 [[nodiscard]] std::string closed_because(const std::string& why);
+[[nodiscard]] std::string closed_by_cleanup();
 
 /// `id = 5 (column price: 1.4 would come back as 1), …`.
 [[nodiscard]] std::string describe(const replay::unfit_look& found);
