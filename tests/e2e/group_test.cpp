@@ -102,6 +102,10 @@ TEST_F(group, goes_on_after_a_kill_and_is_cleaned_up_by_any_member) {
     sql().execute(
         "UPDATE pgeist.jobs SET phase = 'verify' WHERE id = 2");  // as if it had not been as far as the larger one
     pgeist_process again(db().uri(), {"resume", "--output", "json", "3"});
+    // By what this process tells: the killed one's row says that it waits until the job is taken over.
+    again.wait_for_event("the swap to be waited for", [](const auto& event) {
+        return text_of(event, "event") == "progress" && text_of(event, "detail").find("postponed") != std::string::npos;
+    });
     wait_for("the swap to be waited for again", [&] {
         const auto jobs = job_list(db().uri());
         return jobs[1].at("state").as_string() == "waiting_for_swap" && jobs[1].at("pid_alive").as_bool();
