@@ -7,8 +7,8 @@
 #include <atomic>
 #include <iostream>
 #include <random>
-#include <thread>
 
+#include "e2e/beside_the_swap.hpp"
 #include "e2e/group_test.hpp"
 #include "support/wait_for.hpp"
 
@@ -79,15 +79,7 @@ private:
         const std::string all = std::string("BEGIN ISOLATION LEVEL ") + levels[pick(3)] + "; " +
                                 statements("public", what, a, b, amount, fresh) +
                                 statements("twin", what, a, b, amount, fresh) + " COMMIT";
-        for (std::string state = "40001"; state == "40001";) {
-            state = sql_.sqlstate_of(all);
-            if (!state.empty()) {
-                sql_.execute("ROLLBACK");
-            }
-            if (!state.empty() && state != "40001") {
-                problem = state + " of " + all;
-            }
-        }
+        problem = commit_once(sql_, all);
         ++done;
         sql_.execute("SELECT pg_sleep(0.01)");
     }
@@ -96,63 +88,6 @@ private:
     int number_;
     std::mt19937 chance_;
     int made_ = 0;
-};
-
-/// Looks at all tables in one snapshot that is taken before any of them is touched.
-class reader {
-public:
-    reader(const test_database& db, std::string level) : sql_(db.connect()), level_(std::move(level)) {}
-
-    void run(const std::atomic<bool>& stop) {
-        while (!stop && problem.empty()) {
-            try {
-                look();
-                ++looks;
-            } catch (const sql_error& failure) {
-                if (failure.sqlstate() != "40001") {
-                    problem = failure.sqlstate() + std::string(": ") + failure.what();
-                }
-                sql_.execute("ROLLBACK");
-            }
-        }
-    }
-
-    std::string problem;
-    int looks = 0;
-
-private:
-    void look() {
-        sql_.execute("BEGIN ISOLATION LEVEL " + level_ + "; SELECT 1");
-        sql_.execute("SELECT pg_sleep(0.03)");  // before any lock is held: the swap may come in between
-        const long long in_items = sql_.number("SELECT sum(n) FROM item");
-        const std::string types = sql_.scalar(
-            "SELECT (SELECT pg_typeof(id) FROM person LIMIT 1)::text || (SELECT pg_typeof(id) FROM orders LIMIT 1) || "
-            "(SELECT pg_typeof(orders) FROM item LIMIT 1)");
-        const long long in_persons = sql_.number("SELECT sum(balance) FROM person");
-        const long long orphans = sql_.number(
-            "SELECT (SELECT count(*) FROM orders o WHERE NOT EXISTS (SELECT FROM person p WHERE p.id = o.person)) + "
-            "(SELECT count(*) FROM item i WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = i.orders)) + "
-            "(SELECT count(*) FROM person p WHERE favourite IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE "
-            "o.id = p.favourite))");
-        sql_.execute("COMMIT");
-        if (sum_ == 0) {
-            sum_ = in_items + in_persons;
-        }
-        if (in_items + in_persons != sum_) {
-            problem =
-                level_ + ": the sum was " + std::to_string(sum_) + " and is " + std::to_string(in_items + in_persons);
-        }
-        if (orphans != 0) {
-            problem = level_ + ": " + std::to_string(orphans) + " children without parents";
-        }
-        if (types != "texttexttext" && types != "uuiduuiduuid") {
-            problem = level_ + ": two definitions at once: " + types;
-        }
-    }
-
-    sync_connection sql_;
-    std::string level_;
-    long long sum_ = 0;
 };
 
 class group_oracle : public group_test {
@@ -204,36 +139,14 @@ TEST_F(group_oracle, shows_all_tables_of_one_moment_to_every_isolation_level) {
     const unsigned seed = std::random_device{}();
     std::cout << "seed " << seed << std::endl;
     SCOPED_TRACE(seed);
-    std::atomic<bool> stop = false;
     std::vector<std::unique_ptr<writer>> writing;
-    std::vector<std::unique_ptr<reader>> reading;
-    std::vector<std::jthread> threads;
     for (int number = 0; number < writers; ++number) {
         writing.push_back(std::make_unique<writer>(db(), number, seed + static_cast<unsigned>(number)));
-        threads.emplace_back([&stop, one = writing.back().get()] { one->run(stop); });
     }
-    for (const char* level : {"REPEATABLE READ READ ONLY", "SERIALIZABLE"}) {
-        reading.push_back(std::make_unique<reader>(db(), level));
-        threads.emplace_back([&stop, one = reading.back().get()] { one->run(stop); });
-    }
-    struct at_end {
-        std::atomic<bool>& flag;
-        ~at_end() { flag = true; }
-    } const ending{stop};
+    beside_the_swap<writer> others(db(), std::move(writing), {"texttexttext", "uuiduuiduuid"});
     const run_result there = run_group();
-    stop = true;
-    for (auto& each : threads) {
-        each.join();
-    }
+    others.end_well();
     EXPECT_TRUE(exited(there, 0));
-    for (const auto& each : writing) {
-        EXPECT_EQ(each->problem, "");
-        EXPECT_GT(each->done, 0);
-    }
-    for (const auto& each : reading) {
-        EXPECT_EQ(each->problem, "");
-        EXPECT_GT(each->looks, 0);
-    }
     EXPECT_EQ(rows_that_differ(), 0);
 }
 

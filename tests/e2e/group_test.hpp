@@ -4,14 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "e2e/run_test.hpp"
+#include "e2e/three_tables.hpp"
 #include "support/json_lines.hpp"
 
 namespace pgeist::test {
 
-/// Three tables that refer to each other in every way: person ← orders ← item; a person's favourite is an order (a
-/// cycle, deferrable), a person has a boss (a reference to the table itself). Keys are texts that look like UUIDs.
-class group_test : public run_test {
+/// The three tables with a cycle (deferrable) and a reference of one to itself. Keys are texts that look like UUIDs.
+class group_test : public three_tables {
 protected:
     /// `rows` persons, with one order and two items each.
     void make_tables(int rows) {
@@ -80,27 +79,6 @@ protected:
 
     std::unique_ptr<pgeist_process> start_group(std::vector<std::string> more = {}) {
         return std::unique_ptr<pgeist_process>(new pgeist_process(db().uri(), arguments(std::move(more))));
-    }
-
-    /// Definition, validity, comment of every foreign key.
-    std::vector<std::string> constraints() {
-        std::vector<std::string> lines;
-        const auto found = sql().query(
-            "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || ' ' || "
-            "coalesce(obj_description(oid, 'pg_constraint'), '') FROM pg_constraint WHERE contype = 'f' AND "
-            "connamespace = 'public'::regnamespace ORDER BY 1");
-        for (const row& line : found.rows) {
-            lines.push_back(*line[0]);
-        }
-        return lines;
-    }
-
-    /// The rows of all three, whatever the types of their keys.
-    std::string digest() {
-        return sql().scalar(
-            "SELECT md5(string_agg(line, ' ' ORDER BY line)) FROM (SELECT p::text FROM public.person p UNION ALL "
-            "SELECT "
-            "o::text FROM public.orders o UNION ALL SELECT i::text FROM public.item i) AS all_rows (line)");
     }
 
     std::string types() {

@@ -10,10 +10,10 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "e2e/run_test.hpp"
+#include "e2e/beside_the_swap.hpp"
+#include "e2e/three_tables.hpp"
 #include "support/json_lines.hpp"
 #include "support/tcp_proxy.hpp"
 #include "support/wait_for.hpp"
@@ -22,8 +22,9 @@ namespace pgeist::test {
 namespace {
 
 constexpr const char* swap_noted = "swap_xid = pg_current_xact_id()";
-/// Three tables that refer to each other in every way, as those of group_test, with keys that can be walked both ways.
-class group_revert : public run_test {
+
+/// The three tables with keys that can be walked both ways.
+class group_revert : public three_tables {
 protected:
     void make(const std::string& schema) {
         sql().execute("SET search_path TO " + schema +
@@ -94,26 +95,6 @@ protected:
             "('public.person'::regclass, 'favourite'), ('public.orders'::regclass, 'id'), ('public.orders'::regclass, "
             "'person'), ('public.item'::regclass, 'orders'), ('public.item'::regclass, 'person'), "
             "('public.item'::regclass, 'n'))");
-    }
-
-    /// The rows of all three, whatever the types of their keys.
-    std::string digest(const std::string& schema = "public") {
-        return sql().scalar("SELECT md5(string_agg(line, ' ' ORDER BY line)) FROM (SELECT p::text FROM " + schema +
-                            ".person p UNION ALL SELECT o::text FROM " + schema +
-                            ".orders o UNION ALL SELECT i::text FROM " + schema + ".item i) AS all_rows (line)");
-    }
-
-    /// Definition, validity, comment of every foreign key.
-    std::vector<std::string> constraints() {
-        std::vector<std::string> lines;
-        const auto found = sql().query(
-            "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || ' ' || "
-            "coalesce(obj_description(oid, 'pg_constraint'), '') FROM pg_constraint WHERE contype = 'f' AND "
-            "connamespace = 'public'::regnamespace ORDER BY 1");
-        for (const row& line : found.rows) {
-            lines.push_back(*line[0]);
-        }
-        return lines;
     }
 
     /// OIDs and files of all three tables.
@@ -352,15 +333,7 @@ public:
             const std::string all = std::string("BEGIN ISOLATION LEVEL ") + levels[pick(3)] +
                                     "; SET LOCAL search_path TO public; " + what + " SET LOCAL search_path TO twin; " +
                                     what + " COMMIT";
-            for (std::string state = "40001"; state == "40001";) {
-                state = sql_.sqlstate_of(all);
-                if (!state.empty()) {
-                    sql_.execute("ROLLBACK");
-                }
-                if (!state.empty() && state != "40001") {
-                    problem = state + " of " + all;
-                }
-            }
+            problem = commit_once(sql_, all);
             ++done;
             sql_.execute("SELECT pg_sleep(0.01)");
         }
@@ -408,92 +381,18 @@ private:
     int made_;
 };
 
-/// Looks at all tables in one snapshot that is taken before any of them is touched.
-class group_reader {
-public:
-    group_reader(const test_database& db, std::string level) : sql_(db.connect()), level_(std::move(level)) {}
-
-    void run(const std::atomic<bool>& stop) {
-        while (!stop && problem.empty()) {
-            try {
-                look();
-                ++looks;
-            } catch (const sql_error& failure) {
-                if (failure.sqlstate() != "40001") {
-                    problem = failure.sqlstate() + std::string(": ") + failure.what();
-                }
-                sql_.execute("ROLLBACK");
-            }
-        }
-    }
-
-    std::string problem;
-    int looks = 0;
-
-private:
-    void look() {
-        sql_.execute("BEGIN ISOLATION LEVEL " + level_ + "; SELECT 1");
-        sql_.execute("SELECT pg_sleep(0.03)");  // before any lock is held: the swap may come in between
-        const long long in_items = sql_.number("SELECT sum(n) FROM item");
-        const std::string types = sql_.scalar(
-            "SELECT (SELECT pg_typeof(id) FROM person LIMIT 1)::text || (SELECT pg_typeof(id) FROM orders LIMIT 1) || "
-            "(SELECT pg_typeof(orders) FROM item LIMIT 1)");
-        const long long sum = in_items + sql_.number("SELECT sum(balance) FROM person");
-        const long long orphans = sql_.number(
-            "SELECT (SELECT count(*) FROM orders o WHERE NOT EXISTS (SELECT FROM person p WHERE p.id = o.person)) + "
-            "(SELECT count(*) FROM item i WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = i.orders)) + "
-            "(SELECT count(*) FROM person p WHERE favourite IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE "
-            "o.id = p.favourite))");
-        sql_.execute("COMMIT");
-        sum_ = sum_ == 0 ? sum : sum_;
-        if (sum != sum_) {
-            problem = level_ + ": the sum was " + std::to_string(sum_) + " and is " + std::to_string(sum);
-        } else if (orphans != 0) {
-            problem = level_ + ": " + std::to_string(orphans) + " children without parents";
-        } else if (types != "integerintegerinteger" && types != "bigintbigintbigint") {
-            problem = level_ + ": two definitions at once: " + types;
-        }
-    }
-
-    sync_connection sql_;
-    std::string level_;
-    long long sum_ = 0;
-};
-
 class group_revert_oracle : public group_revert {
 protected:
     /// Writers and readers are at work while the tables change places.
     void revert_under_load(unsigned seed, int made) {
-        std::atomic<bool> stop = false;
         std::vector<std::unique_ptr<group_writer>> writing;
-        std::vector<std::unique_ptr<group_reader>> reading;
-        std::vector<std::jthread> threads;
         for (int number = 0; number < 2; ++number) {
             writing.push_back(std::make_unique<group_writer>(db(), number, seed + static_cast<unsigned>(number), made));
-            threads.emplace_back([&stop, one = writing.back().get()] { one->run(stop); });
         }
-        for (const char* level : {"REPEATABLE READ READ ONLY", "SERIALIZABLE"}) {
-            reading.push_back(std::make_unique<group_reader>(db(), level));
-            threads.emplace_back([&stop, one = reading.back().get()] { one->run(stop); });
-        }
-        struct at_end {
-            std::atomic<bool>& flag;
-            ~at_end() { flag = true; }
-        } const ending{stop};
+        beside_the_swap<group_writer> others(db(), std::move(writing), {"integerintegerinteger", "bigintbigintbigint"});
         const run_result reverted = command("revert", {"2"});
-        stop = true;
-        for (auto& each : threads) {
-            each.join();
-        }
+        others.end_well();
         EXPECT_TRUE(exited(reverted, 0));
-        for (const auto& each : writing) {
-            EXPECT_EQ(each->problem, "");
-            EXPECT_GT(each->done, 0);
-        }
-        for (const auto& each : reading) {
-            EXPECT_EQ(each->problem, "");
-            EXPECT_GT(each->looks, 0);
-        }
     }
 };
 
