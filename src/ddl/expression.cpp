@@ -191,4 +191,26 @@ std::string made_name(const std::string& table, const std::vector<std::string>& 
     return name + (suffix.empty() ? "" : "_" + suffix);
 }
 
+std::string made_name(const std::string& table, const constraint& what) {
+    const auto columns_read = [&]() -> std::vector<std::string> {
+        return what.value && what.value->columns.size() == 1 ? what.value->columns : std::vector<std::string>{};
+    };
+    switch (what.kind) {
+        case constraint_kind::check:
+            return made_name(table, columns_read(), "check");
+        case constraint_kind::unique:
+            return made_name(table, what.columns, "key");
+        case constraint_kind::foreign_key:
+            return made_name(table, what.columns, "fkey");
+        case constraint_kind::exclusion:
+            return made_name(table, what.columns, "excl");
+        case constraint_kind::not_null:
+            return made_name(table, what.columns, "not_null");
+        case constraint_kind::primary_key:
+            return made_name(table, {}, "pkey");
+        default:
+            return "";
+    }
+}
+
 }  // namespace pgeist::ddl

@@ -15,22 +15,8 @@ void schema::add_constraint(const std::string& relation, ddl::constraint what, b
     if (what.kind == kind::foreign_key && what.references.schema.empty()) {
         what.references.schema = space_of(name_of(what.references));
     }
-    static const std::pair<kind, const char*> suffixes[] = {{kind::check, "check"},
-                                                            {kind::unique, "key"},
-                                                            {kind::foreign_key, "fkey"},
-                                                            {kind::exclusion, "excl"},
-                                                            {kind::not_null, "not_null"}};
-    if (what.name.empty() && what.kind == kind::primary_key) {
-        what.name = ddl::made_name(bare_name(relation), {}, "pkey");
-    }
-    for (const auto& [which, suffix] : suffixes) {
-        if (what.name.empty() && what.kind == which) {
-            const auto& columns =
-                what.kind == kind::check && what.columns.empty() && what.value && what.value->columns.size() == 1
-                    ? what.value->columns
-                    : what.columns;
-            what.name = ddl::made_name(bare_name(relation), columns, suffix);
-        }
+    if (what.name.empty()) {
+        what.name = ddl::made_name(bare_name(relation), what);
     }
     known_relation& table = at(relation);
     if (what.kind == kind::primary_key) {

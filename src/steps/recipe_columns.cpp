@@ -144,12 +144,7 @@ std::optional<recipe> add_column(const part& of, const ddl::clause& each, const 
     }
     const std::string head = head_of(of.what);
     const std::string column = each.text.substr(0, where.begin) + each.text.substr(where.end);
-    std::string constraint = each.text.substr(where.begin, where.end - where.begin);
-    if (check->name.empty()) {  // as the server names one that stands behind its column
-        const qualified_name table = parse_qualified_name(of.before.name_of(of.what.relation));
-        constraint = fmt::format("CONSTRAINT {} {}", quote_identifier(ddl::made_name(table.name, {each.name}, "check")),
-                                 constraint);
-    }
+    const std::string constraint = each.text.substr(where.begin, where.end - where.begin);
     recipe made;
     made.how = method::validate;
     made.why = "existing rows are checked while others read and write";

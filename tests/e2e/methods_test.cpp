@@ -93,6 +93,8 @@ const std::vector<method_case>& all_cases() {
         {"check", "ADD CHECK (code > 0)", {"validate"}},
         {"named_check", "ADD CONSTRAINT \"Positive one\" CHECK (code > 0)", {"validate"}},
         {"column_with_check", "ADD COLUMN extra int DEFAULT 3 CHECK (extra > 0)", {"validate"}},
+        {"column_with_check_of_another", "ADD COLUMN extra int DEFAULT 3 CHECK (code > 0)", {"validate"}},
+        {"column_with_check_of_two", "ADD COLUMN extra int DEFAULT 3 CHECK (extra < code + 9)", {"validate"}},
         {"column_with_named_check",
          "ADD COLUMN extra int CONSTRAINT big CHECK (extra > code) DEFAULT 99999",
          {"validate"}},
@@ -108,7 +110,7 @@ const std::vector<method_case>& all_cases() {
         {"mixed",
          "ADD COLUMN extra int, ADD CHECK (code > 0), ALTER COLUMN note SET NOT NULL, DROP COLUMN name, ADD UNIQUE "
          "(id)",
-         {"native", "validate", "validate", "concurrently"}},
+         {"native", "validate", "validate", "concurrently", "native"}},  // a dropped column goes last
         {"foreign_key",
          "ADD FOREIGN KEY (code) REFERENCES other (id)",
          {"validate"},

@@ -138,6 +138,13 @@ TEST(statements, too_deep_or_too_long_to_read) {
 TEST(names, as_the_server_makes_them) {
     EXPECT_EQ(made_name("t", {"a", "b"}, "idx"), "t_a_b_idx");
     EXPECT_EQ(made_name("t", {}, "pkey"), "t_pkey");
+    const auto named = [](const std::string& column) {
+        return made_name(
+            "t", *understand("ALTER TABLE t ADD COLUMN a " + column).clauses.at(0).added->find(constraint_kind::check));
+    };
+    EXPECT_EQ(named("int CHECK (a > 0)"), "t_a_check");
+    EXPECT_EQ(named("int CHECK (b > 0 AND b < 9)"), "t_b_check") << "after the column that it reads";
+    EXPECT_EQ(named("int CHECK (a > b)"), "t_check");
     const std::string name = made_name(std::string(60, 't'), {std::string(60, 'c')}, "fkey");
     EXPECT_EQ(name.size(), 63U);
     EXPECT_EQ(name, std::string(29, 't') + "_" + std::string(28, 'c') + "_fkey");

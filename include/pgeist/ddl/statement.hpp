@@ -295,4 +295,8 @@ struct statement {
 [[nodiscard]] std::string made_name(const std::string& table, const std::vector<std::string>& columns,
                                     const std::string& suffix);
 
+/// Name that the server gives to a constraint without one, where it is free. A CHECK is named after the one column that
+/// it reads, if it reads one, also where it stands behind another (AddRelationNewConstraints()).
+[[nodiscard]] std::string made_name(const std::string& table, const constraint& what);
+
 }  // namespace pgeist::ddl

@@ -37,16 +37,15 @@ void each_added(const subject& on, std::initializer_list<constraint_kind> kinds,
 /// Whether a tried effect bears the rules out; without a trial it does.
 bool borne_out(const subject& on, bool tried_so) { return !on.tried() || tried_so; }
 
-std::string name_of(const subject& on, const ddl::constraint& made, const char* suffix) {
-    return made.name.empty() ? ddl::made_name(on.what.relation.name, made.columns, suffix) : made.name;
+std::string name_of(const subject& on, const ddl::constraint& made) {
+    return made.name.empty() ? ddl::made_name(on.what.relation.name, made) : made.name;
 }
 
-std::vector<std::string> in_two_steps(const subject& on, const ddl::clause& each, const ddl::constraint& made,
-                                      const char* suffix) {
+std::vector<std::string> in_two_steps(const subject& on, const ddl::clause& each, const ddl::constraint& made) {
     const std::string text = each.kind == clause_kind::add_constraint ? normalised(each.text) : "ADD CONSTRAINT …";
     return {fmt::format("{} {} NOT VALID;", alter_head(on), text),
             fmt::format("{} VALIDATE CONSTRAINT {}; -- in a transaction of its own", alter_head(on),
-                        ddl::sql_name(name_of(on, made, suffix)))};
+                        ddl::sql_name(name_of(on, made)))};
 }
 
 void foreign_key(const subject& on, reporter& to) {
@@ -56,7 +55,7 @@ void foreign_key(const subject& on, reporter& to) {
                        to.add("adding-foreign-key-constraint", on.block_level(does),
                               fmt::format("the foreign key to {} is checked for every row of {}{}",
                                           on.before.name_of(made.references), on.relation(), on.waiting(does)),
-                              in_two_steps(on, each, made, "fkey"));
+                              in_two_steps(on, each, made));
                    }
                });
 }
@@ -68,14 +67,9 @@ void check(const subject& on, reporter& to) {
             return;
         }
         if (!made.not_valid && !made.not_enforced && on.scans(does) && borne_out(on, on.scans(on.does))) {
-            const std::string suffix = made.kind == constraint_kind::check ? "check" : "not_null";
-            ddl::constraint named = made;
-            if (made.columns.empty() && made.value && made.value->columns.size() == 1) {
-                named.columns = made.value->columns;
-            }
             to.add("constraint-missing-not-valid", on.block_level(does),
                    fmt::format("the constraint is checked for every row of {}{}", on.relation(), on.waiting(does)),
-                   in_two_steps(on, each, named, suffix.c_str()));
+                   in_two_steps(on, each, made));
         }
     });
 }
@@ -94,8 +88,7 @@ void unique(const subject& on, reporter& to) {
         if (!made.index.empty() || !on.builds(does) || !tried) {
             return;
         }
-        const std::string name =
-            key && made.name.empty() ? ddl::made_name(on.what.relation.name, {}, "pkey") : name_of(on, made, "key");
+        const std::string name = name_of(on, made);
         std::vector<std::string> columns;
         for (const std::string& each : made.columns) {
             columns.push_back(ddl::sql_name(each));
