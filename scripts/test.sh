@@ -62,7 +62,7 @@ results=$PWD/build/test-results
 instance=suite-$$
 started=()
 outcomes=()
-failures=()  # the last lines of each failed step, repeated at the end: the start of a long log is often cut off
+failures=()  # what each failed step said, repeated at the end: the start of a long log is often cut off
 mkdir -p "$results"
 rm -f "$results"/*.xml
 
@@ -108,6 +108,25 @@ trap 'stop_servers; restore_pages' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# What a step's failed tests printed, 40 lines of each; or its last lines, where it has no tests.
+what_failed() { # LOG
+    awk -v most=40 '
+        function tell(  i) {
+            if (kept == 0) return
+            print title
+            for (i = kept > most ? kept - most + 1 : 1; i <= kept; i++) print lines[i]
+            kept = 0; told = 1
+        }
+        / Test +#[0-9]+: / || /^ +Start +[0-9]+: / || /tests passed, / {
+            tell()
+            inside = /\*\*\*(Failed|Timeout|Exception|Not Run)/
+            title = $0
+            next
+        }
+        inside { lines[++kept] = $0 }
+        END { tell(); exit !told }' "$1" || tail -n 25 "$1"
+}
+
 # step NAME COMMAND...: runs it, times it, remembers whether it failed, goes on.
 step() {
     local name=$1 begin=$SECONDS verdict=ok
@@ -116,7 +135,7 @@ step() {
     "$@" > >(tee "$results/step.log") 2>&1 || verdict=FAILED
     if [[ $verdict == FAILED ]]; then
         sleep 1  # tee may still be writing
-        failures+=("--- $name" "$(tail -n 25 "$results/step.log")")
+        failures+=("--- $name" "$(what_failed "$results/step.log")")
     fi
     outcomes+=("$(printf '%-6s %5ds  %s' "$verdict" $((SECONDS - begin)) "$name")")
     [[ $verdict == ok ]]
