@@ -193,17 +193,17 @@ constexpr const char* lines_sql = R"(
           FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1))";
 
 // Servers that keep to FIPS 140 have no MD5, by which earlier versions have told definitions apart. Their lines were
-// others, too: see `earlier`.
+// others, too: see `earlier`. The parts come with the digest if they are asked for: planning the lines takes the
+// longest.
 constexpr const char* digest_sql = R"(
-    SELECT encode(sha256(convert_to(text, getdatabaseencoding())), 'hex')
+    SELECT '' AS beginning, encode(sha256(convert_to(text, getdatabaseencoding())), 'hex') AS hash
       FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
-             WHERE EXISTS (SELECT FROM c)) AS whole)";
+             WHERE EXISTS (SELECT FROM c)) AS whole
+    UNION ALL
+    SELECT left(line, 300), hashtextextended(line, 0)::text FROM lines WHERE $2)";
 constexpr const char* earlier_digest_sql = R"(
     SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C")) FROM lines WHERE EXISTS (SELECT FROM c))";
 constexpr std::size_t earlier_length = 32;
-
-constexpr const char* parts_sql = R"(
-    SELECT left(line, 300) AS beginning, hashtextextended(line, 0)::text AS hash FROM lines ORDER BY line COLLATE "C")";
 
 /// A publication that leaves tables out is restated as a whole in the swap: who changes it changes what is to be said.
 const char* publication_columns(int server_major) {
@@ -242,23 +242,24 @@ std::string sql_for(int server_major, const char* wanted, const layout& lines = 
 
 awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid) {
     const pg::connection::kept_plans keep(conn);
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), digest_sql), oid);
-    co_return rows.text(0, 0);
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), digest_sql), oid, false);
+    co_return rows.text(0, "hash");
 }
 
 awaitable<bool> still_has_fingerprint(pg::connection& conn, std::int64_t oid, std::string then) {
-    std::string sql = sql_for(conn.server_major(), digest_sql);
-    if (then.size() == earlier_length) {
-        sql = sql_for(conn.server_major(), earlier_digest_sql, earlier);
+    if (then.size() != earlier_length) {
+        const std::string now = co_await fingerprint(conn, oid);
+        co_return now == then;
     }
-    const auto rows = co_await conn.query(std::move(sql), oid);
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), earlier_digest_sql, earlier), oid);
     co_return rows.text(0, 0) == then;
 }
 
 awaitable<std::vector<std::string>> fingerprint_parts(pg::connection& conn, std::int64_t oid) {
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), parts_sql), oid);
+    const pg::connection::kept_plans keep(conn);
+    const auto rows = co_await conn.query(sql_for(conn.server_major(), digest_sql), oid, true);
     std::vector<std::string> parts;
-    for (int row = 0; row < rows.rows(); ++row) {
+    for (int row = 1; row < rows.rows(); ++row) {
         parts.push_back(name_part(rows.text(row, "beginning")) + part_separator + rows.text(row, "hash"));
     }
     std::sort(parts.begin(), parts.end());
