@@ -1,6 +1,5 @@
 // Tables made at random come back as they were, to the place of each row. Writers of every kind against an oracle,
-// while the tables change places again and again. And a model that knows both definitions, where the change loses
-// something.
+// while the tables change places again and again.
 
 #include <gtest/gtest.h>
 
@@ -135,95 +134,6 @@ TEST_F(reverting_under_writers, composite_key) {
 }
 
 TEST_F(reverting_under_writers, repack_with_truncates) { three_legs(integer_key_shape(1000), {"--repack"}, 400); }
-
-/// Single changes, drawn at random, applied to the new table and to a model of the old one under what is promised: a
-/// value that nobody has changed is the old one, bit for bit; a dropped column has its old value in rows that lived
-/// through, also under another key, and its default in rows made later, also under a reused one.
-class with_a_model : public revert_test {
-protected:
-    void SetUp() override {
-        run_test::SetUp();
-        if (!IsSkipped()) {
-            sql().execute(
-                "CREATE TABLE t (id int PRIMARY KEY, note text, amount numeric, gone text DEFAULT 'made later', code "
-                "int UNIQUE, mark text); INSERT INTO t SELECT i, 'note ' || i, i / 8.0, 'gone ' || i, i * 10, 'mark ' "
-                "|| "
-                "i FROM generate_series(1, 200) i; CREATE TABLE model AS TABLE t; ALTER TABLE model ADD PRIMARY KEY "
-                "(id)");
-        }
-    }
-
-    long long any_id(random_engine& random) { return pick(random, 1, 300); }
-
-    void change_something(random_engine& random) {
-        const std::string id = std::to_string(any_id(random));
-        const std::string other = std::to_string(any_id(random));
-        const std::string value = std::to_string(pick(random, 1, 1000000));
-        const bool present = sql().number("SELECT count(*) FROM t WHERE id = " + id) == 1;
-        const bool taken = sql().number("SELECT count(*) FROM t WHERE id = " + other) == 1;
-        switch (pick(random, 0, 7)) {
-            case 0:
-                sql().execute("UPDATE t SET remark = 'r" + value + "' WHERE id = " + id +
-                              "; UPDATE model SET note = 'r" + value + "' WHERE id = " + id);
-                break;
-            case 1:
-                sql().execute("UPDATE t SET amount = " + value + " WHERE id = " + id +
-                              "; UPDATE model SET amount = " + value + " WHERE id = " + id);
-                break;
-            case 2:
-                sql().execute("DELETE FROM t WHERE id = " + id + "; DELETE FROM model WHERE id = " + id);
-                break;
-            case 3:
-                if (!present) {
-                    sql().execute("INSERT INTO t (id, remark, amount) VALUES (" + id +
-                                  ", 'i', 5); INSERT INTO model (id, "
-                                  "note, amount, gone) VALUES (" +
-                                  id + ", 'i', 5, 'made later')");
-                }
-                break;
-            case 4:  // a dead row's values must not come back under its key
-                if (present) {
-                    sql().execute("BEGIN; DELETE FROM t WHERE id = " + id +
-                                  "; INSERT INTO t (id, remark, amount) VALUES (" + id +
-                                  ", 'again', 6); DELETE FROM model WHERE id = " + id +
-                                  "; INSERT INTO model (id, note, amount, gone) VALUES (" + id +
-                                  ", 'again', 6, 'made later'); COMMIT");
-                }
-                break;
-            case 5:
-                if (present && !taken) {
-                    sql().execute("UPDATE t SET id = " + other + " WHERE id = " + id +
-                                  "; UPDATE model SET id = " + other + " WHERE id = " + id);
-                }
-                break;
-            case 6:
-                sql().execute("UPDATE t SET mark = 'm" + value + "' WHERE id = " + id + "; UPDATE model SET mark = 'm" +
-                              value + "' WHERE id = " + id);
-                break;
-            default:  // changed and changed back within a transaction: unchanged
-                sql().execute("BEGIN; UPDATE t SET code = NULL WHERE id = " + id +
-                              "; UPDATE t SET code = m.code FROM model m "
-                              "WHERE m.id = t.id AND t.id = " +
-                              id + "; COMMIT");
-                break;
-        }
-    }
-};
-
-TEST_F(with_a_model, what_the_change_loses_comes_back) {
-    const std::uint64_t seed = workload_seed();
-    random_engine random(seed);
-    const auto window = start_window(
-        "DROP COLUMN gone, RENAME COLUMN note TO remark, ALTER COLUMN amount TYPE int, ADD COLUMN fresh int DEFAULT 1",
-        {"--set", "mark = concat(note, ' ', amount)"});
-    for (int number = 0; number < 400; ++number) {
-        change_something(random);
-    }
-    ASSERT_TRUE(exited(revert(), 0)) << "PGEIST_SEED=" << seed;
-    EXPECT_TRUE(exited(window->finish(), 0));
-    EXPECT_EQ(differing_rows(sql(), "model", "t", "id, note, amount, gone, code, mark"), std::vector<std::string>{})
-        << "PGEIST_SEED=" << seed;
-}
 
 }  // namespace
 }  // namespace pgeist::test
