@@ -209,7 +209,30 @@ private:
         made_.refusals.push_back({line, where + std::move(message), std::move(hint)});
     }
 
+    /// The server gives no other type to a column that a view, rule, policy, trigger, function or generated column
+    /// reads; a copy leads them over. What it cannot lead it refuses itself.
+    [[nodiscard]] static bool is_read_by_others(const part& of) {
+        constexpr const char* not_supported = "0A000";
+        const auto& failed = of.does.fails;
+        return failed && failed->sqlstate == not_supported && can_be_copied(of.what) &&
+               failed->message.starts_with("cannot alter type of a column used ") &&
+               std::any_of(of.what.clauses.begin(), of.what.clauses.end(),
+                           [](const ddl::clause& each) { return each.kind == clause_kind::alter_type; });
+    }
+
     [[nodiscard]] awaitable<void> add_statement(const part& whole, std::vector<part> parts) {
+        if (is_read_by_others(whole)) {
+            const auto& [message, state, detail] = *whole.does.fails;
+            if (asked_.method == run::method_choice::native) {
+                refuse(whole,
+                       fmt::format("{} can only be done by a copy: {}{}", whole.what.text, message,
+                                   detail.empty() ? "" : ": " + detail),
+                       "allow it with --method auto");
+            } else {
+                made_.steps.push_back(copy_of(whole, detail.empty() ? message : detail));
+            }
+            co_return;
+        }
         if (fails(whole)) {
             refuse(whole, whole.does.fails->message, whole.does.fails->detail);
             co_return;

@@ -402,6 +402,51 @@ TEST_F(native_steps, of_a_table_that_is_attached_build_its_indexes_before) {
     }
 }
 
+/// What stands in the way of the plain statement, and not of a copy.
+struct reading_column {
+    const char* name;
+    const char* sql;
+};
+
+class read_column : public native_steps, public ::testing::WithParamInterface<reading_column> {};
+
+TEST_P(read_column, gets_another_type_by_a_copy) {
+    sql().execute(
+        std::string("CREATE TABLE t (id int PRIMARY KEY, a int); "
+                    "CREATE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; ") +
+        GetParam().sql);
+    steps::question asked;
+    asked.statements.push_back({"ALTER TABLE t ALTER COLUMN a TYPE bigint, ADD COLUMN b int", 0, {}});
+    run_with([&](pg::pool& pool) { return choose(pool, asked); });
+    ASSERT_EQ(chosen_.refusals.size(), 0U) << chosen_.refusals.front().message;
+    ASSERT_EQ(chosen_.steps.size(), 1U);
+    EXPECT_EQ(chosen_.steps.front().how, steps::method::copy);
+    asked.method = run::method_choice::native;
+    run_with([&](pg::pool& pool) { return choose(pool, asked); });
+    ASSERT_EQ(chosen_.refusals.size(), 1U);
+    EXPECT_NE(chosen_.refusals.front().message.find("can only be done by a copy"), std::string::npos);
+}
+
+// GoogleTest finds it by this name.
+void PrintTo(const reading_column& one, std::ostream* out) {
+    *out << one.name;
+}  // NOLINT(readability-identifier-naming)
+
+INSTANTIATE_TEST_SUITE_P(
+    by, read_column,
+    ::testing::Values(
+        reading_column{"view", "CREATE VIEW v AS SELECT a FROM t"},
+        reading_column{"materialized_view", "CREATE MATERIALIZED VIEW v AS SELECT a FROM t"},
+        reading_column{"rule", "CREATE RULE r AS ON UPDATE TO t WHERE new.a > 0 DO ALSO SELECT 1"},
+        reading_column{"policy", "CREATE POLICY p ON t USING (a > 0)"},
+        reading_column{"trigger_of_it",
+                       "CREATE TRIGGER g BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION noticed()"},
+        reading_column{"condition",
+                       "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW WHEN (new.a > 0) EXECUTE FUNCTION noticed()"},
+        reading_column{"generated_column", "ALTER TABLE t ADD COLUMN g int GENERATED ALWAYS AS (a * 2) STORED"},
+        reading_column{"function", "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT sum(a) FROM t; END"}),
+    [](const ::testing::TestParamInfo<reading_column>& info) { return info.param.name; });
+
 TEST_F(native_steps, of_only_a_partitioned_table_are_no_backfill) {
     sql().execute(
         "CREATE TABLE t (a int PRIMARY KEY, b int) PARTITION BY LIST (a); CREATE TABLE t1 PARTITION OF t DEFAULT; "

@@ -114,6 +114,11 @@ std::optional<double> in_seconds(const std::optional<Time>& time) {
     return time ? std::optional<double>(std::chrono::duration<double>(*time).count()) : std::nullopt;
 }
 
+/// As the status says: not while a row is unfit. Unset: the job has not come to that.
+std::optional<bool> revertible(const metrics& of) {
+    return of.given_up ? std::optional(false) : of.now.unfit ? std::optional(*of.now.unfit == 0) : std::nullopt;
+}
+
 void add_progress(page& out) {
     using number = std::optional<double>;
     out.gauge("phase_rows", "What is done in the current phase, in rows.",
@@ -128,7 +133,7 @@ void add_progress(page& out) {
     out.gauge("revert_window_seconds_left", "How long the swap can still be taken back.",
               [](const metrics& of) { return in_seconds(of.now.window_left); });
     out.gauge("revertible", "Whether the swap can be taken back.",
-              [](const metrics& of) { return as_double(of.revertible); });
+              [](const metrics& of) { return as_double(revertible(of)); });
 }
 
 void add_work(page& out) {
@@ -246,9 +251,6 @@ void metrics_observer::progressed(const progress& now) {
     of.rows_copied += of.phase == "copy" ? more : 0;
     of.rows_verified += of.phase == "verify" ? more : 0;
     of.now = now;
-    if (now.unfit && of.revertible != false) {
-        of.revertible = true;
-    }
     if (!written_ || time_.now() - *written_ >= write_interval) {
         write();
     }
@@ -265,7 +267,7 @@ void metrics_observer::swapped(const swap_outcome& done) {
 }
 
 void metrics_observer::not_revertible(const std::string&) {
-    figures().revertible = false;
+    figures().given_up = true;
     write();
 }
 

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "e2e/revert/revert_fixture.hpp"
 #include "support/private_server.hpp"
@@ -15,6 +18,70 @@ namespace {
 constexpr const char* widen = "ALTER COLUMN id TYPE bigint";
 
 class around_revert : public revert_test {};
+
+/// Scripts that are called, and a page of metrics.
+class told_around_revert : public around_revert {
+protected:
+    void SetUp() override {
+        around_revert::SetUp();
+        if (!IsSkipped()) {
+            std::filesystem::create_directories(folder());
+            for (const char* name : {"on-reverted", "on-not-revertible"}) {
+                std::ofstream(folder() / name)
+                    << "#!/bin/sh\necho \"$PGEIST_EVENT $PGEIST_REASON\" >> " << (folder() / "told").string() << "\n";
+                std::filesystem::permissions(folder() / name, std::filesystem::perms::owner_all);
+            }
+        }
+    }
+
+    void TearDown() override {
+        std::filesystem::remove_all(folder());
+        around_revert::TearDown();
+    }
+
+    std::filesystem::path folder() { return std::filesystem::path(::testing::TempDir()) / db().name(); }
+
+    std::string text_in(const char* name) {
+        std::ifstream file(folder() / name);
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+
+    /// The value of pgeist_job_revertible on the page of metrics.
+    std::string gauge() {
+        std::istringstream page(text_in("page"));
+        for (std::string line; std::getline(page, line);) {
+            if (line.rfind("pgeist_job_revertible{", 0) == 0) {
+                return line.substr(line.rfind(' ') + 1);
+            }
+        }
+        return "";
+    }
+};
+
+TEST_F(told_around_revert, hooks_and_metrics_follow_the_way_back) {
+    make_table(100);
+    const std::vector<std::string> telling{"--hook-dir", folder().string(), "--metrics", (folder() / "page").string()};
+    const auto window = start_window(widen, telling);
+    wait_for("1 in the metrics", [&] { return gauge() == "1"; });
+    sql().execute("UPDATE t SET id = 3000000000 WHERE id = 1");
+    wait_for("0 in the metrics, the row does not fit", [&] { return gauge() == "0"; });
+    sql().execute("DELETE FROM t WHERE id = 3000000000");
+    wait_for("1 in the metrics again", [&] { return gauge() == "1"; });
+    ASSERT_TRUE(exited(revert({"--hook-dir", folder().string()}), 0));
+    EXPECT_TRUE(exited(window->finish(), 0));
+    EXPECT_EQ(text_in("told"), "reverted \n");
+}
+
+TEST_F(told_around_revert, hooks_and_metrics_tell_that_it_is_gone) {
+    make_table(100);
+    const auto window =
+        start_window(widen, {"--hook-dir", folder().string(), "--metrics", (folder() / "page").string()});
+    sql().execute("ALTER TABLE t DROP COLUMN note; INSERT INTO t VALUES (500, 1, 1)");
+    EXPECT_TRUE(exited(window->finish(), 0));
+    EXPECT_EQ(text_in("told").rfind("not-revertible ", 0), 0U) << text_in("told");
+    EXPECT_NE(text_in("told").find("note"), std::string::npos) << text_in("told");
+    EXPECT_EQ(gauge(), "0");
+}
 
 /// A prepared transaction keeps its locks without any session: whoever swaps back waits, names it and leaves the way
 /// open.

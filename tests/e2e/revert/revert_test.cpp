@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <filesystem>
-#include <fstream>
 
 #include "e2e/revert/revert_fixture.hpp"
 #include "support/table_description.hpp"
@@ -384,25 +382,6 @@ TEST_F(reverting, truncate_in_the_window_empties_the_old_table_too) {
     sql().execute("TRUNCATE t; INSERT INTO t VALUES (1, 'one', 1, 1), (2, 'two', 2, 2)");
     ASSERT_TRUE(exited(revert(), 0));
     EXPECT_EQ(rows_as_text(), "(1,one,1,1) (2,two,2,2)");
-}
-
-TEST_F(reverting, tells_hooks_and_metrics) {
-    make_table(100);
-    const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / db().name();
-    std::filesystem::create_directories(folder);
-    for (const char* name : {"on-reverted", "on-not-revertible"}) {
-        const std::filesystem::path hook = folder / name;
-        std::ofstream(hook) << "#!/bin/sh\necho \"$PGEIST_EVENT $PGEIST_REASON\" >> " << (folder / "told").string()
-                            << "\n";
-        std::filesystem::permissions(hook, std::filesystem::perms::owner_all);
-    }
-    ASSERT_TRUE(exited(run_revertible(widen), 0));
-    ASSERT_TRUE(exited(revert({"--hook-dir", folder.string()}), 0));
-    std::ifstream told_by(folder / "told");
-    std::string line;
-    std::getline(told_by, line);
-    EXPECT_EQ(line, "reverted ");
-    std::filesystem::remove_all(folder);
 }
 
 TEST_F(reverting, serial_and_identity_numbers_go_on_in_both_directions) {

@@ -22,8 +22,8 @@ struct metrics {
     double throttled_seconds = 0;
     std::int64_t lock_attempts_failed = 0;
     std::optional<double> lock_held_seconds;
-    std::optional<bool> revertible;  ///< unset: the job has not come to that
-    double started_at = 0;           ///< seconds since 1970, as all times
+    bool given_up = false;  ///< the swap cannot be taken back any more
+    double started_at = 0;  ///< seconds since 1970, as all times
     double updated_at = 0;
     std::optional<int> exit_code;  ///< unset: at work
 };
