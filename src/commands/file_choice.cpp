@@ -142,6 +142,29 @@ bool is_touched_before(const plan::migration_file& file, const steps::step& each
     return false;
 }
 
+/// Whether the statements before this one leave what they find of the table, and only add to it: what an expression
+/// over it gives does not change by that.
+bool is_only_added_to_before(const plan::migration_file& file, const steps::step& each) {
+    using kind = ddl::clause_kind;
+    static constexpr std::array adding{kind::add_column, kind::add_constraint, kind::set_default, kind::set_not_null,
+                                       kind::drop_not_null};
+    const auto adds = [](const ddl::clause& one) {
+        return std::find(adding.begin(), adding.end(), one.kind) != adding.end();
+    };
+    return std::all_of(file.statements.begin(), file.statements.begin() + static_cast<std::ptrdiff_t>(each.source),
+                       [&](const plan::file_statement& one) {
+                           const ddl::statement& what = one.what;
+                           const bool alters = what.kind == ddl::statement_kind::alter_table;
+                           return what.kind == ddl::statement_kind::create_index ||
+                                  (alters && std::all_of(what.clauses.begin(), what.clauses.end(), adds));
+                       });
+}
+
+awaitable<bool> is_there(pg::connection& session, const steps::step& each) {
+    const pg::result row = co_await session.query("SELECT to_regclass($1) IS NOT NULL", each.table);
+    co_return row.boolean(0, 0);
+}
+
 awaitable<void> prepare_copy(pg::connection& session, const steps::step& each, const run::settings& chosen,
                              steps::choice& made) {
     plan::group_request what = copies_of(each);
@@ -168,6 +191,33 @@ awaitable<void> prepare_backfill(pg::connection& session, const steps::step& eac
     static_cast<void>(co_await backfill::prepare(session, nullptr, asked, chosen));
 }
 
+/// Of a table that is another one by then only what no addition to it would mend is known.
+awaitable<void> look_for_unsteady(pg::connection& session, const steps::step& each, const run::settings& chosen,
+                                  steps::choice& made) {
+    const bool there = co_await is_there(session, each);
+    if (!there) {
+        co_return;
+    }
+    const auto filling = [&] { return prepare_backfill(session, each, chosen); };
+    std::optional<error> refused;
+    try {
+        co_await pg::rolled_back(session, filling);
+    } catch (const fill::unsteady& problem) {
+        refused = problem;
+    } catch (const pg::sql_error& problem) {
+        if (problem.poisons_connection()) {
+            throw;
+        }
+    } catch (const error& problem) {
+        if (problem.code() != exit_code::refused) {
+            throw;
+        }
+    }
+    if (refused) {
+        made.refusals.push_back({each.line, refused->what(), refused->hint()});
+    }
+}
+
 /// What a copy, or a backfill, would refuse when its turn comes is refused before anything has run; of tables that are
 /// now as they will be then.
 awaitable<void> try_jobs(pg::connection& session, const plan::migration_file& file, const run::settings& chosen,
@@ -176,8 +226,13 @@ awaitable<void> try_jobs(pg::connection& session, const plan::migration_file& fi
     for (const steps::step& each : all) {
         const bool copies = each.how == steps::method::copy;
         const bool fills = each.how == steps::method::backfill && fill::request_of(each.statement);
-        if ((!copies && !fills) || each.table.empty() || !file.statements.at(each.source).settings.empty() ||
-            is_touched_before(file, each)) {
+        if ((!copies && !fills) || each.table.empty() || !file.statements.at(each.source).settings.empty()) {
+            continue;
+        }
+        if (is_touched_before(file, each)) {
+            if (fills && is_only_added_to_before(file, each)) {
+                co_await look_for_unsteady(session, each, chosen, made);
+            }
             continue;
         }
         const auto copying = [&] { return prepare_copy(session, each, chosen, made); };
@@ -213,8 +268,7 @@ awaitable<void> copy_everything(pg::connection& session, const plan::migration_f
                             each.how != steps::method::nothing;
         bool there = false;
         if (alters && !whole) {
-            const pg::result row = co_await session.query("SELECT to_regclass($1) IS NOT NULL", each.table);
-            there = row.boolean(0, 0);
+            there = co_await is_there(session, each);
         }
         if (there) {
             each = steps::copied(std::move(each), from.sql(), "a copy was asked for");

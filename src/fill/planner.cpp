@@ -68,9 +68,10 @@ awaitable<target::resolved> resolve(workshop& with, std::string text, std::strin
         found = co_await target::resolve_expression(with.at, with.at.source.name, with.known, text, what);
     }
     if (found.is_volatile) {
-        refuse(fmt::format("{}: it may give another value each time it is evaluated", what),
-               "chunks are repeated after a deadlock and looked at again at the end; give an expression that is not "
-               "volatile");
+        refuse_unsteady(
+            fmt::format("{}: it may give another value each time it is evaluated", what),
+            "chunks are repeated after a deadlock and looked at again at the end; give an expression that is not "
+            "volatile");
     }
     if (found.follows_clock && !looks_elsewhere) {
         const std::string fixed = with_time_fixed(found.sql, with.moment);
@@ -96,9 +97,10 @@ awaitable<assignment> assignment_for(workshop& with, std::string text) {
     const auto found = co_await resolve(with, set.expression, column.type, what);
     for (const std::string& each : found.reads) {
         if (with.set_columns.count(each) != 0) {
-            refuse(fmt::format("{}: it reads column {}, which is set", what, display_identifier(each)),
-                   "a row that is met twice would get another value than one that is met once; set a new column from "
-                   "the old one, or say in one expression what the value is to be");
+            refuse_unsteady(
+                fmt::format("{}: it reads column {}, which is set", what, display_identifier(each)),
+                "a row that is met twice would get another value than one that is met once; set a new column from "
+                "the old one, or say in one expression what the value is to be");
         }
     }
     made.expression = found.sql;
@@ -106,8 +108,8 @@ awaitable<assignment> assignment_for(workshop& with, std::string text) {
     if (found.reads.empty() && !looks_elsewhere) {  // one value for all rows: that of now
         made.expression = co_await target::evaluate_literal(with.at, column, set.expression, what);
     } else if (found.follows_clock) {
-        refuse(fmt::format("{}: its value depends on the time, the session or the role", what),
-               "rows would get other values in a run that is resumed; write the value itself");
+        refuse_unsteady(fmt::format("{}: its value depends on the time, the session or the role", what),
+                        "rows would get other values in a run that is resumed; write the value itself");
     }
     co_return made;
 }

@@ -352,6 +352,22 @@ TEST_F(migration_file, refuses_a_copy_that_cannot_be_made_before_anything_is_run
     expect_nothing_left();
 }
 
+TEST_F(migration_file, refuses_chunks_of_a_table_it_adds_to_before_anything_is_run) {
+    make_table(3000);
+    for (const char* values : {"code = code + 1", "code = (random() * 9)::int", "note = now()::text || note"}) {
+        const run_result result =
+            run_file(std::string("ALTER TABLE public.t ADD COLUMN extra int;\nUPDATE public.t SET ") + values + ";\n",
+                     {"--max-block", "1ms"});
+        EXPECT_TRUE(exited(result, 3)) << values;
+        EXPECT_TRUE(says(result, {"m.sql:2: "}));
+    }
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_attribute WHERE attname = 'extra'"), 0);
+    EXPECT_TRUE(exited(run_file("ALTER TABLE public.t ADD COLUMN extra int;\nUPDATE public.t SET extra = code + 1;\n",
+                                {"--max-block", "1ms"}),
+                       0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE extra = code + 1"), 3000);
+}
+
 TEST_F(migration_file, changes_many_rows_in_chunks) {
     make_table(2000);
     const std::string text =

@@ -2,9 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pgeist/catalog/table.hpp"
+#include "pgeist/core/error.hpp"
 #include "pgeist/fill/spec.hpp"
 #include "pgeist/pg/connection.hpp"
 
@@ -22,6 +24,13 @@ struct outlook {
     std::vector<std::string> warnings;  ///< what else should be known
 };
 
+/// An expression gives a row another value each time, or might: it would, too, if the table had more columns.
+class unsteady : public error {
+public:
+    explicit unsteady(const std::string& message, std::string hint = {})
+        : error(exit_code::refused, message, std::move(hint)) {}
+};
+
 struct planned {
     fill::spec spec;
     fill::outlook outlook;
@@ -30,7 +39,8 @@ struct planned {
 /// The plan of a fill of `source`, made in the transaction that is open. Expressions that mean something else in
 /// another search_path become functions in schema `job_schema`, which is then made; `spec::leftovers` drops it. Reads a
 /// sample of the rows. Locks: ACCESS SHARE on the table.
-/// @throws error (refused) when the request is not valid; the transaction has then failed
+/// @throws error (refused) when the request is not valid, unsteady where it never would be; the transaction has then
+/// failed
 [[nodiscard]] awaitable<planned> plan_fill(pg::connection& session, const catalog::table& source, request asked,
                                            std::string job_schema);
 
