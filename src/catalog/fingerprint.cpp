@@ -195,6 +195,10 @@ constexpr const char* lines_sql = R"(
 // Servers that keep to FIPS 140 have no MD5, by which earlier versions have told definitions apart. Their lines were
 // others, too: see `earlier`. The parts come with the digest if they are asked for: planning the lines takes the
 // longest.
+constexpr const char* digest_without_parts_sql = R"(
+    SELECT encode(sha256(convert_to(text, getdatabaseencoding())), 'hex')
+      FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
+             WHERE EXISTS (SELECT FROM c)) AS whole)";
 constexpr const char* digest_sql = R"(
     SELECT '' AS beginning, encode(sha256(convert_to(text, getdatabaseencoding())), 'hex') AS hash
       FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
@@ -246,12 +250,16 @@ awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid) {
     co_return rows.text(0, "hash");
 }
 
-awaitable<bool> still_has_fingerprint(pg::connection& conn, std::int64_t oid, std::string then) {
-    if (then.size() != earlier_length) {
-        const std::string now = co_await fingerprint(conn, oid);
+awaitable<bool> still_has_fingerprint(pg::inquiry& ask, std::int64_t oid, std::string then) {
+    if (then.size() != earlier_length && ask.is_about_one()) {  // as the statement is known to the session already
+        const std::string now = co_await fingerprint(ask.session(), oid);
         co_return now == then;
     }
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), earlier_digest_sql, earlier), oid);
+    std::string sql = sql_for(ask.server_major(), digest_without_parts_sql);
+    if (then.size() == earlier_length) {
+        sql = sql_for(ask.server_major(), earlier_digest_sql, earlier);
+    }
+    const auto rows = co_await ask.ask(std::move(sql), oid);
     co_return rows.text(0, 0) == then;
 }
 

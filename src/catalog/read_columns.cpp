@@ -118,15 +118,15 @@ awaitable<void> read_generated(pg::connection& conn, std::int64_t table_oid, con
 
 }  // namespace
 
-awaitable<std::vector<column>> read_columns(pg::connection& conn, std::int64_t table_oid) {
+awaitable<std::vector<column>> read_columns(pg::inquiry& ask, std::int64_t table_oid) {
     const std::string acl = access_list_sql("a.attacl", "NULL::aclitem[]");
     const auto rows =
-        co_await conn.query(fmt::format(columns_sql, fmt::arg("acl", acl), fmt::arg("wide", wide)), table_oid);
+        co_await ask.ask(fmt::format(columns_sql, fmt::arg("acl", acl), fmt::arg("wide", wide)), table_oid);
     std::vector<column> columns;
     for (int row = 0; row < rows.rows(); ++row) {
         columns.push_back(read_column(rows, row));
     }
-    co_await read_generated(conn, table_oid, rows, columns);
+    co_await read_generated(ask.session(), table_oid, rows, columns);
     co_return columns;
 }
 

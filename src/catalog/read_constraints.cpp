@@ -43,13 +43,13 @@ constraint read_constraint(const pg::result& rows, int row) {
 
 }  // namespace
 
-awaitable<std::vector<constraint>> read_constraints(pg::connection& conn, std::int64_t table_oid) {
-    const char* enforced = conn.server_major() >= 18 ? "c.conenforced" : "true";
-    const char* period = conn.server_major() >= 18 ? "c.conperiod" : "false";
+awaitable<std::vector<constraint>> read_constraints(pg::inquiry& ask, std::int64_t table_oid) {
+    const char* enforced = ask.server_major() >= 18 ? "c.conenforced" : "true";
+    const char* period = ask.server_major() >= 18 ? "c.conperiod" : "false";
     std::string sql = fmt::format(constraints_sql, fmt::arg("enforced", enforced), fmt::arg("period", period),
                                   fmt::arg("operators", used_operators_sql("c.conbin::text")),
                                   fmt::arg("operator_schemas", operator_schemas_sql("c.conbin::text")));
-    const auto rows = co_await conn.query(std::move(sql), table_oid);
+    const auto rows = co_await ask.ask(std::move(sql), table_oid);
     std::vector<constraint> constraints;
     for (int row = 0; row < rows.rows(); ++row) {
         constraints.push_back(read_constraint(rows, row));

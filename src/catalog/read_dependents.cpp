@@ -90,8 +90,8 @@ std::string reason_for(const std::string& kind) {
 
 }  // namespace
 
-awaitable<void> read_dependents(pg::connection& conn, table& into) {
-    const auto rows = co_await conn.query(dependents_sql, into.oid);
+awaitable<void> read_dependents(pg::inquiry& ask, table& into) {
+    const auto rows = co_await ask.ask(dependents_sql, into.oid);
     for (int row = 0; row < rows.rows(); ++row) {
         if (can_be_led(rows.text(row, "kind")) && !rows.boolean(row, "temporary")) {
             bound_object bound;

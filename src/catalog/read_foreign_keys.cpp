@@ -108,9 +108,8 @@ foreign_key read_foreign_key(const pg::result& rows, int row) {
 
 }  // namespace
 
-awaitable<std::vector<foreign_key>> read_foreign_keys(pg::connection& conn, std::int64_t table_oid,
-                                                      foreign_keys_of which) {
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), which), table_oid);
+awaitable<std::vector<foreign_key>> read_foreign_keys(pg::inquiry& ask, std::int64_t table_oid, foreign_keys_of which) {
+    const auto rows = co_await ask.ask(sql_for(ask.server_major(), which), table_oid);
     std::vector<foreign_key> keys;
     for (int row = 0; row < rows.rows(); ++row) {
         keys.push_back(read_foreign_key(rows, row));

@@ -76,13 +76,13 @@ index_column read_index_column(const pg::result& rows, int row) {
 
 }  // namespace
 
-awaitable<std::vector<index>> read_indexes(pg::connection& conn, std::int64_t table_oid) {
+awaitable<std::vector<index>> read_indexes(pg::inquiry& ask, std::int64_t table_oid) {
     const std::string tree = "concat(i.indexprs::text, i.indpred::text)";
     std::string sql = fmt::format(indexes_sql, fmt::arg("operator_schemas", operator_schemas_sql(tree)),
                                   fmt::arg("operators", used_operators_sql(tree)),
                                   fmt::arg("extensions", extensions_sql("pg_class", "c.oid")));
-    const auto rows = co_await conn.query(std::move(sql), table_oid);
-    const auto column_rows = co_await conn.query(index_columns_sql, table_oid);
+    const auto rows = co_await ask.ask(std::move(sql), table_oid);
+    const auto column_rows = co_await ask.ask(index_columns_sql, table_oid);
     std::vector<index> indexes;
     for (int row = 0; row < rows.rows(); ++row) {
         index each = read_index(rows, row);

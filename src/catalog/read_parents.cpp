@@ -19,8 +19,8 @@ constexpr const char* parents_sql = R"(
 
 }  // namespace
 
-awaitable<std::vector<parent>> read_parents(pg::connection& conn, std::int64_t table_oid) {
-    const auto rows = co_await conn.query(parents_sql, table_oid);
+awaitable<std::vector<parent>> read_parents(pg::inquiry& ask, std::int64_t table_oid) {
+    const auto rows = co_await ask.ask(parents_sql, table_oid);
     std::vector<parent> parents;
     for (int row = 0; row < rows.rows(); ++row) {
         parent each;

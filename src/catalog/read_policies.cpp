@@ -19,11 +19,11 @@ constexpr const char* policies_sql = R"(
 
 }  // namespace
 
-awaitable<std::vector<policy>> read_policies(pg::connection& conn, std::int64_t table_oid) {
+awaitable<std::vector<policy>> read_policies(pg::inquiry& ask, std::int64_t table_oid) {
     const std::string tree = "concat(p.polqual::text, p.polwithcheck::text)";
-    const auto rows = co_await conn.query(fmt::format(policies_sql, fmt::arg("operators", used_operators_sql(tree)),
-                                                      fmt::arg("operator_schemas", operator_schemas_sql(tree))),
-                                          table_oid);
+    const auto rows = co_await ask.ask(fmt::format(policies_sql, fmt::arg("operators", used_operators_sql(tree)),
+                                                   fmt::arg("operator_schemas", operator_schemas_sql(tree))),
+                                       table_oid);
     std::vector<policy> policies;
     for (int row = 0; row < rows.rows(); ++row) {
         policy each;

@@ -27,16 +27,16 @@ constexpr const char* exclusion_sql = R"(
 
 }  // namespace
 
-awaitable<std::vector<publication>> read_publications(pg::connection& conn, std::int64_t table_oid) {
-    const bool has_lists = conn.server_major() >= 15;
+awaitable<std::vector<publication>> read_publications(pg::inquiry& ask, std::int64_t table_oid) {
+    const bool has_lists = ask.server_major() >= 15;
     const char* columns = has_lists ? published_columns_sql : "'{}'::text[]";
     const char* filter = has_lists ? "pg_get_expr(r.prqual, r.prrelid)" : "NULL";
-    const bool has_exclusions = conn.server_major() >= 19;
+    const bool has_exclusions = ask.server_major() >= 19;
     std::string sql = fmt::format(publications_sql, fmt::arg("columns", columns), fmt::arg("filter", filter),
                                   fmt::arg("excludes", has_exclusions ? "r.prexcept" : "false"),
                                   fmt::arg("exclusion", has_exclusions ? exclusion_sql : "'{}'::text[]"),
                                   fmt::arg("all_sequences", has_exclusions ? "p.puballsequences" : "false"));
-    const auto rows = co_await conn.query(std::move(sql), table_oid);
+    const auto rows = co_await ask.ask(std::move(sql), table_oid);
     std::vector<publication> publications;
     for (int row = 0; row < rows.rows(); ++row) {
         publication each;

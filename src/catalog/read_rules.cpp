@@ -15,11 +15,11 @@ constexpr const char* rules_sql = R"(
 
 }  // namespace
 
-awaitable<std::vector<rule>> read_rules(pg::connection& conn, std::int64_t table_oid) {
+awaitable<std::vector<rule>> read_rules(pg::inquiry& ask, std::int64_t table_oid) {
     const std::string tree = "concat(r.ev_qual::text, r.ev_action::text)";
-    const auto rows = co_await conn.query(fmt::format(rules_sql, fmt::arg("operators", used_operators_sql(tree)),
-                                                      fmt::arg("operator_schemas", operator_schemas_sql(tree))),
-                                          table_oid);
+    const auto rows = co_await ask.ask(fmt::format(rules_sql, fmt::arg("operators", used_operators_sql(tree)),
+                                                   fmt::arg("operator_schemas", operator_schemas_sql(tree))),
+                                       table_oid);
     std::vector<rule> rules;
     for (int row = 0; row < rows.rows(); ++row) {
         rule each;

@@ -11,8 +11,8 @@ constexpr const char* labels_sql = R"(
 
 }  // namespace
 
-awaitable<std::vector<security_label>> read_security_labels(pg::connection& conn, std::int64_t table_oid) {
-    const auto rows = co_await conn.query(labels_sql, table_oid);
+awaitable<std::vector<security_label>> read_security_labels(pg::inquiry& ask, std::int64_t table_oid) {
+    const auto rows = co_await ask.ask(labels_sql, table_oid);
     std::vector<security_label> labels;
     for (int row = 0; row < rows.rows(); ++row) {
         security_label each;

@@ -19,9 +19,9 @@ constexpr const char* sequences_sql = R"(
 
 }  // namespace
 
-awaitable<std::vector<sequence>> read_sequences(pg::connection& conn, std::int64_t table_oid) {
+awaitable<std::vector<sequence>> read_sequences(pg::inquiry& ask, std::int64_t table_oid) {
     const std::string acl = access_list_sql("c.relacl", "acldefault('s', c.relowner)");
-    const auto rows = co_await conn.query(fmt::format(sequences_sql, fmt::arg("acl", acl)), table_oid);
+    const auto rows = co_await ask.ask(fmt::format(sequences_sql, fmt::arg("acl", acl)), table_oid);
     std::vector<sequence> sequences;
     for (int row = 0; row < rows.rows(); ++row) {
         sequence each;

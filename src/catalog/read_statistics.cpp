@@ -17,11 +17,11 @@ constexpr const char* statistics_sql = R"(
 
 }  // namespace
 
-awaitable<std::vector<statistics>> read_statistics(pg::connection& conn, std::int64_t table_oid) {
+awaitable<std::vector<statistics>> read_statistics(pg::inquiry& ask, std::int64_t table_oid) {
     const std::string schemas = operator_schemas_sql("s.stxexprs::text");
-    const auto rows = co_await conn.query(fmt::format(statistics_sql, fmt::arg("operator_schemas", schemas),
-                                                      fmt::arg("operators", used_operators_sql("s.stxexprs::text"))),
-                                          table_oid);
+    const auto rows = co_await ask.ask(fmt::format(statistics_sql, fmt::arg("operator_schemas", schemas),
+                                                   fmt::arg("operators", used_operators_sql("s.stxexprs::text"))),
+                                       table_oid);
     std::vector<statistics> all;
     for (int row = 0; row < rows.rows(); ++row) {
         statistics each;

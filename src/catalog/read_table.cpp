@@ -78,63 +78,80 @@ awaitable<std::int64_t> estimate_rows(pg::connection& conn, qualified_name name)
 /// Columns, indexes and constraints; all of the definition; what there is to know besides.
 enum class extent { shape, definition, whole };
 
-awaitable<table> read_parts(pg::connection& conn, std::int64_t oid, extent wanted) {
-    const pg::connection::kept_plans keep(conn);
+awaitable<table> read_parts(pg::inquiry& ask, std::int64_t oid, extent wanted) {
+    const pg::connection::kept_plans keep(ask.session());
     std::string digest;
     if (wanted != extent::definition) {
-        digest = co_await fingerprint(conn, oid);
+        digest = co_await fingerprint(ask.session(), oid);
     }
     const std::string acl = access_list_sql("c.relacl", "acldefault('r', c.relowner)");
     const std::string type_acl = access_list_sql("y.typacl", "acldefault('T', c.relowner)");
-    const auto rows = co_await conn.query(fmt::format(table_sql, fmt::arg("acl", acl), fmt::arg("type_acl", type_acl),
-                                                      fmt::arg("extension", extension_sql("pg_class", "c.oid"))),
-                                          oid);
+    const auto rows = co_await ask.ask(fmt::format(table_sql, fmt::arg("acl", acl), fmt::arg("type_acl", type_acl),
+                                                   fmt::arg("extension", extension_sql("pg_class", "c.oid"))),
+                                       oid);
     if (rows.empty()) {
         throw error(exit_code::failed, "the table was dropped while its definition was read");
     }
     table into = read_table_row(rows);
     into.fingerprint = std::move(digest);
-    into.columns = co_await read_columns(conn, oid);
-    into.indexes = co_await read_indexes(conn, oid);
-    into.constraints = co_await read_constraints(conn, oid);
+    into.columns = co_await read_columns(ask, oid);
+    into.indexes = co_await read_indexes(ask, oid);
+    into.constraints = co_await read_constraints(ask, oid);
     if (wanted == extent::shape) {
         co_return into;
     }
-    into.inherits = co_await read_parents(conn, oid);
-    into.foreign_keys = co_await read_foreign_keys(conn, oid, foreign_keys_of::own);
-    into.referenced_by = co_await read_foreign_keys(conn, oid, foreign_keys_of::incoming);
-    into.inherited_foreign_keys = co_await read_foreign_keys(conn, oid, foreign_keys_of::parent);
-    into.ancestors_referenced_by = co_await read_foreign_keys(conn, oid, foreign_keys_of::ancestors_incoming);
-    co_await read_triggers(conn, into);
-    into.sequences = co_await read_sequences(conn, oid);
-    into.policies = co_await read_policies(conn, oid);
-    into.extended_statistics = co_await read_statistics(conn, oid);
-    into.publications = co_await read_publications(conn, oid);
-    into.rules = co_await read_rules(conn, oid);
-    into.security_labels = co_await read_security_labels(conn, oid);
+    into.inherits = co_await read_parents(ask, oid);
+    into.foreign_keys = co_await read_foreign_keys(ask, oid, foreign_keys_of::own);
+    into.referenced_by = co_await read_foreign_keys(ask, oid, foreign_keys_of::incoming);
+    into.inherited_foreign_keys = co_await read_foreign_keys(ask, oid, foreign_keys_of::parent);
+    into.ancestors_referenced_by = co_await read_foreign_keys(ask, oid, foreign_keys_of::ancestors_incoming);
+    co_await read_triggers(ask, into);
+    into.sequences = co_await read_sequences(ask, oid);
+    into.policies = co_await read_policies(ask, oid);
+    into.extended_statistics = co_await read_statistics(ask, oid);
+    into.publications = co_await read_publications(ask, oid);
+    into.rules = co_await read_rules(ask, oid);
+    into.security_labels = co_await read_security_labels(ask, oid);
     if (wanted == extent::definition) {
         co_return into;
     }
-    co_await read_dependents(conn, into);
+    co_await read_dependents(ask, into);
     if (rows.boolean(0, "readable")) {
-        into.estimated_rows = co_await estimate_rows(conn, into.name);
+        into.estimated_rows = co_await estimate_rows(ask.session(), into.name);
     }
     co_return into;
 }
 
 }  // namespace
 
-awaitable<table> read_table(pg::connection& conn, std::int64_t oid) {
+namespace {
+
+/// Each question is asked about all of them at once.
+awaitable<std::vector<table>> read_all(pg::connection& conn, std::vector<std::int64_t> oids, extent wanted) {
     co_await conn.execute(reading_settings);
-    table into = co_await read_parts(conn, oid, extent::whole);
+    pg::inquiry ask(conn, oids);
+    std::vector<table> all;
+    for (const std::int64_t each : oids) {
+        table one = co_await read_parts(ask, each, wanted);
+        all.push_back(std::move(one));
+    }
     co_await conn.execute(session_settings(conn));
-    co_return into;
+    co_return all;
 }
 
-awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, std::int64_t oid) {
+awaitable<table> read_one(pg::connection& conn, std::int64_t oid, extent wanted) {
+    std::vector<table> all = co_await read_all(conn, std::vector<std::int64_t>(1, oid), wanted);
+    co_return std::move(all.front());
+}
+
+}  // namespace
+
+awaitable<table> read_table(pg::connection& conn, std::int64_t oid) { return read_one(conn, oid, extent::whole); }
+
+awaitable<std::vector<std::string>> names_of_dependents(pg::inquiry& ask, std::int64_t oid) {
     table of;
     of.oid = oid;
-    co_await read_dependents(conn, of);
+    co_await read_dependents(ask, of);
     std::vector<std::string> names;
     for (const auto& each : of.bound) {
         names.push_back(each.name);
@@ -145,18 +162,20 @@ awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, st
     co_return names;
 }
 
-awaitable<table> read_definition(pg::connection& conn, std::int64_t oid) {
-    co_await conn.execute(reading_settings);
-    table into = co_await read_parts(conn, oid, extent::definition);
-    co_await conn.execute(session_settings(conn));
-    co_return into;
+awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, std::int64_t oid) {
+    pg::inquiry ask(conn, std::vector<std::int64_t>(1, oid));
+    auto names = co_await names_of_dependents(ask, oid);
+    co_return names;
 }
 
-awaitable<table> read_shape(pg::connection& conn, std::int64_t oid) {
-    co_await conn.execute(reading_settings);
-    table into = co_await read_parts(conn, oid, extent::shape);
-    co_await conn.execute(session_settings(conn));
-    co_return into;
+awaitable<table> read_definition(pg::connection& conn, std::int64_t oid) {
+    return read_one(conn, oid, extent::definition);
 }
+
+awaitable<std::vector<table>> read_definitions(pg::connection& conn, std::vector<std::int64_t> oids) {
+    return read_all(conn, std::move(oids), extent::definition);
+}
+
+awaitable<table> read_shape(pg::connection& conn, std::int64_t oid) { return read_one(conn, oid, extent::shape); }
 
 }  // namespace pgeist::catalog

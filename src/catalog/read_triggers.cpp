@@ -26,11 +26,11 @@ constexpr const char* inherited_sql = R"(
 
 }  // namespace
 
-awaitable<void> read_triggers(pg::connection& conn, table& into) {
+awaitable<void> read_triggers(pg::inquiry& ask, table& into) {
     std::string sql = fmt::format(triggers_sql, fmt::arg("operator_schemas", operator_schemas_sql("t.tgqual::text")),
                                   fmt::arg("operators", used_operators_sql("t.tgqual::text")),
                                   fmt::arg("extensions", extensions_sql("pg_trigger", "t.oid")));
-    const auto rows = co_await conn.query(std::move(sql), into.oid);
+    const auto rows = co_await ask.ask(std::move(sql), into.oid);
     for (int row = 0; row < rows.rows(); ++row) {
         if (const auto job_schema = rows.optional_text(row, "job_schema")) {
             into.pgeist_triggers.push_back(*job_schema);
@@ -48,7 +48,7 @@ awaitable<void> read_triggers(pg::connection& conn, table& into) {
         each.comment = rows.optional_text(row, "comment");
         into.triggers.push_back(std::move(each));
     }
-    const auto clones = co_await conn.query(inherited_sql, into.oid);
+    const auto clones = co_await ask.ask(inherited_sql, into.oid);
     for (int row = 0; row < clones.rows(); ++row) {
         inherited_trigger each;
         each.name = clones.text(row, "tgname");
@@ -62,7 +62,8 @@ awaitable<void> read_triggers(pg::connection& conn, table& into) {
 awaitable<std::vector<trigger>> triggers_of(pg::connection& conn, std::int64_t relation) {
     table holder;
     holder.oid = relation;
-    co_await read_triggers(conn, holder);
+    pg::inquiry ask(conn, std::vector<std::int64_t>(1, relation));
+    co_await read_triggers(ask, holder);
     co_return holder.triggers;
 }
 

@@ -4,33 +4,33 @@
 #include <vector>
 
 #include "pgeist/catalog/table.hpp"
-#include "pgeist/pg/connection.hpp"
+#include "pgeist/pg/inquiry.hpp"
 
 /// One reader for each kind of thing that read_table() puts together. All read the catalogs only, without locks, with
 /// search_path = pg_catalog, so that every name in a definition comes back qualified.
 namespace pgeist::catalog {
 
-[[nodiscard]] awaitable<std::vector<column>> read_columns(pg::connection& conn, std::int64_t table_oid);
-[[nodiscard]] awaitable<std::vector<index>> read_indexes(pg::connection& conn, std::int64_t table_oid);
-[[nodiscard]] awaitable<std::vector<constraint>> read_constraints(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<column>> read_columns(pg::inquiry& ask, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<index>> read_indexes(pg::inquiry& ask, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<constraint>> read_constraints(pg::inquiry& ask, std::int64_t table_oid);
 /// The tables that it is a partition of or inherits from.
-[[nodiscard]] awaitable<std::vector<parent>> read_parents(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<parent>> read_parents(pg::inquiry& ask, std::int64_t table_oid);
 /// Which foreign keys: the table's own, those of other tables that refer to it, those that it has because its
 /// partitioned parent has them, and those that refer to one of its partitioned ancestors.
 enum class foreign_keys_of { own, incoming, parent, ancestors_incoming };
-[[nodiscard]] awaitable<std::vector<foreign_key>> read_foreign_keys(pg::connection& conn, std::int64_t table_oid,
+[[nodiscard]] awaitable<std::vector<foreign_key>> read_foreign_keys(pg::inquiry& ask, std::int64_t table_oid,
                                                                     foreign_keys_of which);
 /// Fills `triggers`, `inherited_triggers` and `pgeist_triggers`.
-[[nodiscard]] awaitable<void> read_triggers(pg::connection& conn, table& into);
-[[nodiscard]] awaitable<std::vector<sequence>> read_sequences(pg::connection& conn, std::int64_t table_oid);
-[[nodiscard]] awaitable<std::vector<policy>> read_policies(pg::connection& conn, std::int64_t table_oid);
-[[nodiscard]] awaitable<std::vector<statistics>> read_statistics(pg::connection& conn, std::int64_t table_oid);
-[[nodiscard]] awaitable<std::vector<publication>> read_publications(pg::connection& conn, std::int64_t table_oid);
-[[nodiscard]] awaitable<std::vector<rule>> read_rules(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<void> read_triggers(pg::inquiry& ask, table& into);
+[[nodiscard]] awaitable<std::vector<sequence>> read_sequences(pg::inquiry& ask, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<policy>> read_policies(pg::inquiry& ask, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<statistics>> read_statistics(pg::inquiry& ask, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<publication>> read_publications(pg::inquiry& ask, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<rule>> read_rules(pg::inquiry& ask, std::int64_t table_oid);
 /// Of the table and its columns.
-[[nodiscard]] awaitable<std::vector<security_label>> read_security_labels(pg::connection& conn, std::int64_t table_oid);
+[[nodiscard]] awaitable<std::vector<security_label>> read_security_labels(pg::inquiry& ask, std::int64_t table_oid);
 /// Fills `bound` and `dependents`.
-[[nodiscard]] awaitable<void> read_dependents(pg::connection& conn, table& into);
+[[nodiscard]] awaitable<void> read_dependents(pg::inquiry& ask, table& into);
 
 /// Reads the JSON that access_list_sql() makes.
 [[nodiscard]] access_list parse_access_list(const std::string& json);

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "pgeist/pg/connection.hpp"
+#include "pgeist/pg/inquiry.hpp"
 
 namespace pgeist::catalog {
 
@@ -15,7 +15,7 @@ namespace pgeist::catalog {
 [[nodiscard]] awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid);
 
 /// Whether the digest is still the one that was taken `then`, by this version or an earlier one. As above.
-[[nodiscard]] awaitable<bool> still_has_fingerprint(pg::connection& conn, std::int64_t oid, std::string then);
+[[nodiscard]] awaitable<bool> still_has_fingerprint(pg::inquiry& ask, std::int64_t oid, std::string then);
 
 /// What the digest is made of, sorted: for each part its name for people (`view order_list`, `column id`) and a hash.
 /// @throws pg::sql_error

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "pgeist/catalog/table.hpp"
-#include "pgeist/pg/connection.hpp"
+#include "pgeist/pg/inquiry.hpp"
 
 namespace pgeist::catalog {
 
@@ -23,6 +23,8 @@ namespace pgeist::catalog {
 /// Reads all that definition() shows: without fingerprint, estimates and what refers to the table from elsewhere.
 /// @throws as read_table()
 [[nodiscard]] awaitable<table> read_definition(pg::connection& conn, std::int64_t oid);
+/// Of several tables, none twice, in their order: each question is asked about all of them at once.
+[[nodiscard]] awaitable<std::vector<table>> read_definitions(pg::connection& conn, std::vector<std::int64_t> oids);
 
 /// Reads columns, indexes and constraints only; touches nothing but the catalogs, and needs no right on the table.
 /// @throws as read_table()
@@ -31,6 +33,7 @@ namespace pgeist::catalog {
 /// What refers to the table by its OID from elsewhere, as pg_describe_object prints it. Leaves the session's settings
 /// as they are.
 [[nodiscard]] awaitable<std::vector<std::string>> names_of_dependents(pg::connection& conn, std::int64_t oid);
+[[nodiscard]] awaitable<std::vector<std::string>> names_of_dependents(pg::inquiry& ask, std::int64_t oid);
 
 /// The user's triggers of a table or view. Definitions are as the search_path has them printed.
 [[nodiscard]] awaitable<std::vector<trigger>> triggers_of(pg::connection& conn, std::int64_t relation);
