@@ -62,7 +62,7 @@ private:
     const task::kind* kind_;
     task::context with_;
     std::int64_t job_;
-    worker_budget budget_;  ///< none has a share of its own: each has all workers while it is compared
+    worker_budget budget_;  ///< none has a share of its own: each has all workers while it alone is compared
     std::vector<std::unique_ptr<other_table>> others_;
 };
 

@@ -349,6 +349,21 @@ awaitable<void> work::compare_meanwhile(std::optional<std::int64_t> asked) {
     with_.enter(at(step::window));
 }
 
+/// Each comparison reads with all workers: of tables that changed places together one is compared at a time, and the
+/// others are kept in step meanwhile.
+awaitable<void> work::compare_in_turn() {
+    const auto asked = with_.steering.take_comparison();
+    if (asked) {
+        comparison_asked(*asked);
+        to_answer_ = asked;
+    }
+    const bool due = to_answer_ || clock::now() >= next_comparison_;
+    if (due && !std::exchange(leader_->one_is_compared_, true)) {
+        co_await compare_meanwhile(std::exchange(to_answer_, std::nullopt));
+        leader_->one_is_compared_ = false;  // a failure ends the work of all
+    }
+}
+
 awaitable<void> work::begin_window() {
     keeps_ = true;
     if (work_.settings.revert_window && !back_.old_is_in_use() && back_.leg == 1) {
@@ -373,13 +388,7 @@ awaitable<void> work::keep_in_step() {
             co_await replay_pass();
         }
         if (renamed_.empty() && !closed_) {
-            const auto asked = with_.steering.take_comparison();
-            if (asked) {
-                comparison_asked(*asked);
-            }
-            if (asked || clock::now() >= next_comparison_) {
-                co_await compare_meanwhile(asked);
-            }
+            co_await compare_in_turn();
         }
         co_await pg::sleep_for(rewrite::replay_pause);
     }

@@ -78,6 +78,7 @@ private:
     void require_name_kept() const;
     void tell_renaming();
     [[nodiscard]] awaitable<void> give_up();
+    [[nodiscard]] awaitable<void> compare_in_turn();
     [[nodiscard]] awaitable<void> compare_meanwhile(std::optional<std::int64_t> asked);
 
     // comparison.cpp
@@ -117,17 +118,19 @@ private:
     transfer::spec transfer_;  ///< into the table that waits, as long as this object has not swapped
     build::workspace work_;
     replay::replayer changes_;
-    std::vector<work*> others_;  ///< of which this one is the leader
-    work* leader_;               ///< this one, if there is no other
-    bool keeps_ = false;         ///< no more is done than to keep the table that waits in step, and to compare
+    std::vector<work*> others_;     ///< of which this one is the leader
+    work* leader_;                  ///< this one, if there is no other
+    bool keeps_ = false;            ///< no more is done than to keep the table that waits in step, and to compare
+    bool one_is_compared_ = false;  ///< of all, where this one leads: in the window
     bool has_swapped_ = false;
     bool told_swap_ = false;
     std::optional<std::string> closed_;  ///< nothing is logged any more, and why
     std::string seen_fingerprint_;       ///< of the table in use, looked at and found to be no hindrance
     std::string renamed_;                ///< what the table in use is called now, in a sentence; empty: its name
     std::string told_renaming_;
-    std::string gone_column_;   ///< that the change added and others have dropped: nobody else needs it
-    std::string stored_unfit_;  ///< as it was stored last, without the time
+    std::string gone_column_;                ///< that the change added and others have dropped: nobody else needs it
+    std::string stored_unfit_;               ///< as it was stored last, without the time
+    std::optional<std::int64_t> to_answer_;  ///< what `pgeist verify` asks for and no comparison has been begun for
     clock::time_point next_look_;
     clock::time_point next_size_;
     clock::time_point next_comparison_;
