@@ -193,32 +193,61 @@ awaitable<void> require_none_dropped(rebinding& what, std::string catalog_name, 
 }
 
 bool renames_columns(const rebinding& what) {
-    const auto& columns = what.at.source.columns;
-    return std::any_of(columns.begin(), columns.end(),
-                       [&](const catalog::column& column) { return fate_of(what, column) == renamed; });
+    const auto& group = what.at.group;
+    return !what.at.renamed.empty() ||
+           std::any_of(group.begin(), group.end(), [](const build_context* each) { return !each->renamed.empty(); });
 }
+
+namespace {
+
+/// Where the empty copies are on which the server is to rename columns: that of the table, and those of the other
+/// tables of its group that rename some.
+std::vector<const build_context*> with_copies(const build_context& at) {
+    std::vector<const build_context*> all{&at};
+    for (const build_context* each : at.group) {
+        if (!each->renamed.empty()) {
+            all.push_back(each);
+        }
+    }
+    return all;
+}
+
+qualified_name renaming_copy(const build_context& of) { return {of.passage_schema, of.source.name.name}; }
+
+/// In two steps: names may change places.
+std::string rename_sql(const build_context& of) {
+    std::string first;
+    std::string then;
+    int number = 0;
+    for (const auto& [from, to] : of.renamed) {
+        const std::string passing = quote_identifier(fmt::format("pgeist_{}", ++number));
+        const std::string rename = fmt::format("ALTER TABLE {} RENAME COLUMN ", renaming_copy(of).sql());
+        first += fmt::format("{}{} TO {}; ", rename, quote_identifier(from), passing);
+        then += fmt::format("{}{} TO {}; ", rename, passing, quote_identifier(to));
+    }
+    return first + then;
+}
+
+}  // namespace
 
 awaitable<std::string> printed_with_new_names(rebinding& what, std::string name, catalog::operator_schemas schemas,
                                               std::string create, std::string deparser, std::string oid) {
     build_context& at = what.at;
-    const qualified_name copy{at.passage_schema, at.source.name.name};
-    const std::string path = fmt::format("{}, {}", quote_identifier(at.passage_schema), home_path(at));
+    const auto copies = with_copies(at);
+    std::string path;
+    for (const build_context* each : copies) {
+        path += quote_identifier(each->passage_schema) + ", ";
+    }
+    path += home_path(at);
     co_await begin_trial(at);
-    // With its keys: a view may be grouped by the primary key alone.
-    co_await at.conn.execute(
-        fmt::format("CREATE TABLE {} (LIKE {} INCLUDING INDEXES)", copy.sql(), at.source.name.sql()));
+    for (const build_context* each : copies) {  // with its keys: a view may be grouped by the primary key alone
+        co_await at.conn.execute(fmt::format("CREATE TABLE {} (LIKE {} INCLUDING INDEXES)", renaming_copy(*each).sql(),
+                                             each->source.name.sql()));
+    }
     co_await try_with(what, name, with_schemas(path, schemas), std::move(create));
-    for (const bool last : {false, true}) {  // names may change places
-        for (const auto& column : at.source.columns) {
-            const auto* kept = kept_column(at, what.after, column.attnum);
-            if (kept == nullptr || kept->name == column.name) {
-                continue;
-            }
-            const std::string passing = fmt::format("pgeist_{}", column.attnum);
-            const std::string from = last ? passing : column.name;
-            const std::string to = last ? kept->name : passing;
-            co_await at.conn.execute(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", copy.sql(),
-                                                 quote_identifier(from), quote_identifier(to)));
+    for (const build_context* each : copies) {
+        if (!each->renamed.empty()) {
+            co_await at.conn.execute(rename_sql(*each));
         }
     }
     const auto row = co_await at.conn.query(fmt::format("SELECT {}::oid::bigint", oid));

@@ -72,7 +72,7 @@ void expect_operators(rebinding& what, const std::string& name, const std::strin
 [[nodiscard]] awaitable<std::string> printed_with_new_names(rebinding& what, std::string name,
                                                             catalog::operator_schemas schemas, std::string create,
                                                             std::string deparser, std::string oid);
-/// Whether the change renames a column.
+/// Whether the change renames a column, of this table or of another one of its group.
 [[nodiscard]] bool renames_columns(const rebinding& what);
 
 /// `text`, printed of something in the job's schema, as it must read in the source's.

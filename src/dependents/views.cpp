@@ -264,7 +264,7 @@ awaitable<catalog::view> read_for_new_table(rebinding& what, std::int64_t oid, s
     if (as_before) {
         view.definition = text.text;
         view.operators.schemas = text.schemas;
-    } else if (!used.empty() && renames_columns(what)) {
+    } else if ((!used.empty() || !what.at.group.empty()) && renames_columns(what)) {
         co_await follow_renaming(what, view, name);
     }
     co_return view;

@@ -49,11 +49,15 @@ const catalog::column* kept_column(const build_context& at, const catalog::table
 void note_changes(build_context& at, const catalog::table& after) {
     at.retypes = false;
     at.changes_columns = false;
+    at.renamed.clear();
     for (const catalog::column& column : at.source.columns) {
         const auto* kept = kept_column(at, after, column.attnum);
         const bool retyped = kept != nullptr && (kept->type != column.type || kept->collation != column.collation);
         at.retypes = at.retypes || retyped;
         at.changes_columns = at.changes_columns || retyped || kept == nullptr || kept->name != column.name;
+        if (kept != nullptr && kept->name != column.name) {
+            at.renamed[column.name] = kept->name;
+        }
     }
 }
 

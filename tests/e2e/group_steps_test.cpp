@@ -123,9 +123,9 @@ TEST_F(group_steps, lead_over_once_what_stands_on_several_members) {
         "GRANT SELECT ON seen TO PUBLIC");
     const std::string seen = sql().scalar("SELECT md5(string_agg(s::text, ' ' ORDER BY s::text)) FROM seen s");
     ASSERT_TRUE(exited(
-        run_pgeist(db().uri(),
-                   {"run", "--method", "copy", "--table", "person", "--alter", "ADD COLUMN more int", "--table",
-                    "orders", "--alter", "ADD COLUMN more int", "--table", "item", "--alter", "ADD COLUMN more int"}),
+        run_pgeist(db().uri(), {"run", "--method", "copy", "--table", "person", "--alter", "ADD COLUMN more int",
+                                "--alter", "RENAME COLUMN balance TO amount", "--table", "orders", "--alter",
+                                "RENAME COLUMN note TO remark", "--table", "item", "--alter", "ADD COLUMN more int"}),
         0));
     EXPECT_EQ(sql().number("SELECT count(DISTINCT swap_xid) FROM pgeist.jobs"), 1);
     EXPECT_EQ(sql().scalar("SELECT md5(string_agg(s::text, ' ' ORDER BY s::text)) FROM seen s"), seen);
@@ -135,7 +135,8 @@ TEST_F(group_steps, lead_over_once_what_stands_on_several_members) {
     EXPECT_EQ(sql().scalar("SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_publication_tables WHERE "
                            "pubname = 'published'"),
               "orders person");
-    sql().execute("REFRESH MATERIALIZED VIEW stored");
+    sql().execute("REFRESH MATERIALIZED VIEW stored; UPDATE person SET amount = 1; UPDATE orders SET remark = 'x'");
+    EXPECT_EQ(sql().scalar("SELECT DISTINCT s::text FROM seen s WHERE n = 1"), "(x,1,1)");
     expect_cleanup_leaves_nothing();
 }
 

@@ -69,8 +69,9 @@ struct build_context {
     std::vector<stand_in> stand_ins;
     /// The other tables that change places in the same transaction; empty: this one does it alone.
     std::vector<build_context*> group;
-    bool retypes = false;          ///< a column of this one gets another type or collation
-    bool changes_columns = false;  ///< that, or a column gets another name or is dropped
+    bool retypes = false;                        ///< a column of this one gets another type or collation
+    bool changes_columns = false;                ///< that, or a column gets another name or is dropped
+    std::map<std::string, std::string> renamed;  ///< columns that get another name: the new one by the old
     /// Objects elsewhere that another table of the group leads over, by kind and OID: what is tied to several of them
     /// is led over once.
     std::set<std::string> led_by_others;
