@@ -221,6 +221,24 @@ steps::step group_of(const std::vector<steps::step>& all, const std::vector<std:
     return made;
 }
 
+/// Where the group stands, of the places of its members: the first, unless a step between them that is none of its own
+/// makes what a later member needs, as a foreign key needs the key of another table.
+std::size_t place_of_group(const std::vector<steps::step>& all, const std::vector<std::size_t>& members) {
+    for (std::size_t at = members.front(); at < members.back(); ++at) {
+        const bool own = std::find(members.begin(), members.end(), at) != members.end();
+        const bool needed = std::any_of(members.begin(), members.end(), [&](std::size_t member) {
+            const auto& locks = all[member].locks;
+            return member > at && std::any_of(locks.begin(), locks.end(), [&](const probe::relation_lock& lock) {
+                       return lock.relation == all[at].table;
+                   });
+        });
+        if (!own && needed) {
+            return members.back();
+        }
+    }
+    return members.front();
+}
+
 /// Joins what is tied of one run; steps that are gone get no method any more.
 void join_run(std::vector<steps::step>& all, const run_of_copies& run, const std::vector<tie>& ties,
               std::vector<bool>& gone) {
@@ -238,9 +256,10 @@ void join_run(std::vector<steps::step>& all, const run_of_copies& run, const std
                 places.push_back(at);
             }
         }
-        all[places.front()] = group_of(all, places, tables, ties);
-        for (std::size_t each = 1; each < places.size(); ++each) {
-            gone[places[each]] = true;
+        const std::size_t here = place_of_group(all, places);
+        all[here] = group_of(all, places, tables, ties);
+        for (const std::size_t each : places) {
+            gone[each] = each != here;
         }
     }
 }

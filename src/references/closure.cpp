@@ -55,7 +55,8 @@ private:
         same.table_oid = by.from.table_oid;
         same.number = by.from.number;
         same.column = by.from.name;
-        if (by.from.type == key.found_type) {
+        const bool same_collation = !key.collation || *key.collation == by.from.collation;
+        if (by.from.type == key.found_type && same_collation) {
             same.conversion.reset();
             reached_.emplace(of(by.from), same);
             next_.push_back(std::move(same));

@@ -26,10 +26,11 @@ constexpr const char* references_sql = R"sql(
          WHERE k.contype = 'f' AND k.conparentid = 0)
     SELECT k.conname, fc.oid::bigint AS from_oid, fn.nspname AS from_schema, fc.relname AS from_table,
            fc.relkind AS from_kind, fa.attnum AS from_number, fa.attname AS from_column,
-           format_type(fa.atttypid, fa.atttypmod) AS from_type, fa.attinhcount > 0 AS from_inherited,
+           format_type(fa.atttypid, fa.atttypmod) AS from_type, fa.attcollation::bigint AS from_collation,
+           fa.attinhcount > 0 AS from_inherited,
            tc.oid::bigint AS to_oid, tn.nspname AS to_schema, tc.relname AS to_table, tc.relkind AS to_kind,
            ta.attnum AS to_number, ta.attname AS to_column, format_type(ta.atttypid, ta.atttypmod) AS to_type,
-           ta.attinhcount > 0 AS to_inherited
+           ta.attcollation::bigint AS to_collation, ta.attinhcount > 0 AS to_inherited
       FROM reached r JOIN pg_constraint k ON k.confrelid = r.oid AND k.contype = 'f' AND k.conparentid = 0
      CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS c (f, t)
       JOIN pg_class fc ON fc.oid = k.conrelid JOIN pg_namespace fn ON fn.oid = fc.relnamespace
@@ -73,6 +74,7 @@ column column_at(const pg::result& rows, int row, const std::string& side) {
     made.table = {rows.text(row, field("_schema").c_str()), rows.text(row, field("_table").c_str())};
     made.name = rows.text(row, field("_column").c_str());
     made.type = rows.text(row, field("_type").c_str());
+    made.collation = rows.integer(row, field("_collation").c_str());
     made.kind = rows.text(row, field("_kind").c_str()).at(0);
     made.inherited = rows.boolean(row, field("_inherited").c_str());
     return made;
@@ -184,10 +186,11 @@ awaitable<void> name_types(pg::connection& session, std::vector<type_change>& ch
     }
     co_await make_columns(session, columns);
     const pg::result rows = co_await session.query(
-        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'pg_temp.pgeist_types'::regclass "
-        "AND attnum > 0 ORDER BY attnum");
+        "SELECT format_type(atttypid, atttypmod), attcollation::bigint FROM pg_attribute WHERE attrelid = "
+        "'pg_temp.pgeist_types'::regclass AND attnum > 0 ORDER BY attnum");
     for (std::size_t at = 0; at < changes.size(); ++at) {
         changes[at].found_type = rows.text(static_cast<int>(at), 0);
+        changes[at].collation = rows.integer(static_cast<int>(at), 1);
     }
     co_await session.execute("ROLLBACK TO pgeist_types; RELEASE pgeist_types");
 }

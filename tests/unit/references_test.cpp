@@ -55,6 +55,19 @@ TEST(references_closure, goes_through_columns_that_are_referred_to_themselves) {
     EXPECT_TRUE(found.obstacles.empty());
 }
 
+TEST(references_closure, a_column_of_the_type_with_another_collation_follows) {
+    type_change change = change_of(1, 1);
+    change.type = "text COLLATE \"C\"";
+    change.found_type = "text";
+    change.collation = 950;
+    column as_it_was = at(2, 1, "text");
+    as_it_was.collation = 100;
+    column so_already = at(3, 1, "text");
+    so_already.collation = 950;
+    const closure found = follow({change}, {to(as_it_was, at(1, 1, "text")), to(so_already, at(1, 1, "text"))});
+    EXPECT_EQ(reached(found), (names{"public.t2 (c1)"}));
+}
+
 TEST(references_closure, cycles_and_tables_that_refer_to_themselves_end) {
     const std::vector<reference> all{to(at(1, 2), at(1, 1)), to(at(2, 1), at(1, 1)), to(at(1, 1), at(2, 1))};
     EXPECT_EQ(reached(follow({change_of(1, 1)}, all)), (names{"public.t1 (c2)", "public.t2 (c1)"}));

@@ -18,9 +18,10 @@ struct column {
     int number = 0;
     qualified_name table;
     std::string name;
-    std::string type;        ///< as format_type() has it
-    char kind = 'r';         ///< of the table, as pg_class.relkind
-    bool inherited = false;  ///< from a parent: its type cannot be changed by itself
+    std::string type;            ///< as format_type() has it
+    std::int64_t collation = 0;  ///< its OID; 0: the type has none
+    char kind = 'r';             ///< of the table, as pg_class.relkind
+    bool inherited = false;      ///< from a parent: its type cannot be changed by itself
 
     /// `public.orders (user_id)`
     [[nodiscard]] std::string display() const;
@@ -40,6 +41,7 @@ struct type_change {
     std::string column;                     ///< its name now
     std::string type;                       ///< as written, with its COLLATE
     std::string found_type;                 ///< as format_type() has it; empty: not known
+    std::optional<std::int64_t> collation;  ///< its OID; none: not known
     std::optional<std::string> conversion;  ///< USING, over the column's name now
 };
 
