@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/core/error.hpp"
 #include "rows.hpp"
 
 namespace pgeist::job {
@@ -58,16 +59,33 @@ awaitable<void> save_compared_file(pg::connection& session, tenure mine, std::in
 }
 
 awaitable<source_rows> source_rows_since(pg::connection& session, std::int64_t job, std::int64_t source_oid) {
+    const std::vector<source_rows> found = co_await source_rows_since(session, std::vector<std::int64_t>(1, job),
+                                                                      std::vector<std::int64_t>(1, source_oid));
+    co_return found.front();
+}
+
+awaitable<std::vector<source_rows>> source_rows_since(pg::connection& session, std::vector<std::int64_t> jobs,
+                                                      std::vector<std::int64_t> source_oids) {
     std::string sql =
-        "SELECT j.source_filenode & 4294967295 = m.mark & 4294967295 AS same_file, j.source_filenode >> 32 "
-        "= m.mark >> 32 AS same_columns FROM pgeist.jobs j, LATERAL (SELECT " +
-        mark_of("$2::bigint::oid") + " AS mark) AS m WHERE j.id = $1";
-    const pg::result row = co_await session.query(std::move(sql), job, source_oid);
-    source_rows found = source_rows::rewritten;
-    if (row.boolean(0, "same_columns")) {
-        found = row.boolean(0, "same_file") ? source_rows::in_place : source_rows::moved;
+        "SELECT j.source_filenode & 4294967295 = m.mark & 4294967295 AS same_file, j.source_filenode >> 32 = m.mark >> "
+        "32 AS same_columns FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS o (job, source, place) CROSS "
+        "JOIN LATERAL (SELECT source_filenode FROM pgeist.jobs WHERE id = o.job OFFSET 0) AS j CROSS JOIN LATERAL "
+        "(SELECT " +
+        mark_of("o.source::oid") + " AS mark OFFSET 0) AS m ORDER BY o.place";
+    const pg::result rows =
+        co_await session.query(std::move(sql), pg::array_literal(jobs), pg::array_literal(source_oids));
+    std::vector<source_rows> all;
+    for (int row = 0; row < rows.rows(); ++row) {
+        source_rows found = source_rows::rewritten;
+        if (rows.boolean(row, "same_columns")) {
+            found = rows.boolean(row, "same_file") ? source_rows::in_place : source_rows::moved;
+        }
+        all.push_back(found);
     }
-    co_return found;
+    if (all.size() != jobs.size()) {
+        throw error(exit_code::failed, "the job is gone", "somebody else has removed it; run again");
+    }
+    co_return all;
 }
 
 }  // namespace pgeist::job

@@ -21,9 +21,9 @@ constexpr const char* changing_sql = R"sql(
 
 }  // namespace
 
-awaitable<std::vector<report::blocker>> changing_rights(pg::connection& session, std::int64_t table_oid) {
-    const pg::connection::kept_plans keep(session);
-    const pg::result found = co_await session.query(changing_sql, table_oid);
+awaitable<std::vector<report::blocker>> changing_rights(pg::inquiry& ask, std::int64_t table_oid) {
+    const pg::connection::kept_plans keep(ask.session());
+    const pg::result found = co_await ask.ask(changing_sql, table_oid);
     std::vector<report::blocker> blockers;
     for (int row = 0; row < found.rows(); ++row) {
         report::blocker each;

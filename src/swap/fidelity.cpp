@@ -44,19 +44,39 @@ awaitable<std::vector<std::string>> with_other_operators(pg::connection& session
     co_return found;
 }
 
-}  // namespace
-
-awaitable<void> warm_up(pg::connection& session, const plan::blueprint& plan) {
-    const pg::connection::kept_plans keep(session);
-    co_await catalog::read_definition(session, plan.source_oid);
-    co_await catalog::read_definition(session, plan.shadow_oid);
-    co_await catalog::names_of_dependents(session, plan.source_oid);
-    static_cast<void>(co_await rights_of_old(session, plan));
+std::vector<std::int64_t> sources_of(const std::vector<const plan::blueprint*>& plans) {
+    std::vector<std::int64_t> oids;
+    for (const plan::blueprint* each : plans) {
+        oids.push_back(each->source_oid);
+    }
+    return oids;
 }
 
-awaitable<std::string> rights_of_old(pg::connection& session, const plan::blueprint& plan) {
+std::vector<std::int64_t> shadows_of(const std::vector<const plan::blueprint*>& plans) {
+    std::vector<std::int64_t> oids;
+    for (const plan::blueprint* each : plans) {
+        oids.push_back(each->shadow_oid);
+    }
+    return oids;
+}
+
+}  // namespace
+
+awaitable<void> warm_up(pg::connection& session, std::vector<const plan::blueprint*> plans) {
     const pg::connection::kept_plans keep(session);
-    const pg::result row = co_await session.query(R"(
+    const std::vector<std::int64_t> sources = sources_of(plans);
+    co_await catalog::read_definitions(session, sources);
+    co_await catalog::read_definitions(session, shadows_of(plans));
+    pg::inquiry ask(session, sources);
+    for (const std::int64_t each : sources) {
+        co_await catalog::names_of_dependents(ask, each);
+        static_cast<void>(co_await rights_of_old(ask, each));
+    }
+}
+
+awaitable<std::string> rights_of_old(pg::inquiry& ask, std::int64_t source_oid) {
+    const pg::connection::kept_plans keep(ask.session());
+    const pg::result row = co_await ask.ask(R"(
         WITH own AS (SELECT $1::bigint::oid AS oid UNION ALL  -- sequences of other than identity columns change hands
                      SELECT d.objid FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
@@ -65,15 +85,15 @@ awaitable<std::string> rights_of_old(pg::connection& session, const plan::bluepr
                            FROM own JOIN pg_class c ON c.oid = own.oid LEFT JOIN pg_type y ON y.oid = c.reltype), '')
                || coalesce((SELECT string_agg(ROW(attnum, attacl)::text, ' ' ORDER BY attnum)
                               FROM pg_attribute WHERE attrelid = $1::bigint::oid AND attnum > 0), ''))",
-                                                  plan.source_oid);
+                                            source_oid);
     co_return row.text(0, 0);
 }
 
-awaitable<void> require_nothing_lost(pg::connection& session, const plan::blueprint& plan) {
-    const pg::connection::kept_plans keep(session);
-    catalog::table found = co_await catalog::read_definition(session, plan.shadow_oid);
+namespace {
+
+void compare(const plan::blueprint& plan, catalog::table found) {
     const std::vector<std::string> lines = catalog::definition_in_swap(std::move(found));
-    std::vector<std::string> missing = only_in(plan.expected, lines);
+    const std::vector<std::string> missing = only_in(plan.expected, lines);
     const std::vector<std::string> extra = only_in(lines, plan.expected);
     if (!missing.empty()) {
         throw_lost(plan, "missing " + join(missing, "; ") + (extra.empty() ? "" : "; found " + join(extra, "; ")));
@@ -81,17 +101,34 @@ awaitable<void> require_nothing_lost(pg::connection& session, const plan::bluepr
     if (!extra.empty()) {
         throw_lost(plan, "unexpected " + join(extra, "; "));
     }
-    const std::vector<std::string> changed = co_await with_other_operators(session, plan);
-    if (!changed.empty()) {
-        throw_lost(plan, join(changed, ", ") + " would use other operators or functions than before");
-    }
-    const std::vector<std::string> left = co_await catalog::names_of_dependents(session, plan.source_oid);
+}
+
+awaitable<void> require_none_left(pg::inquiry& of_sources, const plan::blueprint& plan) {
+    const std::vector<std::string> left = co_await catalog::names_of_dependents(of_sources, plan.source_oid);
     if (!left.empty()) {
-        std::vector<report::blocker> views = co_await temporary_views(session, plan.source_oid);
+        std::vector<report::blocker> views = co_await temporary_views(of_sources.session(), plan.source_oid);
         if (views.size() == left.size()) {
             throw temporary_views_left(std::move(views));
         }
         throw_lost(plan, join(left, ", ") + " still belongs to the old table");
+    }
+}
+
+}  // namespace
+
+awaitable<void> require_nothing_lost(pg::connection& session, std::vector<const plan::blueprint*> plans) {
+    const pg::connection::kept_plans keep(session);
+    std::vector<catalog::table> found = co_await catalog::read_definitions(session, shadows_of(plans));
+    for (std::size_t place = 0; place < plans.size(); ++place) {
+        compare(*plans[place], std::move(found[place]));
+        const std::vector<std::string> changed = co_await with_other_operators(session, *plans[place]);
+        if (!changed.empty()) {
+            throw_lost(*plans[place], join(changed, ", ") + " would use other operators or functions than before");
+        }
+    }
+    pg::inquiry ask(session, sources_of(plans));
+    for (const plan::blueprint* each : plans) {
+        co_await require_none_left(ask, *each);
     }
 }
 

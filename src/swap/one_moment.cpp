@@ -33,11 +33,13 @@ awaitable<void> require_no_violations(const exchanged& of, pg::connection& sessi
             keys.push_back(rows.text(row, 0));
         }
         if (!keys.empty()) {
-            throw error(exit_code::failed,
+            const bool back = of.work->transfer.sets_apart;
+            throw error(back ? exit_code::refused : exit_code::failed,
                         fmt::format("rows of {} violate {}; their keys: {}", of.work->plan.table.display(), each.label,
                                     join(keys, "; ")),
-                        "the source tables are untouched; mend the rows or the change, remove this job with: pgeist "
-                        "cleanup, and run again");
+                        back ? "nothing was swapped, the way back stays open; mend the rows, then: pgeist revert JOB"
+                             : "the source tables are untouched; mend the rows or the change, remove this job with: "
+                               "pgeist cleanup, and run again");
         }
     }
 }

@@ -33,16 +33,17 @@ double since(clock::time_point began) {
 
 /// What the swap asks under its lock.
 awaitable<void> ask(build::workspace& work, pg::connection& session) {
-    static_cast<void>(co_await rights_of_old(session, work.plan));
+    pg::inquiry of_source(session, std::vector<std::int64_t>(1, work.plan.source_oid));
+    static_cast<void>(co_await rights_of_old(of_source, work.plan.source_oid));
     {
         const pg::connection::kept_plans keep(session);
         co_await transfer::require_unchanged(session, work.transfer);
         co_await capture::require_in_place(session, work.transfer);
         static_cast<void>(co_await job::source_rows_since(session, work.job, work.plan.source_oid));
     }
-    co_await warm_up(session, work.plan);
-    static_cast<void>(co_await rights_of_old(session, work.plan));
-    static_cast<void>(co_await changing_rights(session, work.plan.source_oid));
+    co_await warm_up(session, std::vector<const plan::blueprint*>(1, &work.plan));
+    static_cast<void>(co_await rights_of_old(of_source, work.plan.source_oid));
+    static_cast<void>(co_await changing_rights(of_source, work.plan.source_oid));
 }
 
 int statements_of(const build::workspace& work) {

@@ -13,6 +13,7 @@
 #include "pgeist/swap/fidelity.hpp"
 #include "pgeist/swap/old_snapshots.hpp"
 #include "pgeist/swap/one_moment.hpp"
+#include "pgeist/swap/practice.hpp"
 #include "pgeist/swap/temporary_views.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 
@@ -194,6 +195,7 @@ awaitable<void> swapper::warm_up(pg::connection& session) {
         co_await job::in_tenure(session, each.work->tenure(), pg::isolation::read_committed, wall);
     }
     co_await find_sequences(session);
+    co_await practise(session, work_->plan);
 
     co_await session.execute("SET plan_cache_mode = force_generic_plan");
     const auto questions = [&] { return ask_ahead(session); };
@@ -203,10 +205,8 @@ awaitable<void> swapper::warm_up(pg::connection& session) {
 awaitable<void> swapper::ask_ahead(pg::connection& session) {
     static_cast<void>(co_await pending(session));
     co_await check_unchanged(session);
-    for (const exchanged& each : tables_) {
-        co_await swap::warm_up(session, each.work->plan);
-        static_cast<void>(co_await changing_rights(session, each.work->plan.source_oid));
-    }
+    co_await swap::warm_up(session, blueprints());
+    static_cast<void>(co_await changing_rights(session));
 }
 
 awaitable<void> swapper::find_sequences(pg::connection& session) {
@@ -227,10 +227,7 @@ awaitable<void> swapper::find_others(pg::connection& session) {
     if (!others_.empty()) {
         co_return;
     }
-    for (const exchanged& each : tables_) {
-        auto found = co_await changing_rights(session, each.work->plan.source_oid);
-        others_.insert(others_.end(), found.begin(), found.end());
-    }
+    others_ = co_await changing_rights(session);
 }
 
 /// Whoever holds a table that is waited for last may want one that is held already, and then each waits for the other

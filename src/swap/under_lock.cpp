@@ -9,6 +9,7 @@
 #include "pgeist/swap/swapper.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/read_side.hpp"
+#include "pgeist/transfer/replay/replay_sql.hpp"
 #include "pgeist/transfer/replay/unfit.hpp"
 
 // What an attempt of the swap does once it has the locks, up to its commit; without them only to warm it up.
@@ -20,19 +21,22 @@ using clock = deadline::clock;
 
 /// How long to ask what became of the swap, if --reconnect-max does not say longer.
 constexpr auto outcome_deadline = std::chrono::seconds(10);
+/// How much longer than the wait for the lock what is done under it may take.
+constexpr int timeouts_in_all = 10;
 
 }  // namespace
 
 awaitable<std::vector<replay::log_look>> swapper::pending(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
-    std::vector<replay::log_look> all;
+    std::vector<const transfer::spec*> transfers;
     for (const exchanged& each : tables_) {
-        const std::int64_t truncated = co_await capture::truncations(session, each.work->transfer);
-        if (truncated > 0) {
+        transfers.push_back(&each.work->transfer);
+    }
+    std::vector<replay::log_look> all = co_await replay::look_at_logs(session, std::move(transfers));
+    for (const replay::log_look& each : all) {
+        if (each.truncations > 0) {
             throw transfer::source_truncated();
         }
-        const replay::log_look now = co_await replay::look_at_log(session, each.work->transfer);
-        all.push_back(now);
     }
     co_return all;
 }
@@ -57,19 +61,26 @@ awaitable<void> require_all_fit(pg::connection& session, const transfer::spec& t
 
 namespace {
 
-awaitable<void> apply_rest(pg::connection& session, const transfer::spec& transfer, const replay::log_look& waiting) {
-    // Nobody writes now: in front there are only dead rows, which are not read again. Where rows are set apart,
-    // replay must know that it has all of the log.
+/// Nobody writes now: in front there are only dead rows, which are not read again.
+std::string rest_sql(const transfer::spec& transfer, const replay::log_look& waiting) {
     replay::selection rest;
-    if (!transfer.sets_apart) {
-        rest.within.emplace();
-        rest.within->first = waiting.first_block;
-        rest.within->last = waiting.blocks;
-    }
-    // As in replay: a table that seems small may have grown since it was analyzed.
-    co_await session.execute("SET LOCAL enable_seqscan = off");
-    co_await replay::apply(session, transfer, rest);
-    co_await session.execute("SET LOCAL enable_seqscan = on");
+    rest.within.emplace();
+    rest.within->first = waiting.first_block;
+    rest.within->last = waiting.blocks;
+    return fmt::format("{}; {}; {}; ", replay::delete_sql(transfer, rest), replay::insert_sql(transfer, rest),
+                       replay::forget_sql(transfer, rest));
+}
+
+// As in replay: a table that seems small may have grown since it was analyzed.
+constexpr const char* by_index_only = "SET LOCAL enable_seqscan = off; ";
+constexpr const char* as_it_was = "SET LOCAL enable_seqscan = on";
+
+/// Where rows are set apart, replay must know that it has all of the log.
+awaitable<void> apply_whole(pg::connection& session, const transfer::spec& transfer) {
+    const replay::selection whole;
+    co_await session.execute(by_index_only);
+    co_await replay::apply(session, transfer, whole);
+    co_await session.execute(as_it_was);
 }
 
 }  // namespace
@@ -88,33 +99,74 @@ awaitable<bool> swapper::drain(pg::connection& session, std::chrono::millisecond
         beyond_all_ = !affordable(rows, work_->settings.lock_timeout);
         co_return false;
     }
+    std::string script;  // one: each round trip lengthens the time under the lock
     for (std::size_t place = 0; place < tables_.size(); ++place) {
         const transfer::spec& transfer = tables_[place].work->transfer;
-        if (rows[place] > 0) {
-            co_await apply_rest(session, transfer, waiting[place]);
+        if (rows[place] > 0 && !transfer.sets_apart) {
+            script += rest_sql(transfer, waiting[place]);
+        } else if (rows[place] > 0) {
+            co_await apply_whole(session, transfer);
         }
         co_await require_all_fit(session, transfer);  // also of rows that were brought since the last look
+    }
+    if (!script.empty()) {
+        co_await session.execute(by_index_only + script + as_it_was);
     }
     co_return true;
 }
 
 awaitable<void> swapper::check_unchanged(pg::connection& session) {
     const pg::connection::kept_plans keep(session);
+    std::vector<std::int64_t> jobs;
+    std::vector<std::int64_t> read_sides;
     for (const exchanged& each : tables_) {
-        co_await transfer::require_unchanged(session, each.work->transfer);
-        co_await capture::require_in_place(session, each.work->transfer);
-        const job::source_rows rows =
-            co_await job::source_rows_since(session, each.work->job, each.work->plan.source_oid);
-        if (rows == job::source_rows::rewritten) {
+        jobs.push_back(each.work->job);
+        read_sides.push_back(each.work->transfer.read.oid);
+    }
+    pg::inquiry ask(session, std::move(read_sides));
+    for (const exchanged& each : tables_) {
+        co_await transfer::require_unchanged(ask, each.work->transfer);
+        co_await capture::require_in_place(ask, each.work->transfer);
+    }
+    const std::vector<job::source_rows> rows = co_await job::source_rows_since(session, std::move(jobs), source_oids());
+    for (const job::source_rows each : rows) {
+        if (each == job::source_rows::rewritten) {
             throw transfer::source_rewritten();
         }
     }
 }
 
+std::vector<std::int64_t> swapper::source_oids() const {
+    std::vector<std::int64_t> oids;
+    for (const exchanged& each : tables_) {
+        oids.push_back(each.work->plan.source_oid);
+    }
+    return oids;
+}
+
+std::vector<const plan::blueprint*> swapper::blueprints() const {
+    std::vector<const plan::blueprint*> plans;
+    for (const exchanged& each : tables_) {
+        plans.push_back(&each.work->plan);
+    }
+    return plans;
+}
+
+awaitable<std::vector<report::blocker>> swapper::changing_rights(pg::connection& session) {
+    pg::inquiry ask(session, source_oids());
+    std::vector<report::blocker> all;
+    for (const exchanged& each : tables_) {
+        auto found = co_await swap::changing_rights(ask, each.work->plan.source_oid);
+        all.insert(all.end(), found.begin(), found.end());
+    }
+    co_return all;
+}
+
 awaitable<std::vector<std::string>> swapper::rights(pg::connection& session) {
+    pg::inquiry ask(session, source_oids());
     std::vector<std::string> all;
     for (const exchanged& each : tables_) {
-        auto of_this = co_await rights_of_old(session, each.work->plan);
+        auto of_this = co_await rights_of_old(ask, each.work->plan.source_oid);
         all.push_back(std::move(of_this));
     }
     co_return all;
@@ -124,41 +176,52 @@ namespace {
 
 /// CLUSTER, and REPACK … USING INDEX, of the source during the run moved its rows, and left their mark on an index: the
 /// new table gets it, where it has an index of that name. A mark that the change itself sets stays otherwise.
-awaitable<void> carry_cluster_mark(pg::connection& session, const plan::blueprint& plan) {
-    if (!plan.clustered_on) {
-        co_return;
-    }
-    const pg::connection::kept_plans keep(session);
-    const pg::result row = co_await session.query(R"(
-        SELECT o.relname AS mark, n.relname IS NOT NULL AS present
-          FROM (SELECT) AS one
-          LEFT JOIN (pg_index i JOIN pg_class o ON o.oid = i.indexrelid) ON i.indrelid = $1::bigint::oid AND i.indisclustered
-          LEFT JOIN (pg_index j JOIN pg_class n ON n.oid = j.indexrelid) ON j.indrelid = $2::bigint::oid
-                     AND n.relname = o.relname)",
-                                                  plan.source_oid, plan.shadow_oid);
-    const std::string mark = row.optional_text(0, "mark").value_or("");
-    if (mark == *plan.clustered_on) {
-        co_return;
-    }
+awaitable<void> carry_cluster_mark(pg::connection& session, const plan::blueprint& plan, const std::string& mark) {
     if (mark.empty()) {
         co_await session.execute(fmt::format("ALTER TABLE {} SET WITHOUT CLUSTER", plan.table.sql()));
-    } else if (row.boolean(0, "present")) {
+        co_return;
+    }
+    const pg::result present = co_await session.query(
+        "SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1::bigint::oid AND "
+        "c.relname = $2",
+        plan.shadow_oid, mark);
+    if (!present.empty()) {
         co_await session.execute(fmt::format("ALTER TABLE {} CLUSTER ON {}", plan.table.sql(), quote_identifier(mark)));
+    }
+}
+
+awaitable<void> carry_cluster_marks(pg::connection& session, std::vector<const plan::blueprint*> plans) {
+    const pg::connection::kept_plans keep(session);
+    std::vector<std::int64_t> oids;
+    for (const plan::blueprint* each : plans) {
+        if (each->clustered_on) {
+            oids.push_back(each->source_oid);
+        }
+    }
+    pg::inquiry ask(session, std::move(oids));
+    for (const plan::blueprint* each : plans) {
+        if (!each->clustered_on) {
+            continue;
+        }
+        const pg::result row = co_await ask.ask(
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 AND "
+            "i.indisclustered",
+            each->source_oid);
+        const std::string mark = row.empty() ? std::string() : row.text(0, 0);
+        if (mark != *each->clustered_on) {
+            co_await carry_cluster_mark(session, *each, mark);
+        }
     }
 }
 
 }  // namespace
 
 awaitable<void> swapper::compare_with_plan(pg::connection& session) {
-    step_ = "comparing the new table's definition with the plan's";
+    next_step("comparing the new table's definition with the plan's");
     co_await session.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on");
-    for (const exchanged& each : tables_) {
-        co_await require_nothing_lost(session, each.work->plan);
-    }
-    step_ = "carrying the mark of CLUSTER";
-    for (const exchanged& each : tables_) {
-        co_await carry_cluster_mark(session, each.work->plan);
-    }
+    co_await require_nothing_lost(session, blueprints());
+    next_step("carrying the mark of CLUSTER");
+    co_await carry_cluster_marks(session, blueprints());
 }
 
 /// `pgeist cancel` or `pgeist pause` of before the commit holds, though the run has not read it yet; one of after it
@@ -218,28 +281,41 @@ awaitable<void> swapper::commit(pg::connection& session, std::string xid) {
     }
 }
 
+/// The server bounds each statement by itself; of many tables they must not add up to many times as much.
+void swapper::next_step(const char* name) {
+    step_ = name;
+    if (clock::now() > until_) {
+        pg::diagnostics diag;
+        diag.sqlstate = pg::sqlstate::query_canceled;
+        diag.message = "all that is done under the lock takes too long";
+        throw pg::sql_error(exit_code::lock_not_obtained, diag, false, false);
+    }
+}
+
 /// What is done under the lock, up to the commit. @returns the transaction's id; nothing when the lock is to be given
 /// back: `drained` tells why
 awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& session, bool last, bool& drained) {
     const auto most = work_->settings.lock_timeout;
-    step_ = "preparing the session";
+    until_ = clock::now() + timeouts_in_all * most;
+    next_step("preparing the session");
     co_await session.execute(
         fmt::format("SET LOCAL statement_timeout = {}; SET LOCAL enable_hashjoin = off; SET LOCAL "
                     "enable_mergejoin = off",
-                    10 * most.count()));
+                    timeouts_in_all * most.count()));
     auto drain_time = std::min(drain_, most);
     if (last || waited_long_enough()) {
         drain_time = most;  // given back, it would have been had for nothing
     }
     std::optional<std::string> xid;
-    step_ = "replaying the last changes";
+    next_step("replaying the last changes");
     drained = co_await drain(session, drain_time);
     if (!drained) {
         co_return xid;
     }
-    step_ = "comparing the table's definition with the plan's";
+    next_step("comparing the table's definition with the plan's");
     const std::vector<std::string> rights_before = co_await rights(session);
     co_await check_unchanged(session);
+    next_step("exchanging the tables");
     step_.clear();  // exchange() tells itself
     std::vector<plan::swap_plan> plans;
     for (const exchanged& each : tables_) {
@@ -247,19 +323,17 @@ awaitable<std::optional<std::string>> swapper::under_lock(pg::connection& sessio
     }
     co_await exchange(session, plan::merged(plans));
     co_await compare_with_plan(session);
-    step_ = "comparing the rights with those of before";
+    next_step("comparing the rights with those of before");
     const std::vector<std::string> rights_now = co_await rights(session);
     if (rights_now != rights_before) {
         rights_changed_ = true;
         co_return xid;
     }
-    for (const exchanged& each : tables_) {
-        others_ = co_await changing_rights(session, each.work->plan.source_oid);  // just now
-        if (!others_.empty()) {
-            co_return xid;
-        }
+    others_ = co_await changing_rights(session);  // just now
+    if (!others_.empty()) {
+        co_return xid;
     }
-    step_ = "noting the swap";
+    next_step("noting the swap");
     xid = co_await note_swap(session);
     co_return xid;
 }

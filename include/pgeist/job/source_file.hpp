@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pgeist/job/tenure.hpp"
 #include "pgeist/pg/connection.hpp"
@@ -33,5 +34,9 @@ enum class source_rows {
 };
 [[nodiscard]] awaitable<source_rows> source_rows_since(pg::connection& session, std::int64_t job,
                                                        std::int64_t source_oid);
+/// Of several jobs, each with its source, in their order.
+[[nodiscard]] awaitable<std::vector<source_rows>> source_rows_since(pg::connection& session,
+                                                                    std::vector<std::int64_t> jobs,
+                                                                    std::vector<std::int64_t> source_oids);
 
 }  // namespace pgeist::job

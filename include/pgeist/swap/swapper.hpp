@@ -88,9 +88,14 @@ private:
     // under_lock.cpp
     /// What waits in each log. @throws transfer::source_truncated
     [[nodiscard]] awaitable<std::vector<replay::log_look>> pending(pg::connection& session);
+    /// @throws pg::sql_error, of what may pass, when the time for all that is done under the lock is over
+    void next_step(const char* name);
     /// @returns false when more of them wait than `time` is enough for: nothing was done
     [[nodiscard]] awaitable<bool> drain(pg::connection& session, std::chrono::milliseconds time);
     [[nodiscard]] awaitable<void> check_unchanged(pg::connection& session);
+    [[nodiscard]] awaitable<std::vector<report::blocker>> changing_rights(pg::connection& session);
+    [[nodiscard]] std::vector<std::int64_t> source_oids() const;
+    [[nodiscard]] std::vector<const plan::blueprint*> blueprints() const;
     [[nodiscard]] awaitable<std::vector<std::string>> rights(pg::connection& session);
     [[nodiscard]] awaitable<void> compare_with_plan(pg::connection& session);
     [[nodiscard]] awaitable<std::optional<std::string>> under_lock(pg::connection& session, bool last, bool& drained);
@@ -117,6 +122,7 @@ private:
     bool sequences_first_failed_ = false;    ///< in the last attempt, which had the sequences and not the table
     double lock_held_ms_ = 0;                ///< in the last attempt that got it
     std::string step_;                       ///< what is being done under the lock
+    deadline::clock::time_point until_;      ///< when it is given back, whatever is done
     std::string failed_;                     ///< what failed under it in the last attempt
     int failures_ = 0;                       ///< attempts that failed so
     std::int64_t too_much_ = 0;              ///< changes that waited under the lock, when they were too many

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "pgeist/pg/connection.hpp"
+#include "pgeist/pg/inquiry.hpp"
 #include "pgeist/transfer/spec.hpp"
 
 /// That the read side still is the table that the transfer was made for.
@@ -17,5 +17,7 @@ namespace pgeist::transfer {
 /// That the name still means the table, and that nobody has changed its definition. Certain under a lock on it only.
 /// @throws error naming the table, and what was changed
 [[nodiscard]] awaitable<void> require_unchanged(pg::connection& session, const spec& of);
+/// The same where several read sides are looked at together.
+[[nodiscard]] awaitable<void> require_unchanged(pg::inquiry& ask, const spec& of);
 
 }  // namespace pgeist::transfer

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -298,27 +299,41 @@ awaitable<std::optional<std::string>> what_was_missed(pg::connection& session, c
 }  // namespace
 
 awaitable<std::optional<std::string>> why_not_in_place(pg::connection& session, const transfer::spec& transfer) {
-    std::vector<std::string> names;
+    pg::inquiry ask(session, std::vector<std::int64_t>(1, transfer.read.oid));
+    auto why = co_await why_not_in_place(ask, transfer);
+    co_return why;
+}
+
+awaitable<std::optional<std::string>> why_not_in_place(pg::inquiry& ask, const transfer::spec& transfer) {
+    const pg::result rows = co_await ask.ask(
+        "SELECT t.tgname, t.tgenabled = 'A' AS always, t.xmin::text AS version, n.nspname, p.proname, p.prosrc ~ "
+        "'pgeist_log' AS logs FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = "
+        "p.pronamespace WHERE t.tgrelid = $1 AND starts_with(t.tgname, 'pgeist_')",
+        transfer.read.oid);
+    std::set<std::string> names;
     for (const char* kind : trigger_kinds) {
-        names.push_back(fmt::format("{}_{}", trigger_prefix(transfer), kind));
+        names.insert(fmt::format("{}_{}", trigger_prefix(transfer), kind));
     }
-    // Whoever disables one and enables it again leaves it with another version than the others have.
-    const pg::result row = co_await session.query(
-        "SELECT (SELECT CASE WHEN count(DISTINCT xmin::text) = 1 THEN count(*) END FROM pg_trigger WHERE tgrelid = "
-        "$1::bigint::oid AND tgname = ANY ($2::text[]) AND tgenabled = 'A') IS NOT DISTINCT FROM $4::bigint AS "
-        "triggers, "
-        "EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $3 AND "
-        "p.proname = "
-        "'capture_deleted' AND p.prosrc ~ 'pgeist_log') AS logs",
-        transfer.read.oid, pg::array_literal(names), transfer.schema, static_cast<std::int64_t>(trigger_kinds.size()));
+    std::size_t always = 0;
+    std::set<std::string> versions;
+    bool logs = false;
+    for (int row = 0; row < rows.rows(); ++row) {
+        if (names.count(rows.text(row, "tgname")) != 0 && rows.boolean(row, "always")) {
+            ++always;
+            // Whoever disables one and enables it again leaves it with another version than the others have.
+            versions.insert(rows.text(row, "version"));
+            logs = logs || (rows.text(row, "nspname") == transfer.schema &&
+                            rows.text(row, "proname") == "capture_deleted" && rows.boolean(row, "logs"));
+        }
+    }
     std::optional<std::string> why;
-    if (!row.boolean(0, "triggers")) {
+    if (always != trigger_kinds.size() || versions.size() != 1) {
         why = fmt::format("pgeist's triggers on {} were dropped or disabled by someone else",
                           transfer.read.name.display());
-    } else if (!row.boolean(0, "logs")) {
+    } else if (!logs) {
         why = fmt::format("what is written to {} is not logged any more", transfer.read.name.display());
     } else if (transfer.sets_apart) {
-        why = co_await what_was_missed(session, transfer);
+        why = co_await what_was_missed(ask.session(), transfer);
     }
     co_return why;
 }
@@ -329,7 +344,12 @@ awaitable<bool> in_place(pg::connection& session, const transfer::spec& transfer
 }
 
 awaitable<void> require_in_place(pg::connection& session, const transfer::spec& transfer) {
-    auto why = co_await why_not_in_place(session, transfer);
+    pg::inquiry ask(session, std::vector<std::int64_t>(1, transfer.read.oid));
+    co_await require_in_place(ask, transfer);
+}
+
+awaitable<void> require_in_place(pg::inquiry& ask, const transfer::spec& transfer) {
+    auto why = co_await why_not_in_place(ask, transfer);
     if (why) {
         throw error(
             exit_code::failed, std::move(*why),
@@ -337,9 +357,12 @@ awaitable<void> require_in_place(pg::connection& session, const transfer::spec& 
     }
 }
 
+std::string truncations_sql(const transfer::spec& transfer) {
+    return "SELECT count(*) FROM " + transfer.truncations().sql() + not_missed(transfer);
+}
+
 awaitable<std::int64_t> truncations(pg::connection& session, const transfer::spec& transfer) {
-    std::string sql = "SELECT count(*) FROM " + transfer.truncations().sql() + not_missed(transfer);
-    const pg::result row = co_await session.query(std::move(sql));
+    const pg::result row = co_await session.query(truncations_sql(transfer));
     co_return row.integer(0, 0);
 }
 

@@ -81,21 +81,45 @@ lock::target log_before_target(const transfer::spec& transfer) {
     return wanted;
 }
 
-awaitable<log_look> look_at_log(pg::connection& session, const transfer::spec& transfer) {
-    std::string sql = fmt::format(
-        "SELECT count(*) AS rows, coalesce((min(ctid)::text::point)[0]::bigint, 0) AS first_block, "
-        "pg_relation_size({}::regclass) / current_setting('block_size')::bigint AS blocks, {} AS in_two_parts FROM {}",
-        quote_literal(transfer.log().sql()), is_in_two_parts(quote_literal(log_before(transfer).sql())),
-        transfer.log().sql());
-    const pg::result row = co_await session.query(std::move(sql));
-    if (row.boolean(0, "in_two_parts")) {
-        throw error(exit_code::failed, "the change log is in two parts", "go on with: pgeist resume JOB");
+namespace {
+
+/// `place` is how the row is told from those of other logs.
+std::string look_sql(const transfer::spec& transfer, std::size_t place) {
+    return fmt::format(
+        "SELECT {} AS place, ({}) AS truncations, count(*) AS rows, coalesce((min(ctid)::text::point)[0]::bigint, 0) "
+        "AS first_block, pg_relation_size({}::regclass) / current_setting('block_size')::bigint AS blocks, {} AS "
+        "in_two_parts FROM {}",
+        place, capture::truncations_sql(transfer), quote_literal(transfer.log().sql()),
+        is_in_two_parts(quote_literal(log_before(transfer).sql())), transfer.log().sql());
+}
+
+}  // namespace
+
+awaitable<std::vector<log_look>> look_at_logs(pg::connection& session, std::vector<const transfer::spec*> transfers) {
+    std::vector<std::string> questions;
+    for (std::size_t place = 0; place < transfers.size(); ++place) {
+        questions.push_back(look_sql(*transfers[place], place));
     }
-    log_look found;
-    found.rows = row.integer(0, "rows");
-    found.first_block = row.integer(0, "first_block");
-    found.blocks = row.integer(0, "blocks");
-    co_return found;
+    const pg::result rows = co_await session.query(join(questions, " UNION ALL ") + " ORDER BY place");
+    std::vector<log_look> all;
+    for (int row = 0; row < rows.rows(); ++row) {
+        if (rows.boolean(row, "in_two_parts")) {
+            throw error(exit_code::failed, "the change log is in two parts", "go on with: pgeist resume JOB");
+        }
+        log_look found;
+        found.truncations = rows.integer(row, "truncations");
+        found.rows = rows.integer(row, "rows");
+        found.first_block = rows.integer(row, "first_block");
+        found.blocks = rows.integer(row, "blocks");
+        all.push_back(found);
+    }
+    co_return all;
+}
+
+awaitable<log_look> look_at_log(pg::connection& session, const transfer::spec& transfer) {
+    const std::vector<log_look> found =
+        co_await look_at_logs(session, std::vector<const transfer::spec*>(1, &transfer));
+    co_return found.front();
 }
 
 awaitable<std::int64_t> log_file_bytes(pg::connection& session, const transfer::spec& transfer) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "pgeist/pg/connection.hpp"
+#include "pgeist/pg/inquiry.hpp"
 #include "pgeist/pg/statement.hpp"
 #include "pgeist/transfer/spec.hpp"
 
@@ -63,15 +63,20 @@ using key_numbers = std::vector<std::int64_t>;
 /// functions switched off; and, where rows are set apart, statements whose keys could not be logged. No lock.
 [[nodiscard]] awaitable<std::optional<std::string>> why_not_in_place(pg::connection& session,
                                                                      const transfer::spec& transfer);
+/// The same where several read sides are looked at together.
+[[nodiscard]] awaitable<std::optional<std::string>> why_not_in_place(pg::inquiry& ask, const transfer::spec& transfer);
 [[nodiscard]] awaitable<bool> in_place(pg::connection& session, const transfer::spec& transfer);
 
 /// @throws error when why_not_in_place() says so. No lock.
 [[nodiscard]] awaitable<void> require_in_place(pg::connection& session, const transfer::spec& transfer);
+[[nodiscard]] awaitable<void> require_in_place(pg::inquiry& ask, const transfer::spec& transfer);
 
 /// How many TRUNCATEs of the read side have been committed and not yet been dealt with. Statements of which the keys
 /// could not be logged count as such, except where rows are set apart: there the write side must not be filled anew,
 /// and why_not_in_place() says it.
 [[nodiscard]] awaitable<std::int64_t> truncations(pg::connection& session, const transfer::spec& transfer);
+/// The question it asks: one row, one number.
+[[nodiscard]] std::string truncations_sql(const transfer::spec& transfer);
 
 /// ` WHERE …`, or nothing: the rows of transfer::spec::truncations() that truncations() counts.
 [[nodiscard]] std::string not_missed(const transfer::spec& transfer);

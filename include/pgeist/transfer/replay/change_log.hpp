@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "pgeist/lock/table_lock.hpp"
 #include "pgeist/transfer/shared/workspace.hpp"
@@ -12,10 +13,14 @@ struct log_look {
     std::int64_t rows = 0;         ///< visible ones
     std::int64_t first_block = 0;  ///< the first that has one
     std::int64_t blocks = 0;       ///< of its file
+    std::int64_t truncations = 0;  ///< of the read side, as capture::truncations() counts them
 };
 
 /// Reads the log once, dead rows and all. @throws error when the log is in two parts (see replace_log())
 [[nodiscard]] awaitable<log_look> look_at_log(pg::connection& session, const transfer::spec& transfer);
+/// Of several, in their order, all in the snapshot of one statement.
+[[nodiscard]] awaitable<std::vector<log_look>> look_at_logs(pg::connection& session,
+                                                            std::vector<const transfer::spec*> transfers);
 
 /// Bytes of the log's file.
 [[nodiscard]] awaitable<std::int64_t> log_file_bytes(pg::connection& session, const transfer::spec& transfer);
