@@ -212,29 +212,38 @@ private:
     /// The server gives no other type to a column that a view, rule, policy, trigger, function or generated column
     /// reads; a copy leads them over. What it cannot lead it refuses itself.
     [[nodiscard]] static bool is_read_by_others(const part& of) {
-        constexpr const char* not_supported = "0A000";
-        const auto& failed = of.does.fails;
-        return failed && failed->sqlstate == not_supported && can_be_copied(of.what) &&
-               failed->message.starts_with("cannot alter type of a column used ") &&
+        return of.does.fails->message.starts_with("cannot alter type of a column used ") &&
                std::any_of(of.what.clauses.begin(), of.what.clauses.end(),
                            [](const ddl::clause& each) { return each.kind == clause_kind::alter_type; });
     }
 
-    [[nodiscard]] awaitable<void> add_statement(const part& whole, std::vector<part> parts) {
-        if (is_read_by_others(whole)) {
-            const auto& [message, state, detail] = *whole.does.fails;
-            if (asked_.method == run::method_choice::native) {
-                refuse(whole,
-                       fmt::format("{} can only be done by a copy: {}{}", whole.what.text, message,
-                                   detail.empty() ? "" : ": " + detail),
-                       "allow it with --method auto");
-            } else {
-                made_.steps.push_back(copy_of(whole, detail.empty() ? message : detail));
-            }
-            co_return;
+    /// Whether what the server refuses is the copy's to decide. What hinders both (a partition's column, what others
+    /// depend on) the copy explains better; but the statements of a file are judged together, before any has run.
+    [[nodiscard]] bool is_up_to_a_copy(const part& of) const {
+        static constexpr std::array<std::string_view, 4> in_the_way{"0A000", "42P16", "42809", "2BP01"};
+        const std::string& state = of.does.fails->sqlstate;
+        const bool alone = asked_.statements.size() == 1 && asked_.statements.front().line == 0;
+        return can_be_copied(of.what) && std::find(in_the_way.begin(), in_the_way.end(), state) != in_the_way.end() &&
+               (alone || is_read_by_others(of));
+    }
+
+    void refuse_or_copy(const part& whole) {
+        const probe::failure& failed = *whole.does.fails;
+        const std::string reason = failed.detail.empty() ? failed.message : failed.message + ": " + failed.detail;
+        const bool copy = is_up_to_a_copy(whole);
+        if (copy && asked_.method != run::method_choice::native) {
+            made_.steps.push_back(copy_of(whole, reason));
+        } else if (copy && is_read_by_others(whole)) {
+            refuse(whole, fmt::format("{} can only be done by a copy: {}", whole.what.text, reason),
+                   "allow it with --method auto");
+        } else {
+            refuse(whole, failed.message, failed.detail);
         }
+    }
+
+    [[nodiscard]] awaitable<void> add_statement(const part& whole, std::vector<part> parts) {
         if (fails(whole)) {
-            refuse(whole, whole.does.fails->message, whole.does.fails->detail);
+            refuse_or_copy(whole);
             co_return;
         }
         const bool from_file = asked_.statements[whole.of].line != 0;  // whose reader has taken it

@@ -92,7 +92,7 @@ TEST_F(heir, is_refused_what_only_the_parent_can_have_changed) {
     const table_state before = state_of();
     for (const std::string clause : {"ALTER COLUMN id TYPE bigint", "DROP COLUMN note", "RENAME COLUMN code TO coding",
                                      "DROP CONSTRAINT b_small"}) {
-        const run_result result = run({"--alter", clause});
+        const run_result result = run({"--alter", clause, "--method", "auto"});
         EXPECT_TRUE(exited(result, 3)) << clause;
         EXPECT_TRUE(says(result, {"inherited", "inherits from"})) << clause;
         expect_unchanged(before);

@@ -209,7 +209,7 @@ protected:
 
     void expect_refused(const std::string& clause, const std::vector<std::string>& saying) {
         const table_state before = state_of();
-        const run_result result = run({"--alter", clause});
+        const run_result result = run({"--alter", clause, "--method", "auto"});
         EXPECT_TRUE(exited(result, 3)) << clause;
         EXPECT_TRUE(says(result, saying)) << clause;
         EXPECT_TRUE(says(result, {"partition of", "p"})) << clause;
