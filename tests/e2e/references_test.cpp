@@ -275,5 +275,26 @@ TEST_F(references, neighbours_in_a_file_are_one_group) {
         << "what can be merged into the copy of users is";
 }
 
+TEST_F(references, a_group_that_is_a_step_of_a_file_can_be_taken_back) {
+    sql().execute(
+        "CREATE TABLE users (id int PRIMARY KEY); INSERT INTO users SELECT generate_series(1, 50); CREATE TABLE orders "
+        "(id int PRIMARY KEY, user_id int REFERENCES users); INSERT INTO orders SELECT i, i FROM generate_series(1, "
+        "50) i");
+    const std::string file =
+        "CREATE TABLE notes (a int);\nALTER TABLE users ALTER COLUMN id TYPE bigint;\n"
+        "ALTER TABLE orders ALTER COLUMN user_id TYPE bigint;\n";
+    ASSERT_TRUE(exited(run_file(file, {"--revertible"}), 0));
+    ASSERT_EQ(copies().size(), 2U);
+    sql().execute("BEGIN; INSERT INTO users VALUES (51); INSERT INTO orders VALUES (51, 51); COMMIT");
+    ASSERT_TRUE(exited(command("revert", {text_of(copies().back(), "job")}), 0));
+    EXPECT_EQ(type_of("id", "public.users") + " " + type_of("user_id", "public.orders"), "integer integer");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM users JOIN orders ON user_id = users.id"), 51);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM notes"), 0) << "what is no copy stays";
+    ASSERT_TRUE(exited(command("revert", {text_of(copies().front(), "job")}), 0));
+    EXPECT_EQ(type_of("id", "public.users") + " " + type_of("user_id", "public.orders"), "bigint bigint");
+    EXPECT_TRUE(exited(command("cleanup", {text_of(file_job(), "job")}), 0));
+    expect_nothing_left();
+}
+
 }  // namespace
 }  // namespace pgeist::test

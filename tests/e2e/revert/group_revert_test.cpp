@@ -169,6 +169,42 @@ TEST_F(group_revert, takes_all_tables_back_and_forth_with_their_keys) {
 }
 
 // A row of one table that does not go back keeps all of them, and is named with its table.
+// With a view over three of the tables, one of which is a partition.
+TEST_F(group_revert, leads_views_and_a_partition_back_with_the_tables) {
+    make("public");
+    sql().execute(
+        "CREATE TABLE log (id int, orders int, at int, what text, PRIMARY KEY (id, at)) PARTITION BY LIST (at);"
+        "CREATE TABLE log_1 PARTITION OF log FOR VALUES IN (1); CREATE TABLE log_2 PARTITION OF log FOR VALUES IN (2);"
+        "ALTER TABLE log_1 ADD CONSTRAINT of_order FOREIGN KEY (orders) REFERENCES orders;"
+        "INSERT INTO log SELECT i, i, 1 + i % 2, 'x' || i FROM generate_series(1, 40) AS i;"
+        "CREATE VIEW seen AS SELECT p.balance, o.note, l.what FROM person p, orders o, log_1 l WHERE o.note = 'note 2' "
+        "AND l.what = 'x2'");
+    note_state();
+    const std::string shape =
+        "SELECT pg_get_viewdef('seen'::regclass) || pg_get_expr(relpartbound, oid) || attstorage FROM pg_class JOIN "
+        "pg_attribute ON attrelid = oid AND attname = 'what' WHERE oid = 'log_1'::regclass";
+    const std::string before = sql().scalar(shape);
+    std::vector<std::string> all = revertible({"--table", "log_1", "--alter", "ALTER what SET STORAGE EXTERNAL"});
+    ASSERT_TRUE(exited(run_pgeist(db().uri(), all), 0));
+    EXPECT_EQ(types(), all_bigint);
+    EXPECT_NE(sql().scalar(shape), before);
+    write(1);
+    sql().execute(
+        "INSERT INTO log VALUES (100, 7, 1, 'since'), (101, 7, 2, 'since'); UPDATE log SET what = 'x2' WHERE id = 4");
+    const std::string rows = digest();
+    ASSERT_TRUE(exited(command("revert", {"4"}), 0));
+    expect_back();
+    EXPECT_EQ(digest(), rows);
+    EXPECT_EQ(sql().scalar(shape), before);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM log"), 42);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM seen"), 2 * sql().number("SELECT count(*) FROM person"));
+    ASSERT_TRUE(exited(command("revert", {"1"}), 0));
+    EXPECT_EQ(types(), all_bigint);
+    EXPECT_NE(sql().scalar(shape), before);
+    EXPECT_TRUE(exited(command("cleanup", {"4"}), 0));
+    expect_nothing_left();
+}
+
 TEST_F(group_revert, is_refused_for_all_by_a_row_of_one) {
     run_revertible();
     write(1);
