@@ -305,10 +305,13 @@ awaitable<std::optional<std::string>> why_not_in_place(pg::connection& session, 
 }
 
 awaitable<std::optional<std::string>> why_not_in_place(pg::inquiry& ask, const transfer::spec& transfer) {
+    // What row triggers call by their conditions is in the schema of the functions that they execute.
     const pg::result rows = co_await ask.ask(
-        "SELECT t.tgname, t.tgenabled = 'A' AS always, t.xmin::text AS version, n.nspname, p.proname, p.prosrc ~ "
-        "'pgeist_log' AS logs FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = "
-        "p.pronamespace WHERE t.tgrelid = $1 AND starts_with(t.tgname, 'pgeist_')",
+        "SELECT t.tgname, t.tgenabled = 'A' AS always, t.xmin::text AS version, n.nspname, EXISTS (SELECT FROM pg_proc "
+        "f "
+        "WHERE f.pronamespace = n.oid AND f.proname = 'capture_deleted' AND f.prosrc ~ 'pgeist_log' OFFSET 0) AS logs "
+        "FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE "
+        "t.tgrelid = $1 AND starts_with(t.tgname, 'pgeist_')",
         transfer.read.oid);
     std::set<std::string> names;
     for (const char* kind : trigger_kinds) {
@@ -322,8 +325,7 @@ awaitable<std::optional<std::string>> why_not_in_place(pg::inquiry& ask, const t
             ++always;
             // Whoever disables one and enables it again leaves it with another version than the others have.
             versions.insert(rows.text(row, "version"));
-            logs = logs || (rows.text(row, "nspname") == transfer.schema &&
-                            rows.text(row, "proname") == "capture_deleted" && rows.boolean(row, "logs"));
+            logs = logs || (rows.text(row, "nspname") == transfer.schema && rows.boolean(row, "logs"));
         }
     }
     std::optional<std::string> why;
