@@ -113,7 +113,7 @@ TEST_P(group_kill_points, between_members_are_survived) {
     wait_for_end_of_sessions();
     EXPECT_EQ(types() == all_uuid, GetParam().swapped);
     sql().execute(
-        "UPDATE person SET balance = 7 WHERE id::text = k(1, 5); DELETE FROM person WHERE id::text = k(1, 30); "
+        "UPDATE person SET balance = 7 WHERE id::text = k(1, 5); DELETE FROM person WHERE id::text = k(1, 50); "
         "UPDATE item SET n = -1 WHERE id = k(3, 9)");
     const std::string rows = digest();
     EXPECT_TRUE(exited(command("resume", {"3"}), 0));
@@ -127,7 +127,7 @@ TEST_P(group_kill_points, between_members_are_survived) {
 INSTANTIATE_TEST_SUITE_P(
     of, group_kill_points,
     ::testing::Values(kill_point{"capture_of_the_second", "", "CREATE TRIGGER pgeist_2_insert", false},
-                      kill_point{"copy_of_the_second", "", R"(INSERT INTO "pgeist_2"."orders")", false},
+                      kill_point{"copy_of_the_second", "", R"(FROM ONLY "public"."orders" AS s WHERE s.)", false},
                       kill_point{"key_of_the_third", "'maintenance_work_mem'", R"(ON "pgeist_3"."item")", false},
                       kill_point{"the_first_key_to_be_valid", swap_noted, "VALIDATE CONSTRAINT \"", true},
                       kill_point{"the_end_of_the_second", "", R"(EXISTS "pgeist_2".capture_inserted)", true},
@@ -140,7 +140,7 @@ TEST_F(group_moments, survive_the_cut_of_one_members_connection) {
     make_tables(200);
     const std::string rows = digest();
     tcp_proxy proxy(db().address());
-    proxy.lay({"", R"(INSERT INTO "pgeist_2"."orders")", fate::answer_lost});
+    proxy.lay({"", R"(FROM ONLY "public"."orders" AS s WHERE s.)", fate::answer_lost});
     pgeist_process running(proxy.through(db().address()).uri(), arguments({"--reconnect-max", "30s"}));
     EXPECT_TRUE(exited(running.finish(), 0));
     EXPECT_TRUE(proxy.sprung());

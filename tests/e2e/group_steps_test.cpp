@@ -105,7 +105,8 @@ TEST_P(group_killed, at_the_swap_swaps_all_or_none) {
     expect_cleanup_leaves_nothing();
 }
 
-INSTANTIATE_TEST_SUITE_P(before_and_after_the_commit, group_killed, ::testing::Values(fate::held, fate::answer_lost));
+INSTANTIATE_TEST_SUITE_P(before_and_after_the_commit, group_killed,
+                         ::testing::Values(fate::held, fate::request_lost, fate::answer_lost));
 
 TEST_F(group_steps, lead_over_once_what_stands_on_several_members) {
     make_tables(50);

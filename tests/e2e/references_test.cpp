@@ -284,9 +284,10 @@ TEST_F(references, a_group_that_is_a_step_of_a_file_can_be_taken_back) {
         "CREATE TABLE notes (a int);\nALTER TABLE users ALTER COLUMN id TYPE bigint;\n"
         "ALTER TABLE orders ALTER COLUMN user_id TYPE bigint;\n";
     ASSERT_TRUE(exited(run_file(file, {"--revertible"}), 0));
-    ASSERT_EQ(copies().size(), 2U);
+    const auto jobs = job_list(db().uri());
+    ASSERT_EQ(jobs.size(), 3U) << "the file's, and one of each table";
     sql().execute("BEGIN; INSERT INTO users VALUES (51); INSERT INTO orders VALUES (51, 51); COMMIT");
-    ASSERT_TRUE(exited(command("revert", {text_of(copies().back(), "job")}), 0));
+    ASSERT_TRUE(exited(command("revert", {text_of(jobs.back(), "job")}), 0));
     EXPECT_EQ(type_of("id", "public.users") + " " + type_of("user_id", "public.orders"), "integer integer");
     EXPECT_EQ(sql().number("SELECT count(*) FROM users JOIN orders ON user_id = users.id"), 51);
     EXPECT_EQ(sql().number("SELECT count(*) FROM notes"), 0) << "what is no copy stays";

@@ -181,7 +181,8 @@ TEST_F(group_revert, leads_views_and_a_partition_back_with_the_tables) {
         "AND l.what = 'x2'");
     note_state();
     const std::string shape =
-        "SELECT pg_get_viewdef('seen'::regclass) || pg_get_expr(relpartbound, oid) || attstorage FROM pg_class JOIN "
+        "SELECT pg_get_viewdef('seen'::regclass) || pg_get_expr(relpartbound, oid) || attstorage::text FROM pg_class "
+        "JOIN "
         "pg_attribute ON attrelid = oid AND attname = 'what' WHERE oid = 'log_1'::regclass";
     const std::string before = sql().scalar(shape);
     std::vector<std::string> all = revertible({"--table", "log_1", "--alter", "ALTER what SET STORAGE EXTERNAL"});
