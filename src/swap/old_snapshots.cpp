@@ -35,6 +35,7 @@ constexpr const char* snapshots_text = R"sql(
     SELECT a.pid, coalesce(a.xact_start::text, l.virtualtransaction, '') AS transaction,
            pg_snapshot_xmax(pg_current_snapshot())::xid::text AS next,
            coalesce(age(a.backend_xmin) >= age($1::text::xid), true) AS old,
+           coalesce(a.state = 'active' AND a.xact_start >= a.query_start, false) AS single_statement,
            coalesce(a.usename, '?') AS usename, coalesce(a.application_name, '') AS application_name,
            coalesce(a.state, '?') AS state, left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 200) AS query,
            coalesce(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000, 0)::bigint AS age
@@ -47,13 +48,39 @@ std::string snapshots_query() {
     return fmt::format(snapshots_text, holder);
 }
 
+report::blocker holder_in(const pg::result& found, int row) {
+    report::blocker blocker;
+    blocker.pid = static_cast<int>(found.integer(row, "pid"));
+    blocker.user = found.text(row, "usename");
+    blocker.application = found.text(row, "application_name");
+    blocker.state = found.text(row, "state");
+    blocker.age = report::milliseconds(found.integer(row, "age"));
+    blocker.query = found.text(row, "query");
+    return blocker;
+}
+
 }  // namespace
 
-awaitable<old_snapshots> old_snapshots::taken_now(pg::connection& session) {
+awaitable<std::vector<report::blocker>> old_snapshots::held_between_statements(pg::connection& session) {
+    const std::optional<std::string> none;
+    const pg::result found = co_await session.query(snapshots_query(), none);
+    std::vector<report::blocker> holders;
+    for (int row = 0; row < found.rows(); ++row) {
+        if (found.text(row, "state").starts_with("idle in transaction")) {
+            holders.push_back(holder_in(found, row));
+        }
+    }
+    co_return holders;
+}
+
+awaitable<old_snapshots> old_snapshots::taken_now(pg::connection& session, of whom) {
     const std::optional<std::string> none;
     const pg::result found = co_await session.query(snapshots_query(), none);
     old_snapshots now;
     for (int row = 0; row < found.rows(); ++row) {
+        if (whom == of::those_who_go_on && found.boolean(row, "single_statement")) {
+            continue;
+        }
         holder each{found.text(row, "pid"), found.text(row, "transaction")};
         now.limit_ = found.text(row, "next");
         now.holders_.push_back(std::move(each));
@@ -91,14 +118,7 @@ awaitable<std::vector<report::blocker>> old_snapshots::look(pg::connection& sess
         }
         left.push_back(std::move(same));
         note_state(found.text(row, "state"));
-        report::blocker blocker;
-        blocker.pid = static_cast<int>(found.integer(row, "pid"));
-        blocker.user = found.text(row, "usename");
-        blocker.application = found.text(row, "application_name");
-        blocker.state = found.text(row, "state");
-        blocker.age = report::milliseconds(found.integer(row, "age"));
-        blocker.query = found.text(row, "query");
-        blockers.push_back(std::move(blocker));
+        blockers.push_back(holder_in(found, row));
     }
     holders_ = std::move(left);
     co_return blockers;

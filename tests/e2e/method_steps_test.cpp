@@ -13,6 +13,9 @@
 #include <thread>
 #include <vector>
 
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
 #include "e2e/run_test.hpp"
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
@@ -258,6 +261,36 @@ TEST_F(method_steps, name_who_is_in_the_way_and_can_be_resumed) {
     reader.execute("COMMIT");
     EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
     EXPECT_EQ(type_of("extra"), "integer");
+}
+
+/// A table that is written anew is empty for a transaction that has an older snapshot and comes to it only then.
+TEST_F(method_steps, that_write_a_table_anew_wait_for_old_snapshots) {
+    sql().execute("CREATE TABLE public.other (n int)");
+    sync_connection old = db().connect();
+    old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM public.other");
+    const run_result waited = change("ALTER COLUMN id TYPE bigint", {"--swap-max-wait", "1s"});
+    EXPECT_TRUE(exited(waited, 4));
+    EXPECT_TRUE(says(waited, {"public.t", std::to_string(old.backend_pid())}));
+    EXPECT_EQ(old.number("SELECT count(*) FROM public.t"), 500);
+    EXPECT_EQ(type_of("id"), "integer");
+    // Now it looks at the table, and so holds a lock; the next one comes when those there were have been waited for.
+    sync_connection between = db().connect();
+    old.execute("COMMIT; BEGIN; INSERT INTO public.t (id) VALUES (501)");
+    pgeist_process going(db().uri(), {"resume", "1", "--swap-max-wait", "5min", "--output", "json"});
+    const auto is_told = [](sync_connection& who) {
+        return [pid = who.backend_pid()](const json::object& event) {
+            return text_of(event, "event") == "lock_wait" &&
+                   json::serialize(event.at("blockers")).find(fmt::format("\"pid\":{},", pid)) != std::string::npos;
+        };
+    };
+    going.wait_for_event("lock_wait", is_told(old));
+    between.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM public.other");
+    old.execute("COMMIT");
+    going.wait_for_event("lock_wait for the new snapshot", is_told(between));
+    EXPECT_EQ(between.number("SELECT count(*) FROM public.t"), 500) << "none of them lost, none of later";
+    between.execute("COMMIT");
+    EXPECT_TRUE(exited(going.finish(), 0));
+    EXPECT_EQ(type_of("id"), "bigint");
 }
 
 TEST_F(method_steps, lock_the_other_table_too) {

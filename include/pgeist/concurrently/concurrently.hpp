@@ -9,6 +9,7 @@
 #include "pgeist/pg/pool.hpp"
 #include "pgeist/report/observer.hpp"
 #include "pgeist/settings/settings.hpp"
+#include "pgeist/swap/old_snapshots.hpp"
 #include "pgeist/task/phase.hpp"
 #include "pgeist/throttle/limiter.hpp"
 #include "pgeist/watch/build_figures.hpp"
@@ -42,6 +43,12 @@ struct workspace {
     double percent_to = 100;
     watch::pace* pace = nullptr;
 };
+
+/// Waits until nobody holds a snapshot that he held when this was called, and no signal holds the run back.
+/// @param whom  whose snapshots matter
+/// @param work_of  what would wait for them, or hide rows from them, for the message
+/// @throws error (lock_not_obtained) naming who does, after --swap-max-wait; cancelled
+[[nodiscard]] awaitable<void> wait_for_snapshots(workspace& work, swap::old_snapshots::of whom, std::string work_of);
 
 /// Whether a server of this version (140003 for 14.3) may be trusted with it.
 [[nodiscard]] bool builds_soundly(int server_version) noexcept;

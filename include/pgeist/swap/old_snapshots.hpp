@@ -14,8 +14,16 @@ namespace pgeist::swap {
 /// would not see them. So the swap waits for these to go.
 class old_snapshots {
 public:
+    enum class of {
+        everybody,
+        those_who_go_on
+    };  ///< the latter: not of a single statement that is its own transaction
+
     /// Remembers the snapshots held now by client sessions of this database, this session left out.
-    [[nodiscard]] static awaitable<old_snapshots> taken_now(pg::connection& session);
+    [[nodiscard]] static awaitable<old_snapshots> taken_now(pg::connection& session, of whom = of::everybody);
+
+    /// Who holds one at this moment between two statements: whatever he reads next he reads by it.
+    [[nodiscard]] static awaitable<std::vector<report::blocker>> held_between_statements(pg::connection& session);
 
     /// Which of them are still held. Those that have gone are forgotten. When all have, and one of them was seen
     /// between its statements, whoever may have imported its snapshot in time (pg_export_snapshot: whose xmin comes no

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pgeist/concurrently/concurrently.hpp"
 #include "pgeist/tasks/native/engine.hpp"
 
 namespace pgeist::native {
@@ -15,6 +16,9 @@ class server_steps final : public executor {
 public:
     [[nodiscard]] awaitable<void> carry_out(const task::context& with, steps::step& of, int at) override;
 };
+
+/// For what is done or awaited CONCURRENTLY.
+[[nodiscard]] concurrently::workspace workspace_of(const task::context& with);
 
 /// Drops what a failed step has built, also where it is valid.
 [[nodiscard]] awaitable<void> take_back_builds(const task::context& with);

@@ -9,11 +9,11 @@
 
 namespace pgeist::native {
 
-namespace {
-
 concurrently::workspace workspace_of(const task::context& with) {
     return {with.pool, with.mine, with.chosen, with.observer, with.progress, with.steering};
 }
+
+namespace {
 
 /// The OID of a relation whose name may be written without its schema. @throws error (failed) when it is not there
 awaitable<std::int64_t> find_oid(pg::connection& session, qualified_name name) {

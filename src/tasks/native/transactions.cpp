@@ -5,10 +5,12 @@
 
 #include "executors.hpp"
 #include "made.hpp"
+#include "pgeist/concurrently/concurrently.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/swap/old_snapshots.hpp"
 #include "planned.hpp"
 #include "targets.hpp"
 
@@ -25,6 +27,7 @@ struct attempt {
     steps::step& of;
     int at;
     pg::connection& session;
+    bool hides_rows = false;             ///< from whoever has an older snapshot, and looks at the table only then
     std::optional<steps::step> noted{};  ///< the step with what its transaction has made, once it commits
 
     [[nodiscard]] const steps::action& what() const { return of.actions[static_cast<std::size_t>(at)]; }
@@ -162,27 +165,66 @@ awaitable<void> begin(attempt& now, pg::connection& observer_session, const lock
                            &now.with.chosen);
 }
 
+/// A table that is written anew is empty for older snapshots; one without rows is so anyway.
+awaitable<bool> would_hide_rows(pg::connection& session, const steps::step& of) {
+    if (of.how != steps::method::native || of.rewrites.empty()) {
+        co_return false;
+    }
+    std::string names = pg::array_literal(of.rewrites);
+    const pg::result row = co_await session.query(
+        "SELECT coalesce(bool_or(pg_relation_size(to_regclass(name)) > 0), false) FROM unnest($1::text[]) AS name",
+        std::move(names));
+    co_return row.boolean(0, 0);
+}
+
+awaitable<void> wait_for_snapshots(attempt& now) {
+    if (now.hides_rows) {
+        concurrently::workspace work = workspace_of(now.with);
+        std::string who = fmt::format("would find {} empty", now.of.table);
+        co_await concurrently::wait_for_snapshots(work, swap::old_snapshots::of::those_who_go_on, std::move(who));
+    }
+}
+
+/// With the locks in hand: what came since, and might look at the table next.
+awaitable<std::vector<report::blocker>> snapshots_again(attempt& now, pg::connection& observer_session) {
+    std::vector<report::blocker> holders;
+    if (now.hides_rows && !now.with.chosen.ignore_old_snapshots) {
+        holders = co_await swap::old_snapshots::held_between_statements(observer_session);
+    }
+    if (!holders.empty()) {
+        co_await now.session.rollback();
+    }
+    co_return holders;
+}
+
 /// With everything asked for in hand, something that nobody could name was in the way.
 awaitable<void> retry(attempt& now, const lock::target& wanted) {
     const auto observer_session = co_await now.with.pool.acquire();
     lock::policy rules = policy_of(now.with.chosen);
     co_await lock::fit_to_server(now.session, rules);
     const auto began = clock::now();
-    std::optional<pg::sql_error> blocked;
     const int most = now.what().short_waits ? now.with.chosen.swap_attempts : most_tries;
+    std::string in_the_way;
     for (int tries = 1; tries <= most && clock::now() - began < now.with.chosen.swap_max_wait; ++tries) {
+        co_await wait_for_snapshots(now);
         co_await begin(now, *observer_session, wanted, rules);
-        blocked = co_await try_once(now);
-        if (!blocked) {
-            co_return;
+        auto blockers = co_await snapshots_again(now, *observer_session);
+        if (blockers.empty()) {
+            const auto blocked = co_await try_once(now);
+            if (!blocked) {
+                co_return;
+            }
+            in_the_way = fmt::format("a lock that the statement takes besides was not to be had: {}", blocked->what());
+            blockers = co_await lock::find_blockers(*observer_session, wanted, now.session.backend_pid());
+        } else {
+            in_the_way = fmt::format("a snapshot that would find {} empty is still held: {}", now.of.table,
+                                     lock::describe(blockers.front()));
         }
         const auto waited = std::chrono::duration_cast<report::milliseconds>(clock::now() - began);
-        const auto blockers = co_await lock::find_blockers(*observer_session, wanted, now.session.backend_pid());
         now.with.observer.lock_waited(tries, waited, blockers);
         co_await pg::sleep_for(std::chrono::milliseconds(50) * std::min(tries, most_tries));
     }
-    throw error(exit_code::lock_not_obtained,
-                fmt::format("a lock that the statement takes besides was not to be had: {}", blocked->what()),
+    throw error(exit_code::lock_not_obtained, in_the_way,
                 "nothing was changed by this step; go on with: pgeist resume JOB");
 }
 
@@ -242,6 +284,7 @@ awaitable<void> transactions::carry_out(const task::context& with, steps::step& 
         co_await run_alone(now);
         co_return;
     }
+    now.hides_rows = co_await would_hide_rows(*session, of);
     const lock::target wanted = co_await target_for(*session, now.what().locks);
     co_await retry(now, wanted);
 }
