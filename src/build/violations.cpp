@@ -34,8 +34,12 @@ awaitable<void> check_violations(workspace& work, replay::replayer& changes) {
             keys = co_await violating_keys(work, each);
         }
         if (!keys.empty()) {
-            throw error(exit_code::failed, fmt::format("rows violate {}; their keys: {}", each.label, join(keys, "; ")),
-                        fmt::format("the source table is untouched; mend the rows or the change; {}",
+            const bool back = work.transfer.sets_apart;  // there they count as rows that do not fit
+            throw error(back ? exit_code::refused : exit_code::failed,
+                        fmt::format("rows violate {}; their keys: {}", each.label, join(keys, "; ")),
+                        fmt::format("{}; {}",
+                                    back ? "nothing was swapped; mend the rows"
+                                         : "the source table is untouched; mend the rows or the change",
                                     transfer::what_next(work.transfer)));
         }
     }

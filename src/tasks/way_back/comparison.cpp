@@ -92,6 +92,11 @@ awaitable<void> work::compare() {
     for (work* each : all()) {
         co_await each->compare_at_rest();
     }
+    co_await plan_meanwhile();
+    for (work* each : all()) {
+        const auto session = co_await work_.pool.acquire();
+        static_cast<void>(co_await each->note_unfit(*session));
+    }
 }
 
 }  // namespace pgeist::way_back

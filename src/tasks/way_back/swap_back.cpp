@@ -99,15 +99,9 @@ awaitable<void> work::make_plan(pg::connection& session, std::vector<planned>& i
 }
 
 /// Whether the server would take the plan: told before hours of comparing.
-awaitable<void> work::try_plan(pg::connection& session) {
-    std::vector<planned> made;
+awaitable<void> work::try_plan(pg::connection& session, std::vector<planned>& made) {
     const auto trial = [&] { return make_plan(session, made); };
     co_await pg::rolled_back(session, trial);
-    for (const planned& one : made) {
-        for (const std::string& each : one.warnings) {
-            work_.observer.message(report::level::warning, each);
-        }
-    }
 }
 
 awaitable<const task::phase*> work::prepare_swap() {
@@ -122,10 +116,18 @@ awaitable<const task::phase*> work::prepare_swap() {
     }
     co_await pg::run_all(std::move(tasks));
     co_await require_all_fit();
+    std::vector<planned> made;
     {
         const auto session = co_await work_.pool.acquire();
-        co_await try_plan(*session);
+        co_await try_plan(*session, made);
     }
+    for (const planned& one : made) {
+        for (const std::string& each : one.warnings) {
+            work_.observer.message(report::level::warning, each);
+        }
+    }
+    co_await note_violations(made);
+    co_await require_all_fit();
     if (asked_.only_check) {
         work_.observer.message(report::level::info,
                                fmt::format("job {0} could be reverted now: pgeist revert {0}", work_.job));
@@ -334,7 +336,8 @@ awaitable<void> work::finish() {
     const auto session = co_await work_.pool.acquire();
     const std::string gone = back_.old_is_in_use() ? rewrite::back_schema(work_.job) : rewrite::again_schema(work_.job);
     std::vector<plan::statement> steps;
-    steps.push_back({"removing the change log", "DROP SCHEMA IF EXISTS " + quote_identifier(gone) + " CASCADE"});
+    steps.push_back(
+        {"removing the change log", "DROP SCHEMA IF EXISTS " + quote_identifier(gone) + " CASCADE"});
     co_await rewrite::run_finish_steps(at_end, *session, std::move(steps));
     co_await rewrite::note_result(at_end, *session);
     co_await rewrite::open_way_back(at_end, *session, back_);

@@ -113,7 +113,12 @@ awaitable<std::optional<std::string>> work::why_closed(pg::connection& session) 
 }
 
 awaitable<replay::unfit_look> work::note_unfit(pg::connection& session) {
+    if (clock::now() >= next_look_at_keys_) {
+        co_await settle_keys();
+    }
     replay::unfit_look found = co_await replay::look_at_unfit(session, transfer_);
+    found.rows += violating_.rows;
+    found.first.insert(found.first.end(), violating_.first.begin(), violating_.first.end());
     work_.progress.unfit = found.rows;
     const std::string content = members_of(found, "");
     if (content != stored_unfit_ || clock::now() >= next_unfit_) {
@@ -219,6 +224,7 @@ namespace {
 struct failed_replay {
     std::exception_ptr failure;
     bool misses_column = false;
+    bool forbidden = false;
 };
 
 /// To be called where it was caught. Throws on what is for somebody else.
@@ -234,6 +240,7 @@ failed_replay what_failed() {
             throw;
         }
         found.misses_column = problem.is(pg::sqlstate::undefined_column);
+        found.forbidden = problem.is(pg::sqlstate::insufficient_privilege);
     } catch (const cancelled&) {
         throw;
     } catch (const error&) {
@@ -245,7 +252,7 @@ failed_replay what_failed() {
 }  // namespace
 
 /// Replay failed: mostly because others have changed the table. Closes the way where that is the end of it.
-awaitable<void> work::look_what_others_did(std::exception_ptr failure, bool misses_column) {
+awaitable<void> work::look_what_others_did(std::exception_ptr failure, bool misses_column, bool forbidden) {
     const auto session = co_await work_.pool.acquire();
     auto why = co_await why_closed(*session);
     if (!why && misses_column && !gone_column_.empty()) {  // named in a --back-set
@@ -258,6 +265,11 @@ awaitable<void> work::look_what_others_did(std::exception_ptr failure, bool miss
     }
     if (renamed_.empty()) {
         co_await require_waiting_unchanged(*session, back_);
+        if (forbidden) {  // FORCE ROW LEVEL SECURITY, of the table in use
+            const catalog::table now = co_await catalog::read_shape(*session, transfer_.read.oid);
+            const auto parts = co_await catalog::fingerprint_parts(*session, transfer_.read.oid);
+            require_nothing_put_on(back_, parts, now, asked_.lose);
+        }
         std::rethrow_exception(failure);
     }
 }
@@ -275,7 +287,7 @@ awaitable<void> work::catch_up(std::chrono::milliseconds budget) {
             failed = what_failed();
         }
         if (failed.failure) {
-            co_await look_what_others_did(failed.failure, failed.misses_column);
+            co_await look_what_others_did(failed.failure, failed.misses_column, failed.forbidden);
             require_open();
             require_name_kept();
         }
@@ -295,7 +307,7 @@ awaitable<void> work::replay_pass() {
         failed = what_failed();
     }
     if (failed.failure) {
-        co_await look_what_others_did(failed.failure, failed.misses_column);
+        co_await look_what_others_did(failed.failure, failed.misses_column, failed.forbidden);
     }
 }
 
@@ -343,6 +355,9 @@ awaitable<void> work::compare_meanwhile(std::optional<std::int64_t> asked) {
     }
     if (found.differs && !closed_) {
         work_.observer.message(report::level::warning, "the table that waits differs: " + found.detail);
+    }
+    if (leader_ == this && !closed_) {
+        co_await plan_meanwhile();
     }
     work_.progress.rows_done = 0;
     work_.progress.rows_total = 0;

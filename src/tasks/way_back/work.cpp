@@ -45,7 +45,8 @@ work::work(const task::kind& kind, const task::context& with, const job::record&
       next_look_(clock::now()),
       next_size_(clock::now()),
       next_comparison_(clock::now() + until_first_comparison),
-      next_unfit_(clock::now()) {
+      next_unfit_(clock::now()),
+      next_look_at_keys_(clock::time_point::max()) {
     work_.progress.rows_total = 0;
 }
 

@@ -15,6 +15,7 @@
 #include "pgeist/tasks/way_back/phases.hpp"
 #include "pgeist/tasks/way_back/planning.hpp"
 #include "pgeist/transfer/replay/replayer.hpp"
+#include "pgeist/transfer/replay/unfit.hpp"
 
 namespace pgeist::way_back {
 
@@ -64,7 +65,7 @@ private:
     [[nodiscard]] awaitable<void> begin_window();
     [[nodiscard]] awaitable<void> keep_in_step();
     [[nodiscard]] awaitable<void> replay_pass();
-    [[nodiscard]] awaitable<void> look_what_others_did(std::exception_ptr failure, bool misses_column);
+    [[nodiscard]] awaitable<void> look_what_others_did(std::exception_ptr failure, bool misses_column, bool forbidden);
     [[nodiscard]] awaitable<void> catch_up(std::chrono::milliseconds budget);
     [[nodiscard]] awaitable<void> look(pg::connection& session);
     [[nodiscard]] awaitable<std::optional<std::string>> why_closed(pg::connection& session);
@@ -88,12 +89,19 @@ private:
     [[nodiscard]] awaitable<void> replay_until(const bool& stop);
     [[nodiscard]] awaitable<void> compare_at_rest();
 
+    // foreign_keys.cpp
+    [[nodiscard]] awaitable<void> look_at_keys();
+    [[nodiscard]] awaitable<void> settle_keys();
+    void watch_keys(const std::vector<planned>& made);
+    [[nodiscard]] awaitable<void> plan_meanwhile();
+    [[nodiscard]] awaitable<void> note_violations(const std::vector<planned>& made);
+
     // swap_back.cpp
     [[nodiscard]] awaitable<const task::phase*> prepare_swap();
     [[nodiscard]] awaitable<void> look_at_in_use(pg::connection& session);
     [[nodiscard]] awaitable<void> look_whether_open();
     [[nodiscard]] awaitable<void> require_all_fit();
-    [[nodiscard]] awaitable<void> try_plan(pg::connection& session);
+    [[nodiscard]] awaitable<void> try_plan(pg::connection& session, std::vector<planned>& made);
     [[nodiscard]] awaitable<void> make_plan(pg::connection& session, std::vector<planned>& into);
     [[nodiscard]] awaitable<const task::phase*> swap();
     [[nodiscard]] static awaitable<void> pass_of(const all_on_their_way& tables);
@@ -131,10 +139,13 @@ private:
     std::string gone_column_;                ///< that the change added and others have dropped: nobody else needs it
     std::string stored_unfit_;               ///< as it was stored last, without the time
     std::optional<std::int64_t> to_answer_;  ///< what `pgeist verify` asks for and no comparison has been begun for
+    std::vector<plan::statement> key_queries_;  ///< for rows that foreign keys of the table that waits would refuse
+    replay::unfit_look violating_;              ///< what they found last
     clock::time_point next_look_;
     clock::time_point next_size_;
     clock::time_point next_comparison_;
     clock::time_point next_unfit_;
+    clock::time_point next_look_at_keys_;
 };
 
 }  // namespace pgeist::way_back
