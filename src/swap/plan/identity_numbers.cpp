@@ -44,4 +44,25 @@ plan::statement end_numbers(const build_context& at, const catalog::sequence& ol
     return fill(at, old, old, "NULL");
 }
 
+plan::statement bring_numbers_back(const build_context& at, const catalog::sequence& made, const std::string& column,
+                                   bool in_order) {
+    const qualified_name home{at.source.name.schema, made.name.name};
+    const bool upwards = made.increment > 0;
+    const std::string most = in_order
+                                 ? fmt::format("(SELECT pg_catalog.{}(t.{})::bigint FROM ONLY {} AS t)",
+                                               upwards ? "max" : "min", quote_identifier(column), at.source.name.sql())
+                                 : "NULL::bigint";
+    const std::string body = fill_template(
+        templates::identity_comes_back,
+        {{"sequence", home.sql()},
+         {"name", quote_literal(home.sql())},
+         {"definition", fmt::format("AS {} MINVALUE {} MAXVALUE {} START WITH {} {}", made.type, made.minimum,
+                                    made.maximum, made.start, made.cycle ? "CYCLE" : "NO CYCLE")},
+         {"upwards", upwards ? "true" : "false"},
+         {"most", most},
+         {"lowest", fmt::format("{}::bigint", number(made.minimum))},
+         {"highest", fmt::format("{}::bigint", number(made.maximum))}});
+    return {"sequence " + display_identifier(made.name.name), "DO " + quote_literal(body)};
+}
+
 }  // namespace pgeist::swap

@@ -323,6 +323,28 @@ const catalog::sequence* made_for(const build_context& at, const catalog::table&
     return nullptr;
 }
 
+/// Whether an index tells the column's last value.
+bool leads_an_index(const catalog::table& of, int column) {
+    return std::any_of(of.indexes.begin(), of.indexes.end(), [&](const catalog::index& each) {
+        return each.valid && each.method == "btree" && !each.predicate && !each.columns.empty() &&
+               each.columns.front().attnum == column;
+    });
+}
+
+/// Those that the table in use has not.
+void plan_identities_that_come_back(const build_context& at, const catalog::table& after, plan::blueprint& into) {
+    for (const auto& made : after.sequences) {
+        const auto* column = after.find_column(made.column);
+        const bool goes_on = std::any_of(at.source.sequences.begin(), at.source.sequences.end(), [&](const auto& old) {
+            return old.identity && made_for(at, after, old) == &made;
+        });
+        if (made.identity && column != nullptr && !goes_on) {
+            into.swap.add(plan::stage::attach,
+                          bring_numbers_back(at, made, column->name, leads_an_index(after, column->attnum)));
+        }
+    }
+}
+
 awaitable<void> plan_sequences(build_context& at, const catalog::table& after, plan::blueprint& into) {
     for (const auto& sequence : at.source.sequences) {
         if (!sequence.identity) {
@@ -341,9 +363,12 @@ awaitable<void> plan_sequences(build_context& at, const catalog::table& after, p
         const auto* made = old.identity ? made_for(at, after, old) : nullptr;
         if (made != nullptr) {
             co_await carry_identity_on(at, *made, old, into);
-        } else if (old.identity) {
+        } else if (old.identity && kept_column(at, after, old.column) != nullptr) {
             into.swap.add(plan::stage::attach, end_numbers(at, old));
-        }
+        }  // else: nobody can write such a number into the table any more
+    }
+    if (at.adopted) {
+        plan_identities_that_come_back(at, after, into);
     }
 }
 

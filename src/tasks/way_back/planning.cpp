@@ -123,7 +123,6 @@ plan::revert_plan what_follows(const build_context& at, const beginning& from) {
     next.leg = from.now.leg + 1;
     next.back =
         next.old_is_in_use() ? transfer::turned(from.now.first, from.now.there, from.first.key) : from.now.first;
-    transfer::compare_less(next.back);
     next.back.schema = next.old_is_in_use() ? rewrite::again_schema(from.job) : rewrite::back_schema(from.job);
     next.back.read = {at.source.name, at.shadow_oid};
     next.back.write = {at.shadow, at.source.oid};
@@ -135,6 +134,10 @@ plan::revert_plan what_follows(const build_context& at, const beginning& from) {
     std::erase_if(next.back.columns, [&](const auto& column) { return at.source.find_column(column.name) == nullptr; });
     std::erase_if(next.back.read_columns,
                   [&](const std::string& name) { return from.now.waiting.find_column(name) == nullptr; });
+    for (transfer::column& each : next.back.columns) {
+        const catalog::column* made = at.source.find_column(each.name);
+        each.kept = each.kept && (made == nullptr || made->generated == 0);  // what the server gives follows by itself
+    }
     next.last_swap.reset();
     return next;
 }

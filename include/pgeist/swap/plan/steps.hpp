@@ -26,6 +26,12 @@ using target::known_column;
 /// Run in the swap: `old` hands out nothing more.
 [[nodiscard]] plan::statement end_numbers(const build_context& at, const catalog::sequence& old);
 
+/// Run in the swap back of a table whose identity the other one has not: `made`, which may have been given an end, is
+/// what it was, and goes on behind what it has handed out and what `column` has by then. `in_order`: an index tells the
+/// column's last value.
+[[nodiscard]] plan::statement bring_numbers_back(const build_context& at, const catalog::sequence& made,
+                                                 const std::string& column, bool in_order);
+
 /// What proves to the server that the shadow's rows belong into the partition: a CHECK on the shadow and, when the
 /// parent has a DEFAULT partition, one on that, made before the swap. Refuses large tables for which there is no proof.
 [[nodiscard]] awaitable<void> prove_partition(build_context& at, plan::blueprint& into);
