@@ -99,6 +99,7 @@ std::string to_json(const revert_plan& value) {
         pairs.push_back(json::array{old_number, new_number});
     }
     stored["same_columns"] = std::move(pairs);
+    stored["take_over"] = value.take_over;
     stored["last_swap"] = value.last_swap ? json_from(to_json(*value.last_swap)) : json::value(nullptr);
     return json::serialize(stored);
 }
@@ -134,6 +135,9 @@ revert_plan revert_plan_from_json(const std::string& text) {
         for (const json::value& pair : stored.at("same_columns").as_array()) {
             value.same_columns.emplace_back(static_cast<int>(pair.as_array().at(0).to_number<std::int64_t>()),
                                             static_cast<int>(pair.as_array().at(1).to_number<std::int64_t>()));
+        }
+        if (const auto* take_over = stored.if_contains("take_over")) {
+            value.take_over = std::string(take_over->as_string());
         }
         if (!stored.at("last_swap").is_null()) {
             value.last_swap = blueprint_from_json(json::serialize(stored.at("last_swap")));

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "pgeist/transfer/image.hpp"
+#include "pgeist/transfer/touched.hpp"
 
 namespace pgeist::transfer {
 
@@ -307,7 +308,9 @@ column turned_column(const column& forth, const column* back, const spec& of) {
         // What the row had stays as long as what went back for it has not been changed.
         out.inverse = back->expression;
         out.read_type = back->type;
-        out.proven = forth.expression == quote_identifier(back->name) && is_exact_widening(back->type, forth.type);
+        out.proven = forth.expression == quote_identifier(back->name) &&
+                     back->expression == quote_identifier(forth.name) && is_exact_widening(back->type, forth.type);
+        out.remembered = forth.compared && is_held(*back);
         if (!out.proven) {
             out.watched = back->computed_from;
             const bool own = std::any_of(out.watched.begin(), out.watched.end(),
@@ -321,20 +324,6 @@ column turned_column(const column& forth, const column* back, const spec& of) {
 }
 
 }  // namespace
-
-void compare_less(spec& of) {
-    for (column& each : of.columns) {
-        const auto other_than = [](const std::string& own) {
-            return [own](const watched_column& one) { return one.name != own; };
-        };
-        const auto& watched = each.watched;
-        const auto& from = each.computed_from;
-        if (std::any_of(watched.begin(), watched.end(), other_than(each.read_name.value_or(""))) ||
-            std::any_of(from.begin(), from.end(), other_than(each.name))) {
-            each.compared = false;
-        }
-    }
-}
 
 spec turned(const spec& back, const std::vector<column>& there, const walk::key& key) {
     spec out = back;
@@ -352,7 +341,6 @@ spec turned(const spec& back, const std::vector<column>& there, const walk::key&
                                         [&](const column& each) { return forth.read_name == each.name; });
         out.columns.push_back(turned_column(forth, found == back.columns.end() ? nullptr : &*found, back));
     }
-    compare_less(out);
     out.fingerprint.clear();
     out.fingerprint_parts.clear();
     return out;

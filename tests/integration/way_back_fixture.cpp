@@ -1,5 +1,7 @@
 #include "way_back_fixture.hpp"
 
+#include <fmt/format.h>
+
 #include "pgeist/catalog/reader.hpp"
 #include "pgeist/job/record.hpp"
 #include "pgeist/job/source_file.hpp"
@@ -9,6 +11,7 @@
 #include "pgeist/plan/change_request.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
 #include "pgeist/transfer/replay/replay_sql.hpp"
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/transfer/verify/verifier.hpp"
 
 namespace pgeist::test {
@@ -142,6 +145,7 @@ void way_back_test::begin(std::vector<forth> columns, const std::map<std::string
         return transfer::relation{name, sql().number("SELECT '" + name.sql() + "'::regclass::oid::bigint")};
     };
     spec_ = transfer::as_spec(back, relation(new_name), relation(old_name), "back", row_triggers_);
+    first_ = spec_;
     there_ = columns_there(columns);
     key_ = key_there(columns);
     put_on();
@@ -166,12 +170,15 @@ void way_back_test::put_on() {
 }
 
 void way_back_test::turn() {
-    sql().execute(capture::drop_triggers_sql(spec_, spec_.read.name) + "DROP SCHEMA back CASCADE; CREATE SCHEMA again");
-    transfer::spec forth = transfer::turned(spec_, there_, key_);
-    forth.schema = "again";
+    const transfer::spec before = spec_;
+    ++leg_;
+    transfer::spec next = leg_ % 2 == 0 ? transfer::turned(first_, there_, key_) : first_;
+    next.schema = fmt::format("leg_{}", leg_);
+    sql().execute(capture::drop_triggers_sql(before, before.read.name) + "CREATE SCHEMA " + next.schema);
     parts_.reset();
-    spec_ = std::move(forth);
+    spec_ = std::move(next);
     put_on();
+    sql().execute(transfer::take_over_sql(before, spec_) + "DROP SCHEMA " + before.schema + " CASCADE");
 }
 
 void way_back_test::replay() {

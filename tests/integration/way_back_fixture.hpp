@@ -37,7 +37,8 @@ protected:
     transfer::way_back plan(const std::vector<forth>& columns, const std::map<std::string, std::string>& sets = {},
                             const std::string& key_index = "n_pkey");
 
-    /// Swaps back: from now on `o` is written to and `n` is kept in step with it.
+    /// Swaps back, and forth again: from now on the other table is written to, and this one is kept in step with it.
+    /// The schema of the way is called leg_2, leg_3 … then.
     void turn();
 
     /// One pass over the log.
@@ -73,6 +74,8 @@ private:
     walk::key key_;
     run::settings settings_;
     transfer::spec spec_;
+    transfer::spec first_;  ///< of leg 1
+    int leg_ = 1;
     job::tenure mine_;
     recording_observer observer_;
     report::progress progress_;

@@ -284,6 +284,176 @@ TEST_F(touched, ABackSetFollowsItsRow) {
     compare();
 }
 
+/// The tables change places again and again: what was once computed from several columns is compared all the same.
+class touched_on_each_leg : public touched {
+protected:
+    [[nodiscard]] std::string total_of(const std::string& table, int id) {
+        return sql().scalar("SELECT total FROM " + table + " WHERE id = " + std::to_string(id));
+    }
+
+    /// Changed behind the back of the log, on the side that waits.
+    void expect_found(const std::string& table, const std::string& change) {
+        sql().execute("UPDATE " + table + " SET " + change);
+        EXPECT_EQ(verified().differences, 1) << change;
+        compare();
+    }
+};
+
+// Without what the way before has noted of them, rows 1 and 4 would be found different, and their totals computed anew.
+TEST_F(touched_on_each_leg, WhatNothingGivesAnyMoreIsKnownOnTheNext) {
+    start();
+    sql().execute(
+        "UPDATE n SET quantity = 20 WHERE id IN (1, 2); UPDATE n SET total = 7 WHERE id = 3; UPDATE n SET id = 44 "
+        "WHERE id = 4; UPDATE n SET quantity = 5 WHERE id = 44; INSERT INTO n VALUES (7, 'seven', 7, 7, 70, 7)");
+    replay();
+    compare();
+    turn();
+    compare();
+    EXPECT_EQ(old_row(1), "(1.25,20,0.10,1)");
+    EXPECT_EQ(total_of("n", 1), "12.50") << "as the change has computed it";
+    expect_found("n", "total = 99 WHERE id = 3");
+    EXPECT_EQ(total_of("n", 3), "32.50") << "what the old row gives";
+    sql().execute(
+        "UPDATE o SET note = 'x'; UPDATE o SET price = 9 WHERE id = 2; UPDATE o SET id = 11 WHERE id = 1; UPDATE o SET "
+        "name = 'other' WHERE id = 11");
+    replay();
+    compare();
+    EXPECT_EQ(total_of("n", 11), "12.50");
+    EXPECT_EQ(total_of("n", 44), "42.50");
+    EXPECT_EQ(total_of("n", 2), "180.00");
+    turn();
+    compare();
+    sql().execute("UPDATE n SET quantity = 3");
+    replay();
+    compare();
+    EXPECT_EQ(total_of("o", 11), "0.10");
+    EXPECT_EQ(total_of("o", 44), "0.10");
+    EXPECT_EQ(total_of("o", 2), "0.10");
+    EXPECT_EQ(total_of("o", 7), "70");
+    turn();
+    compare();
+    EXPECT_EQ(total_of("n", 11), "12.50");
+}
+
+// What the user's own expression has given outlives what it was computed from.
+TEST_F(touched_on_each_leg, WhatABackSetGaveIsKnownOnTheNext) {
+    start({{"total", R"("total" + length("name"))"}});
+    sql().execute(
+        "UPDATE n SET total = 5 WHERE id < 4; INSERT INTO n VALUES (7, 'seven', 7, 7, 7, 7); UPDATE n SET name = "
+        "'ab' WHERE id = 3");
+    replay();
+    compare();
+    EXPECT_EQ(total_of("o", 1), "10");
+    EXPECT_EQ(total_of("o", 3), "7") << "touched since: it follows its row";
+    turn();
+    compare();
+    sql().execute("UPDATE o SET name = 'longer' WHERE id IN (1, 7)");
+    replay();
+    compare();
+    EXPECT_EQ(total_of("n", 1), "5");
+    EXPECT_EQ(total_of("n", 7), "7");
+    turn();
+    compare();
+    sql().execute("UPDATE n SET name = 'abc' WHERE id IN (1, 2, 7)");
+    replay();
+    compare();
+    EXPECT_EQ(total_of("o", 1), "10");
+    EXPECT_EQ(total_of("o", 2), "10");
+    EXPECT_EQ(total_of("o", 7), "12");
+    turn();
+    compare();
+}
+
+// A wider type takes each old value, and gives it back; what the user's own expression gives is none.
+TEST_F(touched_on_each_leg, ABackSetOfAWiderColumnProvesNothing) {
+    sql().execute(
+        "CREATE TABLE o (id int PRIMARY KEY, v int, w int); CREATE TABLE n (id int PRIMARY KEY, v bigint, w int);"
+        "INSERT INTO o SELECT i, i, i FROM generate_series(1, 3) AS i");
+    begin({{"id", "id", ""}, {"v", "v", ""}, {"w", "w", ""}}, {{"v", R"("v" + "w")"}});
+    sql().execute("UPDATE n SET v = 10 WHERE id = 1; UPDATE n SET w = 5 WHERE id = 2");
+    replay();
+    expect_old("id, v, w", "(1,11,1) (2,2,5) (3,3,3)");
+    compare();
+    turn();
+    compare();
+    sql().execute("UPDATE o SET v = 7 WHERE id = 3; UPDATE o SET w = 8 WHERE id = 1");
+    replay();
+    EXPECT_EQ(sql().scalar("SELECT string_agg(format('%s', ROW(id, v, w)), ' ' ORDER BY id) FROM n"),
+              "(1,10,8) (2,2,5) (3,7,3)");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM leg_2.pgeist_unfit"), 0);
+    compare();
+}
+
+/// The new table is a partition, and rows move to another one and back.
+class touched_in_a_partition : public way_back_test {
+protected:
+    void SetUp() override {
+        row_triggers_ = true;
+        way_back_test::SetUp();
+    }
+
+    void start() {
+        sql().execute(
+            "CREATE TABLE o (id int, part int, price numeric(8,2), total numeric, note text DEFAULT 'made later', "
+            "PRIMARY KEY (id, part));"
+            "CREATE TABLE n (id int, part int, price int, total numeric, PRIMARY KEY (id, part));"
+            "INSERT INTO o SELECT i, 1, i + 0.25, 0.10, 'note ' || i FROM generate_series(1, 7) AS i");
+        begin({{"id", "id", ""}, {"part", "part", ""}, {"price", "price", ""}, {"total", "total", R"("price" * 2)"}});
+        sql().execute(
+            "CREATE TABLE whole (LIKE n) PARTITION BY LIST (part); ALTER TABLE whole ATTACH PARTITION n FOR VALUES IN "
+            "(1, 2); CREATE TABLE elsewhere PARTITION OF whole FOR VALUES IN (3); INSERT INTO whole VALUES (8, 3, 8, "
+            "8)");
+    }
+
+    std::string old_rows() {
+        return sql().scalar(
+            "SELECT string_agg(format('%s', ROW(id, part, price, total, note)), ' ' ORDER BY id, part) FROM o");
+    }
+};
+
+// Within the partition a row lives on under its new key, with what was touched by the same UPDATE; one that leaves it
+// has died there, and is made anew when it comes back. A touch belongs to the row that was there then: row 6 has not
+// been touched by what was done to row 5 under the same key.
+TEST_F(touched_in_a_partition, RowsThatMoveToOthersAndBack) {
+    start();
+    sql().execute(
+        "UPDATE whole SET part = 2, total = 1 WHERE id = 1;"
+        "UPDATE whole SET part = 3, total = 2 WHERE id = 2;"
+        "UPDATE whole SET total = 3 WHERE id = 3; UPDATE whole SET part = 3 WHERE id = 3; UPDATE whole SET part = 1, "
+        "price = 30 WHERE id = 3;"
+        "UPDATE whole SET part = 2 WHERE id = 4; UPDATE whole SET price = 40 WHERE id = 4; UPDATE whole SET part = 1 "
+        "WHERE id = 4;"
+        "UPDATE whole SET total = 5 WHERE id = 5; UPDATE whole SET part = 3 WHERE id = 5; UPDATE whole SET id = 5 "
+        "WHERE id = 6;"
+        "BEGIN; UPDATE whole SET part = 3 WHERE id = 7; UPDATE whole SET part = 1 WHERE id = 7; COMMIT;"
+        "UPDATE whole SET part = 2 WHERE id = 8");
+    replay();
+    EXPECT_EQ(old_rows(), R"((1,2,1.25,1,"note 1") (3,1,30.00,3,"made later") (4,1,40.00,0.10,"note 4") )"
+                          R"((5,1,6.25,0.10,"note 6") (7,1,7.00,14.50,"made later") (8,2,8.00,8,"made later"))");
+    compare();
+}
+
+// The same, seen while a row is in between, and with its two halves in one batch and the next.
+TEST_F(touched_in_a_partition, RowsThatAreElsewhereWhenTheyAreLookedAt) {
+    start();
+    sync_connection writer = db().connect();
+    writer.execute("BEGIN; UPDATE whole SET part = 3, total = 2 WHERE id = 2");
+    sql().execute(
+        "UPDATE whole SET part = 3, price = 9 WHERE id = 1; UPDATE whole SET part = 2, price = 9 WHERE id = 3");
+    replay();
+    EXPECT_EQ(sql().scalar("SELECT string_agg(format('%s', ROW(id, part, price, total, note)), ' ' ORDER BY id) FROM o "
+                           "WHERE id < 4"),
+              R"((2,1,2.25,0.10,"note 2") (3,2,9.00,0.10,"note 3"))");
+    compare();
+    writer.execute("UPDATE whole SET part = 1 WHERE id = 2; COMMIT");
+    sql().execute("UPDATE whole SET part = 2 WHERE id = 1; UPDATE whole SET part = 1, total = 4 WHERE id = 3");
+    replay();
+    EXPECT_EQ(sql().scalar("SELECT string_agg(format('%s', ROW(id, part, price, total, note)), ' ' ORDER BY id) FROM o "
+                           "WHERE id < 4"),
+              R"((1,2,9.00,2.50,"made later") (2,1,2.00,2,"made later") (3,1,9.00,4,"note 3"))");
+    compare();
+}
+
 /// The change made again: `o` is written to, and `n` keeps what it had.
 TEST_F(touched, MadeAgainItFollowsWhatItIsComputedFrom) {
     sql().execute(

@@ -244,7 +244,10 @@ TEST_F(way_back_plan, WhatIsComputedFromOthersIsRememberedAndMadeAgainByThem) {
     ASSERT_EQ(forth.columns[2].watched.size(), 2);
     EXPECT_EQ(forth.columns[2].watched[0].name, "price");
     EXPECT_EQ(forth.columns[2].watched[1].name, "total");
-    EXPECT_FALSE(forth.columns[2].compared) << "what was held on the first way is not known any more";
+    EXPECT_TRUE(forth.columns[2].compared);
+    EXPECT_TRUE(is_held(forth.columns[2]));
+    EXPECT_THAT(take_over_sql(first, forth), HasSubstr("right(x.held[1], 32) || left(x.held[1], 32)"));
+    EXPECT_THAT(take_over_sql(forth, first), HasSubstr("right(x.held[1], 32) || left(x.held[1], 32)"));
     EXPECT_TRUE(forth.columns[1].compared);
     new_table_.columns[2].type = columns_[2].type = "text";
     assignable_ = {"total"};
@@ -264,7 +267,8 @@ TEST_F(way_back_plan, WhatIsComputedFromADroppedOneIsMadeAgainByIt) {
     const spec forth = turned(as_spec(back, {}, {}, "back", false), columns_, key_);
     ASSERT_EQ(forth.columns[1].watched.size(), 2);
     EXPECT_EQ(forth.columns[1].watched[1].name, "rate");
-    EXPECT_FALSE(forth.columns[1].compared);
+    EXPECT_TRUE(forth.columns[1].compared);
+    EXPECT_FALSE(is_held(forth.columns[1])) << "both sides tell, as long as neither is touched";
 }
 
 TEST(Image, TypesWithoutALengthOfTheirOwn) {

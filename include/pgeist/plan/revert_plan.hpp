@@ -38,6 +38,8 @@ struct revert_plan {
     std::vector<led_text> texts;
     /// Attribute numbers of one and the same column, in the old table and in the new one.
     std::vector<std::pair<int, int>> same_columns;
+    /// SQL by which what the way before has noted goes on to this one, before its log is removed; may be empty.
+    std::string take_over;
     /// Of the last swap; its stage `finish` may still be to be done. Absent: that was the job's first one.
     std::optional<blueprint> last_swap;
 

@@ -34,4 +34,13 @@ namespace pgeist::transfer {
 /// when it was last seen untouched.
 [[nodiscard]] bool is_held(const column& of);
 
+/// Whether that is also so for what was brought: the user's own expression reads columns that may change without the
+/// value being brought again, when the tables have changed places.
+[[nodiscard]] bool holds_what_was_brought(const spec& transfer, std::size_t place);
+
+/// What the way back `from` has noted of values that nothing gives any more goes on to `to`, the transfer in the other
+/// direction that begins when the tables change places: SQL that may be repeated, and does nothing when the log of
+/// `from` is gone. Empty: there is nothing of the kind.
+[[nodiscard]] std::string take_over_sql(const spec& from, const spec& to);
+
 }  // namespace pgeist::transfer

@@ -69,10 +69,6 @@ struct way_back {
 /// the new table has of its own stays.
 [[nodiscard]] spec turned(const spec& back, const std::vector<column>& there, const walk::key& key);
 
-/// For a transfer that follows another one: values that were once computed from several columns are not compared any
-/// more, since what both sides have need not fit together, and what the transfer before knew of them is gone.
-void compare_less(spec& of);
-
 /// `keep: …` or `replace: …`, one line for each column and each refusal: for `pgeist plan`.
 [[nodiscard]] std::vector<std::string> describe(const way_back& back);
 

@@ -20,6 +20,7 @@
 #include "pgeist/tasks/rewrite/back_log.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/transfer/capture/capture.hpp"
+#include "pgeist/transfer/touched.hpp"
 #include "pgeist/transfer/way_back.hpp"
 #include "trial.hpp"
 
@@ -138,6 +139,7 @@ plan::revert_plan what_follows(const build_context& at, const beginning& from) {
         const catalog::column* made = at.source.find_column(each.name);
         each.kept = each.kept && (made == nullptr || made->generated == 0);  // what the server gives follows by itself
     }
+    next.take_over = transfer::take_over_sql(from.now.back, next.back);
     next.last_swap.reset();
     return next;
 }

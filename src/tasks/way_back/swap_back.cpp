@@ -337,7 +337,7 @@ awaitable<void> work::finish() {
     const std::string gone = back_.old_is_in_use() ? rewrite::back_schema(work_.job) : rewrite::again_schema(work_.job);
     std::vector<plan::statement> steps;
     steps.push_back(
-        {"removing the change log", "DROP SCHEMA IF EXISTS " + quote_identifier(gone) + " CASCADE"});
+        {"removing the change log", back_.take_over + "DROP SCHEMA IF EXISTS " + quote_identifier(gone) + " CASCADE"});
     co_await rewrite::run_finish_steps(at_end, *session, std::move(steps));
     co_await rewrite::note_result(at_end, *session);
     co_await rewrite::open_way_back(at_end, *session, back_);

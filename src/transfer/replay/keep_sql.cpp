@@ -300,10 +300,10 @@ std::string keep_statements::is_same(std::size_t place) const {
                        kept_columns("pgeist_b.pgeist_"), transfer_->write_row().sql(), now);
 }
 
-std::string keep_statements::digest(std::size_t place) const {
+std::string keep_statements::digest(std::size_t place, const std::string& written) const {
     const transfer::column& column = transfer_->columns[place];
-    return fmt::format("{}.pgeist_digest_{}(s.{}, pgeist_b.pgeist_c{})", quote_identifier(transfer_->schema), place + 1,
-                       quote_identifier(*column.read_name), place + 1);
+    return fmt::format("{}.pgeist_digest_{}(s.{}, {})", quote_identifier(transfer_->schema), place + 1,
+                       quote_identifier(*column.read_name), written);
 }
 
 /// Whether nobody has touched a value as far as both sides tell, for rows that the comparison asks for.
@@ -315,7 +315,8 @@ std::string keep_statements::seems_untouched(std::size_t place) const {
     }
     const std::string held =
         transfer::is_held(column)
-            ? fmt::format(" OR pgeist_b.pgeist_held[{}] = {}", *transfer::touched_bit(*transfer_, place), digest(place))
+            ? fmt::format(" OR pgeist_b.pgeist_held[{}] = {}", *transfer::touched_bit(*transfer_, place),
+                          digest(place, fmt::format("pgeist_b.pgeist_c{}", place + 1)))
             : std::string();
     return fmt::format("({}{})", is_same(place), held);
 }
@@ -504,6 +505,22 @@ std::string keep_statements::forget_since() const {
         transfer_->since().sql(), transfer_->batch().sql(), walk::log_equals_log(transfer_->key, "x", "b"));
 }
 
+/// The digests to be noted of a value: of one that was kept, and of one that was brought, where it may outlive what it
+/// was computed from.
+std::string keep_statements::held_value(std::size_t place, std::size_t bit) const {
+    const std::string kept =
+        fmt::format("WHEN pgeist_b.pgeist_lived AND get_bit(pgeist_b.pgeist_touched, {}) = 0 AND {} THEN {}", bit,
+                    seems_untouched(place), digest(place, fmt::format("pgeist_b.pgeist_c{}", place + 1)));
+    if (!transfer::holds_what_was_brought(*transfer_, place)) {
+        return fmt::format("CASE {} END", kept);
+    }
+    const transfer::column& column = transfer_->columns[place];
+    return fmt::format(
+        "CASE {} WHEN pgeist_b.pgeist_state IS NULL AND (NOT pgeist_b.pgeist_lived OR "
+        "get_bit(pgeist_b.pgeist_touched, {}) = 1 OR get_bit(pgeist_b.pgeist_touched, 0) = 1) THEN {} END",
+        kept, bit, digest(place, fmt::format("CAST({} AS {})", *column.expression, column.type)));
+}
+
 // All of a row that was made since counts as touched. Where each value follows from what was touched in the batch
 // alone, only rows that are set apart need it: what they have on the write side is not what it should be.
 std::string keep_statements::remember_since() const {
@@ -516,9 +533,7 @@ std::string keep_statements::remember_since() const {
         const auto bit = transfer::touched_bit(*transfer_, place);
         if (bit && transfer::is_held(column)) {
             any_held = true;
-            held[*bit - 1] = fmt::format(
-                "CASE WHEN pgeist_b.pgeist_lived AND get_bit(pgeist_b.pgeist_touched, {}) = 0 AND {} THEN {} END", *bit,
-                seems_untouched(place), digest(place));
+            held[*bit - 1] = held_value(place, *bit);
         }
     }
     const std::string keys = numbered(transfer_->key.columns.size(),

@@ -80,7 +80,8 @@ private:
     [[nodiscard]] std::string inverses(const std::string& row) const;
     [[nodiscard]] std::string brought(std::size_t place) const;
     [[nodiscard]] std::string is_same(std::size_t place) const;
-    [[nodiscard]] std::string digest(std::size_t place) const;
+    [[nodiscard]] std::string digest(std::size_t place, const std::string& written) const;
+    [[nodiscard]] std::string held_value(std::size_t place, std::size_t bit) const;
     [[nodiscard]] std::string seems_untouched(std::size_t place) const;
     [[nodiscard]] std::string lived_value(std::size_t place) const;
     [[nodiscard]] std::string what_changed() const;
