@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "others_meanwhile.hpp"
 #include "pgeist/catalog/comments.hpp"
 #include "pgeist/catalog/fingerprint.hpp"
 #include "pgeist/catalog/reader.hpp"
@@ -73,7 +74,7 @@ awaitable<void> look_at_waiting(pg::connection& session, const plan::revert_plan
     into = co_await swap::retirement(session, back.back.write.oid, back.waiting);
 }
 
-awaitable<void> look_at_in_use(pg::connection& session, plan::revert_plan& back) {
+awaitable<void> look_at_in_use(pg::connection& session, const plan::blueprint& swapped, plan::revert_plan& back) {
     const std::int64_t oid = back.back.read.oid;
     back.back.fingerprint = co_await catalog::fingerprint(session, oid);
     back.back.fingerprint_parts = co_await catalog::fingerprint_parts(session, oid);
@@ -92,6 +93,7 @@ awaitable<void> look_at_in_use(pg::connection& session, plan::revert_plan& back)
             back.comments.emplace_back(plan::commented_key(each.kind, each.name), *each.text);
         }
     }
+    co_await leave_out_what_others_did(session, swapped, back);
 }
 
 std::string name_of(const std::string& part) { return part.substr(0, part.rfind(catalog::part_separator)); }
@@ -115,7 +117,7 @@ awaitable<void> look_again(pg::connection& session, plan::revert_plan& back) {
     const std::string fingerprint = co_await catalog::fingerprint(session, back.back.read.oid);
     auto parts = co_await catalog::fingerprint_parts(session, back.back.read.oid);
     const std::set<std::string> known = names_of(back.back.fingerprint_parts);
-    if (names_of(parts) == known) {
+    if (!back.back.fingerprint.empty() && names_of(parts) == known) {
         back.back.fingerprint = fingerprint;
     }
     std::erase_if(parts, [&](const std::string& part) { return known.count(name_of(part)) == 0; });
@@ -142,7 +144,7 @@ awaitable<void> note_in_use(build::workspace& work, pg::connection& session, pla
     if (!back.back.fingerprint_parts.empty()) {
         co_return;
     }
-    const auto looking = [&] { return look_at_in_use(session, back); };
+    const auto looking = [&] { return look_at_in_use(session, work.plan, back); };
     co_await pg::rolled_back(session, looking);
     co_await store(work, session, back);
 }

@@ -31,11 +31,11 @@ awaitable<bool> has_triggers(pg::connection& session, std::int64_t job, std::int
     co_return row.boolean(0, 0);
 }
 
-awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
+awaitable<void> run_undo_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
 
 /// Runs `sql` under the lock that the open transaction holds, and commits.
 awaitable<void> conclude_script(pg::connection& session, job::tenure mine, std::string sql) {
-    const auto script = [&] { return run_script(session, sql); };
+    const auto script = [&] { return run_undo_script(session, sql); };
     co_await job::conclude_in_tenure(session, mine, script);
 }
 

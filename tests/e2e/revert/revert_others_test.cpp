@@ -130,30 +130,61 @@ TEST_F(others_since, who_set_comments_find_them_at_the_table_that_comes_back) {
     EXPECT_EQ(comments(), "0 a policy, 2 since, 3 stays, 0 the key");
 }
 
-/// They write past every trigger, or make what would be lost: noticed from the swap's commit on, not only from when all
-/// is tidied up after it.
-TEST_F(others_since, who_come_before_all_is_tidied_up_are_noticed) {
-    make_table(100);
-    tcp_proxy proxy(db().address());
-    proxy.lay({"", "DROP FUNCTION IF EXISTS", fate::held});
-    pgeist_process running(proxy.through(db().address()).uri(),
-                           {"run", "--table", "t", "--revertible", "--alter", widen, "--output", "json"});
-    proxy.wait_for_ambush();
-    running.kill_hard();
-    proxy.drop_all();
-    sql().execute(
-        "ALTER TABLE t ALTER COLUMN note TYPE text USING note || '!'; CREATE INDEX theirs ON t (code); COMMENT ON "
-        "TABLE t "
-        "IS 'since'");
+/// The program is killed somewhere behind the swap's commit, and others come before it is resumed.
+class others_before_resume : public others_since {
+protected:
+    void kill_run(const ambush& where, const std::string& alter) {
+        make_table(100);
+        tcp_proxy proxy(db().address());
+        proxy.lay(where);
+        pgeist_process running(proxy.through(db().address()).uri(),
+                               {"run", "--table", "t", "--revertible", "--alter", alter, "--output", "json"});
+        proxy.wait_for_ambush();
+        running.kill_hard();
+        proxy.drop_all();
+        wait_for_end_of_sessions();
+        ASSERT_EQ(type_of("id"), "bigint");
+    }
+
+    /// They write past every trigger, and make what would be lost.
+    void expect_noticed(const ambush& where) {
+        kill_run(where, widen);
+        sql().execute(
+            "ALTER TABLE t ALTER COLUMN note TYPE text USING note || '!'; CREATE INDEX theirs ON t (code); ALTER TABLE "
+            "t ALTER COLUMN code SET DEFAULT 5, ADD CONSTRAINT \"also: theirs\" CHECK (code > 0); UPDATE t SET code = "
+            "77 WHERE id = 8; COMMENT ON TABLE t IS 'since'");
+        ASSERT_TRUE(exited(command("resume", {"1"}), 0));
+        const run_result refused = revert();
+        EXPECT_TRUE(exited(refused, 3));
+        EXPECT_TRUE(says(refused, {"index theirs", "constraint \"also: theirs\"", "the default of column code"}));
+        const run_result back =
+            revert({"--verify", "off", "--lose", "theirs", "--lose", "also: theirs", "--lose", "code"});
+        ASSERT_TRUE(exited(back, 0));
+        EXPECT_TRUE(says(back, {"rewritten by someone else"}));
+        EXPECT_EQ(note_of(7), "note 7!");
+        EXPECT_EQ(sql().number("SELECT code FROM t WHERE id = 8"), 77);
+        EXPECT_EQ(sql().scalar("SELECT obj_description('t'::regclass)"), "since");
+    }
+};
+
+constexpr const char* swap_noted = "swap_xid = pg_current_xact_id()";
+
+TEST_F(others_before_resume, are_noticed_from_the_commit_on) {
+    expect_noticed({swap_noted, "COMMIT", fate::answer_lost});
+}
+
+TEST_F(others_before_resume, are_noticed_though_all_was_tidied_up_but_the_log) {
+    expect_noticed({"", "DROP FUNCTION IF EXISTS", fate::held});
+}
+
+TEST_F(others_before_resume, who_drop_a_column_that_goes_back_end_the_way) {
+    kill_run({swap_noted, "COMMIT", fate::answer_lost}, widen);
+    sql().execute("ALTER TABLE t DROP COLUMN note");
     ASSERT_TRUE(exited(command("resume", {"1"}), 0));
-    const run_result refused = revert();
-    EXPECT_TRUE(exited(refused, 3));
-    EXPECT_TRUE(says(refused, {"index theirs"}));
-    const run_result back = revert({"--verify", "off", "--lose", "theirs"});
-    ASSERT_TRUE(exited(back, 0));
-    EXPECT_TRUE(says(back, {"rewritten by someone else"}));
-    EXPECT_EQ(note_of(7), "note 7!");
-    EXPECT_EQ(sql().scalar("SELECT obj_description('t'::regclass)"), "since");
+    const run_result closed = revert();
+    EXPECT_TRUE(exited(closed, 3));
+    EXPECT_TRUE(says(closed, {"column note of public.t was dropped"}));
+    EXPECT_EQ(told("revertible"), "false");
 }
 
 /// As a part of another table it is written to without its statement triggers: noticed though that is over when
