@@ -75,7 +75,8 @@ TEST_F(interleaved_revert, statements_of_all_kinds_that_waited_for_the_swap_back
     sql().execute(
         "CREATE FUNCTION write_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET note = 'by a function' "
         "WHERE "
-        "id = 6; END $$");
+        "id = 6; END $$; CREATE TABLE child (t int REFERENCES t ON DELETE CASCADE); INSERT INTO child VALUES (10), "
+        "(12)");
     ASSERT_TRUE(exited(run_revertible("ALTER COLUMN id TYPE bigint, DROP COLUMN code"), 0));
     const std::vector<std::pair<std::string, std::string>> statements{
         {"PREPARE p AS UPDATE t SET note = 'prepared' WHERE id = 5; EXECUTE p", "EXECUTE p"},
@@ -85,7 +86,9 @@ TEST_F(interleaved_revert, statements_of_all_kinds_that_waited_for_the_swap_back
         {"SELECT", "UPDATE t SET id = 600 WHERE id = 8"},
         {"SELECT",
          "WITH gone AS (DELETE FROM t WHERE id = 9 RETURNING note) INSERT INTO t (id, note) SELECT 901, note "
-         "FROM gone"}};
+         "FROM gone"},
+        {"SELECT", "INSERT INTO child VALUES (13)"},
+        {"SELECT", "DELETE FROM t WHERE id = 12"}};
     std::vector<sync_connection> writers;
     for (const auto& [first, then] : statements) {
         writers.push_back(db().connect());
@@ -99,9 +102,11 @@ TEST_F(interleaved_revert, statements_of_all_kinds_that_waited_for_the_swap_back
         writers[at].send(statements[at].second);
     }
     wait_for("writers who wait", [&] {
-        return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass") +
-                   sql().number(
-                       "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pgeist_1.t'::regclass") >=
+        std::string pids;
+        for (const sync_connection& writer : writers) {
+            pids += (pids.empty() ? "" : ", ") + std::to_string(writer.backend_pid());
+        }
+        return sql().number("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid IN (" + pids + ")") ==
                static_cast<long long>(statements.size());
     });
     proxy.release();
@@ -117,6 +122,8 @@ TEST_F(interleaved_revert, statements_of_all_kinds_that_waited_for_the_swap_back
     ASSERT_TRUE(exited(revert(), 0));
     ASSERT_TRUE(exited(revert(), 0));
     EXPECT_EQ(sql().scalar(rows), after);
+    EXPECT_EQ(sql().scalar("SELECT string_agg(t::text, ' ' ORDER BY t) FROM child"), "10 13");
+    EXPECT_EQ(sql().sqlstate_of("INSERT INTO child VALUES (12)"), "23503");
 }
 
 /// All is planned and compared, and the swap waits for permission: what others do then is seen under the lock.
@@ -260,6 +267,10 @@ TEST_F(interleaved_revert, no_number_is_given_twice) {
     proxy.wait_for_ambush();
     sync_connection drawing = db().connect();
     drawing.send("SELECT nextval('t_id_seq')");
+    wait_for("a session that waits to draw", [&] {
+        return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " +
+                            std::to_string(drawing.backend_pid())) > 0;
+    });
     proxy.release();
     const std::string drawn = drawing.finish().rows.front().front().value();
     EXPECT_TRUE(exited(running.finish(), 0));
