@@ -237,8 +237,8 @@ protected:
         arguments.insert(arguments.end(), {"--output", "json"});
         pgeist_process running(proxy.through(server->address()).uri(), std::move(arguments));
         proxy.wait_for_ambush();
+        running.kill_hard();  // or it would find out by itself, and go on
         server->stop("immediate");
-        running.kill_hard();
         server->start();
         connect();
     }

@@ -65,6 +65,7 @@ TEST_F(interleaved_revert, a_writer_who_waited_for_the_swap_back_is_logged_for_t
     writer.finish();
     EXPECT_TRUE(exited(running.finish(), 0));
     EXPECT_EQ(note_of(5), "waited");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist_1_again.pgeist_log"), 1);
     ASSERT_TRUE(exited(revert(), 0));
     EXPECT_EQ(note_of(5), "waited");
 }
