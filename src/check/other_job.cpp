@@ -23,7 +23,9 @@ awaitable<void> check_other_job(const subject& what, findings& into) {
         }
         refuse(into, "other_job",
                fmt::format("{} has triggers of job {}, which did not end", what.source->name.display(), job),
-               fmt::format("`pgeist resume {0}` goes on with it, `pgeist cleanup {0}` removes it", job));
+               fmt::format("`pgeist resume {0}` goes on with it, `pgeist cleanup {0}` removes it; where the table is "
+                           "expanded, `pgeist contract {0}` ends that",
+                           job));
     }
     co_return;
 }

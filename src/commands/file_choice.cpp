@@ -10,6 +10,7 @@
 #include "pgeist/ddl/lexer.hpp"
 #include "pgeist/fill/statement.hpp"
 #include "pgeist/pg/transaction.hpp"
+#include "pgeist/steps/kept_in_step.hpp"
 #include "pgeist/tasks/backfill/preparation.hpp"
 #include "pgeist/tasks/group/preparation.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
@@ -370,6 +371,7 @@ awaitable<steps::choice> choose_for_file(pg::connection& session, const file_req
         made = co_await choose_statements(session, what, chosen);
     }
     co_await join_tied_copies(session, what, made);
+    co_await steps::refuse_breaches(session, made);
     refuse_other_backfills(file, chosen, made);
     refuse_several_reverts(chosen, made);
     const bool is_that_copy = only_copy(what, made).has_value();  // which its own plan tries

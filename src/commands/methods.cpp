@@ -11,6 +11,7 @@
 #include "pgeist/job/state_trust.hpp"
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/plan/alter.hpp"
+#include "pgeist/steps/kept_in_step.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
 
 namespace pgeist::commands {
@@ -165,6 +166,7 @@ awaitable<decision> decide(pg::connection& session, plan::change_request change,
         co_return made;
     }
     made.chosen = co_await steps::choose(session, asked);
+    co_await steps::refuse_breaches(session, made.chosen);
     if (made.chosen.refusals.empty() && made.chosen.needs_copy()) {
         std::string why;
         std::optional<std::int64_t> estimated;

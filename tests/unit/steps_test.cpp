@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include "pgeist/core/error.hpp"
+#include "pgeist/steps/kept_in_step.hpp"
 
 namespace pgeist::steps {
 namespace {
@@ -84,6 +85,36 @@ TEST(steps, have_methods_by_the_contracts_words) {
         EXPECT_EQ(word_of(method_of(word)), word);
     }
     EXPECT_THROW(static_cast<void>(method_of("magic")), std::invalid_argument);
+}
+
+TEST(kept_columns, are_not_changed_while_a_trigger_keeps_them_in_step) {
+    kept_column note;
+    note.job = 7;
+    note.table = "public.t";
+    note.trigger = "~pgeist_7_sync";
+    note.name = "note";
+    const std::vector<kept_column> kept{note};
+    const auto breaks = [&](const std::string& sql, const std::string& table = "public.t") {
+        return find_breach(ddl::understand(sql), table, kept).has_value();
+    };
+    for (const char* sql :
+         {"ALTER TABLE t ADD COLUMN b int, DROP COLUMN note", "ALTER TABLE t RENAME COLUMN note TO n",
+          "ALTER TABLE t RENAME note TO n", "ALTER TABLE t ALTER note TYPE varchar(3)",
+          "ALTER TABLE t ALTER note SET DEFAULT 'x'", "ALTER TABLE t ALTER note DROP DEFAULT",
+          "ALTER TABLE t DISABLE TRIGGER USER", "ALTER TABLE t DISABLE TRIGGER ALL",
+          "ALTER TABLE t ENABLE REPLICA TRIGGER \"~pgeist_7_sync\"", "DROP TRIGGER \"~pgeist_7_sync\" ON t",
+          "ALTER TRIGGER \"~pgeist_7_sync\" ON t RENAME TO a"}) {
+        EXPECT_TRUE(breaks(sql)) << sql;
+    }
+    for (const char* sql :
+         {"ALTER TABLE t DROP COLUMN other", "ALTER TABLE t RENAME COLUMN other TO o",
+          "ALTER TABLE t ALTER note SET NOT NULL", "ALTER TABLE t ADD CHECK (note <> '')", "ALTER TABLE t RENAME TO u",
+          "ALTER TABLE t SET SCHEMA s", "DROP TABLE t", "ALTER TABLE t DISABLE TRIGGER other",
+          "ALTER TABLE t ENABLE ALWAYS TRIGGER \"~pgeist_7_sync\"", "ALTER TABLE t RENAME CONSTRAINT note TO n",
+          "ALTER TABLE t DROP CONSTRAINT note"}) {
+        EXPECT_FALSE(breaks(sql)) << sql;
+    }
+    EXPECT_FALSE(breaks("ALTER TABLE u DROP COLUMN note", "public.u"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "pgeist/core/units.hpp"
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/pg/parallel.hpp"
+#include "pgeist/steps/kept_in_step.hpp"
 #include "pgeist/swap/old_snapshots.hpp"
 #include "planned.hpp"
 #include "targets.hpp"
@@ -108,6 +109,7 @@ awaitable<void> run_statements(attempt& now) {
     co_await require_same_table(now.session, now.with.mine.job, now.of);
     script all{{}, limit_of(now)};
     all.statements = co_await statements_now(now.session, now.of, now.at);
+    const auto kept = co_await steps::kept_columns(now.session);
     std::string settings = users_settings_sql(now.of, settings_hold::in_transaction);
     settings += fmt::format("; SET LOCAL statement_timeout = {}", now.what().bounded ? all.limit.count() : 0);
     co_await now.session.execute(std::move(settings));
@@ -119,6 +121,7 @@ awaitable<void> run_statements(attempt& now) {
     co_await now.session.execute(
         "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT; "
         "SET LOCAL search_path TO pg_catalog; SET LOCAL statement_timeout TO 0; SET CONSTRAINTS ALL IMMEDIATE");
+    co_await steps::require_kept(now.session, kept);
     co_await note_made(now);
     co_await record(now.session, now.with, now.of, now.at,
                     std::chrono::duration_cast<std::chrono::milliseconds>(all.worked));
