@@ -13,14 +13,22 @@ namespace pgeist::fill {
 namespace {
 
 // What the body reads of its arguments (PARAM nodes of kind 0), and whether its value may change.
+// Columns of the table itself, or of its partitions, that the body looks up in other rows; a whole row is all of them.
 constexpr const char* body_sql = R"(
     SELECT ARRAY(SELECT DISTINCT used[1] FROM regexp_matches(b.tree, ':paramkind 0 :paramid (\d+)', 'g') AS used) AS used,
            EXISTS (SELECT FROM regexp_matches(b.tree, ':(?:funcid|opfuncid) (\d+)', 'g') AS called JOIN pg_proc p ON p.oid = called[1]::oid
                     WHERE p.provolatile = 'v') AS is_volatile,
            b.tree ~ 'SQLVALUEFUNCTION'
            OR EXISTS (SELECT FROM regexp_matches(b.tree, ':funcid (\d+)', 'g') AS called JOIN pg_proc p ON p.oid = called[1]::oid
-                       WHERE p.oid < 16384 AND p.proname IN ('now', 'statement_timestamp', 'transaction_timestamp', 'age')) AS follows_clock
-      FROM (SELECT prosqlbody::text AS tree FROM pg_proc WHERE oid = to_regprocedure($1)) AS b)";
+                       WHERE p.oid < 16384 AND p.proname IN ('now', 'statement_timestamp', 'transaction_timestamp', 'age')) AS follows_clock,
+           ARRAY(SELECT DISTINCT a.attname FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum > 0 AND NOT a.attisdropped
+                    AND (a.attnum = d.refobjsubid OR (d.refobjsubid = 0 AND b.tree ~ ':varattno 0 '))
+                  WHERE d.classid = 'pg_proc'::regclass AND d.objid = b.oid AND d.refclassid = 'pg_class'::regclass
+                    AND (d.refobjid = $2::bigint::oid
+                         OR d.refobjid IN (SELECT relid FROM pg_partition_tree($2::bigint::oid::regclass))
+                         OR d.refobjid IN (SELECT relid FROM pg_partition_ancestors($2::bigint::oid::regclass)))) AS looked_up,
+           {} AS calls_by_path
+      FROM (SELECT oid, prosqlbody::text AS tree FROM pg_proc WHERE oid = to_regprocedure($1)) AS b)";
 
 /// Those whose names stand in the text: one of a subquery's own may have the same name.
 std::vector<const catalog::column*> mentioned(const catalog::table& source, const std::string& text) {
@@ -87,7 +95,8 @@ awaitable<target::resolved> resolve_with_subquery(target::build_context& at, std
                        fmt::format("CREATE FUNCTION {}({}) RETURNS {} LANGUAGE sql STABLE RETURN ({}\n)",
                                    function.sql(), join(arguments, ", "), type, text),
                        what);
-    const pg::result row = co_await at.conn.query(body_sql, signature);
+    const std::string reading = fmt::format(fmt::runtime(body_sql), target::calls_by_path("b.tree"));
+    const pg::result row = co_await at.conn.query(reading, signature, at.source.oid);
     target::resolved found;
     found.sql = fmt::format("{}({})", function.sql(), join(values, ", "));
     found.is_volatile = row.boolean(0, "is_volatile");
@@ -97,6 +106,14 @@ awaitable<target::resolved> resolve_with_subquery(target::build_context& at, std
         if (place > static_cast<std::size_t>(number)) {
             found.reads.insert(columns[place - 1 - static_cast<std::size_t>(number)]->name);
         }
+    }
+    for (const std::string& each : row.array(0, "looked_up")) {
+        found.reads.insert(each);
+    }
+    if (row.boolean(0, "calls_by_path")) {
+        co_await at.conn.execute(fmt::format("{}; ALTER FUNCTION {} SET search_path FROM CURRENT; {}",
+                                             catalog::user_settings(at.conn), signature,
+                                             catalog::session_settings(at.conn)));
     }
     at.finish.push_back({"the function of " + what, "DROP FUNCTION IF EXISTS " + signature});
     co_return found;

@@ -11,6 +11,15 @@
 
 namespace pgeist::target {
 
+std::string calls_by_path(const std::string& tree) {
+    return fmt::format(R"(EXISTS (
+        SELECT FROM regexp_matches({}, ':(?:funcid|opfuncid) (\d+)', 'g') AS used JOIN pg_proc p ON p.oid = used[1]::oid
+          JOIN pg_language l ON l.oid = p.prolang
+         WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
+           AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS own WHERE own LIKE 'search_path=%')))",
+                       tree);
+}
+
 namespace {
 
 // The constraint's stored tree names every function by its OID. Values of an expression can be compared later if they
@@ -31,7 +40,7 @@ constexpr const char* read_back_sql = R"(
                         JOIN pg_proc p ON p.oid = used[1]::oid
                        WHERE p.provolatile = 's' AND p.oid < 16384 AND p.proname <> ALL ($2::text[])) AS follows_clock,
            {open_functions} AS open_functions, {built_in} AS built_in,
-           {follows_path} AS follows_path
+           {follows_path} AS follows_path, {calls_by_path} AS calls_by_path
       FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.conname = 'pgeist_expression')";
 
 // Values of the reg types are written, and read, as the search_path says, and names are quoted as quote_all_identifiers
@@ -79,7 +88,8 @@ std::string read_back() {
     const std::string follows_path =
         fmt::format(follows_path_sql, fmt::arg("tree", tree), fmt::arg("types", reg_types));
     return fmt::format(read_back_sql, fmt::arg("open_functions", catalog::open_functions_sql(tree)),
-                       fmt::arg("built_in", catalog::built_in_sql(tree)), fmt::arg("follows_path", follows_path));
+                       fmt::arg("built_in", catalog::built_in_sql(tree)), fmt::arg("follows_path", follows_path),
+                       fmt::arg("calls_by_path", calls_by_path(tree)));
 }
 
 constexpr const char* suffix = " IS NOT NULL)";
@@ -211,7 +221,7 @@ awaitable<resolved> resolve_expression(build_context& at, qualified_name like, s
     found.is_volatile = rows.boolean(0, "is_volatile");
     found.follows_clock = rows.boolean(0, "follows_clock");
     const auto& own = at.source.columns;
-    read.follows_path = rows.boolean(0, "follows_path") ||
+    read.follows_path = rows.boolean(0, "follows_path") || (at.keeps_path && rows.boolean(0, "calls_by_path")) ||
                         (read.whole_row &&
                          std::any_of(own.begin(), own.end(), [](const auto& each) { return is_of_names(each.type); }));
     bool by_text = false;

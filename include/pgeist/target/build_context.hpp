@@ -57,6 +57,9 @@ struct build_context {
     pg::connection& conn;
     const catalog::table& source;
     const plan::change_request& change;
+    /// Functions of the user's find what they name by the search_path that the change was planned with, as in a plain
+    /// UPDATE; else a copy is refused where the first rows say that they find nothing.
+    bool keeps_path = false;
     bool way_back = false;  ///< there is to be one: the new table must have an index, not deferrable, of the walked key
     std::string job_schema;
     std::string passage_schema;

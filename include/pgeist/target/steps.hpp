@@ -56,6 +56,10 @@ struct known_column {
     std::set<std::string> reads;
 };
 
+/// SQL, true where a tree has functions whose bodies are texts: what they name they find by the search_path of whoever
+/// calls them.
+[[nodiscard]] std::string calls_by_path(const std::string& tree);
+
 /// Resolves `text` as the user's session would, over the columns of `like` (a table of the same columns). An expression
 /// whose text would mean something else with our search_path becomes a function in the job's schema, which `at.finish`
 /// drops after the swap.

@@ -36,6 +36,10 @@ struct workshop {
 /// Indexes, CHECKs and foreign keys of renamed columns, for the new ones.
 [[nodiscard]] awaitable<void> plan_twins(workshop& with);
 
+/// Gives a few rows their values, there and back, before any application does. @throws error (refused) when something
+/// that --up or --down calls is not found
+[[nodiscard]] awaitable<void> try_on_rows(workshop& with);
+
 /// @throws error (refused)
 [[noreturn]] void refuse(std::string what, std::string hint = {});
 

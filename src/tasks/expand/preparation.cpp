@@ -113,6 +113,7 @@ awaitable<void> plan_all(workshop& with) {
     const qualified_name stand_in{with.at.job_schema, with.source.name.name};
     co_await with.at.conn.execute(fmt::format("DROP TABLE {}; DROP SCHEMA {}", stand_in.sql(), passage));
     co_await make_own(with);
+    co_await try_on_rows(with);
 }
 
 }  // namespace
@@ -134,6 +135,7 @@ awaitable<preparation> prepare(pg::connection& session, job::advisory_locks* hol
     plan::change_request change;
     change.table = source.name;
     workshop with{asked, target::build_context(session, source, change, fmt::format("pgeist_{}", first.job)), source};
+    with.at.keeps_path = true;
     with.made.job = first.job;
     co_await check_table(with);
     co_await fill::require_key(session, source, with.asked.key_index);
