@@ -58,6 +58,10 @@ awaitable<exit_code> contract(pg::connect_options options, std::int64_t job, exp
         run::apply_option(record.settings, name, value);
     }
     observer.job_started(record.id, record.table.display(), found->labels().strategy);
+    report::phase now;
+    now.name = "contract";
+    now.lock = "ACCESS EXCLUSIVE, milliseconds, under lock_timeout";
+    observer.phase_started(now);
     co_await expand::contract(sessions.pool, record, what, observer);
     co_return exit_code::done;
 }

@@ -286,6 +286,7 @@ TEST_F(expand, refuses_by_name) {
         {{"--rename", "id=number"}, "primary key"},
         {{"--rename", "twice=double"}, "generated"},
         {{"--rename", "counted=n"}, "identity"},
+        {{"--add", "a int", "--up", "a = twice"}, "generated"},
         {{"--rename", "absent=there"}, "no column absent"},
         {{"--rename", "note=id"}, "already exists"},
         {{"--add", "a text"}, "no --up"},

@@ -28,7 +28,7 @@ constexpr const char* replaced_sql = R"(
 
 constexpr const char* standing_sql = R"(
     SELECT pg_has_role(c.relowner, 'USAGE') AS owns, quote_ident(current_user) AS role, row_security_active(c.oid) AS rows_hidden,
-           EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid) AS is_child,
+           EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid) AS is_child, c.relispartition AS is_partition,
            EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid) AS has_children
       FROM pg_class c WHERE c.oid = $1::bigint::oid)";
 
@@ -46,7 +46,9 @@ awaitable<void> check_table(workshop& with) {
                "connect as the owner");
     }
     if (row.boolean(0, "is_child")) {
-        refuse(fmt::format("{} is a partition or inherits from another table", shown), "expand its parent");
+        const bool partition = row.boolean(0, "is_partition");
+        refuse(fmt::format("{} {}", shown, partition ? "is a partition" : "inherits from another table"),
+               partition ? "expand its parent" : "change it with pgeist run --alter");
     }
     if (row.boolean(0, "has_children") && source.kind != 'p') {
         refuse(fmt::format("other tables inherit from {}", shown),
@@ -95,6 +97,16 @@ awaitable<void> check_replaced(workshop& with) {
             with.made.warnings.push_back(
                 fmt::format("triggers for updates of column {} do not fire when only the new columns are written: {}",
                             shown, *triggers));
+        }
+    }
+    for (const group& one : with.made.plan.groups) {
+        for (const column& each : one.olds) {
+            if (with.source.find_column(each.name)->generated != 0) {
+                refuse(
+                    fmt::format("column {} is generated: a trigger does not know its value before the row is written",
+                                display_identifier(each.name)),
+                    "write in --up what it is generated from");
+            }
         }
     }
     for (const auto& each : with.source.publications) {

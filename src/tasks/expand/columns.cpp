@@ -96,7 +96,8 @@ std::string comment_sql(const workshop& with, const std::string& column, const s
                        quote_literal(text));
 }
 
-void add_details(const workshop& with, const catalog::column& of, added_column& into) {
+/// @param made the new column as it is on the stand-in
+void add_details(const workshop& with, const catalog::column& of, const catalog::column& made, added_column& into) {
     const std::string alter =
         fmt::format("ALTER TABLE {} ALTER COLUMN {} ", with.source.name.sql(), quote_identifier(into.name));
     if (of.comment) {
@@ -110,22 +111,22 @@ void add_details(const workshop& with, const catalog::column& of, added_column& 
     }
     static const std::pair<char, const char*> storages[] = {
         {'p', "PLAIN"}, {'e', "EXTERNAL"}, {'m', "MAIN"}, {'x', "EXTENDED"}};
-    const auto* made = with.wide.find_column(into.name);
     for (const auto& [letter, word] : storages) {
-        if (of.storage == letter && made != nullptr && made->storage != letter) {
+        if (of.storage == letter && made.storage != letter) {
             into.details.push_back({"storage", alter + fmt::format("SET STORAGE {}", word)});
         }
+    }
+    if (of.compression != 0) {
+        into.details.push_back(
+            {"compression", alter + fmt::format("SET COMPRESSION {}", of.compression == 'l' ? "lz4" : "pglz")});
     }
 }
 
 awaitable<void> add_renamed(workshop& with, std::string text) {
     const std::string what = "--rename " + text;
-    const auto equals = text.find('=');
-    if (equals == std::string::npos) {
-        throw usage_error(fmt::format("\"{}\" renames nothing", text), "write OLD=NEW");
-    }
-    const std::string old_name = parse_qualified_name(text.substr(0, equals)).name;
-    const std::string new_name = parse_qualified_name(text.substr(equals + 1)).name;
+    const plan::assignment names = plan::parse_assignment(text);
+    const std::string& old_name = names.column;
+    const std::string new_name = parse_qualified_name(names.expression).name;
     const auto* column = with.source.find_column(old_name);
     if (column == nullptr) {
         refuse(fmt::format("{}: {} has no column {}", what, with.source.name.display(), display_identifier(old_name)));
@@ -138,7 +139,8 @@ awaitable<void> add_renamed(workshop& with, std::string text) {
     added.not_null = column->not_null;
     co_await alter_stand_in(with, fmt::format("ADD COLUMN {} {}", quote_identifier(new_name), added.definition), what);
     co_await require_light_type(with, new_name, what);
-    add_details(with, *column, added);
+    const auto now = co_await catalog::read_shape(with.at.conn, with.wide.oid);
+    add_details(with, *column, now.columns.back(), added);
     with.renamed.emplace_back(old_name, new_name);
     with.made.plan.added.push_back(std::move(added));
 }

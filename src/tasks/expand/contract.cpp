@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "heritage.hpp"
 #include "locked.hpp"
 #include "pgeist/core/error.hpp"
 #include "pgeist/fill/survey.hpp"
 #include "pgeist/job/events.hpp"
+#include "standing.hpp"
 #include "store.hpp"
 #include "sync_sql.hpp"
 
@@ -62,6 +64,7 @@ awaitable<void> require_free(pg::connection& session, const spec& plan) {
 awaitable<void> require_in_step(pg::connection& session, const spec& plan) {
     const names now = names_of(plan);
     fill::spec rows = fill::spec_from_json(*plan.fill);
+    rows.table = plan.table;
     rows.sets = guarded_sets(plan, false);
     if (rows.sets.empty()) {
         co_return;  // no old column goes
@@ -125,10 +128,20 @@ awaitable<void> lead_sequences(pg::connection& session, const spec& plan) {
     }
 }
 
-/// What took the place of something of a renamed column gets its name, as ALTER TABLE … RENAME COLUMN leaves it.
+constexpr const char* is_there_sql =
+    "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = $1::bigint::oid "
+    "AND x.relname = $2) AS is_index, EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::bigint::oid AND conname = "
+    "$2) AS is_constraint";
+
+/// What took the place of something of a renamed column gets its name, as ALTER TABLE … RENAME COLUMN leaves it; as far
+/// as nobody has dropped it.
 awaitable<void> take_names(pg::connection& session, const spec& plan) {
     for (const twin_index& each : plan.indexes) {
         const qualified_name index{plan.table.schema, each.name};
+        const pg::result there = co_await session.query(is_there_sql, plan.source_oid, each.name);
+        if (!there.boolean(0, "is_index")) {
+            continue;
+        }
         const std::string name = each.old_name.empty() ? each.name : each.old_name;
         if (!each.constraint.empty() && !plan.partitioned) {
             co_await session.execute(fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}", alter_sql(plan),
@@ -138,7 +151,8 @@ awaitable<void> take_names(pg::connection& session, const spec& plan) {
         }
     }
     for (const twin_constraint& each : plan.constraints) {
-        if (!each.old_name.empty()) {
+        const pg::result there = co_await session.query(is_there_sql, plan.source_oid, each.name);
+        if (!each.old_name.empty() && there.boolean(0, "is_constraint")) {
             co_await session.execute(fmt::format("{}RENAME CONSTRAINT {} TO {}", alter_sql(plan),
                                                  quote_identifier(each.name), quote_identifier(each.old_name)));
         }
@@ -162,9 +176,11 @@ awaitable<std::string> not_null_names(pg::connection& session, const spec& plan)
 
 awaitable<void> drop_old(pg::connection& session, std::int64_t job, spec plan) {
     co_await require_free(session, plan);
-    co_await session.execute(fmt::format("DROP TRIGGER {} ON {}", quote_identifier(plan.trigger), plan.table.sql()));
+    co_await session.execute(
+        fmt::format("DROP TRIGGER IF EXISTS {} ON {}", quote_identifier(plan.trigger), plan.table.sql()));
     co_await lead_sequences(session, plan);
     const std::string renames = co_await not_null_names(session, plan);
+    const std::vector<std::string> heritage = co_await read_heritage(session, plan);
     std::string drops;
     for (const std::string& each : old_columns(plan)) {
         drops += fmt::format("{}DROP COLUMN {}", drops.empty() ? "" : ", ", quote_identifier(each));
@@ -176,6 +192,9 @@ awaitable<void> drop_old(pg::connection& session, std::int64_t job, spec plan) {
         co_await session.execute(renames);
     }
     co_await take_names(session, plan);
+    for (const std::string& each : heritage) {
+        co_await session.execute(each);
+    }
     // What is in there is the job's alone: trigger function, counter, functions of --up and --down.
     co_await session.execute(fmt::format("DROP SCHEMA {} CASCADE", quote_identifier(plan.job_schema)));
     plan.contracted = true;
@@ -184,16 +203,26 @@ awaitable<void> drop_old(pg::connection& session, std::int64_t job, spec plan) {
     co_await job::add_event(session, job, "contracted", "");
 }
 
-awaitable<void> do_it(pg::connection& session, std::int64_t job, const spec& plan, contraction what) {
+/// Under the lock: nothing changes any more.
+awaitable<void> do_it(pg::connection& session, std::int64_t job, spec plan, contraction what) {
+    const qualified_name locked = plan.table;
+    co_await require_whole(session, job, plan);
+    if (!(plan.table == locked)) {
+        throw error(exit_code::refused,
+                    fmt::format("{} has just been renamed to {}", locked.display(), plan.table.display()),
+                    "nothing was done; give the command again");
+    }
     switch (what) {
         case contraction::try_it:
-            return hide(session, job, plan, true);
+            co_await hide(session, job, std::move(plan), true);
+            break;
         case contraction::undo:
-            return hide(session, job, plan, false);
+            co_await hide(session, job, std::move(plan), false);
+            break;
         case contraction::carry_out:
+            co_await drop_old(session, job, std::move(plan));
             break;
     }
-    return drop_old(session, job, plan);
 }
 
 void require_expanded(const job::record& job, const spec& plan, contraction what) {
@@ -231,15 +260,22 @@ std::string outcome(const job::record& job, const spec& plan, contraction what) 
 }  // namespace
 
 awaitable<void> contract(pg::pool& pool, const job::record& job, contraction what, report::observer& observer) {
-    const spec plan = spec_from_json(*job.plan);
+    spec plan = spec_from_json(*job.plan);
     require_expanded(job, plan, what);
     if (what == contraction::try_it && plan.trial) {
         observer.message(report::level::info, outcome(job, plan, what));
         co_return;
     }
     const auto session = co_await pool.acquire();
+    co_await require_whole(*session, job.id, plan);
     if (what == contraction::carry_out) {
         co_await require_free(*session, plan);  // before anybody has to wait for us
+        const std::vector<std::string> lost = co_await left_behind(*session, plan);
+        if (!lost.empty()) {
+            observer.message(report::level::warning,
+                             fmt::format("these go with the old columns of {}, and nothing takes their place: {}",
+                                         plan.table.display(), join(lost, ", ")));
+        }
         const auto looking = co_await pool.acquire();
         co_await require_in_step(*looking, plan);
     }

@@ -1,5 +1,7 @@
 #include "take_back.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "locked.hpp"
@@ -8,6 +10,7 @@
 #include "pgeist/job/in_tenure.hpp"
 #include "pgeist/lock/politely.hpp"
 #include "pgeist/tasks/expand/spec.hpp"
+#include "standing.hpp"
 
 namespace pgeist::expand {
 
@@ -28,20 +31,39 @@ awaitable<std::optional<spec>> read_plan(task::undo_context& at) {
 
 awaitable<void> run_script(pg::connection& session, const std::string& sql) { co_await session.execute(sql); }
 
-std::string removal_sql(const spec& plan, const qualified_name& table, const std::string& trigger) {
-    const std::string alter = "ALTER TABLE " + table.sql() + " ";
-    std::string sql = fmt::format("DROP TRIGGER {} ON {}; ", quote_identifier(trigger), table.sql());
-    if (plan.trial) {
-        for (const std::string& each : plan.replaced) {
+/// Columns without which a group's new ones are all that is left of its values: the new ones stay.
+std::vector<std::string> kept_columns(const spec& plan, const standing& now) {
+    std::vector<std::string> kept;
+    for (const group& one : plan.groups) {
+        const bool lost = std::any_of(one.downs.begin(), one.downs.end(),
+                                      [&](const assignment& each) { return now.has_lost(each.column); });
+        for (const column& each : one.news) {
+            if (lost) {
+                kept.push_back(each.name);
+            }
+        }
+    }
+    return kept;
+}
+
+std::string removal_sql(const spec& plan, const standing& now, const std::string& trigger) {
+    const std::string alter = "ALTER TABLE " + now.table->sql() + " ";
+    std::string sql = fmt::format("DROP TRIGGER {} ON {}; ", quote_identifier(trigger), now.table->sql());
+    for (const std::string& each : plan.replaced) {
+        if (plan.trial && !now.has_lost(each)) {
             sql += fmt::format("{}RENAME COLUMN {} TO {}; ", alter, quote_identifier(plan.hidden_name(each)),
                                quote_identifier(each));
         }
     }
+    const std::vector<std::string> kept = kept_columns(plan, now);
     std::string drops;
     for (const added_column& each : plan.added) {
-        drops += fmt::format("{}DROP COLUMN {}", drops.empty() ? "" : ", ", quote_identifier(each.name));
+        const bool stays = now.has_lost(each.name) || std::find(kept.begin(), kept.end(), each.name) != kept.end();
+        if (!stays) {
+            drops += fmt::format("{}DROP COLUMN {}", drops.empty() ? "" : ", ", quote_identifier(each.name));
+        }
     }
-    return sql + alter + drops;
+    return drops.empty() ? sql : sql + alter + drops;
 }
 
 /// Columns and trigger were made in one transaction: where the trigger is, the columns are ours.
@@ -55,13 +77,18 @@ awaitable<void> take_off(task::undo_context& at, std::string trigger) {
     }
     const auto plan = co_await read_plan(at);
     co_await job::claim_table(at.hold, at.table_oid, at.table);
-    const std::string sql = removal_sql(*plan, at.table, trigger);
+    const standing now = co_await look_at(at.session, *plan);
+    const std::string sql = removal_sql(*plan, now, trigger);
+    for (const std::string& each : kept_columns(*plan, now)) {
+        at.observer.message(report::level::warning, fmt::format("column {} of {} stays: what it was made of has gone",
+                                                                display_identifier(each), now.table->display()));
+    }
     const std::function<awaitable<void>(pg::connection&)> body = [&](pg::connection& used) {
         return run_script(used, sql);
     };
     std::optional<pg::sql_error> failed;
     try {
-        co_await run_locked(at.pool, at.session, at.table, at.mine, nullptr, at.observer, body);
+        co_await run_locked(at.pool, at.session, *now.table, at.mine, nullptr, at.observer, body);
     } catch (const pg::sql_error& problem) {
         failed = problem;
     }

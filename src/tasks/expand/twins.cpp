@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <boost/algorithm/string/erase.hpp>
 #include <boost/algorithm/string/replace.hpp>
@@ -32,18 +33,18 @@ struct moved {
 
 // In the order in which they were made, which LIKE keeps. What comes after the table's name.
 constexpr const char* indexes_sql = R"(
-    SELECT x.relname AS name, i.indisunique AS is_unique, coalesce(k.contype::text, '') AS contype,
+    SELECT x.relname AS name, i.indisunique AS is_unique, coalesce(k.contype::text, '') AS contype, NOT i.indimmediate AS deferrable,
            substr(pg_get_indexdef(x.oid), strpos(pg_get_indexdef(x.oid), ' USING ') + 1) AS definition
       FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
       LEFT JOIN pg_constraint k ON k.conindid = x.oid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
      WHERE i.indrelid = $1::bigint::oid ORDER BY x.oid)";
 
 constexpr const char* checks_sql = R"(
-    SELECT conname AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint
+    SELECT conname AS name, pg_get_constraintdef(oid) AS definition, convalidated AS valid FROM pg_constraint
      WHERE conrelid = $1::bigint::oid AND contype = 'c' ORDER BY conname)";
 
 constexpr const char* keys_sql = R"(
-    SELECT conname AS name, pg_get_constraintdef(k.oid) AS definition,
+    SELECT conname AS name, pg_get_constraintdef(k.oid) AS definition, k.convalidated AS valid,
            (SELECT array_agg(a.attname ORDER BY n.place) FROM unnest(k.conkey) WITH ORDINALITY AS n (attnum, place)
               JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = n.attnum) AS columns,
            (SELECT array_agg(format_type(a.atttypid, NULL) ORDER BY n.place) FROM unnest(k.confkey) WITH ORDINALITY AS n (attnum, place)
@@ -187,7 +188,8 @@ awaitable<bool> is_valid(workshop& with, std::string what, std::string definitio
 awaitable<twin_index> twin_of(workshop& with, const std::vector<successor>& all, const pg::result& found, int row,
                               moved now) {
     twin_index twin;
-    twin.old_name = found.text(row, "name");
+    twin.of = found.text(row, "name");
+    twin.old_name = twin.of;
     twin.name = co_await name_for(with, all, twin.old_name);
     twin.unique = found.boolean(row, "is_unique");
     twin.constraint = found.text(row, "contype") == "u" ? "UNIQUE" : "";
@@ -213,10 +215,16 @@ awaitable<void> plan_indexes(workshop& with, const std::vector<successor>& all, 
         }
         const std::string shown = display_identifier(now.text(row, "name"));
         const bool fits = co_await is_valid(with, "CREATE INDEX ON", made->definition);
-        if (now.text(row, "contype") == "x" || !fits) {
-            with.made.warnings.push_back(fmt::format(
-                "index {} is not made for the new columns: {}", shown,
-                fits ? "exclusion constraints cannot be built CONCURRENTLY" : "it does not fit their type"));
+        std::string why = fits ? "" : "it does not fit their type";
+        if (now.text(row, "contype") == "x") {
+            why = "exclusion constraints cannot be built CONCURRENTLY";
+        } else if (now.boolean(row, "deferrable")) {
+            why =
+                "a DEFERRABLE constraint that is built CONCURRENTLY checks at once, and statements of the application "
+                "would fail; add it when the table is contracted";
+        }
+        if (!why.empty()) {
+            with.made.warnings.push_back(fmt::format("index {} is not made for the new columns: {}", shown, why));
             continue;
         }
         twin_index twin = co_await twin_of(with, all, now, row, *made);
@@ -225,6 +233,13 @@ awaitable<void> plan_indexes(workshop& with, const std::vector<successor>& all, 
 }
 
 awaitable<void> plan_checks(workshop& with, const std::vector<successor>& all, std::int64_t marked) {
+    const pg::result now = co_await with.at.conn.query(checks_sql, with.source.oid);
+    std::set<std::string> not_valid;  // LIKE makes them valid
+    for (int row = 0; row < now.rows(); ++row) {
+        if (!now.boolean(row, "valid")) {
+            not_valid.insert(now.text(row, "name"));
+        }
+    }
     const pg::result found = co_await with.at.conn.query(checks_sql, marked);
     for (int row = 0; row < found.rows(); ++row) {
         const auto made = for_new(all, found.text(row, "definition"));
@@ -237,6 +252,8 @@ awaitable<void> plan_checks(workshop& with, const std::vector<successor>& all, s
         const bool fits = co_await is_valid(with, "ALTER TABLE", "ADD " + text);
         if (made->same_value && fits) {
             twin_constraint twin;
+            twin.of = name;
+            twin.stays_not_valid = not_valid.count(name) != 0;
             twin.name = co_await name_for(with, all, name);
             twin.old_name = made->renamed ? name : "";
             twin.definition = std::move(text);
@@ -288,6 +305,8 @@ awaitable<void> plan_foreign_keys(workshop& with, const std::vector<successor>& 
                 quoted.push_back(quote_identifier(column));
             }
             twin_constraint twin;
+            twin.of = name;
+            twin.stays_not_valid = !found.boolean(row, "valid");
             twin.name = co_await name_for(with, all, name);
             twin.old_name = renamed ? name : "";
             twin.definition = fmt::format("FOREIGN KEY ({}{}", join(quoted, ", "), definition.substr(rest));

@@ -37,6 +37,7 @@ private:
     // require.cpp
     [[nodiscard]] awaitable<void> build_indexes();
     [[nodiscard]] awaitable<void> require();
+    [[nodiscard]] awaitable<void> validate(std::string label, std::string constraint);
     [[nodiscard]] awaitable<void> politely(std::string label, std::string sql);
 
     const task::kind* kind_;

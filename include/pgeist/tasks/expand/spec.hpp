@@ -66,7 +66,8 @@ struct added_column {
 
 /// An index like one of the old column's.
 struct twin_index {
-    std::string old_name;
+    std::string of;        ///< the old index
+    std::string old_name;  ///< whose name it takes by contract; empty: it keeps its own
     std::string name;
     std::string create_sql;  ///< CONCURRENTLY
     bool unique = false;
@@ -76,9 +77,11 @@ struct twin_index {
 
 /// A CHECK or foreign key like one of the old column's; not yet valid when it is made.
 struct twin_constraint {
-    std::string old_name;
+    std::string of;        ///< the old constraint
+    std::string old_name;  ///< whose name it takes by contract; empty: it keeps its own
     std::string name;
     std::string definition;
+    bool stays_not_valid = false;  ///< as the old one is
 };
 
 struct spec {
