@@ -8,6 +8,8 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/core/json_text.hpp"
 #include "pgeist/core/units.hpp"
+#include "pgeist/plan/alter.hpp"
+#include "pgeist/plan/as_options.hpp"
 #include "pgeist/report/text.hpp"
 #include "pgeist/steps/step.hpp"
 #include "pgeist/tasks/backfill/kind.hpp"
@@ -20,10 +22,20 @@ namespace {
 
 std::string duration(std::int64_t ms) { return format_duration(std::chrono::milliseconds(ms)); }
 
+/// Rows that --where does not mean keep what they have.
 std::string copy_command(const fill::request& asked) {
-    std::string text = fmt::format("pgeist run --table {} --repack", asked.table.display());
+    plan::change_request change;
+    change.table = asked.table;
+    change.repack = true;
+    std::string text = "pgeist run " + plan::as_options(change);
     for (const std::string& each : asked.sets) {
-        text += fmt::format(" --set \"{}\"", each);
+        std::string whole = each;
+        if (asked.where) {
+            const plan::assignment set = plan::parse_assignment(each);
+            whole = fmt::format("{0} = CASE WHEN {1} THEN {2} ELSE {0} END", display_identifier(set.column),
+                                *asked.where, set.expression);
+        }
+        text += " --set " + plan::in_shell(whole);
     }
     return text;
 }

@@ -16,6 +16,7 @@ namespace {
 awaitable<void> write(pg::connection& session, const spec& of, const walk::key_range& range) {
     walk::bound_sql sql = statements(of).write(range, locked_rows::skip);
     co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+    co_await session.execute(check_deferred);
 }
 
 /// @returns the failure, if any

@@ -38,6 +38,7 @@ awaitable<chunk_result> write_rows(workspace& work, pg::connection& session, con
     chunk_result out;
     walk::bound_sql sql = statements(work.spec).write(range, how);
     const pg::result row = co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+    co_await session.execute(check_deferred);
     out.found = row.integer(0, "found");
     out.written = row.integer(0, "written");
     out.hot = row.integer(0, "hot") - before.integer(0, "hot");

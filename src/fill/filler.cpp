@@ -42,6 +42,39 @@ std::vector<walk::key_range> left_of_first(const spec& of, const walk::finished_
     return left;
 }
 
+// Who holds the transactions by whose number rows are locked.
+constexpr const char* lockers_sql = R"(
+    SELECT DISTINCT format('pid %s (user %s, %s)', l.pid, coalesce(a.usename, '?'), coalesce(a.state, 'prepared')) AS who
+      FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE l.locktype = 'transactionid' AND l.granted AND l.transactionid::text = ANY ($1::text[]) ORDER BY 1 LIMIT 5)";
+
+/// `, by pid 7 (user app, active): id = 1; id = 5`; empty where no row that is to be written is locked.
+awaitable<std::string> locked_rows_in(workspace& work, pg::connection& session, std::vector<walk::key_range> ranges) {
+    constexpr int most = 10;
+    std::vector<std::string> keys;
+    std::vector<std::string> lockers;
+    for (const walk::key_range& each : ranges) {
+        walk::bound_sql sql = statements(work.spec).locked(each, most);
+        const pg::result rows =
+            co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
+        for (int row = 0; row < rows.rows() && keys.size() < most; ++row) {
+            keys.push_back(rows.text(row, "key"));
+            lockers.push_back(rows.text(row, "locker"));
+        }
+    }
+    std::string text;
+    if (keys.empty()) {
+        co_return text;
+    }
+    const std::string numbers = pg::array_literal(lockers);
+    const pg::result holders = co_await session.query(lockers_sql, numbers);
+    for (int row = 0; row < holders.rows(); ++row) {
+        text += (row == 0 ? ", by " : ", ") + holders.text(row, 0);
+    }
+    text += ": " + join(keys, "; ");
+    co_return text;
+}
+
 /// One pass over the table's rows, by workers.
 class pass final : public verify::range_walk {
 public:
@@ -73,7 +106,7 @@ public:
         // have to stay as long as the transaction that it waits for.
         std::int64_t reserved = 0;
         if (range && which_ == turn::first) {
-            reserved = co_await dead_.reserve(*session_, rows);
+            reserved = co_await reserve(rows);
         }
         if (range) {
             reserved_[name_of(*range)] = {rows, reserved};
@@ -115,6 +148,41 @@ public:
     [[nodiscard]] std::vector<left_range> take_left() { return std::move(as_left_); }
 
 private:
+    /// Rows that were locked when their turn came are named, too, where it ends before they are tried again.
+    [[nodiscard]] awaitable<std::int64_t> reserve(std::int64_t rows) {
+        std::optional<error> given_up;
+        std::int64_t reserved = 0;
+        try {
+            reserved = co_await dead_.reserve(*session_, rows);
+        } catch (const error& problem) {
+            if (problem.code() != exit_code::lock_not_obtained) {
+                throw;
+            }
+            given_up = error(problem.code(), problem.what(), problem.hint());
+        }
+        if (given_up) {
+            const auto session = co_await work_->pool.acquire();
+            const std::string locked = co_await locked_so_far(*session);
+            const std::string more =
+                locked.empty() ? "" : fmt::format("; rows that could not be written yet are locked{}", locked);
+            throw error(given_up->code(), given_up->what() + more, given_up->hint());
+        }
+        co_return reserved;
+    }
+    /// Up to where all chunks are finished.
+    [[nodiscard]] awaitable<std::string> locked_so_far(pg::connection& session) {
+        const auto finished = co_await job::load_chunks(session, work_->job, kind_.c_str(), work_->spec.key);
+        const auto left = walk::gaps(finished.ranges);
+        std::vector<walk::key_range> ranges(1);
+        if (!left.empty()) {
+            ranges.front().upper = left.front().lower;
+        }
+        std::string locked;
+        if (left.empty() || left.front().lower) {
+            locked = co_await locked_rows_in(*work_, session, std::move(ranges));
+        }
+        co_return locked;
+    }
     static std::string name_of(const walk::key_range& range) {
         return range.upper ? pg::array_literal(*range.upper) : std::string();
     }
@@ -133,40 +201,20 @@ private:
     std::vector<left_range> as_left_;
 };
 
-// Who holds the transactions by whose number rows are locked.
-constexpr const char* lockers_sql = R"(
-    SELECT DISTINCT format('pid %s (user %s, %s)', l.pid, coalesce(a.usename, '?'), coalesce(a.state, 'prepared')) AS who
-      FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-     WHERE l.locktype = 'transactionid' AND l.granted AND l.transactionid::text = ANY ($1::text[]) ORDER BY 1 LIMIT 5)";
-
 /// @throws error (lock_not_obtained) naming rows and who has locked them; returns when they are free now
 awaitable<void> throw_locked(workspace& work, pg::connection& session, const std::vector<pass::left_range>& left) {
-    constexpr int most = 10;
-    std::vector<std::string> keys;
-    std::vector<std::string> lockers;
+    std::vector<walk::key_range> ranges;
     for (const auto& each : left) {
-        walk::bound_sql sql = statements(work.spec).locked(each.range, most);
-        const pg::result rows =
-            co_await session.query_params(std::move(sql.sql), std::move(sql.values), deadline::never());
-        for (int row = 0; row < rows.rows() && keys.size() < most; ++row) {
-            keys.push_back(rows.text(row, "key"));
-            lockers.push_back(rows.text(row, "locker"));
-        }
+        ranges.push_back(each.range);
     }
-    if (keys.empty()) {
+    const std::string rows = co_await locked_rows_in(work, session, std::move(ranges));
+    if (rows.empty()) {
         co_return;
     }
-    const std::string numbers = pg::array_literal(lockers);
-    const pg::result holders = co_await session.query(lockers_sql, numbers);
-    std::string who;
-    for (int row = 0; row < holders.rows(); ++row) {
-        who += (row == 0 ? ", by " : ", ") + holders.text(row, 0);
-    }
-    throw error(
-        exit_code::lock_not_obtained,
-        fmt::format("rows of {} have been locked for longer than --swap-max-wait ({}){}: {}", work.spec.table.display(),
-                    format_duration(work.settings.swap_max_wait), who, join(keys, "; ")),
-        fmt::format("all other rows are done; when those are free go on with: pgeist resume {}", work.job));
+    throw error(exit_code::lock_not_obtained,
+                fmt::format("rows of {} have been locked for longer than --swap-max-wait ({}){}",
+                            work.spec.table.display(), format_duration(work.settings.swap_max_wait), rows),
+                fmt::format("all other rows are done; when those are free go on with: pgeist resume {}", work.job));
 }
 
 /// Tries what was left as long as --swap-max-wait allows.

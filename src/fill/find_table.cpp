@@ -62,7 +62,10 @@ awaitable<catalog::table> find_table(pg::connection& session, request asked) {
     }
     catalog::table source = co_await catalog::read_table(session, found->oid);
     if (source.has_children && source.kind != 'p') {
-        refuse(fmt::format("other tables inherit from {}", shown), "do it table by table, from the children up");
+        refuse(
+            fmt::format("other tables inherit from {}", shown),
+            "a tree of tables is not done as a whole: give its children one by one, and set the parent's own rows with "
+            "UPDATE ONLY");
     }
     co_return source;
 }

@@ -5,16 +5,19 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
+#include "refuse.hpp"
 #include "statements.hpp"
 
 namespace pgeist::fill {
 
 namespace {
 
-// Bits of pg_trigger.tgtype: ROW 1, DELETE 8, UPDATE 16. An UPDATE OF trigger has its columns in tgattr.
+// Bits of pg_trigger.tgtype: ROW 1, DELETE 8, UPDATE 16. An UPDATE OF trigger has its columns in tgattr. A partition
+// may have some of its own.
 constexpr const char* triggers_sql = R"(
     SELECT DISTINCT quote_ident(t.tgname) AS name FROM pg_trigger t
-     WHERE t.tgrelid = $1::bigint::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+     WHERE (t.tgrelid = $1::bigint::oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass)))
+       AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
        AND t.tgname NOT LIKE 'pgeist\_%' AND t.tgtype::int & CASE WHEN $2 THEN 8 ELSE 16 END <> 0
        AND (t.tgattr::text = '' OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.tgrelid
              AND a.attnum = ANY (string_to_array(t.tgattr::text, ' ')::int2[]) AND a.attname = ANY ($3::text[])))
@@ -31,7 +34,9 @@ constexpr const char* indexes_sql = R"(
     SELECT DISTINCT quote_ident(x.relname) AS name FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
       JOIN pg_am m ON m.oid = x.relam
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2::text[])
-     WHERE i.indrelid = $1::bigint::oid
+     WHERE (i.indrelid = $1::bigint::oid
+            OR (i.indrelid IN (SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass))
+                AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)))
        AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
              AND d.objid = i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
        AND (m.amname <> 'brin' OR current_setting('server_version_num')::int < 160000)
@@ -68,6 +73,10 @@ awaitable<void> sample(pg::connection& session, planned& made) {
         throw *failed;
     }
     co_await session.execute("ROLLBACK TO SAVEPOINT pgeist_sample; RELEASE SAVEPOINT pgeist_sample");
+    if (failed && failed->in_class("42")) {  // a function that finds nothing by that name
+        refuse(fmt::format("it fails for a row of {}: {}", what.table.display(), failed->diag().message),
+               "mend what it calls; nothing was done");
+    }
     if (failed && failed->blames_data()) {
         made.outlook.sample_failed = failed->what();
     }
@@ -96,8 +105,8 @@ void judge(planned& made, const catalog::table& source) {
         fixed_ms + static_cast<std::int64_t>(2 * rows / looked_at + changed / set + changed * entered / per_index);
     out.copy_ms =
         fixed_ms + what.table_bytes / copy_rate + what.index_bytes / index_rate + 2 * what.table_bytes / verify_rate;
-    if (what.removes() || what.condition || what.partitioned) {
-        return;  // run --set gives all rows their value
+    if (!out.can_be_copied) {
+        return;
     }
     if (out.changed.value_or(0) > much) {
         out.copy_instead = fmt::format("about {:.0f}% of the rows change", 100 * *out.changed);

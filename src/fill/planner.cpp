@@ -1,6 +1,7 @@
 #include "pgeist/fill/planner.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -29,6 +30,7 @@ struct workshop {
     target::build_context at;
     std::vector<target::known_column> known;
     std::set<std::string> set_columns;
+    std::map<std::string, std::set<std::string>> generated_from;  ///< what a generated column reads
     std::string moment;
     planned made;
     int subqueries = 0;
@@ -82,6 +84,45 @@ awaitable<target::resolved> resolve(workshop& with, std::string text, std::strin
     co_return found;
 }
 
+// Before 15 it is the column that depends on those of its expression, later its default.
+constexpr const char* generated_sql = R"(
+    SELECT a.attname AS name, b.attname AS base FROM pg_attribute a JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+      JOIN pg_depend d ON ((d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid)
+                           OR (d.classid = 'pg_class'::regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum))
+       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid NOT IN (0, a.attnum)
+      JOIN pg_attribute b ON b.attrelid = a.attrelid AND b.attnum = d.refobjsubid
+     WHERE a.attrelid = $1::bigint::oid AND a.attgenerated <> '')";
+
+awaitable<void> read_generated(workshop& with) {
+    const pg::result found = co_await with.at.conn.query(generated_sql, with.at.source.oid);
+    for (int row = 0; row < found.rows(); ++row) {
+        with.generated_from[found.text(row, "name")].insert(found.text(row, "base"));
+    }
+}
+
+/// A value over a column that is set would be another one for a row that is met twice.
+void require_unset(const workshop& with, const std::set<std::string>& reads, const std::string& what) {
+    constexpr const char* hint =
+        "a row that is met twice would get another value than one that is met once; set a new column from "
+        "the old one, or say in one expression what the value is to be";
+    for (const std::string& each : reads) {
+        if (with.set_columns.count(each) != 0) {
+            refuse_unsteady(fmt::format("{}: it reads column {}, which is set", what, display_identifier(each)), hint);
+        }
+        const auto made = with.generated_from.find(each);
+        if (made == with.generated_from.end()) {
+            continue;
+        }
+        for (const std::string& base : made->second) {
+            if (with.set_columns.count(base) != 0) {
+                refuse_unsteady(fmt::format("{}: it reads column {}, which is generated from {}, which is set", what,
+                                            display_identifier(each), display_identifier(base)),
+                                hint);
+            }
+        }
+    }
+}
+
 awaitable<assignment> assignment_for(workshop& with, std::string text) {
     const auto set = plan::parse_assignment(text);
     const std::string what = "--set " + text;
@@ -95,14 +136,7 @@ awaitable<assignment> assignment_for(workshop& with, std::string text) {
         co_return made;
     }
     const auto found = co_await resolve(with, set.expression, column.type, what);
-    for (const std::string& each : found.reads) {
-        if (with.set_columns.count(each) != 0) {
-            refuse_unsteady(
-                fmt::format("{}: it reads column {}, which is set", what, display_identifier(each)),
-                "a row that is met twice would get another value than one that is met once; set a new column from "
-                "the old one, or say in one expression what the value is to be");
-        }
-    }
+    require_unset(with, found.reads, what);
     made.expression = found.sql;
     const bool looks_elsewhere = has_subquery(set.expression);
     if (found.reads.empty() && !looks_elsewhere) {  // one value for all rows: that of now
@@ -122,6 +156,7 @@ awaitable<void> plan_values(workshop& with) {
             refuse(fmt::format("--set {}: column {} is set twice", each, display_identifier(column)));
         }
     }
+    co_await read_generated(with);
     for (const std::string& each : asked.sets) {
         auto made = co_await assignment_for(with, each);
         with.made.spec.sets.push_back(std::move(made));
@@ -294,7 +329,9 @@ awaitable<planned> plan_fill(pg::connection& session, const catalog::table& sour
     plan::change_request change;
     change.table = source.name;
     workshop with{
-        asked, target::build_context(session, source, change, std::move(job_schema)), columns_of(source), {}, {}, {}};
+        asked, target::build_context(session, source, change, std::move(job_schema)), columns_of(source), {}, {}, {},
+        {}};
+    with.at.keeps_path = true;
     co_await session.execute(catalog::session_settings(session));
     const pg::result now = co_await session.query("SELECT to_char(now(), 'YYYY-MM-DD HH24:MI:SS.USOF')");
     with.moment = now.text(0, 0);
@@ -308,6 +345,9 @@ awaitable<planned> plan_fill(pg::connection& session, const catalog::table& sour
     co_await require_fixed_partitions(with);
     co_await find_last_key(with);
     co_await try_statement(with);
+    // A copy takes no subqueries, and gives all rows their value, or none.
+    with.made.outlook.can_be_copied =
+        !asked.remove && with.subqueries == 0 && source.kind != 'p' && source.pgeist_triggers.empty();
     co_await look_ahead(session, source, with.made);
     co_return std::move(with.made);
 }

@@ -10,6 +10,9 @@
 // the table's columns is in reach of them.
 namespace pgeist::fill {
 
+/// At the end of a chunk, which can then still say which row it is that a deferred constraint does not take.
+inline constexpr const char* check_deferred = "SET CONSTRAINTS ALL IMMEDIATE";
+
 /// What is done about rows that somebody has locked.
 enum class locked_rows {
     fail,  ///< NOWAIT: the statement fails with 55P03

@@ -2,8 +2,6 @@
 
 namespace pgeist::plan {
 
-namespace {
-
 std::string in_shell(const std::string& text) {
     if (text.find_first_of("\"$`\\!") == std::string::npos) {
         return '"' + text + '"';
@@ -14,8 +12,6 @@ std::string in_shell(const std::string& text) {
     }
     return quoted + "'";
 }
-
-}  // namespace
 
 std::string as_options(const change_request& change) {
     const std::string table = change.table.display();

@@ -165,7 +165,7 @@ TEST_F(expanded, finds_what_the_functions_of_the_user_call) {
             'BEGIN RETURN lower(helper(rtrim(t, (SELECT rate::text FROM rates)))); END';
         CREATE FUNCTION app.broken(t text) RETURNS text STABLE LANGUAGE plpgsql AS 'BEGIN RETURN absent(t); END';
         CREATE TABLE t (id int PRIMARY KEY, note text, label text); INSERT INTO t VALUES (1, 'a'), (2, 'b');
-        CREATE TABLE none (id int PRIMARY KEY, note text))");
+        CREATE TABLE empty_one (id int PRIMARY KEY, note text))");
     sql().execute("ALTER DATABASE " + sql().identifier(db().name()) + " SET search_path = public, app");
     const run_result broken =
         expand({"--add", "loud text", "--up", "loud = loud(note)", "--down", "note = broken(loud)"});
@@ -175,7 +175,7 @@ TEST_F(expanded, finds_what_the_functions_of_the_user_call) {
     expect_nothing_left();
     auto application = db().connect();  // with another search_path
     application.execute("SET search_path = pg_catalog");
-    for (const std::string table : {"t", "none"}) {
+    for (const std::string table : {"t", "empty_one"}) {
         ASSERT_TRUE(exited(
             expand({"--add", "loud text", "--up", "loud = loud(note)", "--down", "note = low(loud)"}, table), 0));
         application.execute("INSERT INTO public." + table + " (id, note) VALUES (10, 'old')");

@@ -20,6 +20,7 @@ struct outlook {
     std::string sample_failed;          ///< what a row of the sample has failed with; empty: none has
     std::int64_t fill_ms = 0;           ///< estimates
     std::int64_t copy_ms = 0;           ///< of the same done by `run --repack --set`
+    bool can_be_copied = false;         ///< `run --repack --set` can do the same
     std::string copy_instead;           ///< why the copy is recommended; empty: it is not, or cannot do it
     std::vector<std::string> warnings;  ///< what else should be known
 };
