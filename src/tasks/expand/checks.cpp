@@ -64,7 +64,25 @@ awaitable<void> check_table(workshop& with) {
     }
 }
 
+namespace {
+
+void refuse_generated(const workshop& with) {
+    for (const group& one : with.made.plan.groups) {
+        for (const column& each : one.olds) {
+            if (with.source.find_column(each.name)->generated != 0) {
+                refuse(
+                    fmt::format("column {} is generated: a trigger does not know its value before the row is written",
+                                display_identifier(each.name)),
+                    "write in --up what it is generated from");
+            }
+        }
+    }
+}
+
+}  // namespace
+
 awaitable<void> check_replaced(workshop& with) {
+    refuse_generated(with);
     for (const std::string& name : with.made.plan.replaced) {
         const std::string shown = display_identifier(name);
         const auto* column = with.source.find_column(name);
@@ -97,16 +115,6 @@ awaitable<void> check_replaced(workshop& with) {
             with.made.warnings.push_back(
                 fmt::format("triggers for updates of column {} do not fire when only the new columns are written: {}",
                             shown, *triggers));
-        }
-    }
-    for (const group& one : with.made.plan.groups) {
-        for (const column& each : one.olds) {
-            if (with.source.find_column(each.name)->generated != 0) {
-                refuse(
-                    fmt::format("column {} is generated: a trigger does not know its value before the row is written",
-                                display_identifier(each.name)),
-                    "write in --up what it is generated from");
-            }
         }
     }
     for (const auto& each : with.source.publications) {
