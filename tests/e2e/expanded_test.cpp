@@ -191,7 +191,10 @@ TEST_F(expanded, finds_what_the_functions_of_the_user_call) {
 
 TEST_F(expanded, takes_names_of_any_kind) {
     sql().execute("CREATE TABLE t (id int PRIMARY KEY, \"a=b\" text); INSERT INTO t VALUES (1, 'x')");
-    ASSERT_TRUE(exited(expand({"--rename", "\"a=b\"=\"c = d\""}), 0));
+    sql().execute("CREATE PUBLICATION whole FOR TABLE t");
+    const run_result made = expand({"--rename", "\"a=b\"=\"c = d\""});
+    ASSERT_TRUE(exited(made, 0));
+    EXPECT_TRUE(says(made, {"publication whole publishes the new columns"}));
     sql().execute("UPDATE t SET \"c = d\" = 'y'");
     EXPECT_EQ(sql().scalar("SELECT \"a=b\" FROM t"), "y");
     auto reader = db().connect();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -79,6 +80,33 @@ void refuse_generated(const workshop& with) {
     }
 }
 
+constexpr const char* publications_sql = R"(
+    SELECT DISTINCT t.pubname AS name FROM pg_publication_tables t
+      JOIN pg_namespace n ON n.nspname = t.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
+     WHERE c.oid = $1::bigint::oid OR c.oid IN (SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass)) ORDER BY 1)";
+
+awaitable<void> warn_of_publications(workshop& with) {
+    std::set<std::string> with_list;
+    for (const auto& each : with.source.publications) {
+        if (!each.columns.empty() && !each.excludes) {
+            with_list.insert(each.name);
+            with.made.warnings.push_back(
+                fmt::format("publication {} has a list of columns: the new ones are not published until they are added "
+                            "to it",
+                            display_identifier(each.name)));
+        }
+    }
+    const pg::result all = co_await with.at.conn.query(publications_sql, with.source.oid);
+    for (int row = 0; row < all.rows(); ++row) {
+        if (with_list.count(all.text(row, 0)) == 0) {
+            with.made.warnings.push_back(fmt::format(
+                "publication {} publishes the new columns, too: subscribers need them before they get the next "
+                "change",
+                display_identifier(all.text(row, 0))));
+        }
+    }
+}
+
 }  // namespace
 
 awaitable<void> check_replaced(workshop& with) {
@@ -117,14 +145,7 @@ awaitable<void> check_replaced(workshop& with) {
                             shown, *triggers));
         }
     }
-    for (const auto& each : with.source.publications) {
-        if (!each.columns.empty() && !each.excludes) {
-            with.made.warnings.push_back(
-                fmt::format("publication {} has a list of columns: the new ones are not published until they are added "
-                            "to it",
-                            display_identifier(each.name)));
-        }
-    }
+    co_await warn_of_publications(with);
 }
 
 }  // namespace pgeist::expand
