@@ -64,7 +64,7 @@ def of_time(context: Context, times: int) -> Finding:
 
 
 def of_lock(context: Context) -> Finding:
-    events = [rehearse(context, context.fresh(context.part(0.1)), "--locks", "take") for _ in range(1 if context.smoke else LOCKS)]
+    events = [rehearse(context, context.fresh(), "--locks", "take") for _ in range(1 if context.smoke else LOCKS)]
     took = {name: [event[name] for event in events] for name in ("predicted_lock_ms", "lock_ms")}
     off = off_by(median(took["predicted_lock_ms"]), median(took["lock_ms"]))
     return Finding("lock of the swap: factor between foretold and found", f"≤ {LOCK_GOAL:.0f}", off, off <= LOCK_GOAL,
