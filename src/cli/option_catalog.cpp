@@ -55,7 +55,9 @@ const option_info own[] = {
     {"resume", 0, "", "", "if a run of the migration file was cut off, go on with it", group::change},
     {"repack", 0, "", "", "the same schema, rebuilt without bloat", group::change},
     {"order-by", 0, "COLUMN [DESC] …|INDEX", "",
-     "with --repack: the rows in this order, those that are changed meanwhile at the end", group::change},
+     "with --repack: the rows in this order; those that are changed meanwhile at the end, and of rows that differ in "
+     "size a small one may fill a gap further up",
+     group::change},
     {"only-indexes", 0, "", "", "with --repack: rebuild the table's indexes alone, CONCURRENTLY", group::change},
     {"index", 0, "NAME", "", "rebuild this index of the table alone, CONCURRENTLY", group::change, repeatable},
     {"set", 0, "COLUMN=EXPRESSION", "", "a column's value for existing rows, over the columns of the old row",
