@@ -152,7 +152,7 @@ std::string status_detail(const job_status& job, const terminal& screen) {
     if (job.expanded.value_or(false)) {
         fact("expanded", job.trial.value_or(false) ? "the old columns are out of sight, and kept in step"
                                                    : "old and new columns are kept in step");
-        fact("conflicts", format_count(job.conflicts.value_or(0)));
+        fact("conflicts", format_count(job.conflicts.value_or(0)) + " rows (rolled back ones included)");
     }
     fact("old table", job.old_table);
     fact("revertible", revertible_of(job), job.revertible.value_or(true) ? paint::plain : paint::yellow);
