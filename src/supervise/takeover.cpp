@@ -5,15 +5,13 @@
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/family.hpp"
 #include "pgeist/job/state_schema.hpp"
+#include "pgeist/job/take_on.hpp"
 #include "pgeist/pg/parallel.hpp"
 #include "pgeist/supervise/reconnect_policy.hpp"
 
 namespace pgeist::supervise {
 
 namespace {
-
-/// What somebody else's transaction on the job (a cleanup, a statement of an orphan of another role) may take.
-constexpr const char* longest_wait = "60s";
 
 /// For a few questions to a server that has just come back.
 constexpr auto answer_timeout = std::chrono::seconds(10);
@@ -26,20 +24,6 @@ awaitable<std::optional<job::holder>> take_both(session_set& sessions, const job
         by = co_await sessions.hold->take_table(what.table_oid);
     }
     co_return by;
-}
-
-awaitable<void> require_not_restored(pg::connection& session, const job::record& what) {
-    const pg::result row = co_await session.query(
-        "SELECT EXISTS (SELECT FROM pgeist.jobs j WHERE j.id = $1 AND " + job::restored_condition("j") + ")", what.id);
-    if (row.boolean(0, 0)) {
-        throw error(exit_code::refused,
-                    fmt::format("job {} is not at work in this database: it was restored here from a dump of the one "
-                                "where it is",
-                                what.id),
-                    fmt::format("{} is complete here; remove what the dump has brought of the job with: pgeist "
-                                "cleanup {}",
-                                what.table.display(), what.id));
-    }
 }
 
 // Before PostgreSQL 16 every member could give things to the role that it is a member of.
@@ -84,37 +68,20 @@ awaitable<job::record> take_over(session_set& sessions, const task::kind& kind, 
     co_await job::bring_state_up_to_date(sessions.hold->session());
     co_await job::require_own_state_of(sessions.hold->session(), job);
     const job::record before = co_await job::load(sessions.hold->session(), job);
-    co_await require_not_restored(sessions.hold->session(), before);
+    co_await job::require_not_restored(sessions.hold->session(), before);
     co_await require_hand_over(sessions.hold->session(), kind, before);
-    const std::vector<qualified_name> written =
-        kind.written_tables(before);  // a plan of another version is refused here
+    std::vector<qualified_name> written = kind.written_tables(before);  // a plan of another version is refused here
     co_await take_locks(sessions, before);
     const std::vector<job::record> others = co_await job::load_others_of_group(sessions.hold->session(), job);
     for (const job::record& each : others) {
         co_await take_locks(sessions, each);
+        const std::vector<qualified_name> theirs = kind.written_tables(each);  // their plans are of the same kind
+        written.insert(written.end(), theirs.begin(), theirs.end());
     }
     // By this name a later attempt ends what this one leaves on the server, should its connections be lost too.
     sessions.pool.name_sessions(job::session_name(job));
     const auto session = co_await sessions.pool.acquire();
-    co_await job::end_orphans(*session, job);
-    co_await session->execute(fmt::format("SET lock_timeout = '{}'", longest_wait));
-    co_await job::begin_tenure(*session, job, what);
-    std::vector<qualified_name> all_written = written;
-    for (const job::record& each : others) {  // their plans are of the same kind
-        co_await job::begin_tenure(*session, each.id, what);
-        const std::vector<qualified_name> theirs = kind.written_tables(each);
-        all_written.insert(all_written.end(), theirs.begin(), theirs.end());
-    }
-    for (const qualified_name& each : all_written) {
-        const pg::result there = co_await session->query("SELECT to_regclass($1) IS NOT NULL", each.sql());
-        if (!there.boolean(0, 0)) {
-            continue;  // others have dropped or renamed it, which the job itself will tell
-        }
-        // What an orphan of another role still does to it ends before this lock is ours.
-        co_await session->execute(
-            fmt::format("BEGIN; SET LOCAL lock_timeout = '{}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT",
-                        longest_wait, each.sql()));
-    }
+    co_await job::take_on(*session, job, others, written, what);
     job::record now = co_await job::load(*session, job);
     co_return now;
 }

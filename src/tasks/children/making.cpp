@@ -6,6 +6,7 @@
 
 #include "pgeist/core/error.hpp"
 #include "pgeist/job/family.hpp"
+#include "pgeist/job/take_on.hpp"
 #include "pgeist/job/tenure.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
 
@@ -148,49 +149,24 @@ awaitable<std::optional<held_job>> make(const task::context& with, const maker& 
     co_return out;
 }
 
-namespace {
-
-awaitable<void> require_not_restored(pg::connection& session, std::int64_t job) {
-    const pg::result row = co_await session.query(
-        "SELECT EXISTS (SELECT FROM pgeist.jobs j WHERE j.id = $1 AND " + job::restored_condition("j") + ")", job);
-    if (row.boolean(0, 0)) {
-        throw error(
-            exit_code::refused,
-            fmt::format("job {} is not at work in this database: it was restored here from a dump of the one "
-                        "where it is",
-                        job),
-            fmt::format("its table is complete here; remove what the dump has brought with: pgeist cleanup {}", job));
-    }
-}
-
-}  // namespace
-
 awaitable<held_job> take_over(const task::context& with, const task::kind& kind, std::int64_t job) {
     held_job out;
     out.hold = co_await open_hold(with);
     // A session of its own: its lock_timeout is nobody else's, whatever comes in between.
     const auto session = co_await with.pool.open_own(job::session_name(with.mine.job));
     const job::record before = co_await job::load(*session, job);
-    co_await require_not_restored(*session, job);
+    co_await job::require_not_restored(*session, before);
+    std::vector<qualified_name> written = kind.written_tables(before);
     co_await job::claim_job(*out.hold, job);
     co_await job::claim_table(*out.hold, before.table_oid, before.table);
-    co_await job::end_orphans(*session, job);  // of a run that had it by itself
-    co_await session->execute("SET lock_timeout = '60s'");
-    co_await job::begin_tenure(*session, job, job::requests::forget);
-    std::vector<qualified_name> written = kind.written_tables(before);
     const auto others = co_await job::load_others_of_group(*session, job);
     for (const job::record& other : others) {  // their plans are of the same kind
         co_await job::claim_job(*out.hold, other.id);
         co_await job::claim_table(*out.hold, other.table_oid, other.table);
-        co_await job::begin_tenure(*session, other.id, job::requests::forget);
         const std::vector<qualified_name> theirs = kind.written_tables(other);
         written.insert(written.end(), theirs.begin(), theirs.end());
     }
-    for (const qualified_name& each : written) {
-        // What an orphan of another role still does to it ends before this lock is ours.
-        co_await session->execute(fmt::format(
-            "BEGIN; SET LOCAL lock_timeout = '60s'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; COMMIT", each.sql()));
-    }
+    co_await job::take_on(*session, job, others, written, job::requests::forget);  // it may have run by itself
     out.record = co_await job::load(*session, job);
     co_return out;
 }
