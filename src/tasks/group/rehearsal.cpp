@@ -1,5 +1,6 @@
 #include "pgeist/tasks/group/rehearsal.hpp"
 
+#include <set>
 #include <utility>
 
 #include "grouping.hpp"
@@ -60,7 +61,7 @@ private:
     qualified_name table_;
     std::string change_;
     rehearse::rehearsal rehearsed_;
-    bool copies_ = false;  ///< the leader's own table
+    std::set<std::int64_t> copying_;  ///< the jobs whose tables are being copied
 };
 
 std::vector<std::string> rehearsing::schemas() {
@@ -73,7 +74,11 @@ std::vector<std::string> rehearsing::schemas() {
 }
 
 awaitable<void> rehearsing::phase_begins(const task::phase& now, std::int64_t job) {
-    copies_ = job == workspace().job ? now.name == "copy" : copies_;
+    if (now.name == "copy") {
+        copying_.insert(job);
+    } else {
+        copying_.erase(job);
+    }
     return rehearsed_.phase_begins(now.told.name);
 }
 
@@ -110,8 +115,10 @@ awaitable<void> rehearsing::watch(pg::connection& session, const task::phase& no
     if (now.name == "prepare" || now.name == "capture") {
         co_return;
     }
-    if (copies_) {
-        rehearsed_.note(workspace().progress);
+    for (const swap::exchanged& each : all_tables()) {
+        if (copying_.contains(each.work->job)) {
+            rehearsed_.note(each.work->job, each.work->progress);
+        }
     }
     const lock::target wanted = locked_by_all(all_tables());
     co_await rehearsed_.look(session, wanted, workspace().job, schemas());

@@ -101,9 +101,10 @@ void measurements::look(const std::vector<report::blocker>& holders) {
     }
 }
 
-void measurements::note(const report::progress& now) {
-    if (now.chunk_rows > 0 && now.rows_done != rows_when_noted_ && chunk_ms_.size() < most_chunks) {
-        rows_when_noted_ = now.rows_done;
+void measurements::note(std::int64_t job, const report::progress& now) {
+    std::int64_t& noted = rows_when_noted_[job];
+    if (now.chunk_rows > 0 && now.rows_done != noted && chunk_ms_.size() < most_chunks) {
+        noted = now.rows_done;
         chunk_ms_.push_back(now.chunk_time.count());
     }
 }

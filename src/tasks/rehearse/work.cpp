@@ -40,7 +40,7 @@ awaitable<void> work::watch(pg::connection& session, const task::phase& now) {
     }
     co_await rewrite::work::watch(session, now);
     if (now.name == "copy") {
-        found_.note(workspace().progress);
+        found_.note(workspace().job, workspace().progress);
     }
     if (now.name != "prepare" && now.name != "capture") {
         const lock::target wanted = swap::locked_by_swap(workspace().plan);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,8 +26,8 @@ public:
     [[nodiscard]] awaitable<void> look_at_size(pg::connection& session, std::vector<std::string> schemas);
     /// Who is in the way of the swap at this moment; nobody: its lock would be free.
     void look(const std::vector<report::blocker>& holders);
-    /// How the work is getting on: the times of its chunks.
-    void note(const report::progress& now);
+    /// How the copy of a job's table is getting on: the times of its chunks.
+    void note(std::int64_t job, const report::progress& now);
     /// A table has so many rows.
     void copied(std::int64_t rows);
 
@@ -44,7 +45,7 @@ private:
     std::vector<report::rehearsal::phase> phases_;
     std::vector<report::rehearsal::holder> holders_;
     std::vector<std::int64_t> chunk_ms_;
-    std::int64_t rows_when_noted_ = 0;
+    std::map<std::int64_t, std::int64_t> rows_when_noted_;  ///< by job
     std::int64_t space_ = 0;
     std::int64_t rows_ = 0;
     std::int64_t looks_ = 0;

@@ -25,7 +25,7 @@ public:
     [[nodiscard]] awaitable<void> phase_begins(std::string name);
     [[nodiscard]] awaitable<void> phase_ends(std::string name, std::vector<std::string> schemas);
     void copied(std::int64_t rows) { found_.copied(rows); }
-    void note(const report::progress& now) { found_.note(now); }
+    void note(std::int64_t job, const report::progress& now) { found_.note(job, now); }
 
     /// From time to time, while capture is on, over `session`: who would be in the way of the swap's locks, and how
     /// much room the jobs take. Not of those that work for job `own`.
