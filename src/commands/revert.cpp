@@ -11,6 +11,7 @@
 #include "pgeist/settings/options.hpp"
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/supervise/takeover.hpp"
+#include "pgeist/tasks/file/stored.hpp"
 #include "pgeist/tasks/group/kind.hpp"
 #include "pgeist/tasks/rewrite/names.hpp"
 #include "pgeist/tasks/rewrite/preparation.hpp"
@@ -40,6 +41,24 @@ void require_way_back(const task::kind& kind, const job::record& job) {
         throw error(exit_code::refused, fmt::format("job {} cannot be reverted any more: {}", job.id, *why),
                     fmt::format("remove what is left of it with: pgeist cleanup {}", job.id));
     }
+}
+
+/// The copies among its steps can be, each by its own number. @throws error (refused) naming them
+awaitable<void> refuse_file(pg::connection& session, std::int64_t file) {
+    std::string ways;
+    const auto children = co_await job::children_of(session, file);
+    for (const std::int64_t child : children) {
+        const job::record each = co_await job::load(session, child);
+        if (rewrite::is_way_back(each.kind) && !way_back::why_not(each)) {
+            ways += fmt::format("{}pgeist revert {}", ways.empty() ? "" : ", ", child);
+        }
+    }
+    std::string hint = "revert its copy, which is a job of its own, with: " + ways;
+    if (ways.empty()) {
+        hint = "none of its steps can be: only a copy that was run with --revertible is kept in step";
+    }
+    throw error(exit_code::refused, fmt::format("job {} is a migration file, which is not reverted as a whole", file),
+                std::move(hint));
 }
 
 /// What others say of going on with a job that is interrupted is not to go on reverting: this says what is.
@@ -113,6 +132,9 @@ awaitable<void> begin(supervise::session_set& sessions, job::record& record, con
 
 /// Of each table that is to go back. A way back that is closed for one of them is so for all.
 awaitable<void> require_ways_back(pg::connection& session, const task::kind& kind, const job::record& leader) {
+    if (kind.labels().name == file::kind_name) {
+        co_await refuse_file(session, leader.id);
+    }
     require_way_back(kind, leader);
     const auto others = co_await job::load_others_of_group(session, leader.id);
     for (const job::record& each : others) {

@@ -412,6 +412,9 @@ TEST_F(migration_file, keeps_the_way_back_of_its_copy_open) {
     sql().execute(
         "UPDATE public.t SET note = 'since' WHERE id = 7; INSERT INTO public.t (id, note, code) VALUES (301, 'new', "
         "1)");
+    const run_result whole = command("revert", {sql().scalar("SELECT parent FROM pgeist.jobs WHERE id = " + copy)});
+    EXPECT_TRUE(exited(whole, 3));
+    EXPECT_TRUE(says(whole, {"migration file", "pgeist revert " + copy}));
     EXPECT_TRUE(exited(command("revert", {copy}), 0));
     EXPECT_EQ(type_of("code"), "integer");
     EXPECT_EQ(sql().scalar("SELECT string_agg(note, ' ' ORDER BY id) FROM public.t WHERE id IN (7, 301)"), "since new");
