@@ -80,7 +80,7 @@ bool drops_constraint(const ddl::clause& each) {
 bool replaces_constraint(const ddl::statement& what) {
     const auto replaced_by = [&](const ddl::clause& dropped, const ddl::clause& added) {
         return dropped.kind == clause_kind::drop_constraint && added.kind == clause_kind::add_constraint &&
-               added.made && !is_replaced_by(dropped, added) &&
+               added.made && !is_replaced_by(what, dropped, added) &&
                (added.made->kind == ddl::constraint_kind::primary_key || added.made->name == dropped.name);
     };
     return std::any_of(what.clauses.begin(), what.clauses.end(), [&](const ddl::clause& dropped) {
@@ -90,9 +90,9 @@ bool replaces_constraint(const ddl::statement& what) {
 }
 
 /// A clause as it stands in a statement of its own: with it the constraint in whose place it comes.
-std::string with_replaced(const ddl::clause& each, const std::vector<ddl::clause>& all) {
+std::string with_replaced(const ddl::statement& of, const ddl::clause& each, const std::vector<ddl::clause>& all) {
     const auto gone =
-        std::find_if(all.begin(), all.end(), [&](const ddl::clause& one) { return is_replaced_by(one, each); });
+        std::find_if(all.begin(), all.end(), [&](const ddl::clause& one) { return is_replaced_by(of, one, each); });
     return gone == all.end() ? each.text : gone->text + ", " + each.text;
 }
 
@@ -109,14 +109,15 @@ std::vector<part> clauses_of(const part& whole) {
                      [&](const ddl::clause& a, const ddl::clause& b) { return pass(a) < pass(b); });
     const std::string head = head_of(whole.what);
     for (const ddl::clause& each : clauses) {
-        const bool goes_with_another = std::any_of(clauses.begin(), clauses.end(),
-                                                   [&](const ddl::clause& one) { return is_replaced_by(each, one); });
+        const bool goes_with_another = std::any_of(clauses.begin(), clauses.end(), [&](const ddl::clause& one) {
+            return is_replaced_by(whole.what, each, one);
+        });
         if (goes_with_another) {
             continue;
         }
         part one;
         one.of = whole.of;
-        one.what = ddl::understand(head + with_replaced(each, clauses));
+        one.what = ddl::understand(head + with_replaced(whole.what, each, clauses));
         all.push_back(std::move(one));
     }
     return all;

@@ -256,11 +256,10 @@ std::string methods_page() {
         "and write.\n"
         "- **concurrently**: what the server does in several transactions, between which others work.\n"
         "- **copy**: a shadow table, as `--method copy` makes it.\n\n"
-        "Where one clause of an ALTER TABLE needs the copy, the others are done with it. A CHECK or foreign key that "
-        "comes in "
-        "the place\nof one that the same ALTER TABLE drops, under its name, is validated under another one while the "
-        "old one "
-        "holds.\n\n";
+        "Where one clause of an ALTER TABLE needs the copy, the others are done with it. A CHECK, foreign key, UNIQUE "
+        "or PRIMARY KEY\nthat comes in the place of one that the same ALTER TABLE drops, under its name, is validated "
+        "or built under another one\nwhile the old one holds (UNIQUE and PRIMARY KEY of a partitioned table: by a "
+        "copy).\n\n";
     const char* head =
         "| clause | as PostgreSQL does it | as pgeist does it, where the table is large |\n|---|---|---|\n";
     page += std::string("## ALTER TABLE\n\n") + head;

@@ -104,44 +104,118 @@ std::string name_of_our_own(const std::string& prefix, const std::string& of) {
     return name;
 }
 
-/// The clause, with another name of the constraint; nothing where it has none.
-std::optional<std::string> renamed(const ddl::clause& added, const std::string& name) {
+/// The clause, with another name of the constraint, in the place of the one that it may have.
+std::string renamed(const ddl::clause& added, const std::string& name) {
     const auto tokens = ddl::tokens_of(added.text);
     const auto word =
         std::find_if(tokens.begin(), tokens.end(), [](const ddl::token& one) { return one.is("constraint"); });
-    if (word == tokens.end() || word + 1 == tokens.end()) {
+    if (!added.made->name.empty() && word != tokens.end() && word + 1 != tokens.end()) {
+        const ddl::token& old = *(word + 1);
+        return added.text.substr(0, old.begin) + name + added.text.substr(old.end);
+    }
+    return fmt::format("ADD CONSTRAINT {}{}", name, added.text.substr(tokens.front().end));
+}
+
+void lock_besides(action& what, const std::vector<wanted_lock>& more) {
+    what.locks.insert(what.locks.end(), more.begin(), more.end());
+    probe::effect all;
+    for (const wanted_lock& one : what.locks) {
+        all.lock(one.relation.sql(), one.mode, one.kind);
+    }
+    what.locks = locks_of(all);
+}
+
+/// `made` makes it under another name: at its end it comes in the place of the one that goes.
+void put_in_place(recipe& made, const part& of, const ddl::clause& dropped, const std::string& name) {
+    made.actions.push_back(transaction_of(
+        "putting it in the place of the old one",
+        {head_of(of.what) + dropped.text,
+         fmt::format("{}RENAME CONSTRAINT {} TO {}", head_of(of.what), name, quote_identifier(dropped.name))},
+        locks_of(of.does)));
+}
+
+/// UNIQUE, PRIMARY KEY: one transaction drops the old one, makes the index the new one, and gives it the name.
+std::optional<recipe> replace_unique(const part& of, const ddl::clause& dropped, const ddl::clause& added,
+                                     const std::string& name, const facts& known) {
+    part under_other_name = of;
+    under_other_name.what = ddl::understand(head_of(of.what) + renamed(added, name));
+    auto made = add_unique(under_other_name, under_other_name.what.clauses.front(), known);
+    if (!made) {
         return std::nullopt;
     }
-    const ddl::token& old = *(word + 1);
-    return added.text.substr(0, old.begin) + name + added.text.substr(old.end);
+    made->why = "its index is built while others read and write, and the old one holds until then";
+    action as_constraint = std::move(made->actions.back());
+    made->actions.pop_back();
+    put_in_place(*made, of, dropped, name);
+    action& last = made->actions.back();
+    last.statements.insert(last.statements.begin() + 1, as_constraint.statements.begin(),
+                           as_constraint.statements.end());
+    lock_besides(last, as_constraint.locks);
+    return made;
+}
+
+/// Of a partitioned table: those of the partitions get the name, and the table's own finds them.
+std::optional<recipe> replace_in_partitions(const part& of, const ddl::clause& dropped, const ddl::clause& added,
+                                            const std::string& name) {
+    auto made = add_foreign_key_to_partitions(of, added, name);
+    if (!made) {
+        return std::nullopt;
+    }
+    action& last = made->actions.back();
+    last.label = "putting it in the place of the old one";
+    last.statements = {head_of(of.what) + dropped.text};
+    std::vector<wanted_lock> partitions;
+    for (action& each : made->actions) {
+        if (each.undo != undoing::constraints) {
+            continue;
+        }
+        for (wanted_lock& one : each.locks) {
+            one.mode = std::min(one.mode, probe::lock_mode::share_row_exclusive);
+        }
+    }
+    for (const std::string& leaf : of.before.tree_of(of.before.name_of(of.what.relation), false)) {
+        if (of.before.kind_of(leaf) != probe::relation_kind::partitioned_table) {
+            last.statements.push_back(fmt::format("ALTER TABLE {} RENAME CONSTRAINT {} TO {}",
+                                                  parse_qualified_name(leaf).sql(), quote_identifier(name),
+                                                  quote_identifier(dropped.name)));
+            partitions.push_back(
+                {parse_qualified_name(leaf), probe::lock_mode::access_exclusive, probe::relation_kind::table});
+        }
+    }
+    last.statements.push_back(head_of(of.what) + added.text);
+    lock_besides(last, partitions);
+    return made;
 }
 
 }  // namespace
 
 std::string helper_name(const std::string& column) { return name_of_our_own("pgeist_not_null_", column); }
 
-std::optional<recipe> replace_constraint(const part& of, const ddl::clause& dropped, const ddl::clause& added) {
-    const bool foreign_key = added.made->kind == ddl::constraint_kind::foreign_key;
+std::optional<recipe> replace_constraint(const part& of, const ddl::clause& dropped, const ddl::clause& added,
+                                         const facts& known) {
+    using kind = ddl::constraint_kind;
     const std::string table = of.before.name_of(of.what.relation);
     const bool partitioned = of.before.kind_of(table) == probe::relation_kind::partitioned_table;
-    const std::string name = quote_identifier(name_of_our_own("pgeist_new_", dropped.name));
-    const auto clause = renamed(added, name);
-    // Of a partitioned table those of the partitions would keep the name that is only for a while.
-    if (added.made->not_valid || added.made->not_enforced || of.what.only || (foreign_key && partitioned) || !clause) {
+    const bool foreign_key = added.made->kind == kind::foreign_key;
+    const std::string name = name_of_our_own("pgeist_new_", dropped.name);
+    if (added.made->not_valid || added.made->not_enforced || of.what.only) {
         return std::nullopt;
     }
-    const std::string head = head_of(of.what);
-    recipe made = validated(of, *clause,
+    if (added.made->kind == kind::unique || added.made->kind == kind::primary_key) {
+        // Of a partitioned table the indexes of the partitions would keep a name that is only for a while.
+        return partitioned ? std::nullopt : replace_unique(of, dropped, added, quote_identifier(name), known);
+    }
+    if (foreign_key && partitioned) {
+        return replace_in_partitions(of, dropped, added, name);
+    }
+    recipe made = validated(of, renamed(added, quote_identifier(name)),
                             "existing rows are checked while others read and write, and the old one holds until then");
     if (foreign_key) {
         for (wanted_lock& each : made.actions.front().locks) {
             each.mode = std::min(each.mode, probe::lock_mode::share_row_exclusive);
         }
     }
-    made.actions.push_back(transaction_of(
-        "putting it in the place of the old one",
-        {head + dropped.text, fmt::format("{}RENAME CONSTRAINT {} TO {}", head, name, quote_identifier(dropped.name))},
-        locks_of(of.does)));
+    put_in_place(made, of, dropped, quote_identifier(name));
     return made;
 }
 

@@ -210,10 +210,18 @@ recipe plain(const part& of) {
     return made;
 }
 
-bool is_replaced_by(const ddl::clause& dropped, const ddl::clause& added) {
-    const bool same = dropped.kind == clause_kind::drop_constraint && added.kind == clause_kind::add_constraint &&
-                      added.made && added.made->name == dropped.name;
-    return same && (added.made->kind == constraint_kind::check || added.made->kind == constraint_kind::foreign_key);
+bool is_replaced_by(const ddl::statement& of, const ddl::clause& dropped, const ddl::clause& added) {
+    if (dropped.kind != clause_kind::drop_constraint || added.kind != clause_kind::add_constraint || !added.made ||
+        !added.made->index.empty()) {
+        return false;
+    }
+    const bool primary = added.made->kind == constraint_kind::primary_key;
+    const bool named_so = added.made->name.empty()
+                              ? primary && dropped.name == ddl::made_name(of.relation.name, {}, "pkey")
+                              : added.made->name == dropped.name;
+    return named_so &&
+           (primary || added.made->kind == constraint_kind::check || added.made->kind == constraint_kind::foreign_key ||
+            added.made->kind == constraint_kind::unique);
 }
 
 std::optional<recipe> gentle_by_rules(const part& of, const facts& known) {
@@ -225,8 +233,8 @@ std::optional<recipe> gentle_by_rules(const part& of, const facts& known) {
         return create_index(of);
     }
     if (what.kind == statement_kind::alter_table && what.clauses.size() == 2 &&
-        is_replaced_by(what.clauses.front(), what.clauses.back())) {
-        return replace_constraint(of, what.clauses.front(), what.clauses.back());
+        is_replaced_by(what, what.clauses.front(), what.clauses.back())) {
+        return replace_constraint(of, what.clauses.front(), what.clauses.back(), known);
     }
     if (what.kind != statement_kind::alter_table || what.clauses.size() != 1) {
         return std::nullopt;

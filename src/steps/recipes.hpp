@@ -38,12 +38,12 @@ struct recipe {
 /// Of a partitioned table, before PostgreSQL 18: partition by partition. `name`: see name_for().
 [[nodiscard]] std::optional<recipe> add_foreign_key_to_partitions(const part& of, const ddl::clause& each,
                                                                   const std::string& name);
-/// A constraint that comes in the place of one of the same name, which holds until the new one is validated. Both are
-/// clauses of one statement.
+/// A constraint that comes in the place of one of the same name, which holds until the new one is validated, or built.
+/// Both are clauses of one statement.
 [[nodiscard]] std::optional<recipe> replace_constraint(const part& of, const ddl::clause& dropped,
-                                                       const ddl::clause& added);
-/// Whether the second clause adds a CHECK or a foreign key under the name of the one that the first drops.
-[[nodiscard]] bool is_replaced_by(const ddl::clause& dropped, const ddl::clause& added);
+                                                       const ddl::clause& added, const facts& known);
+/// Whether one clause of a statement drops a constraint, and the other adds one that has its name then.
+[[nodiscard]] bool is_replaced_by(const ddl::statement& of, const ddl::clause& dropped, const ddl::clause& added);
 [[nodiscard]] std::optional<recipe> set_not_null(const part& of, const ddl::clause& each, const facts& known);
 [[nodiscard]] std::optional<recipe> add_unique(const part& of, const ddl::clause& each, const facts& known);
 [[nodiscard]] std::optional<recipe> add_column(const part& of, const ddl::clause& each, const facts& known);

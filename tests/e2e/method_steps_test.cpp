@@ -389,7 +389,7 @@ TEST_F(method_steps, a_constraint_goes_with_what_takes_its_place_or_after_it) {
     };
     const strings key = plan("DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (code)");
     ASSERT_EQ(key.size(), 1U);
-    EXPECT_TRUE(key[0].starts_with("copy: ")) << key[0];
+    EXPECT_EQ(key[0], "concurrently: ALTER TABLE public.t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (code)");
     for (const char* change : {"DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (code > 1)",
                                "ADD CONSTRAINT positive CHECK (code > 1), DROP CONSTRAINT positive"}) {
         const strings same = plan(change);
@@ -407,7 +407,10 @@ TEST_F(method_steps, a_constraint_goes_with_what_takes_its_place_or_after_it) {
     sql().execute("ALTER TABLE public.t ADD CONSTRAINT once UNIQUE (id, code)");
     const strings index = plan("DROP CONSTRAINT once, ADD CONSTRAINT once UNIQUE (code, id)");
     ASSERT_EQ(index.size(), 1U);
-    EXPECT_TRUE(index[0].starts_with("copy: ")) << index[0];
+    EXPECT_TRUE(index[0].starts_with("concurrently: ")) << index[0];
+    const strings renamed = plan("DROP CONSTRAINT t_pkey, ADD CONSTRAINT t_key PRIMARY KEY (code)");
+    ASSERT_EQ(renamed.size(), 1U);
+    EXPECT_TRUE(renamed[0].starts_with("copy: ")) << renamed[0];
     const strings other = plan("DROP CONSTRAINT positive, ADD CONSTRAINT more CHECK (code > 1)");
     ASSERT_EQ(other.size(), 2U);
     EXPECT_TRUE(other[0].starts_with("validate: ")) << other[0];

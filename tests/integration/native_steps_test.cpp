@@ -251,7 +251,21 @@ INSTANTIATE_TEST_SUITE_P(
             "CREATE TABLE o (b int PRIMARY KEY); CREATE TABLE t (a int, b int) PARTITION BY RANGE (a); "
             "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10); CREATE TABLE t2 PARTITION OF t "
             "FOR VALUES FROM (10) TO (20); INSERT INTO o VALUES (1); INSERT INTO t VALUES (1, 1), (11, 2)",
-            "ALTER TABLE t ADD FOREIGN KEY (b) REFERENCES o"}),
+            "ALTER TABLE t ADD FOREIGN KEY (b) REFERENCES o"},
+        failing_statement{"unique_in_the_place_of_another",
+                          "CREATE TABLE t (a int, b int, CONSTRAINT once UNIQUE (a)); INSERT INTO t VALUES (1, 1), (2, "
+                          "1)",
+                          "ALTER TABLE t DROP CONSTRAINT once, ADD CONSTRAINT once UNIQUE (b)"},
+        failing_statement{"primary_key_in_the_place_of_another",
+                          "CREATE TABLE t (a int PRIMARY KEY, b int); INSERT INTO t VALUES (1, 1), (2, NULL)",
+                          "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (b)"},
+        failing_statement{
+            "foreign_key_in_the_place_of_another_on_leaves",
+            "CREATE TABLE o (b int PRIMARY KEY); CREATE TABLE u (b int PRIMARY KEY); INSERT INTO o VALUES (1), (2); "
+            "INSERT INTO u VALUES (1); CREATE TABLE t (a int, b int CONSTRAINT of_o REFERENCES o) PARTITION BY RANGE "
+            "(a); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10); CREATE TABLE t2 PARTITION OF t FOR "
+            "VALUES FROM (10) TO (20); INSERT INTO t VALUES (1, 1), (11, 2)",
+            "ALTER TABLE t DROP CONSTRAINT of_o, ADD CONSTRAINT of_o FOREIGN KEY (b) REFERENCES u"}),
     [](const auto& one) { return std::string(one.param.makes); });
 
 TEST_F(native_steps, that_fail_leave_what_somebody_has_put_in_the_place_of_theirs) {
@@ -316,6 +330,23 @@ TEST_F(native_steps, of_a_changed_type_make_checks_anew_as_they_read_then) {
         "more CHECK ((a <> ''::text))true, ok CHECK ((length(a) < 15))true");
     EXPECT_EQ(sql().scalar("SELECT obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 'ok'"),
               "why");
+}
+
+TEST_F(native_steps, that_replace_a_constraint_under_its_name_leave_what_the_plain_statement_does) {
+    expect_as_plain(
+        "CREATE TABLE o (b int PRIMARY KEY); CREATE TABLE u (b int PRIMARY KEY); INSERT INTO o VALUES (1), (2); INSERT "
+        "INTO u VALUES (1), (2); "
+        "CREATE TABLE t (a int PRIMARY KEY, b int, c int, CONSTRAINT \"Once\" UNIQUE (b)); INSERT INTO t VALUES (1, 1, "
+        "5), (2, 2, 6); "
+        "CREATE TABLE p (a int, b int CONSTRAINT of_o REFERENCES o) PARTITION BY RANGE (a); "
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); "
+        "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20) PARTITION BY LIST (b); "
+        "CREATE TABLE p21 PARTITION OF p2 FOR VALUES IN (1, 2); INSERT INTO p VALUES (1, 1), (11, 2)",
+        {"ALTER TABLE t DROP CONSTRAINT \"Once\", ADD CONSTRAINT \"Once\" UNIQUE (b, a) INCLUDE (c) DEFERRABLE "
+         "INITIALLY DEFERRED",
+         "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (c)",
+         "ALTER TABLE t ADD COLUMN d int, ADD CONSTRAINT t_pkey PRIMARY KEY (b), DROP CONSTRAINT t_pkey",
+         "ALTER TABLE p DROP CONSTRAINT of_o, ADD CONSTRAINT of_o FOREIGN KEY (b) REFERENCES u ON DELETE CASCADE"});
 }
 
 TEST_F(native_steps, of_a_changed_type_with_heirs_leave_what_the_plain_statement_does) {
