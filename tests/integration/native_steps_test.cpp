@@ -232,6 +232,8 @@ INSTANTIATE_TEST_SUITE_P(
                           "ALTER TABLE t ADD COLUMN e int DEFAULT 7 UNIQUE"},
         failing_statement{"column_and_check", "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2)",
                           "ALTER TABLE t ADD COLUMN e int DEFAULT 0 CHECK (e > 0)"},
+        failing_statement{"column_and_check_of_another", "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2)",
+                          "ALTER TABLE t ADD COLUMN e int DEFAULT 0 CHECK (a > 1)"},
         failing_statement{
             "proof_of_a_partition",
             "CREATE TABLE t (a int) PARTITION BY RANGE (a); CREATE TABLE l (a int); INSERT INTO l VALUES (50)",
@@ -332,7 +334,7 @@ TEST_F(native_steps, of_a_changed_type_make_checks_anew_as_they_read_then) {
               "why");
 }
 
-TEST_F(native_steps, that_replace_a_constraint_under_its_name_leave_what_the_plain_statement_does) {
+TEST_F(native_steps, that_replace_constraints_leave_what_the_plain_statement_does) {
     expect_as_plain(
         "CREATE TABLE o (b int PRIMARY KEY); CREATE TABLE u (b int PRIMARY KEY); INSERT INTO o VALUES (1), (2); INSERT "
         "INTO u VALUES (1), (2); "
@@ -342,7 +344,8 @@ TEST_F(native_steps, that_replace_a_constraint_under_its_name_leave_what_the_pla
         "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); "
         "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20) PARTITION BY LIST (b); "
         "CREATE TABLE p21 PARTITION OF p2 FOR VALUES IN (1, 2); INSERT INTO p VALUES (1, 1), (11, 2)",
-        {"ALTER TABLE t DROP CONSTRAINT \"Once\", ADD CONSTRAINT \"Once\" UNIQUE (b, a) INCLUDE (c) DEFERRABLE "
+        {"ALTER TABLE t ADD COLUMN e int DEFAULT 3 CHECK (a > 0), ADD COLUMN f int DEFAULT 4 CHECK (f > a)",
+         "ALTER TABLE t DROP CONSTRAINT \"Once\", ADD CONSTRAINT \"Once\" UNIQUE (b, a) INCLUDE (c) DEFERRABLE "
          "INITIALLY DEFERRED",
          "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (c)",
          "ALTER TABLE t ADD COLUMN d int, ADD CONSTRAINT t_pkey PRIMARY KEY (b), DROP CONSTRAINT t_pkey",

@@ -29,12 +29,9 @@ std::string place_of(const steps::step& what, std::size_t of) {
 awaitable<void> undo_action(pg::connection& session, job::tenure mine, const steps::step& of, int at) {
     std::string script = users_settings_sql(of, settings_hold::in_transaction);
     const steps::action& what = of.actions.at(static_cast<std::size_t>(at));
-    for (const steps::made_object& each : what.made) {
-        const bool goes_with_column = what.undo == steps::undoing::column && each.attnum == 0;
-        if (goes_with_column) {
-            continue;
-        }
-        const std::string sql = co_await undoing_sql(session, each);
+    // Constraints before the column: some go with it, and those that do not read it stay.
+    for (auto each = what.made.rbegin(); each != what.made.rend(); ++each) {
+        const std::string sql = co_await undoing_sql(session, *each);
         script += sql.empty() ? "" : "; " + sql;
     }
     const lock::policy rules;
