@@ -14,7 +14,8 @@ constexpr std::string_view blanks = " \t\r\n";
 
 [[noreturn]] void throw_not_understood(std::string_view text) {
     throw usage_error(fmt::format("\"{}\" is no order", text),
-                      "write COLUMN [DESC] [NULLS FIRST|LAST], … or the name of an index");
+                      "write COLUMN [DESC] [NULLS FIRST|LAST], … or the name of an index; an expression is ordered by "
+                      "an index on it");
 }
 
 std::string in_lower_case(std::string word) {
@@ -80,7 +81,11 @@ std::vector<order_word> parse_row_order(std::string_view text) {
             all.back().bare = false;
         } else {
             order_word next;
-            next.name = parse_qualified_name(words[at]);
+            try {
+                next.name = parse_qualified_name(words[at]);
+            } catch (const usage_error&) {
+                throw_not_understood(text);
+            }
             all.push_back(std::move(next));
         }
     }
