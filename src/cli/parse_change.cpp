@@ -201,6 +201,13 @@ void read_rehearsing(const given& options, invocation& into) {
     }
     if (const auto plan = options.value("scale-to")) {
         about(options.find("scale-to")->origin, [&] { commands::read_scale(read_file(*plan), into.settings); });
+        if (into.settings.method == run::method_choice::native) {
+            throw usage_error(options.find("scale-to")->origin +
+                              " is about a copy, which --method native does without");
+        }
+        // That plan is of a copy: here the table may be so small that it would be done without, and nothing be
+        // measured.
+        into.settings.method = run::method_choice::copy;
     }
     into.rehearsal.markdown = writable(options, "markdown");
 }
