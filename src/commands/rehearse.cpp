@@ -12,6 +12,7 @@
 #include "pgeist/supervise/carry_out.hpp"
 #include "pgeist/supervise/cleanup.hpp"
 #include "pgeist/tasks/rehearse/kind.hpp"
+#include "tied_copies.hpp"
 
 namespace pgeist::commands {
 
@@ -89,40 +90,54 @@ awaitable<report::rehearsal> rehearse_copy(supervise::session_set& sessions, con
     co_return report::rehearsal_from_json(*figures);
 }
 
-void write_markdown(const std::string& file, const report::rehearsal& found, report::observer& observer) {
+void write_markdown(const std::string& file, const std::vector<report::rehearsal>& all, report::observer& observer) {
     if (file.empty()) {
         return;
     }
-    const std::string problem = report::replace_file(file, report::markdown(found), report::readers::owner_and_group);
+    std::string text;
+    for (const report::rehearsal& each : all) {
+        text += (text.empty() ? "" : "\n") + report::markdown(each);
+    }
+    const std::string problem = report::replace_file(file, text, report::readers::owner_and_group);
     if (!problem.empty()) {
         observer.message(report::level::warning, fmt::format("{} was not written: {}", file, problem));
     }
 }
 
-/// A copy, or a group of them, among other steps.
-[[noreturn]] void throw_by_itself(const file_request& file, const steps::step& copy) {
-    const bool several = copy.copies.size() > 1;
-    throw error(exit_code::refused,
-                fmt::format("{}it needs a copy of {}, which {} rehearsed by itself", place_in(file, copy.line),
-                            copy.table, several ? "with those of the tables that it is exchanged with is" : "is"),
-                several ? "rehearse these changes by a file of their own; the rest is told by its plan"
-                        : "rehearse that change with --table and --alter; the rest is told by its plan");
+/// What the file has SET before it would hold for a copy, which is rehearsed as a change of its own.
+void require_no_settings(const file_request& file, const steps::step& copy) {
+    if (!file.file.statements.at(copy.source).settings.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("{}the copy of {} is to be made under what the file has SET before it, which is not "
+                                "rehearsed",
+                                place_in(file, copy.line), copy.table),
+                    "rehearse that change with --table and --alter; the rest is told by its plan");
+    }
 }
 
-exit_code judge(const report::rehearsal& found, const rehearsal_request& what, report::observer& observer) {
-    write_markdown(what.markdown, found, observer);
-    const std::vector<std::string> passed = passed_limits(found, what.limits);
+exit_code judge(const std::vector<report::rehearsal>& all, const rehearsal_request& what, report::observer& observer) {
+    if (all.empty()) {
+        return exit_code::done;
+    }
+    write_markdown(what.markdown, all, observer);
+    std::string passed;
+    for (const report::rehearsal& each : all) {
+        const std::string met = join(passed_limits(each, what.limits), "; ");
+        if (!met.empty()) {
+            passed += (passed.empty() ? "" : "; ") + (all.size() == 1 ? met : each.table + ": " + met);
+        }
+    }
     if (!passed.empty()) {
-        throw error(exit_code::failed, "the rehearsal went well, but: " + join(passed, "; "),
+        throw error(exit_code::failed, "the rehearsal went well, but: " + passed,
                     "nothing of it is left; choose another way or time, or allow more");
     }
     return exit_code::done;
 }
 
-}  // namespace
-
-awaitable<exit_code> rehearse(pg::connect_options options, plan::change_request change, run::settings chosen,
-                              rehearsal_request what, report::observer& observer) {
+/// Nothing where there is nothing to do.
+awaitable<std::optional<report::rehearsal>> rehearse_one(pg::connect_options options, plan::change_request change,
+                                                         run::settings chosen, report::observer& observer) {
+    std::optional<report::rehearsal> found;
     supervise::session_set sessions(std::move(options));
     co_await supervise::open_hold(sessions);
     decision made;
@@ -134,44 +149,66 @@ awaitable<exit_code> rehearse(pg::connect_options options, plan::change_request 
     }
     if (!made.copy && made.nothing) {
         observer.message(report::level::info, "nothing to do: " + *made.nothing);
-        co_return exit_code::done;
+        co_return found;
     }
     if (!made.copy) {
         throw_if_refused(made.chosen);
         const std::string table = made.table ? made.table->name.display() : change.table.display();
-        const report::rehearsal found = told_by_plan(table, change.describe(), made.chosen.steps);
+        found = told_by_plan(table, change.describe(), made.chosen.steps);
         observer.message(report::level::info,
                          "this takes no copy: it is told by trial and estimate, and nothing is "
                          "run on the table");
-        observer.rehearsed(found);
-        co_return judge(found, what, observer);
+        observer.rehearsed(*found);
+        co_return found;
     }
     auto record =
         co_await make_copy(sessions, std::move(change), std::move(chosen), observer, nullptr, rehearse::kind());
-    if (!record) {
-        co_return exit_code::done;
+    if (record) {
+        found = co_await rehearse_copy(sessions, rehearse::kind(), std::move(*record), observer);
     }
-    const report::rehearsal found = co_await rehearse_copy(sessions, rehearse::kind(), std::move(*record), observer);
-    co_return judge(found, what, observer);
+    co_return found;
 }
 
-namespace {
-
-awaitable<exit_code> rehearse_group(pg::connect_options options, plan::group_request tables, run::settings chosen,
-                                    const rehearsal_request& what, report::observer& observer) {
+awaitable<std::optional<report::rehearsal>> rehearse_group(pg::connect_options options, plan::group_request tables,
+                                                           run::settings chosen, report::observer& observer) {
+    std::optional<report::rehearsal> found;
     supervise::session_set sessions(std::move(options));
     co_await supervise::open_hold(sessions);
     const task::kind* kind = nullptr;
     auto record = co_await make_group(sessions, std::move(tables), std::move(chosen), observer, kind, nullptr,
                                       group::purpose::rehearsal);
-    if (!record) {
-        co_return exit_code::done;
+    if (record) {
+        found = co_await rehearse_copy(sessions, *kind, std::move(*record), observer);
     }
-    const report::rehearsal found = co_await rehearse_copy(sessions, *kind, std::move(*record), observer);
-    co_return judge(found, what, observer);
+    co_return found;
+}
+
+/// A copy, or a group of them, among the steps of a file.
+awaitable<std::optional<report::rehearsal>> rehearse_step(pg::connect_options options, steps::step copy,
+                                                          run::settings chosen, report::observer& observer) {
+    std::optional<report::rehearsal> found;
+    plan::group_request copies = copies_of(copy);
+    if (copies.members.size() == 1) {
+        chosen.method = run::method_choice::copy;
+        plan::change_request change = std::move(copies.members.front().change);
+        found = co_await rehearse_one(std::move(options), std::move(change), std::move(chosen), observer);
+    } else {
+        found = co_await rehearse_group(std::move(options), std::move(copies), std::move(chosen), observer);
+    }
+    co_return found;
 }
 
 }  // namespace
+
+awaitable<exit_code> rehearse(pg::connect_options options, plan::change_request change, run::settings chosen,
+                              rehearsal_request what, report::observer& observer) {
+    const auto found = co_await rehearse_one(std::move(options), std::move(change), std::move(chosen), observer);
+    std::vector<report::rehearsal> all;
+    if (found) {
+        all.push_back(*found);
+    }
+    co_return judge(all, what, observer);
+}
 
 awaitable<exit_code> rehearse_file(pg::connect_options options, file_request file, run::settings chosen,
                                    rehearsal_request what, report::observer& observer) {
@@ -182,28 +219,35 @@ awaitable<exit_code> rehearse_file(pg::connect_options options, file_request fil
         made = co_await choose_for_file(*session, file, chosen);
     }
     throw_if_refused(file, made);
-    if (auto copies = only_copy(file, made); copies && copies->members.size() == 1) {
-        chosen.method = run::method_choice::copy;
-        plan::change_request change = std::move(copies->members.front().change);
-        co_return co_await rehearse(std::move(options), std::move(change), std::move(chosen), std::move(what),
-                                    observer);
-    }
-    if (auto copies = only_copy(file, made)) {
-        const exit_code code =
-            co_await rehearse_group(std::move(options), std::move(*copies), std::move(chosen), what, observer);
-        co_return code;
-    }
+    std::vector<steps::step> copies;
+    std::vector<steps::step> others;
     for (const steps::step& each : made.steps) {
         if (each.how == steps::method::copy) {
-            throw_by_itself(file, each);
+            require_no_settings(file, each);
+            copies.push_back(each);
+        } else {
+            others.push_back(each);
         }
     }
-    const report::rehearsal found =
-        told_by_plan("", file.tables.empty() ? "the migration file" : "the tables", made.steps);
-    observer.message(report::level::info,
-                     "nothing of it takes a copy: it is told by trial and estimate, and nothing is run");
-    observer.rehearsed(found);
-    co_return judge(found, what, observer);
+    if (copies.size() > 1 && chosen.scale_rows > 0) {
+        throw error(exit_code::refused, "--scale-to has the plan of one copy, and the file needs several",
+                    "rehearse each with --table and --alter");
+    }
+    std::vector<report::rehearsal> all;
+    if (!others.empty() || copies.empty()) {
+        all.push_back(told_by_plan("", file.tables.empty() ? "the migration file" : "the tables", others));
+        observer.message(report::level::info, fmt::format("{} takes no copy: it is told by trial and estimate, and "
+                                                          "nothing of it is run",
+                                                          copies.empty() ? "this" : "the rest"));
+        observer.rehearsed(all.back());
+    }
+    for (const steps::step& each : copies) {
+        const auto found = co_await rehearse_step(options, each, chosen, observer);
+        if (found) {
+            all.push_back(*found);
+        }
+    }
+    co_return judge(all, what, observer);
 }
 
 }  // namespace pgeist::commands

@@ -207,6 +207,17 @@ TEST_F(rehearsed, a_file_is_told_by_its_plan_or_rehearsed_as_its_only_copy) {
     EXPECT_TRUE(exited(copied, 0));
     EXPECT_EQ(number_of(figures_of(copied), "rows"), 500);
     expect_untouched();
+    std::ofstream(file) << "COMMENT ON TABLE t IS 'x';\nALTER TABLE t ALTER COLUMN id TYPE bigint;\n";
+    const run_result both =
+        command("rehearse", {"--file", file, "--output", "json", "--method", "copy", "--fail-if", "space > 1B"});
+    EXPECT_TRUE(exited(both, 1));
+    EXPECT_TRUE(says(both, {"public.t: space"}));
+    ASSERT_EQ(both.events("rehearsal").size(), 2U) << both.said();
+    EXPECT_EQ(text_of(both.events("rehearsal")[0], "method"), "native");
+    EXPECT_EQ(number_of(both.events("rehearsal")[1], "rows"), 500);
+    expect_untouched();
+    std::ofstream(file) << "SET search_path TO public;\nALTER TABLE t ALTER COLUMN id TYPE bigint;\n";
+    EXPECT_TRUE(exited(command("rehearse", {"--file", file, "--method", "copy"}), 3));
     std::filesystem::remove(file);
 }
 
@@ -275,6 +286,7 @@ TEST_F(rehearsed_beside, the_servers_counters_show_the_load_alone) {
     wait_for("the server's counters", [&] { return counted("n_tup_upd") >= updates && counted("n_tup_ins") >= 500; });
     EXPECT_EQ(counted("n_tup_upd"), updates);
     EXPECT_EQ(counted("n_tup_ins + n_tup_del"), 500);
+    EXPECT_LE(counted("n_dead_tup"), updates) << "of the load alone; some are gone again";
     expect_cleanup_leaves_nothing();
 }
 
