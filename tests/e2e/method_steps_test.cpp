@@ -201,6 +201,29 @@ TEST_F(method_steps, a_wrong_estimate_costs_max_block_once) {
     EXPECT_EQ(constraints("conname = 'checked' AND convalidated"), 1);
 }
 
+// Each reads 500 rows by a function that takes two seconds for them.
+TEST_F(method_steps, keep_nobody_waiting_whose_data_is_slow) {
+    make_slow_function(0);
+    sql().execute(
+        "ALTER TABLE public.t ADD COLUMN word varchar(10) DEFAULT 'x', ADD CONSTRAINT of_word CHECK "
+        "(public.slow(length(word)) > 0)");
+    sql().execute("DROP FUNCTION IF EXISTS public.fast; ALTER FUNCTION public.slow RENAME TO fast");
+    make_slow_function(4);
+    sql().execute(
+        "CREATE OR REPLACE FUNCTION public.fast(value int) RETURNS int LANGUAGE sql IMMUTABLE AS "
+        "'SELECT public.slow(value)'");
+    for (const char* alter :
+         {"ALTER COLUMN word TYPE varchar(20)", "ADD COLUMN more int DEFAULT 1 CHECK (public.slow(code) > 0)",
+          "DROP CONSTRAINT of_word, ADD CONSTRAINT of_word CHECK (public.slow(length(word)) > -1)"}) {
+        prober application(db());
+        const auto begin = clock::now();
+        EXPECT_TRUE(exited(change(alter), 0)) << alter;
+        EXPECT_GT(clock::now() - begin, std::chrono::seconds(2)) << alter << ": it was not slow";
+        EXPECT_LT(application.stop(), most_wait) << alter;
+    }
+    EXPECT_EQ(constraints("NOT convalidated"), 0);
+}
+
 TEST_F(method_steps, a_wrong_estimate_of_a_rewrite_ends_in_a_copy) {
     make_slow_function(2);
     strings arguments{"--output",

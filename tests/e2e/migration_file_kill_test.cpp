@@ -7,6 +7,7 @@
 #include "support/json_lines.hpp"
 #include "support/tcp_proxy.hpp"
 #include "support/wait_for.hpp"
+#include "support/workload.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -147,6 +148,71 @@ const loss losses[] = {
 
 INSTANTIATE_TEST_SUITE_P(by, cut_in_file, testing::ValuesIn(losses),
                          [](const auto& each) { return std::string(each.param.name); });
+
+class killed_anywhere : public file_test {
+protected:
+    std::unique_ptr<pgeist_process> begin_or_go_on(const std::string& file) {
+        for (const boost::json::object& each : job_list(db().uri())) {
+            if (!number_of(each, "parent")) {
+                const std::vector<std::string> arguments{"resume", text_of(each, "job"), "--output", "json"};
+                return std::make_unique<pgeist_process>(db().uri(), arguments);
+            }
+        }
+        return start_file(file, {"--max-block", "1ms"});
+    }
+};
+
+// Every method, the program killed at moments by chance: each statement once, everything valid, nothing left.
+TEST_F(killed_anywhere, a_file_with_every_method_is_done_once) {
+    make_table(2000);
+    sql().execute(
+        "CREATE TABLE public.o AS SELECT id FROM public.t; ALTER TABLE public.o ADD PRIMARY KEY (id); ANALYZE");
+    const std::string file =
+        "INSERT INTO public.done VALUES (1);\n"
+        "CREATE INDEX t_code ON public.t (code);\n"
+        "ALTER TABLE public.t ADD CONSTRAINT positive CHECK (code > 0), ADD COLUMN n int;\n"
+        "UPDATE public.t SET n = code + 1;\n"
+        "ALTER TABLE public.t ALTER n SET NOT NULL;\n"
+        "CREATE UNIQUE INDEX t_n ON public.t (n);\n"
+        "ALTER TABLE public.t ADD CONSTRAINT once UNIQUE USING INDEX t_n;\n"
+        "INSERT INTO public.done VALUES (2);\n"
+        "DELETE FROM public.t WHERE id > 1500;\n"
+        "ALTER TABLE public.t ADD CONSTRAINT of_o FOREIGN KEY (id) REFERENCES public.o;\n"
+        "ALTER TABLE public.t ALTER code TYPE bigint;\n"
+        "REINDEX TABLE public.t;\n"
+        "DROP INDEX public.t_code;\n"
+        "INSERT INTO public.done VALUES (3);\n";
+    const std::uint64_t seed = workload_seed();
+    random_engine random(seed);
+    bool ended = false;
+    for (int life = 1; life <= 40 && !ended; ++life) {
+        const auto running = begin_or_go_on(file);
+        std::uint64_t events = 1 + random() % 12;
+        running->wait_for_event("some events", [&](const boost::json::object& event) {
+            ended = text_of(event, "event") == "result";
+            return ended || --events == 0;
+        });
+        if (ended) {
+            EXPECT_TRUE(exited(running->finish(), 0)) << "PGEIST_SEED=" << seed;
+        } else {
+            running->kill_hard();
+            wait_for_end_of_sessions();
+        }
+    }
+    EXPECT_TRUE(ended) << "PGEIST_SEED=" << seed;
+    EXPECT_EQ(sql().scalar("SELECT string_agg(number::text, ' ' ORDER BY number) FROM public.done"), "1 2 3");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE n = code + 1"), 1500);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 1500);
+    EXPECT_EQ(type_of("code"), "bigint");
+    EXPECT_EQ(sql().scalar("SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = "
+                           "'public.t'::regclass AND contype <> 'n' AND convalidated"),
+              "of_o once positive t_pkey");
+    EXPECT_EQ(sql().scalar("SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY 1) FROM pg_index WHERE indrelid "
+                           "= 'public.t'::regclass AND indisvalid"),
+              "once t_pkey");
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'pgeist\\_%'"), 0);
+}
 
 }  // namespace
 }  // namespace pgeist::test

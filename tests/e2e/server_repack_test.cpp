@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <string>
 
 #include "e2e/run_test.hpp"
@@ -125,6 +126,49 @@ TEST_F(server_repack, killed_leaves_neither_slot_nor_session) {
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_progress_repack"), 0);
     reader.execute("COMMIT");
     EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 100);
+}
+
+TEST_F(server_repack, ends_at_once_when_it_is_told_to) {
+    if (!has_it()) {
+        return;
+    }
+    for (const bool by_signal : {true, false}) {
+        auto reader = db().connect();
+        reader.execute("BEGIN; SELECT count(*) FROM public.t");
+        pgeist_process running(db().uri(), {"run", "--table", "t", "--repack", "--method", "server", "--lock-timeout",
+                                            "30s", "--output", "json"});
+        wait_for("its last lock to be asked for", [&] {
+            return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'") > 0;
+        });
+        const std::string job = text_of(only_job(db().uri()), "job");
+        const run_result status = command("status", {job, "--output", "json"});
+        EXPECT_TRUE(says(status, {R"("state":"started")"}));
+        if (by_signal) {
+            running.signal(SIGTERM);
+        } else {
+            EXPECT_TRUE(exited(command("cancel", {job}), 0));
+        }
+        EXPECT_TRUE(exited(running.finish(), 6));
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pg_repack%'"), 0);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_progress_repack"), 0);
+        EXPECT_EQ(job_list(db().uri()).size(), by_signal ? 1U : 0U) << "the one can be resumed";
+        expect_cleanup_leaves_nothing();
+    }
+}
+
+TEST_F(server_repack, gives_up_after_so_many_starts_and_goes_on_later) {
+    if (!has_it()) {
+        return;
+    }
+    auto reader = db().connect();
+    reader.execute("SET application_name = 'long read'; BEGIN; SELECT count(*) FROM public.t");
+    const run_result given_up = run({"--repack", "--method", "server", "--lock-timeout", "50ms", "--output", "json"});
+    EXPECT_TRUE(exited(given_up, 4));
+    EXPECT_TRUE(says(given_up, {"start 4 of 5", "begun 5 times", "long read"}));
+    reader.execute("COMMIT");
+    EXPECT_TRUE(exited(command("resume", {text_of(only_job(db().uri()), "job")}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 100);
+    expect_cleanup_leaves_nothing();
 }
 
 TEST_F(server_repack, and_a_version_whose_time_is_over_is_named) {

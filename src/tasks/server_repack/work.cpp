@@ -105,6 +105,7 @@ awaitable<bool> work::is_done_already() {
 awaitable<const task::phase*> work::carry_out(const task::phase& now) {
     const bool done = co_await is_done_already();
     if (!done) {
+        co_await note_begun();
         tell("started");
     }
     for (int start = 1; !done; ++start) {
@@ -252,6 +253,12 @@ awaitable<std::optional<std::string>> work::attempt() {
     }
     with_.progress.server.reset();
     co_return failed;
+}
+
+awaitable<void> work::note_begun() {
+    const auto session = co_await with_.pool.acquire();
+    const auto saving = [&] { return steps::save_progress(*session, mine_, 1, steps::state::started, 0); };
+    co_await pg::transaction(*session, pg::isolation::read_committed, saving);
 }
 
 awaitable<void> work::note_done() {

@@ -32,6 +32,7 @@ private:
     [[nodiscard]] awaitable<void> keep_watch(int pid);
     [[nodiscard]] awaitable<void> look(pg::connection& session, int pid);
     [[nodiscard]] awaitable<bool> is_done_already();
+    [[nodiscard]] awaitable<void> note_begun();
     [[nodiscard]] awaitable<void> note_done();
     void tell(const char* state) const;
 
