@@ -177,7 +177,7 @@ TEST_F(backfill, names_rows_that_violate_a_constraint) {
         return fill({"--set", "short = 'n' || id"});
     }();
     EXPECT_TRUE(exited(too_long, 1));
-    EXPECT_TRUE(says(too_long, {"id = 100", "too long"}));
+    EXPECT_TRUE(says(too_long, {"the row with id = 1", "too long"}));
     sql().execute(
         "ALTER TABLE t ADD COLUMN late int, ADD CONSTRAINT late_key UNIQUE (late) DEFERRABLE INITIALLY DEFERRED");
     const run_result deferred = fill({"--set", "late = CASE id WHEN 150 THEN 7 ELSE id END", "--chunk-rows", "100"});
