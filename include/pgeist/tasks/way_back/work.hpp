@@ -136,9 +136,9 @@ private:
     std::string seen_fingerprint_;       ///< of the table in use, looked at and found to be no hindrance
     std::string renamed_;                ///< what the table in use is called now, in a sentence; empty: its name
     std::string told_renaming_;
-    std::string gone_column_;                ///< that the change added and others have dropped: nobody else needs it
-    std::string stored_unfit_;               ///< as it was stored last, without the time
-    std::optional<std::int64_t> to_answer_;  ///< what `pgeist verify` asks for and no comparison has been begun for
+    std::string gone_column_;                   ///< that the change added and others have dropped: nobody else needs it
+    std::string stored_unfit_;                  ///< as it was stored last, without the time
+    std::optional<std::int64_t> to_answer_;     ///< what `pgeist verify` asks for and no comparison has been begun for
     std::vector<plan::statement> key_queries_;  ///< for rows that foreign keys of the table that waits would refuse
     replay::unfit_look violating_;              ///< what they found last
     clock::time_point next_look_;
