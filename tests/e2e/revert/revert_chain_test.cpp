@@ -29,29 +29,6 @@ int rounds() {
     return given != nullptr ? std::atoi(given) : 4;
 }
 
-/// What can be taken back, and the general change does not have: names, constraints that go, foreign keys that come,
-/// types that lose something.
-std::string another_change(random_engine& random) {
-    static const std::vector<std::string> clauses{
-        "RENAME COLUMN note TO \"re mark\"",
-        "DROP CONSTRAINT IF EXISTS \"check\", DROP CONSTRAINT IF EXISTS later",
-        "DROP CONSTRAINT IF EXISTS \"once %\"",
-        "DROP CONSTRAINT IF EXISTS boss, DROP CONSTRAINT IF EXISTS also_once",
-        "DROP CONSTRAINT IF EXISTS apart",
-        "ADD CONSTRAINT known FOREIGN KEY (plain) REFERENCES app.numbers",
-        "ADD CONSTRAINT known FOREIGN KEY (plain) REFERENCES app.numbers ON DELETE CASCADE NOT VALID",
-        "ALTER COLUMN plain SET NOT NULL",
-        "ALTER COLUMN note DROP NOT NULL, ALTER COLUMN id TYPE bigint",
-        "ALTER COLUMN plain TYPE numeric(6,1)",
-        "ALTER COLUMN note TYPE varchar(9)",
-        "ALTER COLUMN plain TYPE text USING 'number ' || plain",
-        "DROP COLUMN note"};
-    const auto one = [&] { return clauses[static_cast<std::size_t>(pick(random, 0, 12))]; };
-    std::string first = one();
-    const std::string second = one();
-    return first == second ? first : first + ", " + second;
-}
-
 class there_and_back : public revert_test {
 protected:
     void SetUp() override {
@@ -67,31 +44,7 @@ protected:
     void make(const random_schema& made) {
         sql().execute("DROP SCHEMA IF EXISTS app CASCADE; CREATE SCHEMA app; SET search_path = app, ext");
         sql().execute(with_role(made.setup, role_));
-        sql().execute("CREATE TABLE numbers (id int PRIMARY KEY); INSERT INTO numbers SELECT generate_series(1, 40)");
         sql().execute("RESET search_path");
-    }
-
-    /// Makes it a part of another table, where it can be one. @returns the options to copy it with
-    std::vector<std::string> place(random_engine& random) {
-        switch (pick(random, 0, 3)) {
-            case 0:
-                return {"--repack", "--copy-order", "heap"};
-            case 1:
-                try_to(
-                    "SET search_path = app, ext; CREATE TABLE whole (LIKE t INCLUDING GENERATED) PARTITION BY RANGE "
-                    "(plain); ALTER TABLE whole ATTACH PARTITION t FOR VALUES FROM (0) TO (1000)");
-                return {"--repack"};
-            case 2:
-                try_to("CREATE TABLE app.above (plain int); ALTER TABLE app.t INHERIT app.above");
-                return {"--repack"};
-            default:
-                return {"--repack"};
-        }
-    }
-
-    void try_to(const std::string& statements) {
-        placed_ += sql().sqlstate_of("BEGIN; " + statements + "; COMMIT").empty() ? 1 : 0;
-        sql().execute("ROLLBACK; RESET search_path");
     }
 
     /// Changes the table and takes the change back. @returns false when the change, or its way back, is refused
@@ -116,28 +69,24 @@ protected:
     }
 
     std::string role_;
-    int placed_ = 0;  ///< how often the table was a part of another
 };
 
 TEST_F(there_and_back, leaves_a_random_table_as_it_was) {
     const std::uint64_t seed = workload_seed();
     int changed = 0;
     for (int round = 0; round < rounds() && !HasFailure(); ++round) {
-        const std::uint64_t seed_of_round = seed + static_cast<std::uint64_t>(round);
-        random_engine random(seed_of_round);
-        const random_schema made = make_random_schema(seed_of_round, sql().server_major());
-        const std::string change = chance(random, 50) ? made.alter : another_change(random);
+        const random_schema made = make_random_schema(seed + static_cast<std::uint64_t>(round), sql().server_major());
         make(made);
-        changed += there_and_back_again({"--alter", change}) ? 1 : 0;
+        changed += there_and_back_again({"--alter", made.alter}) ? 1 : 0;
         if (!HasFailure()) {
             make(made);
-            changed += there_and_back_again(place(random)) ? 1 : 0;
+            changed += there_and_back_again({"--repack"}) ? 1 : 0;
         }
         if (HasFailure()) {
-            ADD_FAILURE() << "PGEIST_SEED=" << seed_of_round << '\n' << made.setup << "ALTER TABLE t " << change;
+            ADD_FAILURE() << "PGEIST_SEED=" << seed + static_cast<std::uint64_t>(round) << '\n'
+                          << made.setup << "ALTER TABLE t " << made.alter;
         }
     }
-    std::cout << changed << " changes there and back, " << placed_ << " in a part of another table" << std::endl;
     EXPECT_GT(changed, 0);
 }
 
