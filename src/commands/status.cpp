@@ -24,7 +24,8 @@ std::string status_query(bool one) {
                j.change, {} AS alive,
                to_char(j.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS started_at,
                to_char(j.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS updated_at,
-               j.blueprint IS NOT NULL AS has_blueprint, to_jsonb(j) ->> 'parent' AS parent, to_jsonb(j) ->> 'group_id' AS group_id,
+               j.blueprint IS NOT NULL AS has_blueprint, coalesce(to_jsonb(j) ->> 'parent', (SELECT to_jsonb(p) ->> 'parent' FROM pgeist.jobs p
+                   WHERE p.id = (to_jsonb(j) ->> 'group_id')::bigint)) AS parent, to_jsonb(j) ->> 'group_id' AS group_id,
                coalesce((SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                          WHERE n.nspname IN ('pgeist_' || j.id, 'pgeist_' || j.id || '_back', 'pgeist_' || j.id || '_again')
                            AND c.relkind IN ('r', 'p')), 0)::bigint AS size_bytes,

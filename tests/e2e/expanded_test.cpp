@@ -41,7 +41,7 @@ TEST_F(expanded, is_kept_from_changes_that_would_break_it) {
     ASSERT_TRUE(exited(expand({"--rename", "note=remark"}), 0));
     const auto before = state_of();
     for (const char* clause : {"DROP COLUMN note, ADD COLUMN more int", "ALTER remark TYPE varchar(30)"}) {
-        const run_result refused = command("run", {"--table", "t", "--alter", clause});
+        const run_result refused = command("run", {"--table", "t", "--alter", clause, "--method", "auto"});
         EXPECT_TRUE(exited(refused, 3)) << clause;
         EXPECT_TRUE(says(refused, {"expanded by job " + job_, "pgeist contract " + job_, "pgeist cleanup " + job_}));
     }
@@ -49,7 +49,7 @@ TEST_F(expanded, is_kept_from_changes_that_would_break_it) {
     EXPECT_TRUE(exited(file, 3));
     EXPECT_TRUE(says(file, {":2:", "remark"}));
     expect_unchanged(before);
-    EXPECT_TRUE(exited(command("run", {"--table", "t", "--alter", "ADD COLUMN more int"}), 0));
+    EXPECT_TRUE(exited(command("run", {"--table", "t", "--alter", "ADD COLUMN more int", "--method", "auto"}), 0));
     // What only shows when it is done is refused in its transaction.
     const run_result late = run_file("ALTER TABLE t RENAME TO u;\nALTER TABLE u DROP COLUMN note;\n");
     EXPECT_TRUE(exited(late, 1));

@@ -157,7 +157,11 @@ protected:
         for (const std::string& each : statements) {
             sql().execute("SET search_path TO twin; " + each + "; RESET search_path");
         }
-        EXPECT_EQ(described("app"), described("twin"));
+        std::string twin = described("twin");
+        for (std::size_t at = twin.find(" twin."); at != std::string::npos; at = twin.find(" twin.", at)) {
+            twin.replace(at, 6, " app.");
+        }
+        EXPECT_EQ(described("app"), twin);
         EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.steps WHERE state NOT IN ('done', 'skipped')"), 0);
     }
 

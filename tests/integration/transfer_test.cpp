@@ -61,7 +61,7 @@ protected:
         await(checker.settle(changes));
         EXPECT_EQ(checker.found().differences, 0);
         EXPECT_GT(checker.found().rows, 0);
-        EXPECT_TRUE(await(pgeist::capture::in_place(session(), spec_)));
+        EXPECT_EQ(await(pgeist::capture::why_not_in_place(session(), spec_)).value_or(""), "");
         sql().execute(pgeist::capture::drop_triggers_sql(spec_, spec_.read.name));
     }
 

@@ -311,7 +311,7 @@ awaitable<std::optional<std::string>> why_not_in_place(pg::inquiry& ask, const t
         "f "
         "WHERE f.pronamespace = n.oid AND f.proname = 'capture_deleted' AND f.prosrc ~ 'pgeist_log' OFFSET 0) AS logs "
         "FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE "
-        "t.tgrelid = $1 AND starts_with(t.tgname, 'pgeist_')",
+        "t.tgrelid = $1 AND NOT t.tgisinternal",
         transfer.read.oid);
     std::set<std::string> names;
     for (const char* kind : trigger_kinds) {
