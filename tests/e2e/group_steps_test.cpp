@@ -53,6 +53,24 @@ TEST_F(group_steps, swap_none_when_others_have_altered_one) {
     expect_cleanup_leaves_nothing();
 }
 
+// Rows that only move are the same rows; TRUNCATE … CASCADE takes the tables that refer to it along.
+TEST_F(group_steps, go_on_with_what_others_move_or_empty_together) {
+    make_tables(100);
+    auto process = start_group({"--postpone-swap"});
+    wait_for_swap_to_be_waited_for();
+    sql().execute("VACUUM FULL item");
+    sql().execute("CLUSTER orders USING orders_pkey");
+    sql().execute(
+        "UPDATE person SET balance = 8; TRUNCATE orders CASCADE; INSERT INTO person (id) VALUES (k(1, 7)); "
+        "INSERT INTO orders VALUES (k(2, 7), k(1, 7), 'again')");
+    const std::string rows = digest();
+    EXPECT_TRUE(exited(command("swap", {"2"}), 0));
+    EXPECT_TRUE(exited(process->finish(), 0));
+    EXPECT_EQ(digest(), rows);
+    EXPECT_EQ(types(), all_uuid);
+    expect_cleanup_leaves_nothing();
+}
+
 // It reads the child first and wants the parent, which would be held already: an attempt gives way, and never makes an
 // error of it.
 TEST_F(group_steps, give_way_to_who_reads_child_then_parent) {
