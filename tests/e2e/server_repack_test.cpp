@@ -14,6 +14,14 @@ namespace {
 
 class server_repack : public run_test {
 protected:
+    /// Somebody asks for the last lock on public.t of this database.
+    bool is_waited_for() {
+        return sql().number(
+                   "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = "
+                   "'public.t'::regclass AND database = (SELECT oid FROM pg_database WHERE datname = "
+                   "current_database())") > 0;
+    }
+
     void SetUp() override {
         run_test::SetUp();
         if (!IsSkipped()) {
@@ -117,9 +125,7 @@ TEST_F(server_repack, killed_leaves_neither_slot_nor_session) {
     reader.execute("BEGIN; SELECT count(*) FROM public.t");
     pgeist_process running(db().uri(), {"run", "--table", "t", "--repack", "--method", "server", "--lock-timeout",
                                         "30s", "--output", "json"});
-    wait_for("its last lock to be asked for", [&] {
-        return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'") > 0;
-    });
+    wait_for("its last lock to be asked for", [&] { return is_waited_for(); });
     running.kill_hard();
     expect_cleanup_leaves_nothing();
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pg_repack%'"), 0);
@@ -137,9 +143,7 @@ TEST_F(server_repack, ends_at_once_when_it_is_told_to) {
         reader.execute("BEGIN; SELECT count(*) FROM public.t");
         pgeist_process running(db().uri(), {"run", "--table", "t", "--repack", "--method", "server", "--lock-timeout",
                                             "30s", "--output", "json"});
-        wait_for("its last lock to be asked for", [&] {
-            return sql().number("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'") > 0;
-        });
+        wait_for("its last lock to be asked for", [&] { return is_waited_for(); });
         const std::string job = text_of(only_job(db().uri()), "job");
         const run_result status = command("status", {job, "--output", "json"});
         EXPECT_TRUE(says(status, {R"("state":"started")"}));
