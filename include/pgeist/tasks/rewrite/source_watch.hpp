@@ -20,7 +20,7 @@ public:
     [[nodiscard]] awaitable<void> look(pg::connection& session, const task::phase& now);
 
 private:
-    [[nodiscard]] awaitable<void> check_source(pg::connection& session);
+    [[nodiscard]] awaitable<void> check_source(pg::connection& session, const task::phase& looked_in);
     [[nodiscard]] awaitable<void> check_log_size(pg::connection& session);
 
     build::workspace* work_;
