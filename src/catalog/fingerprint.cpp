@@ -193,16 +193,13 @@ constexpr const char* lines_sql = R"(
           FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1))";
 
 // Servers that keep to FIPS 140 have no MD5, by which earlier versions have told definitions apart. Their lines were
-// others, too: see `earlier`. The parts come with the digest if they are asked for: planning the lines takes the
-// longest.
-constexpr const char* digest_without_parts_sql = R"(
-    SELECT encode(sha256(convert_to(text, getdatabaseencoding())), 'hex')
-      FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
-             WHERE EXISTS (SELECT FROM c)) AS whole)";
+// others, too: see `earlier`.
 constexpr const char* digest_sql = R"(
     SELECT '' AS beginning, encode(sha256(convert_to(text, getdatabaseencoding())), 'hex') AS hash
       FROM (SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") AS text FROM lines
-             WHERE EXISTS (SELECT FROM c)) AS whole
+             WHERE EXISTS (SELECT FROM c)) AS whole)";
+// The parts come with the digest if they are asked for: planning the lines takes the longest.
+constexpr const char* parts_if_asked_sql = R"(
     UNION ALL
     SELECT left(line, 300), hashtextextended(line, 0)::text FROM lines WHERE $2)";
 constexpr const char* earlier_digest_sql = R"(
@@ -231,8 +228,8 @@ constexpr layout present{"v.relkind IN ('v', 'm')", "", "", "true", "false"};
 constexpr layout earlier{"true", ", relacl, (SELECT y.typacl FROM pg_type y WHERE y.oid = c.reltype)", ", attacl",
                          "false", "i.indisclustered"};
 
-std::string sql_for(int server_major, const char* wanted, const layout& lines = present) {
-    const std::string sql = std::string(lines_sql) + wanted;
+std::string sql_for(int server_major, const std::string& wanted, const layout& lines = present) {
+    const std::string sql = lines_sql + wanted;
     return fmt::format(
         fmt::runtime(sql), fmt::arg("nulls_not_distinct", server_major >= 15 ? "i.indnullsnotdistinct" : "false"),
         fmt::arg("enforced", server_major >= 18 ? "conenforced" : "true"),
@@ -242,30 +239,36 @@ std::string sql_for(int server_major, const char* wanted, const layout& lines = 
         fmt::arg("rights_apart", lines.rights_apart), fmt::arg("clustered", lines.clustered));
 }
 
+/// The digest, and behind it the parts. One statement for both, which the session plans once.
+awaitable<pg::result> digest_and_parts(pg::connection& conn, std::int64_t oid, bool parts) {
+    const pg::connection::kept_plans keep(conn);
+    std::string sql = sql_for(conn.server_major(), std::string(digest_sql) + parts_if_asked_sql);
+    auto rows = co_await conn.query(std::move(sql), oid, parts);
+    co_return rows;
+}
+
 }  // namespace
 
 awaitable<std::string> fingerprint(pg::connection& conn, std::int64_t oid) {
-    const pg::connection::kept_plans keep(conn);
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), digest_sql), oid, false);
+    const pg::result rows = co_await digest_and_parts(conn, oid, false);
     co_return rows.text(0, "hash");
 }
 
 awaitable<bool> still_has_fingerprint(pg::inquiry& ask, std::int64_t oid, std::string then) {
-    if (then.size() != earlier_length && ask.is_about_one()) {  // as the statement is known to the session already
+    if (then.size() == earlier_length) {
+        const auto rows = co_await ask.ask(sql_for(ask.server_major(), earlier_digest_sql, earlier), oid);
+        co_return rows.text(0, 0) == then;
+    }
+    if (ask.is_about_one()) {  // as the statement is known to the session already
         const std::string now = co_await fingerprint(ask.session(), oid);
         co_return now == then;
     }
-    std::string sql = sql_for(ask.server_major(), digest_without_parts_sql);
-    if (then.size() == earlier_length) {
-        sql = sql_for(ask.server_major(), earlier_digest_sql, earlier);
-    }
-    const auto rows = co_await ask.ask(std::move(sql), oid);
-    co_return rows.text(0, 0) == then;
+    const auto rows = co_await ask.ask(sql_for(ask.server_major(), digest_sql), oid);
+    co_return rows.text(0, "hash") == then;
 }
 
 awaitable<std::vector<std::string>> fingerprint_parts(pg::connection& conn, std::int64_t oid) {
-    const pg::connection::kept_plans keep(conn);
-    const auto rows = co_await conn.query(sql_for(conn.server_major(), digest_sql), oid, true);
+    const pg::result rows = co_await digest_and_parts(conn, oid, true);
     std::vector<std::string> parts;
     for (int row = 1; row < rows.rows(); ++row) {
         parts.push_back(name_part(rows.text(row, "beginning")) + part_separator + rows.text(row, "hash"));

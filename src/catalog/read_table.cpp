@@ -122,10 +122,6 @@ awaitable<table> read_parts(pg::inquiry& ask, std::int64_t oid, extent wanted) {
     co_return into;
 }
 
-}  // namespace
-
-namespace {
-
 /// Each question is asked about all of them at once.
 awaitable<std::vector<table>> read_all(pg::connection& conn, std::vector<std::int64_t> oids, extent wanted) {
     co_await conn.execute(reading_settings);

@@ -161,11 +161,6 @@ bool is_only_added_to_before(const plan::migration_file& file, const steps::step
                        });
 }
 
-awaitable<bool> is_there(pg::connection& session, const steps::step& each) {
-    const pg::result row = co_await session.query("SELECT to_regclass($1) IS NOT NULL", each.table);
-    co_return row.boolean(0, 0);
-}
-
 awaitable<void> prepare_copy(pg::connection& session, const steps::step& each, const run::settings& chosen,
                              steps::choice& made) {
     plan::group_request what = copies_of(each);
@@ -192,35 +187,8 @@ awaitable<void> prepare_backfill(pg::connection& session, const steps::step& eac
     static_cast<void>(co_await backfill::prepare(session, nullptr, asked, chosen));
 }
 
-/// Of a table that is another one by then only what no addition to it would mend is known.
-awaitable<void> look_for_unsteady(pg::connection& session, const steps::step& each, const run::settings& chosen,
-                                  steps::choice& made) {
-    const bool there = co_await is_there(session, each);
-    if (!there) {
-        co_return;
-    }
-    const auto filling = [&] { return prepare_backfill(session, each, chosen); };
-    std::optional<error> refused;
-    try {
-        co_await pg::rolled_back(session, filling);
-    } catch (const fill::unsteady& problem) {
-        refused = problem;
-    } catch (const pg::sql_error& problem) {
-        if (problem.poisons_connection()) {
-            throw;
-        }
-    } catch (const error& problem) {
-        if (problem.code() != exit_code::refused) {
-            throw;
-        }
-    }
-    if (refused) {
-        made.refusals.push_back({each.line, refused->what(), refused->hint()});
-    }
-}
-
 /// What a copy, or a backfill, would refuse when its turn comes is refused before anything has run; of tables that are
-/// now as they will be then.
+/// now as they will be then. Of one that the file adds to before, only what no addition would mend is known.
 awaitable<void> try_jobs(pg::connection& session, const plan::migration_file& file, const run::settings& chosen,
                          steps::choice& made) {
     const std::vector<steps::step> all = made.steps;
@@ -230,10 +198,8 @@ awaitable<void> try_jobs(pg::connection& session, const plan::migration_file& fi
         if ((!copies && !fills) || each.table.empty() || !file.statements.at(each.source).settings.empty()) {
             continue;
         }
-        if (is_touched_before(file, each)) {
-            if (fills && is_only_added_to_before(file, each)) {
-                co_await look_for_unsteady(session, each, chosen, made);
-            }
+        const bool changes = is_touched_before(file, each);
+        if (changes && !(fills && is_only_added_to_before(file, each))) {
             continue;
         }
         const auto copying = [&] { return prepare_copy(session, each, chosen, made); };
@@ -245,13 +211,19 @@ awaitable<void> try_jobs(pg::connection& session, const plan::migration_file& fi
             } else {
                 co_await pg::rolled_back(session, filling);
             }
-        } catch (const pg::sql_error&) {
-            throw;
+        } catch (const fill::unsteady& problem) {
+            refused = problem;
+        } catch (const pg::sql_error& problem) {
+            if (!changes || problem.poisons_connection()) {
+                throw;
+            }
         } catch (const error& problem) {
             if (problem.code() != exit_code::refused) {
                 throw;
             }
-            refused = problem;
+            if (!changes) {
+                refused = problem;
+            }
         }
         if (refused) {
             made.refusals.push_back({each.line, refused->what(), refused->hint()});
@@ -269,7 +241,8 @@ awaitable<void> copy_everything(pg::connection& session, const plan::migration_f
                             each.how != steps::method::nothing;
         bool there = false;
         if (alters && !whole) {
-            there = co_await is_there(session, each);
+            const pg::result row = co_await session.query("SELECT to_regclass($1) IS NOT NULL", each.table);
+            there = row.boolean(0, 0);
         }
         if (there) {
             each = steps::copied(std::move(each), from.sql(), "a copy was asked for");

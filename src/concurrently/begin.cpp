@@ -19,12 +19,12 @@ constexpr auto before_force = std::chrono::seconds(3);
 
 /// Waiting for those who held a snapshot when it began.
 struct snapshot_wait {
-    snapshot_wait(workspace& with, swap::old_snapshots::of whose, std::string what)
-        : work(with), whom(whose), waits(std::move(what)), removal(with.observer) {}
+    snapshot_wait(workspace& with, swap::old_snapshots::of whose, std::string reason)
+        : work(with), whom(whose), why(std::move(reason)), removal(with.observer) {}
 
     workspace& work;
     swap::old_snapshots::of whom;
-    std::string waits;
+    std::string why;
     clock::time_point began = clock::now();
     report::lock_wait_filter filter;
     lock::blocker_removal removal;
@@ -40,7 +40,7 @@ void tell(snapshot_wait& wait, const std::vector<report::blocker>& held) {
     }
     if (wait.is_over()) {
         throw error(exit_code::lock_not_obtained,
-                    fmt::format("a snapshot that {} is still held: {}", wait.waits, lock::describe(held.front())),
+                    fmt::format("a snapshot that {} is still held: {}", wait.why, lock::describe(held.front())),
                     "end that transaction, raise --swap-max-wait, or begin all the same with --ignore-old-snapshots; "
                     "then go on with: pgeist resume JOB");
     }
@@ -69,14 +69,14 @@ awaitable<bool> snapshots_gone(snapshot_wait& wait, pg::connection& session) {
 }  // namespace
 
 awaitable<void> wait_to_begin(workspace& work) {
-    std::string who = "CONCURRENTLY would wait for";
-    co_await wait_for_snapshots(work, swap::old_snapshots::of::everybody, std::move(who));
+    std::string why = "CONCURRENTLY would wait for";
+    co_await wait_for_snapshots(work, swap::old_snapshots::of::everybody, std::move(why));
 }
 
-awaitable<void> wait_for_snapshots(workspace& work, swap::old_snapshots::of whom, std::string work_of) {
+awaitable<void> wait_for_snapshots(workspace& work, swap::old_snapshots::of whom, std::string why) {
     const auto session = co_await work.pool.acquire();
     bool may_begin = false;
-    snapshot_wait wait(work, whom, std::move(work_of));
+    snapshot_wait wait(work, whom, std::move(why));
     while (!may_begin) {
         co_await work.limiter.before_chunk(0, std::chrono::nanoseconds(0));
         may_begin = co_await snapshots_gone(wait, *session);

@@ -82,7 +82,13 @@ bool touches_trigger(const ddl::statement& whole, const ddl::clause& each, const
 
 awaitable<void> read_kept(pg::connection& session, std::vector<kept_column>& into) {
     const bool readable = co_await job::has_readable_jobs(session);
-    if (readable) {
+    if (!readable) {
+        co_return;
+    }
+    // Jobs had no kinds before there were expansions.
+    const pg::result there = co_await session.query(
+        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgeist.jobs') AND attname = 'kind')");
+    if (there.boolean(0, 0)) {
         into = co_await kept_columns(session);
     }
 }
@@ -91,12 +97,6 @@ awaitable<void> read_kept(pg::connection& session, std::vector<kept_column>& int
 
 awaitable<std::vector<kept_column>> kept_columns(pg::connection& session) {
     std::vector<kept_column> all;
-    // Jobs had no kinds before there were expansions.
-    const pg::result there = co_await session.query(
-        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgeist.jobs') AND attname = 'kind')");
-    if (!there.boolean(0, 0)) {
-        co_return all;
-    }
     const pg::result found = co_await session.query(kept_sql);
     for (int row = 0; row < found.rows(); ++row) {
         kept_column& each = all.emplace_back();

@@ -57,10 +57,6 @@ awaitable<void> require_all_fit(pg::connection& session, const transfer::spec& t
     }
 }
 
-}  // namespace
-
-namespace {
-
 /// Nobody writes now: in front there are only dead rows, which are not read again.
 std::string rest_sql(const transfer::spec& transfer, const replay::log_look& waiting) {
     replay::selection rest;

@@ -46,9 +46,9 @@ struct workspace {
 
 /// Waits until nobody holds a snapshot that he held when this was called, and no signal holds the run back.
 /// @param whom  whose snapshots matter
-/// @param work_of  what would wait for them, or hide rows from them, for the message
+/// @param why  what would happen, for the message: it goes on from "a snapshot that"
 /// @throws error (lock_not_obtained) naming who does, after --swap-max-wait; cancelled
-[[nodiscard]] awaitable<void> wait_for_snapshots(workspace& work, swap::old_snapshots::of whom, std::string work_of);
+[[nodiscard]] awaitable<void> wait_for_snapshots(workspace& work, swap::old_snapshots::of whom, std::string why);
 
 /// Whether a server of this version (140003 for 14.3) may be trusted with it.
 [[nodiscard]] bool builds_soundly(int server_version) noexcept;

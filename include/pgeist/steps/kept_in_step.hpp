@@ -24,8 +24,8 @@ struct kept_column {
     friend bool operator==(const kept_column&, const kept_column&) = default;
 };
 
-/// Of all tables whose trigger is there and always fires, in a state that is one's own. Empty where nothing
-/// is expanded. Waits for no lock.
+/// Of all tables whose trigger is there and always fires, in a state of this version that is one's own. Empty where
+/// nothing is expanded. One query, made for use under a lock; waits for none.
 [[nodiscard]] awaitable<std::vector<kept_column>> kept_columns(pg::connection& session);
 
 /// What in a statement about `table` the trigger, or the way it judges what a statement gives, would not survive; the

@@ -183,8 +183,8 @@ awaitable<bool> would_hide_rows(pg::connection& session, const steps::step& of) 
 awaitable<void> wait_for_snapshots(attempt& now) {
     if (now.hides_rows) {
         concurrently::workspace work = workspace_of(now.with);
-        std::string who = fmt::format("would find {} empty", now.of.table);
-        co_await concurrently::wait_for_snapshots(work, swap::old_snapshots::of::those_who_go_on, std::move(who));
+        std::string why = fmt::format("would find {} empty", now.of.table);
+        co_await concurrently::wait_for_snapshots(work, swap::old_snapshots::of::those_who_go_on, std::move(why));
     }
 }
 
