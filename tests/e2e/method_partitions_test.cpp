@@ -7,6 +7,7 @@
 
 #include "e2e/run_test.hpp"
 #include "support/json_lines.hpp"
+#include "support/prober.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -63,22 +64,37 @@ protected:
                                "--max-block", "1ms"});
     }
 
+    /// The same, beside an application that works in three partitions.
+    run_result change_beside(const std::string& alter) {
+        const std::string rows = " WHERE id IN (3, 1003, 2003)";
+        slow_data slow(sql(), "app");
+        prober application(db(), {"SELECT count(*) FROM app.t" + rows, "UPDATE app.t SET note = note" + rows,
+                                  slow_data::end_of_round()});
+        run_result result = change(alter);
+        EXPECT_LT(application.stop(), 1 + prober::lock_share);
+        reads_ = slow.held() > 0;
+        return result;
+    }
+
     void expect_as_plain(const std::string& alter, const std::string& method) {
         sql().execute("SET search_path = native; ALTER TABLE t " + alter + "; RESET search_path");
         sql().execute("ALTER DATABASE " + db().name() + " SET search_path = app");
-        const run_result result = change(alter);
+        const run_result result = change_beside(alter);
         ASSERT_TRUE(exited(result, 0));
         std::string last;
         for (const auto& each : result.events("step")) {
             last = text_of(each, "method");
         }
         EXPECT_EQ(last, method);
+        EXPECT_EQ(reads_, method != "native") << "the data were not slow";
         sql().execute("SET search_path = app");  // names come out without it
         const std::string app = definition_of("app");
         sql().execute("SET search_path = native");
         EXPECT_EQ(app, definition_of("native"));
         sql().execute("RESET search_path");
     }
+
+    bool reads_ = false;  ///< whether a statement of the change has read the rows
 };
 
 TEST_F(method_partitions, get_a_unique_constraint_leaf_by_leaf) {

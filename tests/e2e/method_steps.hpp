@@ -37,6 +37,11 @@ protected:
         return command("run", in_place(alter, std::move(more)));
     }
 
+    /// What the application does meanwhile, on one row.
+    static std::vector<std::string> beside() {
+        return {"SELECT count(*) FROM public.t WHERE id = 3", "UPDATE public.t SET amount = 1 WHERE id = 3"};
+    }
+
     /// A CHECK or USING function for which each row takes so many milliseconds.
     void make_slow_function(int milliseconds) {
         sql().execute(

@@ -4,12 +4,10 @@
 
 #include <csignal>
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <ostream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <boost/json/serialize.hpp>
@@ -18,6 +16,7 @@
 #include "e2e/method_steps.hpp"
 #include "support/gate.hpp"
 #include "support/json_lines.hpp"
+#include "support/prober.hpp"
 #include "support/table_rows.hpp"
 #include "support/tcp_proxy.hpp"
 #include "support/wait_for.hpp"
@@ -29,58 +28,13 @@ using strings = std::vector<std::string>;
 using clock = std::chrono::steady_clock;
 namespace json = boost::json;
 
-/// Reads and writes a row of public.t all the time, and knows how long it waited at most.
-class prober {
-public:
-    explicit prober(test_database& database) : thread_([this, &database] { work(database); }) {}
-    ~prober() {
-        if (thread_.joinable()) {
-            stop();
-        }
-    }
-    prober(const prober&) = delete;
-    prober& operator=(const prober&) = delete;
-
-    /// The longest wait, in ms.
-    long long stop() {
-        stop_ = true;
-        thread_.join();
-        EXPECT_EQ(error_, "");
-        EXPECT_GT(rounds_, 0);
-        return std::chrono::duration_cast<std::chrono::milliseconds>(longest_).count();
-    }
-
-private:
-    void work(test_database& database) {
-        try {
-            sync_connection connection = database.connect();
-            while (!stop_) {
-                const auto begin = clock::now();
-                connection.execute(
-                    "SELECT count(*) FROM public.t WHERE id = 3; UPDATE public.t SET amount = 1 WHERE id = 3");
-                longest_ = std::max(longest_, clock::now() - begin);
-                ++rounds_;
-            }
-        } catch (const std::exception& failure) {
-            error_ = failure.what();
-        }
-    }
-
-    std::atomic<bool> stop_ = false;
-    clock::duration longest_{};
-    std::string error_;
-    int rounds_ = 0;
-    std::thread thread_;
-};
-
-/// `max-block` and the share of the lock's protocol, on a busy machine.
-constexpr long long most_wait = 1500;
+constexpr long long most_wait = prober::lock_share;
 
 TEST_F(method_steps, validate_while_others_read_and_write) {
     grow();
     gate slow(db(), 1);
     slow.close();
-    prober application(db());
+    prober application(db(), beside());
     const std::string check = "ADD CONSTRAINT checked CHECK (" + slow.expression("id = 250", "code") + " > 0)";
     pgeist_process running(db().uri(), [&] {
         strings arguments = in_place(check);
@@ -140,7 +94,7 @@ TEST_F(method_steps, cancelled_in_a_validation_take_back_what_they_made) {
 
 TEST_F(method_steps, a_wrong_estimate_costs_max_block_once) {
     make_slow_function(5);  // 500 rows: two and a half seconds, where the size says one millisecond
-    prober application(db());
+    prober application(db(), beside());
     const run_result result = change("ADD CONSTRAINT checked CHECK (public.slow(code) > 0)", {"--max-block", "400ms"});
     EXPECT_LT(application.stop(), 400 + most_wait);
     EXPECT_TRUE(exited(result, 0));
@@ -162,7 +116,7 @@ TEST_F(method_steps, keep_nobody_waiting_whose_data_is_slow) {
     for (const char* alter :
          {"ALTER COLUMN word TYPE varchar(20)", "ADD COLUMN more int DEFAULT 1 CHECK (public.slow(code) > 0)",
           "DROP CONSTRAINT of_word, ADD CONSTRAINT of_word CHECK (public.slow(length(word)) > -1)"}) {
-        prober application(db());
+        prober application(db(), beside());
         const auto begin = clock::now();
         EXPECT_TRUE(exited(change(alter), 0)) << alter;
         EXPECT_GT(clock::now() - begin, std::chrono::seconds(2)) << alter << ": it was not slow";
@@ -172,7 +126,8 @@ TEST_F(method_steps, keep_nobody_waiting_whose_data_is_slow) {
 }
 
 TEST_F(method_steps, a_wrong_estimate_of_a_rewrite_ends_in_a_copy) {
-    make_slow_function(2);
+    make_slow_function(5);  // two and a half seconds, where the size says some milliseconds
+    prober application(db(), beside());
     strings arguments{"--output",
                       "json",
                       "--table",
@@ -185,6 +140,7 @@ TEST_F(method_steps, a_wrong_estimate_of_a_rewrite_ends_in_a_copy) {
                       "--alter",
                       "ALTER COLUMN code TYPE bigint USING public.slow(code)"};
     const run_result result = command("run", arguments);
+    EXPECT_LT(application.stop(), 300 + most_wait);
     EXPECT_TRUE(exited(result, 0));
     EXPECT_EQ(type_of("code"), "bigint");
     EXPECT_EQ(result.events("swap").size(), 1U);
@@ -269,7 +225,7 @@ TEST_F(method_steps, lock_the_other_table_too) {
         "CREATE TABLE public.parent (id int PRIMARY KEY); INSERT INTO public.parent SELECT generate_series(1, 20000)");
     sync_connection writer = db().connect();
     writer.execute("BEGIN; UPDATE public.parent SET id = id WHERE id = 1");
-    prober application(db());
+    prober application(db(), beside());
     const run_result result = change("ADD CONSTRAINT known FOREIGN KEY (id) REFERENCES public.parent",
                                      {"--swap-attempts", "12", "--swap-max-wait", "3s"});
     EXPECT_LT(application.stop(), most_wait) << "the first lock was held while the second was waited for";

@@ -12,6 +12,7 @@
 #include "e2e/run_test.hpp"
 #include "support/json_lines.hpp"
 #include "support/leftovers.hpp"
+#include "support/prober.hpp"
 #include "support/table_description.hpp"
 #include "support/table_rows.hpp"
 #include "support/wait_for.hpp"
@@ -37,6 +38,12 @@ protected:
             sql().execute(setup);
         }
         sql().execute("RESET search_path");
+    }
+
+    /// What the application does with app.t meanwhile.
+    static strings beside() {
+        return {"SELECT count(*) FROM app.t WHERE code = 3", "UPDATE app.t SET code = code WHERE code = 3",
+                slow_data::end_of_round()};
     }
 
     void expect_twins() {
@@ -142,9 +149,14 @@ TEST_P(by_method, ends_as_the_plain_alter) {
     make_twins(std::string(table) + "; " + one.before);
     sql().execute(std::string("SET search_path = native; ALTER TABLE t ") + one.alter + "; RESET search_path");
     sql().execute("ALTER DATABASE " + db().name() + " SET search_path = app");
+    slow_data slow(sql(), "app");
+    prober application(db(), beside());
     const run_result result = change(one.alter, nothing_is_small({}));
+    EXPECT_LT(application.stop(), 1 + prober::lock_share);
     ASSERT_TRUE(exited(result, 0));
     EXPECT_EQ(methods_of(result), one.by);
+    const bool reads = one.by != strings(one.by.size(), "native");
+    EXPECT_EQ(slow.held() > 0, reads) << "the data were not slow";
     expect_twins();
     EXPECT_EQ(text_of(only_job(db().uri()), "state"), "done");
     const std::string identity = table_identity(sql(), "app.t");
@@ -154,6 +166,15 @@ TEST_P(by_method, ends_as_the_plain_alter) {
     expect_twins();
     expect_cleanup_leaves_nothing();
     expect_twins();
+}
+
+/// That the one beside the cases above would see it.
+TEST_F(methods_test, that_block_are_seen_by_who_waits) {
+    make_twins(table);
+    slow_data slow(sql(), "app");
+    prober application(db(), beside());
+    EXPECT_TRUE(exited(change("ALTER COLUMN code SET NOT NULL", {"--method", "native", "--max-block", "1h"}), 0));
+    EXPECT_GE(application.stop(), slow_data::at_most);
 }
 
 TEST_P(by_method, is_done_at_once_where_the_table_is_small) {
