@@ -50,7 +50,7 @@ void note(std::string_view kind, const json::object& node, contents& into) {
         into.query = true;
         into.locks_rows = into.locks_rows || !list(node, "lockingClause").empty();
     } else if (kind == "InsertStmt" || kind == "UpdateStmt" || kind == "DeleteStmt" || kind == "MergeStmt") {
-        into.writes = true;
+        into.writers.push_back({kind, &node});
     }
 }
 
@@ -63,10 +63,13 @@ void collect(const json::value& value, contents& into) {
         }
         return;
     }
-    if (!value.is_object()) {
-        return;
+    if (value.is_object()) {
+        collect(value.get_object(), into);
     }
-    for (const auto& member : value.get_object()) {
+}
+
+void collect(const json::object& node, contents& into) {
+    for (const auto& member : node) {
         if (!member.value().is_object() && !member.value().is_array()) {
             continue;
         }

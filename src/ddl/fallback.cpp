@@ -238,6 +238,33 @@ bool read_table_not_null(statement& into, const std::string& text) {
 
 }  // namespace
 
+void writes_by_words(statement& into, const std::string& text) {
+    const auto all = tokens_of(text);
+    if (all.empty() || !all[0].is("with")) {
+        return;
+    }
+    for (std::size_t at = 1; at + 2 < all.size(); ++at) {
+        const bool two = all[at].is("delete") || all[at].is("merge");
+        if (!all[at - 1].is_sign('(') || (!two && !all[at].is("update"))) {
+            continue;
+        }
+        statement one;
+        one.kind = all[at].is("update")   ? statement_kind::update
+                   : all[at].is("delete") ? statement_kind::remove
+                                          : statement_kind::merge;
+        std::size_t name = at + (two ? 2 : 1);
+        name += name < all.size() && all[name].is("only") ? 1 : 0;
+        if (name >= all.size() || !all[name].is_name()) {
+            continue;
+        }
+        one.relation.name = all[name].text;
+        if (name + 2 < all.size() && all[name + 1].is_sign('.') && all[name + 2].is_name()) {
+            one.relation = qualified_name{all[name].text, all[name + 2].text};
+        }
+        into.writes.push_back(std::move(one));
+    }
+}
+
 bool by_words(statement& into, const std::string& text) {
     return read_alter(into, text) || read_rewritten(into, text) || read_repack(into, text) ||
            read_table_not_null(into, text);

@@ -119,6 +119,7 @@ void read(statement& into, const piece& what) {
             into.why.clear();
         } else {
             into.kind = statement_kind::not_understood;
+            parse::writes_by_words(into, what.text);
         }
         return;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 
 #include "parse.hpp"
 
@@ -98,27 +99,6 @@ std::string_view lock_words(std::int64_t mode) {
                                                                       : words.back();
 }
 
-/// Relations that a query reads, besides the one that it writes.
-void read_contents(statement& into, const tree::json::object& node) {
-    tree::contents found;
-    tree::collect(node, found);
-    for (const qualified_name& each : found.relations) {
-        const bool common = each.schema.empty() && std::find(found.common_tables.begin(), found.common_tables.end(),
-                                                             each.name) != found.common_tables.end();
-        const bool known =
-            each == into.relation || std::find(into.reads.begin(), into.reads.end(), each) != into.reads.end();
-        if (!common && !known) {
-            into.reads.push_back(each);
-        }
-    }
-    into.functions = std::move(found.functions);
-    into.literals = std::move(found.literals);
-    into.value = found.locks_rows || !tree::list(node, "lockingClause").empty() ? "FOR UPDATE" : "";
-    if (found.writes && into.kind == statement_kind::select) {
-        into.why = "what its WITH writes is not looked into";
-    }
-}
-
 bool is_small_batch(const tree::json::object& node) {
     // WHERE id IN (SELECT … LIMIT n), or a ctid out of one: the usual forms of a bounded batch.
     std::vector<const tree::json::value*> open;
@@ -169,6 +149,59 @@ bool names_rows(const tree::json::value& condition) {
     return right == "List" ? std::all_of(items.begin(), items.end(),
                                          [](const auto& each) { return tree::read_expression(each).constant; })
                            : tree::read_expression(node->at("rexpr")).constant;
+}
+
+/// The table that a query changes, and how many of its rows, as far as that can be read off.
+void read_change(statement& into, const tree::json::object& node) {
+    into.relation = tree::relation(object(node, "relation"));
+    into.filtered = node.contains("whereClause");
+    into.pointed = into.filtered && names_rows(node.at("whereClause"));
+    const bool changes = into.kind == statement_kind::update || into.kind == statement_kind::remove;
+    into.limited = changes && is_small_batch(node);
+    into.only = changes && !flag(object(node, "relation"), "inh");
+}
+
+std::optional<statement_kind> kind_of_query(std::string_view kind) {
+    using enum statement_kind;
+    static const std::map<std::string_view, statement_kind> known{{"InsertStmt", insert},
+                                                                  {"UpdateStmt", update},
+                                                                  {"DeleteStmt", remove},
+                                                                  {"MergeStmt", merge},
+                                                                  {"SelectStmt", select}};
+    const auto found = known.find(kind);
+    return found == known.end() ? std::nullopt : std::optional(found->second);
+}
+
+/// Relations that a query reads, besides the one that it writes.
+void read_relations(statement& into, const tree::contents& found) {
+    for (const qualified_name& each : found.relations) {
+        const bool common = each.schema.empty() && std::find(found.common_tables.begin(), found.common_tables.end(),
+                                                             each.name) != found.common_tables.end();
+        const bool known =
+            each == into.relation || std::find(into.reads.begin(), into.reads.end(), each) != into.reads.end();
+        if (!common && !known) {
+            into.reads.push_back(each);
+        }
+    }
+}
+
+void read_contents(statement& into, const tree::json::object& node) {
+    tree::contents found;
+    tree::collect(node, found);
+    read_relations(into, found);
+    for (const auto& [kind, writer] : found.writers) {
+        statement one;
+        one.kind = *kind_of_query(kind);
+        read_change(one, *writer);
+        tree::contents of_writer;
+        tree::collect(*writer, of_writer);
+        of_writer.common_tables = found.common_tables;
+        read_relations(one, of_writer);
+        into.writes.push_back(std::move(one));
+    }
+    into.functions = std::move(found.functions);
+    into.literals = std::move(found.literals);
+    into.value = found.locks_rows || !tree::list(node, "lockingClause").empty() ? "FOR UPDATE" : "";
 }
 
 void read_copy(statement& into, const tree::json::object& node) {
@@ -304,11 +337,6 @@ bool maintain(statement& into, std::string_view kind, const tree::json::object& 
 
 bool query(statement& into, std::string_view kind, const tree::json::object& node) {
     using enum statement_kind;
-    static const std::map<std::string_view, statement_kind> known{{"InsertStmt", insert},
-                                                                  {"UpdateStmt", update},
-                                                                  {"DeleteStmt", remove},
-                                                                  {"MergeStmt", merge},
-                                                                  {"SelectStmt", select}};
     if (kind == "CopyStmt") {
         read_copy(into, node);
         return true;
@@ -328,17 +356,12 @@ bool query(statement& into, std::string_view kind, const tree::json::object& nod
         into = std::move(inner);
         return true;
     }
-    const auto found = known.find(kind);
-    if (found == known.end()) {
+    const auto found = kind_of_query(kind);
+    if (!found) {
         return false;
     }
-    into.kind = found->second;
-    into.relation = tree::relation(object(node, "relation"));
-    into.filtered = node.contains("whereClause");
-    into.pointed = into.filtered && names_rows(node.at("whereClause"));
-    const bool changes = into.kind == update || into.kind == remove;
-    into.limited = changes && is_small_batch(node);
-    into.only = changes && !flag(object(node, "relation"), "inh");
+    into.kind = *found;
+    read_change(into, node);
     if (const auto& target = object(node, "intoClause"); !target.empty()) {  // SELECT … INTO new_table
         into.kind = create_table_as;
         into.object = object_kind::table;

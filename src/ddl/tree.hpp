@@ -56,8 +56,9 @@ struct contents {
     std::vector<std::string> common_tables;  ///< names of WITH
     bool query = false;
     bool locks_rows = false;
-    bool writes = false;  ///< a WITH has an INSERT, UPDATE or DELETE
+    std::vector<typed> writers;  ///< the INSERT, UPDATE, DELETE and MERGE of a WITH; as long as the tree lives
 };
 void collect(const json::value& value, contents& into);
+void collect(const json::object& node, contents& into);
 
 }  // namespace pgeist::ddl::tree

@@ -33,7 +33,7 @@ public:
         if (new_index_) {
             build_new();
         }
-        change_rows();
+        change_rows(what_);
         if (!known_) {
             return;
         }
@@ -115,19 +115,22 @@ private:
         }
     }
 
-    void change_rows() {
+    void change_rows(const ddl::statement& what) {
         using kind = ddl::statement_kind;
-        const bool changes = what_.kind == kind::update || what_.kind == kind::remove || what_.kind == kind::merge;
-        if (what_.kind == kind::copy || (what_.kind == kind::insert && !what_.reads.empty()) ||
-            (what_.kind == kind::create_table_as && !what_.reads.empty())) {
-            for (const qualified_name& each : what_.reads) {
+        const bool changes = what.kind == kind::update || what.kind == kind::remove || what.kind == kind::merge;
+        if (what.kind == kind::copy || (what.kind == kind::insert && !what.reads.empty()) ||
+            (what.kind == kind::create_table_as && !what.reads.empty())) {
+            for (const qualified_name& each : what.reads) {
                 const size of = size_of(before_.name_of(each));
                 add(2 * of.bytes, of.rows / rows_changed_per_ms);
             }
-            known_ = known_ && what_.kind != kind::copy;  // how much is in its file, nobody knows
-        } else if (changes && !what_.pointed && !what_.limited) {
-            const size of = size_of(before_.name_of(what_.relation));
+            known_ = known_ && what.kind != kind::copy;  // how much is in its file, nobody knows
+        } else if (changes && !what.pointed && !what.limited) {
+            const size of = size_of(before_.name_of(what.relation));
             add(2 * of.bytes, of.bytes / read_per_ms + of.rows / rows_changed_per_ms);
+        }
+        for (const ddl::statement& each : what.writes) {
+            change_rows(each);
         }
     }
 

@@ -192,6 +192,9 @@ void query(const question& asked, effect& into) {
             into.lock(asked.before.name_of(each), reading);
         }
     }
+    for (const ddl::statement& each : what.writes) {
+        query({each, asked.before, asked.version}, into);
+    }
 }
 
 void types(const question& asked, effect& into) {

@@ -135,6 +135,34 @@ TEST(statements, too_deep_or_too_long_to_read) {
     EXPECT_EQ(understand(rows).relation, (qualified_name{"s", "t"}));
 }
 
+TEST(names, tells_what_the_with_of_a_query_writes) {
+    const statement query = understand(
+        "WITH gone AS (DELETE FROM s.a USING c WHERE a.x = c.x RETURNING *), "
+        "named AS (UPDATE ONLY b SET y = 1 WHERE id = 5 RETURNING 1) SELECT count(*) FROM gone, named, d");
+    EXPECT_EQ(query.kind, statement_kind::select);
+    EXPECT_EQ(query.why, "");
+    ASSERT_EQ(query.writes.size(), 2U);
+    const bool deletes_first = query.writes[0].kind == statement_kind::remove;
+    const statement& gone = query.writes[deletes_first ? 0 : 1];
+    const statement& named = query.writes[deletes_first ? 1 : 0];
+    EXPECT_EQ(gone.relation, (qualified_name{"s", "a"}));
+    EXPECT_EQ(gone.reads, (std::vector<qualified_name>{{"", "c"}}));
+    EXPECT_TRUE(gone.filtered);
+    EXPECT_FALSE(gone.pointed);
+    EXPECT_EQ(named.kind, statement_kind::update);
+    EXPECT_EQ(named.relation, (qualified_name{"", "b"}));
+    EXPECT_TRUE(named.pointed);
+    EXPECT_TRUE(named.only);
+    EXPECT_TRUE(understand("WITH x AS (SELECT 1) SELECT * FROM x").writes.empty());
+    // MERGE … RETURNING is newer than the parser.
+    const statement newer = understand(
+        "WITH x AS (MERGE INTO s.a USING b ON a.id = b.id WHEN MATCHED THEN DELETE RETURNING 1) SELECT * FROM x");
+    EXPECT_EQ(newer.kind, statement_kind::not_understood);
+    ASSERT_EQ(newer.writes.size(), 1U);
+    EXPECT_EQ(newer.writes[0].kind, statement_kind::merge);
+    EXPECT_EQ(newer.writes[0].relation, (qualified_name{"s", "a"}));
+}
+
 TEST(names, as_the_server_makes_them) {
     EXPECT_EQ(made_name("t", {"a", "b"}, "idx"), "t_a_b_idx");
     EXPECT_EQ(made_name("t", {}, "pkey"), "t_pkey");

@@ -259,7 +259,8 @@ struct statement {
     std::vector<std::string> literals;  ///< strings in the statement: an enum value may be among them
     qualified_name partition_of;
     std::vector<qualified_name> inherits;
-    std::vector<statement> inner;  ///< of DO and CREATE SCHEMA: what can be read of it
+    std::vector<statement> inner;   ///< of DO and CREATE SCHEMA: what can be read of it
+    std::vector<statement> writes;  ///< of a query: the INSERT, UPDATE, DELETE and MERGE in its WITH
 
     bool only = false;
     bool if_exists = false;
