@@ -122,7 +122,8 @@ void refuse_other_backfills(const plan::migration_file& file, const run::setting
                 "chunks",
                 each.table, format_duration(chosen.max_block));
             found.hint =
-                "write UPDATE t SET … WHERE …, or DELETE FROM t WHERE …; or allow it with a larger --max-block";
+                "write UPDATE t SET … WHERE …, or DELETE FROM t WHERE …, as a statement of its own; or allow it with a "
+                "larger --max-block";
             made.refusals.push_back(std::move(found));
         }
     }
@@ -272,6 +273,7 @@ steps::question question_of(const plan::migration_file& file, const run::setting
     steps::question what;
     what.method = chosen.method;
     what.max_block = chosen.max_block;
+    what.chunk_time = chosen.chunk_time;
     for (const plan::file_statement& each : file.statements) {
         steps::written_statement one;
         one.text = each.sql();

@@ -296,6 +296,7 @@ private:
         one.how = how;
         one.why = std::move(why);
         one.evidence = of.does.source;
+        one.pace = of.does.works() ? known_.shown.of(of.does).factor : 1;
         return one;
     }
 
@@ -340,6 +341,22 @@ private:
         return one;
     }
 
+    [[nodiscard]] step backfilled(const part& of, const ddl::statement& change) const {
+        step one = begun(of, method::backfill, "it changes many rows: it is done in chunks");
+        one.table = of.before.name_of(change.relation);
+        one.locks = of.does.locks;
+        one.scans.push_back(one.table);  // a chunk after the other
+        one.estimated_ms = of.does.work_ms;
+        one.blocks_ms = asked_.chunk_time.count();  // who writes a row of the chunk at work
+        action chunks;
+        chunks.kind = action_kind::backfill;
+        chunks.label = "changing rows";
+        chunks.statements.push_back(of.what.text);
+        chunks.relation = parse_qualified_name(one.table);
+        one.actions.push_back(std::move(chunks));
+        return one;
+    }
+
     /// @param why_copy set when only a copy would do
     [[nodiscard]] awaitable<std::vector<step>> steps_for(const part& of, std::string& why_copy) {
         std::vector<step> made;
@@ -361,17 +378,9 @@ private:
             made.push_back(done_by(of, std::move(by)));
             co_return made;
         }
-        if (is_backfill(of)) {
-            step one = begun(of, method::backfill, "it changes many rows: it is done in chunks");
-            one.estimated_ms = of.does.work_ms;
-            one.blocks_ms = 0;
-            action chunks;
-            chunks.kind = action_kind::backfill;
-            chunks.label = "changing rows";
-            chunks.statements.push_back(of.what.text);
-            chunks.relation = parse_qualified_name(of.before.name_of(of.what.relation));
-            one.actions.push_back(std::move(chunks));
-            made.push_back(std::move(one));
+        const ddl::statement* change = long_change(of);
+        if (change != nullptr) {
+            made.push_back(backfilled(of, *change));
             co_return made;
         }
         const bool works = of.does.works() && keeps_waiting(of);
@@ -400,15 +409,23 @@ private:
         co_return made;
     }
 
-    /// An UPDATE or DELETE that is not certain to be quick.
-    [[nodiscard]] bool is_backfill(const part& of) const {
-        const bool changes = of.what.kind == statement_kind::update || of.what.kind == statement_kind::remove;
+    /// The UPDATE or DELETE that is not certain to be quick: the statement itself, or one in its WITH.
+    [[nodiscard]] const ddl::statement* long_change(const part& of) const {
         const bool quick = of.does.work_ms && *of.does.work_ms <= asked_.max_block.count();
-        const std::string table = of.before.name_of(of.what.relation);
-        const bool is_new = of.before.is_new(table);  // nobody waits for its rows
-        // ONLY a partitioned table: it has no rows of its own.
-        const bool none = of.what.only && of.before.kind_of(table) == probe::relation_kind::partitioned_table;
-        return changes && !of.what.pointed && !of.what.limited && !quick && !is_new && !none;
+        const auto is_long = [&](const ddl::statement& what) {
+            const bool changes = what.kind == statement_kind::update || what.kind == statement_kind::remove ||
+                                 what.kind == statement_kind::merge;
+            const std::string table = of.before.name_of(what.relation);
+            const bool is_new = of.before.is_new(table);  // nobody waits for its rows
+            // ONLY a partitioned table: it has no rows of its own.
+            const bool none = what.only && of.before.kind_of(table) == probe::relation_kind::partitioned_table;
+            return changes && !what.pointed && !what.limited && !quick && !is_new && !none;
+        };
+        if (is_long(of.what)) {
+            return &of.what;
+        }
+        const auto found = std::find_if(of.what.writes.begin(), of.what.writes.end(), is_long);
+        return found == of.what.writes.end() ? nullptr : &*found;
     }
 
     /// Written so that the server does it in transactions of its own.
@@ -417,14 +434,15 @@ private:
                                                 [](const ddl::clause& each) { return each.concurrently; });
     }
 
-    [[nodiscard]] static std::string work_of(const part& of) {
+    [[nodiscard]] std::string work_of(const part& of) const {
         const std::pair<const char*, const std::vector<std::string>&> work[] = {
             {"writes {} anew", of.does.rewrites}, {"builds {}", of.does.builds}, {"reads all of {}", of.does.scans}};
         for (const auto& [text, names] : work) {
             if (!names.empty()) {
                 const std::string time =
                     of.does.work_ms
-                        ? fmt::format(", about {}", format_duration(std::chrono::milliseconds(*of.does.work_ms)))
+                        ? fmt::format(", about {}{}", format_duration(std::chrono::milliseconds(*of.does.work_ms)),
+                                      described(known_.shown.of(of.does)))
                         : "";
                 return fmt::format("it {} while others wait{}", fmt::format(fmt::runtime(text), join(names, ", ")),
                                    time);

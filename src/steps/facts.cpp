@@ -8,7 +8,6 @@
 #include "pgeist/pg/transaction.hpp"
 #include "pgeist/probe/read_schema.hpp"
 #include "pgeist/probe/trial.hpp"
-#include "pgeist/steps/store.hpp"
 
 namespace pgeist::steps {
 
@@ -26,7 +25,7 @@ std::string path_of(const std::string& search_path, const std::string& role) {
 }
 
 awaitable<void> read_server(pg::connection& session, facts& known) {
-    known.slowness = co_await slowness(session);
+    known.shown = co_await read_paces(session);
     std::vector<std::string>& into = known.search_path;
     co_await session.execute("SET LOCAL search_path TO DEFAULT");
     const auto rows = co_await session.query("SELECT pg_catalog.current_schemas(false)");
@@ -134,17 +133,6 @@ std::vector<batch> batches_of(const question& asked, const std::vector<part>& pa
     return all;
 }
 
-/// By what this server has shown before.
-void correct(probe::effect& does, double slowness) {
-    if (!does.work_ms || !does.works()) {
-        return;
-    }
-    *does.work_ms = static_cast<std::int64_t>(static_cast<double>(*does.work_ms) * slowness);
-    if (does.blocks_ms && *does.blocks_ms > 0) {
-        does.blocks_ms = std::max<std::int64_t>(1, *does.work_ms);
-    }
-}
-
 }  // namespace
 
 bool runs_code(const ddl::statement& what) {
@@ -203,7 +191,7 @@ awaitable<void> judge_parts(pg::connection& session, const question& asked, cons
         each.by_rules = probe::static_effect(each.what, now, known.version);
         each.before = now;
         each.does = probe::combine(each.what, each.by_rules, said[place], now);
-        correct(each.does, known.slowness);
+        correct(each.does, known.shown.of(each.does));
         now.apply(each.what);
     }
 }

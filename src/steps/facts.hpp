@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "calibration.hpp"
 #include "pgeist/pg/connection.hpp"
 #include "pgeist/probe/combine.hpp"
 #include "pgeist/steps/choose.hpp"
@@ -26,7 +27,7 @@ struct facts {
     std::vector<std::string> search_path;
     /// What the user's own sessions begin with, role and search_path first of all: a job keeps it, whoever resumes it.
     std::vector<std::pair<std::string, std::string>> session;
-    double slowness = 1;  ///< of this server, against the estimate's
+    paces shown;  ///< by this server, before
 };
 
 /// Whether functions that nobody has looked into may do anything in it.

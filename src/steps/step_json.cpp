@@ -37,7 +37,7 @@ BOOST_DESCRIBE_STRUCT(action, (),
 BOOST_DESCRIBE_STRUCT(copied_table, (), (change, because))
 BOOST_DESCRIBE_STRUCT(step, (),
                       (number, statement, line, table, how, why, evidence, locks, rewrites, scans, builds, blocks_ms,
-                       estimated_ms, session, actions, copies, otherwise))
+                       estimated_ms, pace, session, actions, copies, otherwise))
 
 /// A later version may have more to say.
 bool json_may_lack(const action&, std::string_view) { return true; }

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "pgeist/core/error.hpp"
-#include "pgeist/job/state_trust.hpp"
 
 namespace pgeist::steps {
 
@@ -71,31 +70,6 @@ awaitable<void> save_progress(pg::connection& session, job::tenure mine, int num
 awaitable<void> add_work(pg::connection& session, job::tenure mine, int number, std::chrono::milliseconds took) {
     co_await session.query("UPDATE pgeist.steps SET work_ms = coalesce(work_ms, 0) + $3 WHERE job = $1 AND number = $2",
                            mine.job, number, took.count());
-}
-
-namespace {
-
-// Of the last ones; the shortest say nothing.
-constexpr const char* slowness_sql = R"sql(
-    SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY work_ms / estimated), 1)
-      FROM (SELECT work_ms, (plan ->> 'estimated_ms')::float8 AS estimated FROM pgeist.steps
-             WHERE state = 'done' AND work_ms > 0 AND (plan ->> 'estimated_ms')::float8 >= 20
-             ORDER BY finished_at DESC LIMIT 20) AS last)sql";
-
-}  // namespace
-
-awaitable<double> slowness(pg::connection& session) {
-    constexpr double most = 20;
-    double found = 1;
-    const bool own = co_await job::is_own_state(session);
-    const pg::result there = co_await session.query(
-        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgeist.steps') AND attname = "
-        "'work_ms')");
-    if (own && there.boolean(0, 0)) {
-        const pg::result row = co_await session.query(slowness_sql);
-        found = std::clamp(row.number(0, 0), 1 / most, most);
-    }
-    co_return found;
 }
 
 awaitable<void> save_plan(pg::connection& session, std::int64_t job, const step& what) {

@@ -368,6 +368,46 @@ TEST_F(migration_file, refuses_chunks_of_a_table_it_adds_to_before_anything_is_r
     EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE extra = code + 1"), 3000);
 }
 
+TEST_F(migration_file, treats_a_query_by_what_its_with_writes) {
+    make_table(3000);
+    const char* const writing[] = {
+        "WITH x AS (UPDATE public.t SET note = 'all' RETURNING 1) SELECT count(*) FROM x",
+        "WITH x AS (DELETE FROM public.t WHERE id > 5 RETURNING id) INSERT INTO public.done SELECT id FROM x",
+        "WITH x AS (INSERT INTO public.done VALUES (7) RETURNING 1), y AS (DELETE FROM public.t RETURNING 1) SELECT 1"};
+    for (const char* query : writing) {
+        const run_result result =
+            run_file(std::string("INSERT INTO public.done VALUES (1);\n") + query + ";\n", {"--max-block", "1ms"});
+        EXPECT_TRUE(exited(result, 3)) << query;
+        EXPECT_TRUE(says(result, {"m.sql:2: ", "public.t", "--max-block", "a statement of its own"}));
+    }
+    EXPECT_EQ(times_done(1), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE note <> 'all'"), 3000);
+    // Small enough; and of one row, whatever is allowed.
+    EXPECT_TRUE(exited(run_file(std::string(writing[0]) + ";\n", {"--max-block", "30s"}), 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.t WHERE note = 'all'"), 3000);
+    EXPECT_TRUE(exited(run_file("WITH x AS (UPDATE public.t SET note = 'one' WHERE id = 5 RETURNING 1) SELECT 1;\n",
+                                {"--max-block", "1ms"}),
+                       0));
+    EXPECT_EQ(note_of(5), "one");
+}
+
+TEST_F(migration_file, plans_chunks_as_a_backfill_by_itself_does) {
+    make_table(2000);
+    const auto step_of = [&](std::vector<std::string> change) {
+        change.insert(change.end(), {"--chunk-time", "300ms", "--output", "json"});
+        const run_result plan = command("plan", change);
+        EXPECT_TRUE(exited(plan, 0));
+        return plan.events("plan").at(0).at("steps").as_array().at(0).as_object();
+    };
+    const auto of_file =
+        step_of({"--file", write("UPDATE public.t SET note = 'even' WHERE id % 2 = 0;"), "--max-block", "1ms"});
+    const auto by_itself = step_of({"--table", "t", "--set", "note = 'even'", "--where", "id % 2 = 0"});
+    for (const char* name : {"method", "table", "locks", "rewrites", "scans", "builds", "blocks_ms"}) {
+        EXPECT_EQ(of_file.at(name), by_itself.at(name)) << name;
+    }
+    EXPECT_EQ(of_file.at("scans").as_array().size(), 1U);
+}
+
 TEST_F(migration_file, changes_many_rows_in_chunks) {
     make_table(2000);
     const std::string text =

@@ -534,5 +534,32 @@ TEST_F(native_steps, that_drop_an_index_drop_none_that_has_taken_its_name) {
     EXPECT_EQ(sql().scalar("SELECT state FROM pgeist.steps"), "done");
 }
 
+TEST_F(native_steps, are_estimated_by_what_earlier_ones_of_their_kind_took) {
+    sql().execute("CREATE TABLE t AS SELECT i AS a, i AS b, i AS c FROM generate_series(1, 60000) i; ANALYZE t");
+    choose({"CREATE INDEX t_a ON t (a)"});
+    const std::int64_t usual = chosen_.steps.at(0).estimated_ms.value();
+    ASSERT_GT(usual, 50);
+    run({"CREATE INDEX t_a ON t (a)"});
+    sql().execute("UPDATE pgeist.steps SET work_ms = 3 * (plan ->> 'estimated_ms')::int");
+    const auto expect_slow = [&](const char* index) {
+        choose({index});
+        EXPECT_NEAR(static_cast<double>(chosen_.steps.at(0).estimated_ms.value()), 3.0 * static_cast<double>(usual), 5);
+    };
+    expect_slow("CREATE INDEX t_b ON t (b)");
+    // The estimate comes true now: the server is no faster for that.
+    run({"CREATE INDEX t_b ON t (b)"});
+    sql().execute("UPDATE pgeist.steps SET work_ms = (plan ->> 'estimated_ms')::int WHERE plan ->> 'pace' <> '1'");
+    expect_slow("CREATE INDEX t_c ON t (c)");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.steps WHERE plan ->> 'estimated_ms' <> work_ms::text"), 1);
+    sql().execute("DELETE FROM pgeist.steps WHERE plan ->> 'estimated_ms' <> work_ms::text");
+    expect_slow("CREATE INDEX t_c ON t (c)");
+    settings_.max_block = std::chrono::seconds(10);
+    choose({"CREATE INDEX t_c ON t (c)"});
+    EXPECT_NE(chosen_.steps.at(0).why.find("by what 1 earlier step of the kind took here"), std::string::npos)
+        << chosen_.steps.at(0).why;
+    choose({"ALTER TABLE t ADD CHECK (a > 0)"});
+    EXPECT_EQ(chosen_.steps.at(0).why.find("took here"), std::string::npos) << "nothing was read yet";
+}
+
 }  // namespace
 }  // namespace pgeist::test

@@ -25,6 +25,7 @@ struct question {
     std::vector<written_statement> statements;  ///< in order
     run::method_choice method = run::method_choice::automatic;
     std::chrono::milliseconds max_block{500};
+    std::chrono::milliseconds chunk_time{500};  ///< of a backfill
 };
 
 /// Why a statement cannot be done so.

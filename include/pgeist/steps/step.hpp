@@ -127,6 +127,7 @@ struct step {
     std::vector<std::string> builds;
     std::optional<std::int64_t> blocks_ms;     ///< how long others wait, at most
     std::optional<std::int64_t> estimated_ms;  ///< how long it takes
+    double pace = 1;                           ///< what that was corrected by, from what earlier steps took
 
     /// What holds for this step's session, the last of a name: what its user's begin with, and SET and RESET in the
     /// file; as probe::trial_options::settings.

@@ -36,8 +36,6 @@ struct stored_step {
 /// Adds to what the step's statements took.
 [[nodiscard]] awaitable<void> add_work(pg::connection& session, job::tenure mine, int number,
                                        std::chrono::milliseconds took);
-/// By how much slower than estimated this server has done the steps of earlier jobs; 1 where that is not known.
-[[nodiscard]] awaitable<double> slowness(pg::connection& session);
 
 /// The step as it is by now: with names and numbers that are known only since it was begun. To be called in a
 /// transaction that has asked for the tenure.
