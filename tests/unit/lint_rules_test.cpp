@@ -109,6 +109,8 @@ const example examples[] = {
     {"removing-replica-identity", level::warning, "ALTER TABLE t REPLICA IDENTITY NOTHING;",
      "ALTER TABLE t REPLICA IDENTITY FULL;"},
     {"unbatched-write", level::warning, "UPDATE t SET a = 1;", "UPDATE t SET a = 1 WHERE id = 3;"},
+    {"unbatched-write", level::warning, "WITH x AS (DELETE FROM t RETURNING 1) SELECT 1;",
+     "WITH x AS (DELETE FROM t WHERE id = 3 RETURNING 1) SELECT 1;"},
     {"vacuum-full-or-cluster", level::error, "VACUUM FULL t;", "VACUUM t;"},
     {"refresh-without-concurrently", level::error, "REFRESH MATERIALIZED VIEW m;",
      "REFRESH MATERIALIZED VIEW CONCURRENTLY m;"},

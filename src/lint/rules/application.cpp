@@ -193,21 +193,28 @@ void identity_lost(const subject& on, reporter& to) {
     });
 }
 
-void unbatched(const subject& on, reporter& to) {
-    const bool changes = on.what.kind == statement_kind::update || on.what.kind == statement_kind::remove;
-    const std::string table = on.relation();
-    if (!changes || on.what.pointed || on.what.limited || !on.in_use(table)) {
+void unbatched_change(const ddl::statement& what, const subject& on, reporter& to) {
+    const bool changes = what.kind == statement_kind::update || what.kind == statement_kind::remove;
+    const std::string table = on.before.name_of(what.relation);
+    if (!changes || what.pointed || what.limited || !on.in_use(table)) {
         return;
     }
-    const bool update = on.what.kind == statement_kind::update;
+    const bool update = what.kind == statement_kind::update;
     const bool quick = on.does.work_ms && *on.does.work_ms <= on.options.max_block.count();
     to.add("unbatched-write", quick ? level::info : level::warning,
            fmt::format("{} {} of {} in one transaction: their locks are kept to its end, and VACUUM, replicas and the "
                        "disk take it all at "
                        "once",
                        update ? "UPDATE changes" : "DELETE takes",
-                       on.what.filtered ? "an unknown number of rows" : "all rows", table),
+                       what.filtered ? "an unknown number of rows" : "all rows", table),
            {"batches of some thousand rows along the key, each in a transaction of its own"});
+}
+
+void unbatched(const subject& on, reporter& to) {
+    unbatched_change(on.what, on, to);
+    for (const ddl::statement& each : on.what.writes) {  // in its WITH
+        unbatched_change(each, on, to);
+    }
 }
 
 }  // namespace
