@@ -34,11 +34,20 @@ constexpr const char* lone_sequences_sql = R"(
      WHERE c.oid = ANY($1::oid[]) ORDER BY c.oid)";
 
 constexpr const char* checks_sql = R"(
-    SELECT conrelid, conname, conislocal, contype::text AS kind, pg_get_constraintdef(oid) AS definition
+    SELECT conrelid, conname, conislocal, contype = 'n' AND coninhcount > 0 AS merged, pg_get_constraintdef(oid) AS definition
       FROM pg_constraint WHERE conrelid = ANY($1::oid[]) AND contype IN ('c', 'n') ORDER BY oid)";
+
+constexpr const char* merged_not_nulls_sql = R"(
+    SELECT conrelid, conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
+     WHERE conrelid = ANY($1::oid[]) AND contype = 'n' AND conislocal AND coninhcount > 0 ORDER BY oid)";
 
 /// Inherits in the old way: what its parents hand down is not stated again.
 bool inherits_columns(const real_relation& of) { return !of.is_partition && !of.parents.empty(); }
+
+std::string constraint_sql(const stage& at, const pg::result& rows, int row) {
+    return fmt::format("CONSTRAINT {} {}", quote_identifier(rows.text(row, "conname")),
+                       at.names.lead_over(rows.text(row, "definition")));
+}
 
 std::string column_sql(const stage& at, const pg::result& rows, int row, bool whole) {
     std::string text =
@@ -148,6 +157,15 @@ awaitable<void> add_tables(stage& at, scripts& into) {
             columns[oid].push_back(column_sql(at, rows, row, of.wanted == extent::whole));
         }
     }
+    // A column has one NOT NULL: its own name beside what parents hand down is given with the table, or never.
+    const std::string whole = oid_array(whole_ones(at));
+    const auto not_nulls = co_await at.session.query(merged_not_nulls_sql, whole);
+    for (int row = 0; row < not_nulls.rows(); ++row) {
+        const auto oid = not_nulls.integer(row, "conrelid");
+        if (inherits_columns(*at.find(oid))) {
+            columns[oid].push_back(constraint_sql(at, not_nulls, row));
+        }
+    }
     for (const real_relation& each : at.relations) {
         into[each.oid] += table_sql(at, each, columns[each.oid]);
         if (each.wanted == extent::whole) {
@@ -162,12 +180,10 @@ awaitable<void> add_checks(stage& at, scripts& into) {
     for (int row = 0; row < rows.rows(); ++row) {
         const auto oid = rows.integer(row, "conrelid");
         const real_relation& of = *at.find(oid);
-        if (inherits_columns(of) && !rows.boolean(row, "conislocal")) {
+        if (inherits_columns(of) && (!rows.boolean(row, "conislocal") || rows.boolean(row, "merged"))) {
             continue;
         }
-        into[oid] +=
-            fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {};", in_temp(of.trial_name),
-                        quote_identifier(rows.text(row, "conname")), at.names.lead_over(rows.text(row, "definition")));
+        into[oid] += fmt::format("ALTER TABLE {} ADD {};", in_temp(of.trial_name), constraint_sql(at, rows, row));
     }
 }
 

@@ -30,7 +30,9 @@ std::string practice_sql(const plan::blueprint& plan) {
     return sql;
 }
 
+/// Event triggers of the user's are fired, and may want locks that others hold: they are not waited for here.
 awaitable<void> run_practice(pg::connection& session, const plan::blueprint& plan) {
+    co_await session.execute("SET LOCAL lock_timeout TO '200ms'; SET LOCAL statement_timeout TO '10s'");
     co_await session.execute(practice_sql(plan));
 }
 
