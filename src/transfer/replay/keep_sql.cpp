@@ -427,12 +427,14 @@ std::string keep_statements::mark_lost_keys(const numbers& of) const {
     return mark("CASE" + cases + " END", fmt::format("{} {}", batch_rows(of, "true"), read_row()));
 }
 
-/// Marks rows of the batch for which `reason` is not null, with it.
+/// Marks rows of the batch for which `reason` is not null, with it. Not by a join: the batch is empty between batches,
+/// so the planner may think it has one row, and ask for the reasons of all rows anew for each of them.
 std::string keep_statements::mark(const std::string& reason, const std::string& from) const {
     return fmt::format(
-        "UPDATE {0} AS b SET state = '22000', reason = m.pgeist_reason FROM (SELECT pgeist_b.pgeist_n, {1} AS "
-        "pgeist_reason "
-        "FROM {2} OFFSET 0) AS m WHERE b.n = m.pgeist_n AND m.pgeist_reason IS NOT NULL",
+        "WITH m AS MATERIALIZED (SELECT * FROM (SELECT pgeist_b.pgeist_n, {1} AS pgeist_reason FROM {2} OFFSET 0) AS m "
+        "WHERE m.pgeist_reason IS NOT NULL) UPDATE {0} AS b SET state = '22000', reason = (SELECT "
+        "jsonb_object_agg(m.pgeist_n, m.pgeist_reason) FROM m) ->> b.n::text WHERE b.n = ANY (ARRAY(SELECT m.pgeist_n "
+        "FROM m))",
         transfer_->batch().sql(), reason, from);
 }
 
