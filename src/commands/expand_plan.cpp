@@ -23,10 +23,13 @@ std::vector<std::string> additions_of(const expand::spec& plan) {
                                     each.not_null ? " NOT NULL" : ""));
     }
     for (const expand::twin_index& each : plan.indexes) {
-        lines.push_back(each.create_sql);
+        lines.push_back(each.create_sql + (each.deferrable.empty() ? "" : ", for a constraint " + each.deferrable));
     }
     for (const expand::twin_constraint& each : plan.constraints) {
         lines.push_back(fmt::format("constraint {} {}", display_identifier(each.name), each.definition));
+    }
+    for (const expand::twin_statistics& each : plan.statistics) {
+        lines.push_back(fmt::format("statistics {}{}", display_identifier(each.name.name), each.definition));
     }
     lines.push_back(fmt::format("trigger {}, until pgeist contract", display_identifier(plan.trigger)));
     return lines;

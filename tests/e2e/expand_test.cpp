@@ -392,6 +392,10 @@ TEST_F(expand, follows_foreign_keys_of_partitioned_tables_where_the_server_can_v
     ASSERT_TRUE(exited(result, 0));
     const bool follows = sql().server_major() >= 18;
     EXPECT_EQ(static_cast<bool>(says(result, {"foreign key t_place_fkey is not made"})), !follows);
+    if (!follows) {
+        EXPECT_TRUE(exited(contracted(), 3)) << "a RENAME would have kept it";
+        sql().execute("ALTER TABLE t DROP CONSTRAINT t_place_fkey");
+    }
     ASSERT_TRUE(exited(contracted(), 0));
     EXPECT_EQ(sql().number("SELECT count(*) FROM pg_constraint WHERE conrelid = 't'::regclass AND conname = "
                            "'t_place_fkey' AND convalidated"),

@@ -8,6 +8,7 @@
 #include "e2e/file_test.hpp"
 #include "support/json_lines.hpp"
 #include "support/table_description.hpp"
+#include "support/wait_for.hpp"
 
 namespace pgeist::test {
 namespace {
@@ -112,6 +113,9 @@ TEST_F(expanded_as_plain, leaves_what_a_rename_leaves) {
             COMMENT ON INDEX i1 IS 'index one'; COMMENT ON INDEX ua IS 'its index'; COMMENT ON CONSTRAINT ck ON t IS 'check';
             COMMENT ON CONSTRAINT fk ON t IS 'fk'; COMMENT ON CONSTRAINT ua ON t IS 'ua'; COMMENT ON COLUMN t.a IS 'col';
             ALTER TABLE t CLUSTER ON ua;
+            ALTER TABLE t ADD CONSTRAINT late UNIQUE (a) DEFERRABLE INITIALLY DEFERRED, ADD CONSTRAINT ends UNIQUE (b, a) DEFERRABLE;
+            COMMENT ON CONSTRAINT late ON t IS 'late'; CREATE STATISTICS st (ndistinct, mcv) ON a, b FROM t; CREATE STATISTICS ex ON (a || 'y'), b FROM t;
+            COMMENT ON STATISTICS st IS 'together'; ALTER STATISTICS st SET STATISTICS 77;
             ALTER TABLE t ALTER a SET STORAGE EXTERNAL, ALTER a SET COMPRESSION pglz, ALTER a SET STATISTICS 33, ALTER a SET (n_distinct = -0.7))");
         sql().execute("GRANT SELECT (a) ON t TO " + sql().identifier(reader) +
                       " WITH GRANT OPTION; GRANT UPDATE (a) ON t TO " + sql().identifier(writer) +
@@ -127,19 +131,99 @@ TEST_F(expanded_as_plain, leaves_what_a_rename_leaves) {
     EXPECT_TRUE(difference.empty()) << ::testing::PrintToString(difference);
 }
 
-TEST_F(expanded, leaves_out_what_would_stand_in_the_applications_way) {
+// Each wait of the server's is for those who were there when it began: between the two the index checks at once.
+TEST_F(expanded, lets_values_change_places_while_the_index_of_a_deferrable_constraint_is_built) {
     sql().execute(R"(
-        CREATE TABLE t (id int PRIMARY KEY, pos int, other int, CONSTRAINT late UNIQUE (pos) DEFERRABLE,
-                        CONSTRAINT apart EXCLUDE USING btree (pos WITH =) DEFERRABLE);
-        CREATE STATISTICS st ON pos, other FROM t; INSERT INTO t SELECT i, i, i FROM generate_series(1, 20) AS i)");
-    const run_result made = expand({"--rename", "pos=place"});
+        CREATE TABLE t (id int PRIMARY KEY, pos int DEFAULT 0, other int, CONSTRAINT late UNIQUE (pos) DEFERRABLE);
+        INSERT INTO t SELECT i, i, i FROM generate_series(1, 20) AS i)");
+    auto reader = db().connect();
+    reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+    pgeist_process running(db().uri(), {"expand", "--table", "t", "--output", "json", "--rename", "pos=place"});
+    wait_for("the new column", [&] { return columns_named("place") == 1; });
+    auto first = db().connect();
+    auto second = db().connect();
+    first.execute("BEGIN; UPDATE t SET other = 0 WHERE id = 1");
+    reader.execute("COMMIT");
+    const auto wait_for_phase = [&](const std::string& phase) {
+        wait_for(phase, [&] {
+            return sql().number(
+                       "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database() "
+                       "AND phase = $1",
+                       {phase}) == 1;
+        });
+    };
+    wait_for_phase("waiting for writers before build");
+    second.execute("BEGIN; UPDATE t SET pos = 100 WHERE id = 20; INSERT INTO t (id) VALUES (0)");
+    first.execute("COMMIT");
+    wait_for_phase("waiting for writers before validation");
+    EXPECT_EQ(sql().sqlstate_of("UPDATE t SET pos = 12 - pos WHERE id BETWEEN 2 AND 10"), "");
+    second.execute("COMMIT");
+    const run_result made = running.finish();
+    ASSERT_TRUE(exited(made, 0));
+    job_ = text_of(made.events("job").front(), "job");
+    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE place IS DISTINCT FROM pos"), 0);
+    EXPECT_EQ(sql().sqlstate_of("UPDATE t SET place = place + 1"), "");
+    EXPECT_EQ(sql().sqlstate_of("INSERT INTO t (id, place) VALUES (300, 3)"), "23505");
+    ASSERT_TRUE(exited(contract(), 0));
+    EXPECT_EQ(sql().scalar("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'late'"),
+              "UNIQUE (place) DEFERRABLE");
+    EXPECT_EQ(sql().sqlstate_of("UPDATE t SET place = place + 1"), "");
+}
+
+TEST_F(expanded, is_not_contracted_over_a_constraint_that_nothing_takes_the_place_of) {
+    sql().execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, pos int, until int, other int, CONSTRAINT apart EXCLUDE USING btree (pos WITH =),
+                        CONSTRAINT spans EXCLUDE USING gist (int4range(pos, until) WITH &&), CONSTRAINT late UNIQUE (other) DEFERRABLE);
+        CREATE STATISTICS st ON other, id FROM t; INSERT INTO t SELECT i, i, i + 1, i FROM generate_series(1, 20) AS i)");
+    const run_result made = expand(
+        {"--rename", "pos=place", "--add", "half int", "--up", "half = other / 2", "--down", "other = half * 2"});
     EXPECT_TRUE(exited(made, 0));
-    EXPECT_TRUE(says(made, {"late", "DEFERRABLE", "apart", "exclusion", "statistics st"}));
-    sql().execute("UPDATE t SET pos = pos + 1; UPDATE t SET place = place + 1");
-    EXPECT_EQ(sql().number("SELECT count(*) FROM t WHERE pos = id + 2 AND place = id + 2"), 20);
+    EXPECT_TRUE(says(made, {"apart", "spans", "exclusion", "statistics st", "late", "may be the same"}));
+    const run_result tried = contract({"--try"});
+    EXPECT_TRUE(exited(tried, 0));
+    EXPECT_TRUE(says(tried, {"contract will be refused", "constraint apart", "constraint spans", "DROP CONSTRAINT",
+                             "nothing takes their place: constraint late, statistics st"}));
+    const run_result refused = contract();
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"constraint apart, constraint spans", "DROP CONSTRAINT"}));
+    EXPECT_EQ(columns_named("pgeist_" + job_ + "_pos"), 1);
+    sql().execute(
+        "ALTER TABLE t DROP CONSTRAINT apart, DROP CONSTRAINT spans, ADD CONSTRAINT now EXCLUDE (place WITH =)");
     const run_result gone = contract();
     EXPECT_TRUE(exited(gone, 0));
-    EXPECT_TRUE(says(gone, {"nothing takes their place", "constraint apart", "constraint late", "statistics st"}));
+    EXPECT_TRUE(says(gone, {"nothing takes their place: constraint late, statistics st"}));
+}
+
+TEST_F(expanded, goes_on_under_another_name_in_another_schema) {
+    make_table(20);
+    sql().execute(
+        R"(CREATE SCHEMA away; CREATE STATISTICS st ON note, code FROM t; ALTER TABLE t ADD CONSTRAINT late UNIQUE (note) DEFERRABLE;
+        CREATE INDEX by_note ON t (note))");
+    ASSERT_TRUE(exited(expand({"--rename", "note=remark"}), 0));
+    sql().execute("ALTER TABLE t RENAME TO \"T 2\"; ALTER TABLE \"T 2\" SET SCHEMA away");
+    const auto in_step = [&] {
+        return sql().number("SELECT count(*) FROM away.\"T 2\" WHERE note IS DISTINCT FROM remark") == 0;
+    };
+    sql().execute(
+        "INSERT INTO away.\"T 2\" (id, note) VALUES (21, 'a'); INSERT INTO away.\"T 2\" (id, remark) VALUES (22, 'b')");
+    sql().execute(
+        R"(UPDATE away."T 2" SET remark = 'later' WHERE id = 4; UPDATE away."T 2" SET note = 'old' WHERE id = 5)");
+    EXPECT_TRUE(in_step());
+    ASSERT_TRUE(exited(contract({"--try"}), 0));
+    sql().execute("UPDATE away.\"T 2\" SET remark = 'tried' WHERE id = 3");
+    ASSERT_TRUE(exited(contract({"--undo"}), 0));
+    EXPECT_TRUE(in_step());
+    EXPECT_TRUE(exited(run_file("ALTER TABLE away.\"T 2\" RENAME TO t;\nALTER TABLE away.t SET SCHEMA public;\n"), 0));
+    sql().execute("UPDATE t SET note = 'back' WHERE id = 6; ALTER TABLE t SET SCHEMA away");
+    ASSERT_TRUE(exited(contract(), 0));
+    EXPECT_EQ(columns_named("note", "away.t"), 0);
+    EXPECT_EQ(sql().scalar("SELECT string_agg(remark, ' ' ORDER BY id) FROM away.t WHERE id IN (3, 4, 5, 6, 21, 22)"),
+              "tried later old back a b");
+    EXPECT_EQ(sql().scalar("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'late'"),
+              "UNIQUE (remark) DEFERRABLE");
+    EXPECT_EQ(sql().scalar("SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext"),
+              "CREATE STATISTICS public.st ON code, remark FROM away.t");
+    EXPECT_NE(sql().scalar("SELECT to_regclass('away.by_note')::text"), "");
 }
 
 TEST_F(expanded, lets_the_application_write_when_its_rows_fail) {

@@ -38,7 +38,7 @@ protected:
         EXPECT_EQ(sql().scalar("SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = "
                                "'t'::regclass AND attnum > 0 AND attnotnull"),
                   "id name full_name");
-        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid"), 3);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid"), 5);
         EXPECT_EQ(sql().number("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), 0);
         EXPECT_EQ(
             sql().scalar("SELECT string_agg(contype::text || convalidated, ' ' ORDER BY contype) FROM pg_constraint "
@@ -54,7 +54,8 @@ protected:
 TEST_P(expand_cut_off, is_whole_in_the_end) {
     sql().execute(R"(
         CREATE TABLE owners (id int PRIMARY KEY); INSERT INTO owners SELECT generate_series(1, 40);
-        CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL DEFAULT 'x' CHECK (name <> ''), n int REFERENCES owners);
+        CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL DEFAULT 'x' CHECK (name <> ''), n int REFERENCES owners,
+                        CONSTRAINT apiece UNIQUE (name) DEFERRABLE);
         CREATE INDEX t_name ON t (name); COMMENT ON COLUMN t.name IS 'who';
         INSERT INTO t SELECT i, 'n' || i, i FROM generate_series(1, 40) AS i)");
     tcp_proxy proxy(db().address());
@@ -78,13 +79,15 @@ TEST_P(expand_cut_off, is_whole_in_the_end) {
               "id full_name big");
     EXPECT_EQ(sql().scalar("SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = "
                            "'t'::regclass AND contype <> 'n'"),
-              "t_big_fkey t_name_check t_pkey");
+              "apiece t_big_fkey t_name_check t_pkey");
     expect_cleanup_leaves_nothing();
 }
 
 const loss losses[] = {
     {"before_the_columns", "", "\"public\".\"t\" ADD COLUMN", fate::held},
     {"answer_of_the_columns", "ENABLE ALWAYS TRIGGER", "COMMIT", fate::answer_lost},
+    {"before_a_deferrable_constraint", "", "CREATE UNIQUE INDEX CONCURRENTLY \"apiece_full_name\"", fate::held},
+    {"answer_of_a_deferrable_constraint", "UNIQUE USING INDEX", "COMMIT", fate::answer_lost},
     {"before_a_chunk", "", "INSERT INTO pgeist.chunks", fate::held},
     {"answer_of_the_last_look", "keep_in_step", "COMMIT", fate::answer_lost},
     {"before_an_index", "", "CREATE INDEX CONCURRENTLY \"t_full_name\"", fate::held},

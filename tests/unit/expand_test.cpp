@@ -85,6 +85,19 @@ TEST(columns_in_step, fill_what_is_not_filled_only_as_long_as_there_is_any) {
     EXPECT_THAT(function_sql(plan, 1), Not(HasSubstr("EXCEPTION WHEN OTHERS")));
 }
 
+TEST(columns_in_step, stay_empty_until_their_deferrable_constraints_are_made) {
+    spec plan = cents_and_euros();
+    const std::string before = to_json(plan);
+    plan.idle = true;
+    const std::string sql = function_sql(plan, 1);
+    EXPECT_THAT(sql, HasSubstr("NEW.\"euros\" := NULL;"));
+    EXPECT_THAT(sql, Not(HasSubstr("/ 100.0")));
+    EXPECT_TRUE(spec_from_json(to_json(plan)).idle);
+    std::string earlier = before;  // as a version wrote it that knew nothing of it
+    earlier.erase(earlier.find(",\"idle\":false"), std::string(",\"idle\":false").size());
+    EXPECT_EQ(to_json(spec_from_json(earlier)), before);
+}
+
 TEST(columns_in_step, are_filled_where_down_does_not_say_that_they_agree) {
     spec plan = cents_and_euros();
     const std::string unfilled = guarded_sets(plan, true).at(0).guard;

@@ -21,8 +21,6 @@ constexpr const char* replaced_sql = R"(
              WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'n'
                AND NOT EXISTS (SELECT FROM pg_constraint k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
                                   AND k.conrelid = a.attrelid)) AS dependents,
-           (SELECT string_agg(quote_ident(s.stxname), ', ') FROM pg_statistic_ext s
-             WHERE s.stxrelid = a.attrelid AND a.attnum = ANY (s.stxkeys::int2[])) AS statistics,
            (SELECT string_agg(quote_ident(t.tgname), ', ') FROM pg_trigger t WHERE t.tgrelid = a.attrelid AND NOT t.tgisinternal
                AND a.attnum = ANY (string_to_array(t.tgattr::text, ' ')::int2[])) AS triggers
       FROM pg_attribute a WHERE a.attrelid = $1::bigint::oid AND a.attname = $2)";
@@ -134,10 +132,6 @@ awaitable<void> check_replaced(workshop& with) {
         if (const auto dependents = row.optional_text(0, "dependents")) {
             with.made.warnings.push_back(
                 fmt::format("these use column {}, and must be changed before pgeist contract: {}", shown, *dependents));
-        }
-        if (const auto statistics = row.optional_text(0, "statistics")) {
-            with.made.warnings.push_back(fmt::format(
-                "these go with column {}, make them anew for the new ones: statistics {}", shown, *statistics));
         }
         if (const auto triggers = row.optional_text(0, "triggers")) {
             with.made.warnings.push_back(

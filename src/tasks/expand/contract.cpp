@@ -60,6 +60,57 @@ awaitable<void> require_free(pg::connection& session, const spec& plan) {
     }
 }
 
+std::string described(const std::vector<bequest>& all) {
+    std::vector<std::string> labels;
+    for (const bequest& each : all) {
+        labels.push_back(each.label);
+    }
+    return join(labels, ", ");
+}
+
+/// Takes those that a RENAME would have kept out of what is lost.
+std::vector<bequest> take_rules(std::vector<bequest>& lost) {
+    const auto others = std::stable_partition(lost.begin(), lost.end(), [](const bequest& each) { return each.rule; });
+    std::vector<bequest> rules(lost.begin(), others);
+    lost.erase(lost.begin(), others);
+    return rules;
+}
+
+constexpr const char* mend_rules =
+    "make one like it for the new columns, if rows are still to obey it, and drop the old one with ALTER TABLE … DROP "
+    "CONSTRAINT";
+
+void tell_lost(const std::vector<bequest>& lost, const spec& plan, report::observer& observer) {
+    if (!lost.empty()) {
+        observer.message(report::level::warning,
+                         fmt::format("these go with the old columns of {}, and nothing takes their place: {}",
+                                     plan.table.display(), described(lost)));
+    }
+}
+
+/// A RENAME keeps every constraint: one of a renamed column goes only where the user has dropped it.
+awaitable<void> require_none_lost(pg::connection& session, const spec& plan, report::observer& observer) {
+    std::vector<bequest> lost = co_await left_behind(session, plan);
+    const std::vector<bequest> rules = take_rules(lost);
+    if (!rules.empty()) {
+        throw error(exit_code::refused,
+                    fmt::format("these would go with the old columns of {}, and nothing takes their place: {}",
+                                plan.table.display(), described(rules)),
+                    fmt::format("{}, then contract again; nothing was done", mend_rules));
+    }
+    tell_lost(lost, plan, observer);
+}
+
+awaitable<void> foretell_lost(pg::connection& session, const spec& plan, report::observer& observer) {
+    std::vector<bequest> lost = co_await left_behind(session, plan);
+    const std::vector<bequest> rules = take_rules(lost);
+    tell_lost(lost, plan, observer);
+    if (!rules.empty()) {
+        observer.message(report::level::warning,
+                         fmt::format("contract will be refused because of {}: {}", described(rules), mend_rules));
+    }
+}
+
 /// What stands only in an old column would be lost with it.
 awaitable<void> require_in_step(pg::connection& session, const spec& plan) {
     const names now = names_of(plan);
@@ -143,7 +194,12 @@ awaitable<void> take_names(pg::connection& session, const spec& plan) {
             continue;
         }
         const std::string name = each.old_name.empty() ? each.name : each.old_name;
-        if (!each.constraint.empty() && !plan.partitioned) {
+        if (there.boolean(0, "is_constraint")) {
+            if (name != each.name) {
+                co_await session.execute(fmt::format("{}RENAME CONSTRAINT {} TO {}", alter_sql(plan),
+                                                     quote_identifier(each.name), quote_identifier(name)));
+            }
+        } else if (!each.constraint.empty() && !plan.partitioned) {
             co_await session.execute(fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}", alter_sql(plan),
                                                  quote_identifier(name), each.constraint, quote_identifier(each.name)));
         } else if (name != each.name) {
@@ -270,14 +326,12 @@ awaitable<void> contract(pg::pool& pool, const job::record& job, contraction wha
     co_await require_whole(*session, job.id, plan);
     if (what == contraction::carry_out) {
         co_await require_free(*session, plan);  // before anybody has to wait for us
-        const std::vector<std::string> lost = co_await left_behind(*session, plan);
-        if (!lost.empty()) {
-            observer.message(report::level::warning,
-                             fmt::format("these go with the old columns of {}, and nothing takes their place: {}",
-                                         plan.table.display(), join(lost, ", ")));
-        }
+        co_await require_none_lost(*session, plan, observer);
         const auto looking = co_await pool.acquire();
         co_await require_in_step(*looking, plan);
+    }
+    if (what == contraction::try_it) {
+        co_await foretell_lost(*session, plan, observer);
     }
     const job::tenure mine{job.id, job.incarnation};
     const std::function<awaitable<void>(pg::connection&)> body = [&](pg::connection& used) {

@@ -23,20 +23,33 @@ constexpr const char* comment_of_constraint_sql =
     "SELECT obj_description(oid, 'pg_constraint') AS comment FROM pg_constraint WHERE conrelid = $1::bigint::oid AND "
     "conname = $2";
 
-// What depends on a column automatically goes with it; the index of a constraint with the constraint.
+// A statistics object of the table under the name that its twin has now, and what the old one has that the twin lacks.
+constexpr const char* statistics_heritage_sql = R"(
+    SELECT format('%I.%I', n.nspname, s.stxname) AS now, quote_ident(n.nspname) AS schema, obj_description(o.oid, 'pg_statistic_ext') AS comment,
+           CASE WHEN coalesce(o.stxstattarget, -1) >= 0 THEN o.stxstattarget END AS target,
+           CASE WHEN o.stxowner <> s.stxowner AND pg_has_role(o.stxowner, $4) AND has_schema_privilege(o.stxowner, s.stxnamespace, 'CREATE')
+                THEN quote_ident(pg_get_userbyid(o.stxowner)) END AS owner
+      FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace JOIN pg_statistic_ext o ON o.stxrelid = s.stxrelid
+     WHERE s.stxrelid = $1::bigint::oid AND s.stxname = $2 AND o.stxname = $3)";
+
+// What depends on a column automatically goes with it; the index of a constraint with the constraint, and the other way
+// round. $3: those of the columns that were renamed.
 constexpr const char* taken_along_sql = R"(
-    WITH gone AS (SELECT attnum FROM pg_attribute WHERE attrelid = $1::bigint::oid AND attname = ANY ($2::text[]))
-    SELECT DISTINCT 'constraint ' || quote_ident(k.conname) AS label, k.conname AS name
+    WITH gone AS (SELECT attnum, attname = ANY ($3::text[]) AS renamed FROM pg_attribute
+                   WHERE attrelid = $1::bigint::oid AND attname = ANY ($2::text[]))
+    SELECT 'constraint ' || quote_ident(k.conname) AS label, k.conname AS name, bool_and(g.renamed) AS rule
       FROM pg_constraint k JOIN gone g ON g.attnum = ANY (k.conkey)
-     WHERE k.conrelid = $1::bigint::oid AND k.contype IN ('c', 'f', 'u', 'x')
-    UNION
-    SELECT 'index ' || quote_ident(x.relname), x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+           OR k.contype IN ('u', 'x') AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = k.conindid
+                                                     AND d.refobjid = k.conrelid AND d.refobjsubid = g.attnum)
+     WHERE k.conrelid = $1::bigint::oid AND k.contype IN ('c', 'f', 'u', 'x') GROUP BY k.oid, k.conname
+    UNION ALL
+    SELECT 'index ' || quote_ident(x.relname), x.relname, false FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
      WHERE i.indrelid = $1::bigint::oid AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.oid AND k.conrelid = i.indrelid)
        AND EXISTS (SELECT FROM gone g WHERE g.attnum = ANY (i.indkey::int2[])
                      OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid
                                    AND d.refobjid = i.indrelid AND d.refobjsubid = g.attnum))
-    UNION
-    SELECT 'statistics ' || quote_ident(s.stxname), s.stxname FROM pg_statistic_ext s
+    UNION ALL
+    SELECT 'statistics ' || quote_ident(s.stxname), s.stxname, false FROM pg_statistic_ext s
      WHERE s.stxrelid = $1::bigint::oid
        AND EXISTS (SELECT FROM gone g WHERE g.attnum = ANY (s.stxkeys::int2[])
                      OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
@@ -53,7 +66,29 @@ void add_comment(std::vector<std::string>& into, const char* what, const std::st
 bool has_successor(const spec& plan, const std::string& name) {
     const auto is_of = [&](const auto& twin) { return twin.of == name || twin.old_name == name; };
     return std::any_of(plan.indexes.begin(), plan.indexes.end(), is_of) ||
-           std::any_of(plan.constraints.begin(), plan.constraints.end(), is_of);
+           std::any_of(plan.constraints.begin(), plan.constraints.end(), is_of) ||
+           std::any_of(plan.statistics.begin(), plan.statistics.end(), is_of);
+}
+
+awaitable<void> add_statistics(std::vector<std::string>& into, pg::connection& session, const spec& plan) {
+    const std::string right = session.server_major() >= 16 ? "SET" : "MEMBER";
+    for (const twin_statistics& each : plan.statistics) {
+        const pg::result found =
+            co_await session.query(statistics_heritage_sql, plan.source_oid, each.name.name, each.of, right);
+        if (each.old_name.empty() || found.empty()) {
+            continue;
+        }
+        const std::string name = found.text(0, "schema") + "." + quote_identifier(each.old_name);
+        into.push_back(
+            fmt::format("ALTER STATISTICS {} RENAME TO {}", found.text(0, "now"), quote_identifier(each.old_name)));
+        if (const auto target = found.optional_text(0, "target")) {
+            into.push_back(fmt::format("ALTER STATISTICS {} SET STATISTICS {}", name, *target));
+        }
+        add_comment(into, "STATISTICS", name, found.optional_text(0, "comment"));
+        if (const auto owner = found.optional_text(0, "owner")) {
+            into.push_back(fmt::format("ALTER STATISTICS {} OWNER TO {}", name, *owner));
+        }
+    }
 }
 
 }  // namespace
@@ -87,21 +122,30 @@ awaitable<std::vector<std::string>> read_heritage(pg::connection& session, const
                         found.optional_text(0, "comment"));
         }
     }
+    co_await add_statistics(all, session, plan);
     co_return all;
 }
 
-awaitable<std::vector<std::string>> left_behind(pg::connection& session, const spec& plan) {
+awaitable<std::vector<bequest>> left_behind(pg::connection& session, const spec& plan) {
     const names now = names_of(plan);
     std::vector<std::string> columns;
     for (const std::string& each : plan.replaced) {
         columns.push_back(now(each));
     }
+    std::vector<std::string> renamed;
+    for (const auto& [old_name, new_name] : plan.renamed) {
+        renamed.push_back(now(old_name));
+    }
     const std::string gone = pg::array_literal(columns);
-    const pg::result found = co_await session.query(taken_along_sql, plan.source_oid, gone);
-    std::vector<std::string> all;
+    const std::string kept_by_rename = pg::array_literal(renamed);
+    const pg::result found = co_await session.query(taken_along_sql, plan.source_oid, gone, kept_by_rename);
+    std::vector<bequest> all;
     for (int row = 0; row < found.rows(); ++row) {
         if (!has_successor(plan, found.text(row, "name"))) {
-            all.push_back(found.text(row, "label"));
+            bequest one;
+            one.label = found.text(row, "label");
+            one.rule = found.boolean(row, "rule");
+            all.push_back(std::move(one));
         }
     }
     co_return all;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "heritage.hpp"
 #include "pgeist/catalog/reading_settings.hpp"
 #include "pgeist/core/clipped.hpp"
 #include "pgeist/core/error.hpp"
@@ -109,6 +110,12 @@ awaitable<void> plan_all(workshop& with) {
     co_await plan_groups(with);
     co_await check_replaced(with);
     co_await plan_twins(with);
+    for (const bequest& each : co_await left_behind(with.at.conn, with.made.plan)) {
+        if (each.label.starts_with("statistics ")) {
+            with.made.warnings.push_back(
+                fmt::format("{} goes with the old columns; make one like it for the new ones", each.label));
+        }
+    }
     plan_rights(with);
     const qualified_name stand_in{with.at.job_schema, with.source.name.name};
     co_await with.at.conn.execute(fmt::format("DROP TABLE {}; DROP SCHEMA {}", stand_in.sql(), passage));

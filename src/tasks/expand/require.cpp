@@ -22,6 +22,9 @@ constexpr const char* constraint_sql =
 constexpr const char* has_not_null_sql =
     "SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::bigint::oid AND attname = $2";
 
+constexpr const char* has_statistics_sql =
+    "SELECT EXISTS (SELECT FROM pg_statistic_ext WHERE stxrelid = $1::bigint::oid AND stxname = $2)";
+
 }  // namespace
 
 /// Under a short lock_timeout, again and again.
@@ -79,7 +82,9 @@ awaitable<void> work::build_indexes() {
     concurrently::workspace at{with_.pool, mine_, with_.chosen, with_.observer, with_.progress, with_.steering};
     const auto session = co_await with_.pool.acquire();
     for (const twin_index& each : plan_.indexes) {
-        if (each.partitioned.empty()) {
+        if (!each.deferrable.empty()) {
+            // made before the rows were filled
+        } else if (each.partitioned.empty()) {
             concurrently::index_request wanted;
             wanted.table_oid = plan_.source_oid;
             wanted.name = {plan_.table.schema, each.name};
@@ -100,6 +105,18 @@ awaitable<void> work::build_indexes() {
     }
     const auto forgetting = [&] { return concurrently::forget(*session, mine_); };
     co_await job::in_tenure(*session, mine_, pg::isolation::read_committed, forgetting);
+}
+
+awaitable<void> work::make_statistics() {
+    const auto session = co_await with_.pool.acquire();
+    for (const twin_statistics& each : plan_.statistics) {
+        const pg::result there = co_await session->query(has_statistics_sql, plan_.source_oid, each.name.name);
+        if (!there.boolean(0, 0)) {
+            co_await politely(
+                "statistics " + display_identifier(each.name.name),
+                fmt::format("CREATE STATISTICS {}{} FROM {}", each.name.sql(), each.definition, plan_.table.sql()));
+        }
+    }
 }
 
 /// NOT NULL by a CHECK that is validated first, without a lock that anybody notices: SET NOT NULL then reads no row.

@@ -53,16 +53,22 @@ BOOST_DESCRIBE_STRUCT(column, (), (name, type, default_value, default_differs))
 BOOST_DESCRIBE_STRUCT(assignment, (), (column, expression, as_given))
 BOOST_DESCRIBE_STRUCT(group, (), (olds, news, ups, downs))
 BOOST_DESCRIBE_STRUCT(added_column, (), (name, definition, default_value, default_later, not_null, details))
-BOOST_DESCRIBE_STRUCT(twin_index, (), (of, old_name, name, create_sql, unique, constraint, partitioned))
+BOOST_DESCRIBE_STRUCT(twin_index, (), (of, old_name, name, create_sql, unique, constraint, partitioned, deferrable))
 BOOST_DESCRIBE_STRUCT(twin_constraint, (), (of, old_name, name, definition, stays_not_valid))
+BOOST_DESCRIBE_STRUCT(twin_statistics, (), (of, old_name, name, definition))
 
-[[maybe_unused]] bool json_may_lack(const twin_index&, std::string_view member) { return member == "of"; }
+[[maybe_unused]] bool json_may_lack(const twin_index&, std::string_view member) {
+    return member == "of" || member == "deferrable";
+}
 [[maybe_unused]] bool json_may_lack(const twin_constraint&, std::string_view member) {
     return member == "of" || member == "stays_not_valid";
 }
+[[maybe_unused]] bool json_may_lack(const spec&, std::string_view member) {
+    return member == "statistics" || member == "idle";
+}
 BOOST_DESCRIBE_STRUCT(spec, (),
                       (version, table, source_oid, partitioned, job_schema, trigger, conflict, bound, added, groups,
-                       replaced, indexes, constraints, key_index, fill, filled, trial, contracted))
+                       replaced, indexes, constraints, statistics, idle, key_index, fill, filled, trial, contracted))
 
 std::string request::describe() const {
     return fmt::format("{}: EXPAND{}{}{}{}", table.display(), listed("RENAME", renames), listed("ADD", adds),

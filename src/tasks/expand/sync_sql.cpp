@@ -198,10 +198,24 @@ private:
     std::int64_t counter_;
 };
 
+std::string keep_empty(const group& one) {
+    std::string text;
+    for (const column& each : one.news) {
+        text += fmt::format("        NEW.{} := NULL;\n", quote_identifier(each.name));
+    }
+    return text;
+}
+
 /// Both parts of all groups.
 std::pair<std::string, std::string> write_groups(bound_expressions& expressions, const spec& of, std::int64_t counter) {
     std::pair<std::string, std::string> written;
     for (const group& one : of.groups) {
+        if (of.idle) {
+            const std::string emptied = keep_empty(one);
+            written.first += emptied;
+            written.second += emptied;
+            continue;
+        }
         group_writer writer(expressions, of, one, counter);
         written.first += writer.inserted();
         written.second += writer.updated();
@@ -250,6 +264,7 @@ std::string function_sql(const spec& of, std::int64_t counter) {
 
 std::string expressions_sql(spec of) {
     of.filled = false;
+    of.idle = false;
     bound_expressions expressions(of);
     static_cast<void>(write_groups(expressions, of, 0));
     return expressions.functions();

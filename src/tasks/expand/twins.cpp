@@ -33,7 +33,8 @@ struct moved {
 
 // In the order in which they were made, which LIKE keeps. What comes after the table's name.
 constexpr const char* indexes_sql = R"(
-    SELECT x.relname AS name, i.indisunique AS is_unique, coalesce(k.contype::text, '') AS contype, NOT i.indimmediate AS deferrable,
+    SELECT x.relname AS name, i.indisunique AS is_unique, coalesce(k.contype::text, '') AS contype,
+           CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED' WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END AS deferrable,
            substr(pg_get_indexdef(x.oid), strpos(pg_get_indexdef(x.oid), ' USING ') + 1) AS definition
       FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
       LEFT JOIN pg_constraint k ON k.conindid = x.oid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
@@ -42,6 +43,15 @@ constexpr const char* indexes_sql = R"(
 constexpr const char* checks_sql = R"(
     SELECT conname AS name, pg_get_constraintdef(oid) AS definition, convalidated AS valid FROM pg_constraint
      WHERE conrelid = $1::bigint::oid AND contype = 'c' ORDER BY conname)";
+
+// In the order in which they were made, which LIKE keeps. What stands between its name and FROM.
+constexpr const char* statistics_sql = R"(
+    SELECT s.stxname AS name, n.nspname AS schema, has_schema_privilege(n.oid, 'CREATE') AS may, left(d.rest, strpos(d.rest, ' ON ' || d.columns) + 3 + length(d.columns)) AS definition
+      FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
+     CROSS JOIN LATERAL (SELECT pg_get_statisticsobjdef_columns(s.oid) AS columns,
+                                substr(pg_get_statisticsobjdef(s.oid),
+                                       length(format('CREATE STATISTICS %I.%I', n.nspname, s.stxname)) + 1) AS rest) d
+     WHERE s.stxrelid = $1::bigint::oid ORDER BY s.oid)";
 
 constexpr const char* keys_sql = R"(
     SELECT conname AS name, pg_get_constraintdef(k.oid) AS definition, k.convalidated AS valid,
@@ -56,6 +66,7 @@ constexpr const char* implicit_cast_sql = R"(
 
 constexpr const char* is_taken_sql = R"(
     SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relname = $2)
+           OR EXISTS (SELECT FROM pg_statistic_ext WHERE stxname = $2)
            OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = $3::bigint::oid AND conname = $2))";
 
 /// `numeric` of `numeric(12,2)`.
@@ -162,7 +173,9 @@ awaitable<std::string> name_for(workshop& with, const std::vector<successor>& al
         const pg::result taken = co_await with.at.conn.query(is_taken_sql, quote_identifier(with.source.name.schema),
                                                              shown, with.source.oid);
         if (!taken.boolean(0, 0) && std::none_of(plan.indexes.begin(), plan.indexes.end(), has_it) &&
-            std::none_of(plan.constraints.begin(), plan.constraints.end(), has_it)) {
+            std::none_of(plan.constraints.begin(), plan.constraints.end(), has_it) &&
+            std::none_of(plan.statistics.begin(), plan.statistics.end(),
+                         [&](const twin_statistics& each) { return each.name.name == shown; })) {
             co_return shown;
         }
     }
@@ -193,6 +206,7 @@ awaitable<twin_index> twin_of(workshop& with, const std::vector<successor>& all,
     twin.name = co_await name_for(with, all, twin.old_name);
     twin.unique = found.boolean(row, "is_unique");
     twin.constraint = found.text(row, "contype") == "u" ? "UNIQUE" : "";
+    twin.deferrable = found.text(row, "deferrable");
     twin.partitioned = with.source.kind == 'p' ? now.definition : "";
     twin.create_sql = fmt::format("CREATE {}INDEX CONCURRENTLY {} ON {} {}", twin.unique ? "UNIQUE " : "",
                                   quote_identifier(twin.name), with.source.name.sql(), now.definition);
@@ -200,6 +214,29 @@ awaitable<twin_index> twin_of(workshop& with, const std::vector<successor>& all,
         twin.old_name.clear();
     }
     co_return twin;
+}
+
+std::string why_not_made(const workshop& with, const moved& made, bool fits, const pg::result& now, int row) {
+    if (now.text(row, "contype") == "x") {
+        return "exclusion constraints cannot be built CONCURRENTLY; make one like it for the new columns, and drop "
+               "this one, before pgeist contract";
+    }
+    if (!fits) {
+        return "it does not fit their type";
+    }
+    if (now.text(row, "deferrable").empty()) {
+        return "";
+    }
+    if (!made.same_value) {
+        return "it is of a DEFERRABLE constraint, and their values may be the same where those of the old ones differ";
+    }
+    // Made while they are empty: see deferrable.cpp.
+    const bool collides = made.definition.find(" NULLS NOT DISTINCT") != std::string::npos;
+    if (collides || with.source.kind == 'p') {
+        return "a DEFERRABLE constraint that is built CONCURRENTLY checks at once, and statements of the application "
+               "would fail; make one like it for the new columns, and drop this one, before pgeist contract";
+    }
+    return "";
 }
 
 awaitable<void> plan_indexes(workshop& with, const std::vector<successor>& all, std::int64_t marked) {
@@ -215,19 +252,13 @@ awaitable<void> plan_indexes(workshop& with, const std::vector<successor>& all, 
         }
         const std::string shown = display_identifier(now.text(row, "name"));
         const bool fits = co_await is_valid(with, "CREATE INDEX ON", made->definition);
-        std::string why = fits ? "" : "it does not fit their type";
-        if (now.text(row, "contype") == "x") {
-            why = "exclusion constraints cannot be built CONCURRENTLY";
-        } else if (now.boolean(row, "deferrable")) {
-            why =
-                "a DEFERRABLE constraint that is built CONCURRENTLY checks at once, and statements of the application "
-                "would fail; add it when the table is contracted";
-        }
+        const std::string why = why_not_made(with, *made, fits, now, row);
         if (!why.empty()) {
             with.made.warnings.push_back(fmt::format("index {} is not made for the new columns: {}", shown, why));
             continue;
         }
         twin_index twin = co_await twin_of(with, all, now, row, *made);
+        with.made.plan.idle = with.made.plan.idle || !twin.deferrable.empty();
         with.made.plan.indexes.push_back(std::move(twin));
     }
 }
@@ -263,6 +294,29 @@ awaitable<void> plan_checks(workshop& with, const std::vector<successor>& all, s
                 fmt::format("constraint {} is not made for the new columns, and goes with the "
                             "old ones",
                             display_identifier(name)));
+        }
+    }
+}
+
+awaitable<void> plan_statistics(workshop& with, const std::vector<successor>& all, std::int64_t marked) {
+    const pg::result now = co_await with.at.conn.query(statistics_sql, with.source.oid);
+    const pg::result like = co_await with.at.conn.query(statistics_sql, marked);
+    for (int row = 0; row < like.rows() && now.rows() == like.rows(); ++row) {
+        const auto made = for_new(all, like.text(row, "definition"));
+        if (!made || !made->same_value || !now.boolean(row, "may")) {
+            continue;
+        }
+        twin_statistics twin;
+        twin.of = now.text(row, "name");
+        twin.old_name = made->renamed ? twin.of : "";
+        twin.definition = made->definition;
+        twin.name.schema = now.text(row, "schema");
+        twin.name.name = co_await name_for(with, all, twin.of);
+        const qualified_name tried{with.at.job_schema, twin.name.name};
+        const std::string create = fmt::format("CREATE STATISTICS {}{} FROM", tried.sql(), twin.definition);
+        const bool fits = co_await is_valid(with, create, "");
+        if (fits) {
+            with.made.plan.statistics.push_back(std::move(twin));
         }
     }
 }
@@ -328,8 +382,9 @@ awaitable<void> plan_twins(workshop& with) {
         co_return;
     }
     const qualified_name marked{with.at.passage_schema, "pgeist_marked"};
-    co_await with.at.conn.execute(fmt::format("CREATE TABLE {} (LIKE {} INCLUDING INDEXES INCLUDING CONSTRAINTS)",
-                                              marked.sql(), with.source.name.sql()));
+    co_await with.at.conn.execute(
+        fmt::format("CREATE TABLE {} (LIKE {} INCLUDING INDEXES INCLUDING CONSTRAINTS INCLUDING STATISTICS)",
+                    marked.sql(), with.source.name.sql()));
     for (const successor& each : all) {
         co_await with.at.conn.execute(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", marked.sql(),
                                                   quote_identifier(each.old_name), quote_identifier(each.mark)));
@@ -338,6 +393,7 @@ awaitable<void> plan_twins(workshop& with) {
     co_await plan_indexes(with, all, oid);
     co_await plan_checks(with, all, oid);
     co_await plan_foreign_keys(with, all);
+    co_await plan_statistics(with, all, oid);
     co_await with.at.conn.execute("DROP TABLE " + marked.sql());
 }
 

@@ -110,6 +110,7 @@ awaitable<void> work::do_phase(step now) {
             break;
         case step::add:
             co_await add();
+            co_await make_deferrable();
             break;
         case step::fill:
             co_await plan_fill();
@@ -120,6 +121,7 @@ awaitable<void> work::do_phase(step now) {
             break;
         case step::index:
             co_await build_indexes();
+            co_await make_statistics();
             break;
         case step::require:
             co_await require();

@@ -31,11 +31,13 @@ private:
     [[nodiscard]] job::tenure tenure() const noexcept { return mine_; }
     [[nodiscard]] awaitable<void> do_phase(step now);
     [[nodiscard]] awaitable<void> add();
+    [[nodiscard]] awaitable<void> make_deferrable();  // deferrable.cpp
     [[nodiscard]] awaitable<void> plan_fill();
     [[nodiscard]] awaitable<void> fill(bool second);
 
     // require.cpp
     [[nodiscard]] awaitable<void> build_indexes();
+    [[nodiscard]] awaitable<void> make_statistics();
     [[nodiscard]] awaitable<void> require();
     [[nodiscard]] awaitable<void> validate(std::string label, std::string constraint);
     [[nodiscard]] awaitable<void> politely(std::string label, std::string sql);

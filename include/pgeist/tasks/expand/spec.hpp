@@ -73,6 +73,9 @@ struct twin_index {
     bool unique = false;
     std::string constraint;   ///< `UNIQUE`: the old one is a constraint's, so will this be by contract
     std::string partitioned;  ///< for a partitioned table: what comes after the table's name
+    /// `DEFERRABLE INITIALLY DEFERRED`: a constraint from the start, made while its columns are empty. Later the index
+    /// would check at once while it is built, and statements of the application would fail.
+    std::string deferrable;
 };
 
 /// A CHECK or foreign key like one of the old column's; not yet valid when it is made.
@@ -82,6 +85,14 @@ struct twin_constraint {
     std::string name;
     std::string definition;
     bool stays_not_valid = false;  ///< as the old one is
+};
+
+/// A statistics object like one over the old columns, in the same schema.
+struct twin_statistics {
+    std::string of;        ///< the old object
+    std::string old_name;  ///< whose name it takes by contract; empty: it keeps its own
+    qualified_name name;
+    std::string definition;  ///< between its name and FROM
 };
 
 struct spec {
@@ -102,6 +113,8 @@ struct spec {
     std::vector<std::pair<std::string, std::string>> renamed;  ///< old and new name, of --rename
     std::vector<twin_index> indexes;
     std::vector<twin_constraint> constraints;
+    std::vector<twin_statistics> statistics;
+    bool idle = false;                     ///< the trigger keeps the new columns empty: see twin_index::deferrable
     std::optional<std::string> key_index;  ///< as request::key_index
     std::optional<std::string> fill;       ///< fill::spec as JSON, once the columns are there
     bool filled = false;                   ///< no row is left whose new columns are as they were added
