@@ -66,8 +66,9 @@ awaitable<void> filler::last_look(totals& so_far) {
             fmt::format("{} rows of {} {}, though nobody has written them since: {}", wrong,
                         work_->spec.table.display(),
                         work_->spec.removes() ? "are still there" : "do not have their new value", join(named, "; ")),
-            fmt::format("look for a trigger that gives them another value, or keeps them; then go on with: "
-                        "pgeist resume {}",
+            fmt::format("look for a trigger that gives them another value, or keeps them, or for a function in the "
+                        "expression whose value depends on other rows of the table, and so on the order (let it read a "
+                        "copy of them); then go on with: pgeist resume {}",
                         work_->job));
     }
 }

@@ -19,6 +19,7 @@
 #include "refuse.hpp"
 #include "statements.hpp"
 #include "subquery.hpp"
+#include "through_calls.hpp"
 
 namespace pgeist::fill {
 
@@ -31,6 +32,7 @@ struct workshop {
     std::vector<target::known_column> known;
     std::set<std::string> set_columns;
     std::map<std::string, std::set<std::string>> generated_from;  ///< what a generated column reads
+    std::set<std::string> decisive;                               ///< see decisive_columns()
     std::string moment;
     planned made;
     int subqueries = 0;
@@ -61,13 +63,14 @@ const catalog::column& settable(const catalog::table& source, const std::string&
 }
 
 /// The expression with all names resolved, and the time of day fixed.
-awaitable<target::resolved> resolve(workshop& with, std::string text, std::string type, std::string what) {
-    target::resolved found;
+awaitable<resolution> resolve(workshop& with, std::string text, std::string type, std::string what) {
+    resolution found;
     const bool looks_elsewhere = has_subquery(text);
     if (looks_elsewhere) {
         found = co_await resolve_with_subquery(with.at, text, type, what, ++with.subqueries);
     } else {
-        found = co_await target::resolve_expression(with.at, with.at.source.name, with.known, text, what);
+        static_cast<target::resolved&>(found) =
+            co_await target::resolve_expression(with.at, with.at.source.name, with.known, text, what);
     }
     if (found.is_volatile) {
         refuse_unsteady(
@@ -78,7 +81,8 @@ awaitable<target::resolved> resolve(workshop& with, std::string text, std::strin
     if (found.follows_clock && !looks_elsewhere) {
         const std::string fixed = with_time_fixed(found.sql, with.moment);
         if (fixed != found.sql) {
-            found = co_await target::resolve_expression(with.at, with.at.source.name, with.known, fixed, what);
+            static_cast<target::resolved&>(found) =
+                co_await target::resolve_expression(with.at, with.at.source.name, with.known, fixed, what);
         }
     }
     co_return found;
@@ -100,11 +104,16 @@ awaitable<void> read_generated(workshop& with) {
     }
 }
 
+constexpr const char* met_twice =
+    "a row that is met twice would get another value than one that is met once; set a new column from "
+    "the old one, or say in one expression what the value is to be";
+constexpr const char* order_matters =
+    "what one chunk sets would decide about rows of the next; put the keys of the rows, or their values, into a table "
+    "of their own first, and read that";
+
 /// A value over a column that is set would be another one for a row that is met twice.
-void require_unset(const workshop& with, const std::set<std::string>& reads, const std::string& what) {
-    constexpr const char* hint =
-        "a row that is met twice would get another value than one that is met once; set a new column from "
-        "the old one, or say in one expression what the value is to be";
+void require_unset(const workshop& with, const std::set<std::string>& reads, const std::string& what,
+                   const char* hint) {
     for (const std::string& each : reads) {
         if (with.set_columns.count(each) != 0) {
             refuse_unsteady(fmt::format("{}: it reads column {}, which is set", what, display_identifier(each)), hint);
@@ -123,6 +132,44 @@ void require_unset(const workshop& with, const std::set<std::string>& reads, con
     }
 }
 
+/// The same of what functions and views look up.
+awaitable<void> require_steady_calls(workshop& with, std::string expression, std::string what) {
+    const indirect_reading found = co_await read_through_calls(with.at, expression, with.decisive);
+    auto& warnings = with.made.outlook.warnings;
+    for (const auto& each : found.known) {
+        const std::string text =
+            fmt::format("{}: {} reads column {} of other rows", what, each.through, display_identifier(each.column));
+        if (!with.asked.remove) {
+            refuse_unsteady(text + ", which is set", order_matters);
+        }
+        warnings.push_back(text + ", and earlier chunks will have deleted some of them");
+    }
+    for (const std::string& each : found.suspected) {
+        warnings.push_back(
+            fmt::format("{}: {} seems to read {}: where its value depends on rows that are {}, the "
+                        "result depends on the order of chunks",
+                        what, each, with.at.source.name.display(), with.asked.remove ? "deleted" : "set"));
+    }
+}
+
+/// Columns of which it matters who reads them of other rows.
+std::set<std::string> decisive_columns(const workshop& with) {
+    std::set<std::string> all = with.set_columns;
+    for (const auto& column : with.at.source.columns) {
+        if (with.asked.remove) {
+            all.insert(column.name);
+        }
+    }
+    for (const auto& [name, bases] : with.generated_from) {
+        const bool set = std::any_of(bases.begin(), bases.end(),
+                                     [&](const std::string& each) { return with.set_columns.count(each) != 0; });
+        if (set) {
+            all.insert(name);
+        }
+    }
+    return all;
+}
+
 awaitable<assignment> assignment_for(workshop& with, std::string text) {
     const auto set = plan::parse_assignment(text);
     const std::string what = "--set " + text;
@@ -136,8 +183,9 @@ awaitable<assignment> assignment_for(workshop& with, std::string text) {
         co_return made;
     }
     const auto found = co_await resolve(with, set.expression, column.type, what);
-    require_unset(with, found.reads, what);
+    require_unset(with, found.reads, what, met_twice);
     made.expression = found.sql;
+    co_await require_steady_calls(with, found.sql, what);
     const bool looks_elsewhere = has_subquery(set.expression);
     if (found.reads.empty() && !looks_elsewhere) {  // one value for all rows: that of now
         made.expression = co_await target::evaluate_literal(with.at, column, set.expression, what);
@@ -157,12 +205,20 @@ awaitable<void> plan_values(workshop& with) {
         }
     }
     co_await read_generated(with);
+    with.decisive = decisive_columns(with);
     for (const std::string& each : asked.sets) {
         auto made = co_await assignment_for(with, each);
         with.made.spec.sets.push_back(std::move(made));
     }
     if (asked.where) {
         const auto found = co_await resolve(with, *asked.where, "boolean", "--where " + *asked.where);
+        require_unset(with, found.elsewhere, "--where " + *asked.where, order_matters);
+        if (asked.remove && !found.elsewhere.empty()) {
+            with.made.outlook.warnings.push_back(
+                fmt::format("--where {}: it looks at other rows of {}, of which earlier chunks will have deleted some",
+                            *asked.where, with.at.source.name.display()));
+        }
+        co_await require_steady_calls(with, found.sql, "--where " + *asked.where);
         with.made.spec.condition = found.sql;
         if (found.follows_clock) {
             with.made.outlook.warnings.push_back(
@@ -328,9 +384,14 @@ awaitable<planned> plan_fill(pg::connection& session, const catalog::table& sour
                              std::string job_schema) {
     plan::change_request change;
     change.table = source.name;
-    workshop with{
-        asked, target::build_context(session, source, change, std::move(job_schema)), columns_of(source), {}, {}, {},
-        {}};
+    workshop with{asked,
+                  target::build_context(session, source, change, std::move(job_schema)),
+                  columns_of(source),
+                  {},
+                  {},
+                  {},
+                  {},
+                  {}};
     with.at.keeps_path = true;
     co_await session.execute(catalog::session_settings(session));
     const pg::result now = co_await session.query("SELECT to_char(now(), 'YYYY-MM-DD HH24:MI:SS.USOF')");

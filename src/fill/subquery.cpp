@@ -69,8 +69,8 @@ bool has_subquery(const std::string& text) {
                        [](const auto& token) { return token.word == "select" && !token.quoted; });
 }
 
-awaitable<target::resolved> resolve_with_subquery(target::build_context& at, std::string text, std::string type,
-                                                  std::string what, int number) {
+awaitable<resolution> resolve_with_subquery(target::build_context& at, std::string text, std::string type,
+                                            std::string what, int number) {
     const auto columns = mentioned(at.source, text);
     const qualified_name function{at.job_schema, at.source.name.name};
     std::vector<std::string> arguments;
@@ -97,7 +97,7 @@ awaitable<target::resolved> resolve_with_subquery(target::build_context& at, std
                        what);
     const std::string reading = fmt::format(fmt::runtime(body_sql), target::calls_by_path("b.tree"));
     const pg::result row = co_await at.conn.query(reading, signature, at.source.oid);
-    target::resolved found;
+    resolution found;
     found.sql = fmt::format("{}({})", function.sql(), join(values, ", "));
     found.is_volatile = row.boolean(0, "is_volatile");
     found.follows_clock = row.boolean(0, "follows_clock");
@@ -109,6 +109,7 @@ awaitable<target::resolved> resolve_with_subquery(target::build_context& at, std
     }
     for (const std::string& each : row.array(0, "looked_up")) {
         found.reads.insert(each);
+        found.elsewhere.insert(each);
     }
     if (row.boolean(0, "calls_by_path")) {
         co_await at.conn.execute(fmt::format("{}; ALTER FUNCTION {} SET search_path FROM CURRENT; {}",

@@ -5,11 +5,14 @@
 #include <boost/json/serialize.hpp>
 
 #include <chrono>
+#include <future>
 #include <string>
 #include <vector>
 
 #include "e2e/run_test.hpp"
 #include "support/json_lines.hpp"
+#include "support/private_server.hpp"
+#include "support/sync_connection.hpp"
 #include "support/wait_for.hpp"
 
 namespace pgeist::test {
@@ -117,6 +120,9 @@ TEST_F(backfill, refuses_what_cannot_be_repeated) {
         "ALTER TABLE t ADD COLUMN twice int GENERATED ALWAYS AS (id * 2) STORED, ADD COLUMN doubled int GENERATED "
         "ALWAYS AS "
         "(code * 2) STORED");
+    sql().execute(R"(
+        CREATE FUNCTION best() RETURNS text STABLE LANGUAGE sql RETURN (SELECT max(label) FROM t WHERE id > 1);
+        CREATE FUNCTION better(int) RETURNS text STABLE LANGUAGE sql RETURN best() || $1)");
     const auto before = state_of();
     const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
         {{"--set", "label = random()::text"}, "another value each time"},
@@ -127,6 +133,11 @@ TEST_F(backfill, refuses_what_cannot_be_repeated) {
         {{"--set", "code = (SELECT max(x.code) + 1 FROM t x)"}, "reads column code"},
         {{"--set", "code = (SELECT max(x.doubled) FROM t x WHERE x.id < 5)"}, "generated from code"},
         {{"--set", "code = (SELECT count(*) FROM t x WHERE x::text > '')"}, "reads column"},
+        {{"--set", "label = better(id)"}, "function public.best() reads column label of other rows, which is set"},
+        {{"--set", "label = 'a'", "--where", "id > (SELECT max(x.id) FROM t x WHERE x.label = 'a')"},
+         "reads column label"},
+        {{"--set", "label = 'a'", "--where", "best() IS NULL"}, "function public.best() reads column label"},
+        {{"--set", "code = id", "--where", "EXISTS (SELECT FROM t x WHERE x.doubled = 4)"}, "generated from code"},
         {{"--set", "label = note || current_user"}, "depends on"},
         {{"--set", "absent = 1"}, "no column absent"},
         {{"--set", "twice = 1"}, "generated"},
@@ -144,6 +155,97 @@ TEST_F(backfill, refuses_what_cannot_be_repeated) {
     }
     expect_unchanged(before);
     expect_nothing_left();
+}
+
+TEST_F(backfill, takes_what_looks_at_other_rows_but_not_at_what_is_set) {
+    make_filled_table(10);
+    sql().execute(R"(
+        CREATE VIEW seen AS SELECT id AS key, note AS text, label AS other FROM t;
+        CREATE FUNCTION label_of(key int) RETURNS text STABLE LANGUAGE plpgsql AS
+            'BEGIN RETURN (SELECT ''n'' || t.id FROM t WHERE t.id = $1); END')");
+    EXPECT_TRUE(exited(fill({"--set", "label = 'n' || id", "--where", "id IN (SELECT x.id + 1 FROM t x)"}), 0));
+    EXPECT_EQ(wrong(), 1);
+    const std::string from_view = "label = (SELECT 'n' || key FROM seen WHERE key = t.id)";
+    const run_result seen = fill({"--set", from_view});
+    EXPECT_TRUE(exited(seen, 0));
+    EXPECT_TRUE(says(seen, {"view public.seen seems to read public.t"})) << "it has label";
+    sql().execute("DROP VIEW seen; CREATE VIEW seen AS SELECT id AS key FROM t");
+    EXPECT_FALSE(says(fill({"--set", from_view}), {"seems to read"}));
+    const run_result called = fill({"--set", "code = length(label_of(id))"});
+    EXPECT_TRUE(exited(called, 0));
+    EXPECT_FALSE(says(called, {"seems to read"}));
+    EXPECT_EQ(wrong(), 0);
+    EXPECT_TRUE(
+        says(command("plan", {"--table", "t", "--delete", "--where", "EXISTS (SELECT FROM t x WHERE x.id > t.id)"}),
+             {"looks at other rows of public.t, of which earlier chunks will have deleted some"}));
+}
+
+TEST_F(backfill, says_that_a_function_may_depend_on_the_order_of_chunks) {
+    make_filled_table(60);
+    sql().execute(
+        "CREATE FUNCTION so_far() RETURNS text STABLE LANGUAGE plpgsql AS "
+        "'BEGIN RETURN (SELECT coalesce(md5(string_agg(label, '''' ORDER BY id)), ''none'') FROM public.t); END'");
+    const run_result result = fill({"--set", "label = so_far() || note", "--chunk-rows", "20"});
+    EXPECT_TRUE(exited(result, 5));
+    EXPECT_TRUE(says(result, {"--set label = so_far() || note: function public.so_far() seems to read public.t",
+                              "or for a function in the expression whose value depends on other rows"}));
+}
+
+// The application has A and wants B; the chunk has B and wants A, which a trigger of the user's touches. The chunk has
+// waited longer, and its patience is shorter than the time after which the server looks for deadlocks: it gives way,
+// and is tried again.
+TEST_F(backfill, gives_way_before_the_application_meets_a_deadlock) {
+    make_filled_table(40);
+    sql().execute(R"(
+        CREATE TABLE counted (id int PRIMARY KEY, n int); INSERT INTO counted VALUES (1, 0);
+        CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN UPDATE public.counted SET n = n + 1; RETURN NEW; END$$;
+        CREATE TRIGGER counts BEFORE UPDATE OF label ON t FOR EACH ROW EXECUTE FUNCTION counts())");
+    sql().execute("ALTER DATABASE " + sql().identifier(db().name()) + " SET deadlock_timeout = '20s'");
+    auto application = db().connect();
+    application.execute("BEGIN; UPDATE counted SET n = 100");
+    auto run = start_fill(with(set_label, {"--lock-timeout", "2s", "--workers", "1"}));
+    const std::string waits = "SELECT count(*) FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid))";
+    const std::string pid = std::to_string(application.backend_pid());
+    wait_for("the chunk to wait", [&] { return sql().number(waits, {pid}) == 1; });
+    auto writing =
+        std::async(std::launch::async, [&] { application.execute("UPDATE t SET note = 'mine' WHERE id = 1"); });
+    wait_for("the circle", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) AS by WHERE "
+                   "a.pid = $1::int AND a.pid = ANY (pg_blocking_pids(by))",
+                   {pid}) == 1;
+    });
+    writing.get();  // throws what the application's statement would
+    application.execute("COMMIT");
+    EXPECT_TRUE(exited(run.finish(), 0));
+    EXPECT_EQ(wrong(), 0);
+    EXPECT_EQ(sql().scalar("SELECT note FROM t WHERE id = 1"), "mine");
+    EXPECT_EQ(sql().number("SELECT n FROM counted"), 140) << "the attempt that gave way left nothing";
+}
+
+TEST_F(backfill, waits_while_autovacuum_is_at_work) {
+    const private_server server(server_major(sql()), "autovacuum_naptime=1s");
+    sync_connection there(server.address().uri());
+    there.execute(R"(
+        CREATE TABLE t (id int PRIMARY KEY, note text, label text)
+            WITH (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100,
+                  autovacuum_vacuum_cost_limit = 1);
+        INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 3000) AS i; DELETE FROM t WHERE id % 3 = 0)");
+    const auto is_there = [&] {
+        return there.number("SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 't'::regclass") == 1;
+    };
+    wait_for("autovacuum", is_there);
+    pgeist_process run(server.address().uri(),
+                       {"backfill", "--table", "t", "--output", "json", "--set", "label = 'n' || id"});
+    run.wait_for_event("the reason", [&](const boost::json::object& event) {
+        return text_of(event, "event") == "progress" && event.at("throttled").is_string() &&
+               text_of(event, "throttled") == "autovacuum is at work on public.t";
+    });
+    EXPECT_EQ(there.number("SELECT count(label) FROM t"), 0);
+    there.execute("ALTER TABLE t SET (autovacuum_enabled = off)");  // ends the worker
+    EXPECT_TRUE(exited(run.finish(), 0));
+    EXPECT_EQ(there.number("SELECT count(*) FROM t WHERE label = 'n' || id"), 2000);
 }
 
 TEST_F(backfill, refuses_wrong_usage) {
