@@ -204,5 +204,93 @@ TEST_F(around_revert, a_standby_that_becomes_the_primary_swaps_back) {
     EXPECT_TRUE(exited(run_pgeist(there, {"cleanup", "1"}), 0));
 }
 
+/// The server crashes at the commit of the swap, in the window, and at the commit of the swap back, and the program
+/// with it: what the server has committed is logged, and whoever goes on brings it back.
+class crashed_around_revert : public around_revert {
+protected:
+    void SetUp() override {
+        around_revert::SetUp();
+        if (!IsSkipped()) {
+            server = std::make_unique<private_server>(server_major(sql()));
+            connect();
+            there->execute(
+                "CREATE TABLE t (id int PRIMARY KEY, note text, code int); INSERT INTO t SELECT i, 'n' || i, i FROM "
+                "generate_series(1, 100) i");
+        }
+    }
+
+    void connect() {
+        wait_for("the server after its crash", [&] {
+            try {
+                there = std::make_unique<sync_connection>(server->address().uri());
+                return true;
+            } catch (const sql_error&) {
+                return false;
+            }
+        });
+    }
+
+    /// The COMMIT is done, nobody hears of it, and both sides are gone at once.
+    void crash_at_commit(std::vector<std::string> arguments) {
+        tcp_proxy proxy(server->address());
+        proxy.lay({"swap_xid = pg_current_xact_id()", "COMMIT", fate::answer_lost});
+        arguments.insert(arguments.end(), {"--output", "json"});
+        pgeist_process running(proxy.through(server->address()).uri(), std::move(arguments));
+        proxy.wait_for_ambush();
+        running.kill_hard();  // or it would find out by itself, and go on
+        server->stop("immediate");
+        server->start();
+        connect();
+    }
+
+    run_result command_there(std::vector<std::string> arguments) {
+        return run_pgeist(server->address().uri(), std::move(arguments));
+    }
+
+    void write(int number) {
+        const std::string n = std::to_string(number);
+        there->execute("UPDATE t SET note = 'w" + n + "' WHERE id = 1" + n + "; DELETE FROM t WHERE id = 2" + n +
+                       "; UPDATE t SET id = 30" + n + " WHERE id = 3" + n + "; INSERT INTO t (id, note) VALUES (50" +
+                       n + ", 'new'); DROP TABLE IF EXISTS expected; CREATE TABLE expected AS TABLE t");
+    }
+
+    void expect_rows(const std::string& type) {
+        EXPECT_EQ(there->scalar("SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = 't'::regclass AND "
+                                "attname = 'id'"),
+                  type);
+        EXPECT_EQ(differing_rows(*there, "expected", "t", "id, note"), std::vector<std::string>{});
+    }
+
+    std::unique_ptr<private_server> server;
+    std::unique_ptr<sync_connection> there;
+};
+
+TEST_F(crashed_around_revert, nothing_is_lost_at_any_of_its_commits) {
+    crash_at_commit({"run", "--table", "t", "--revertible", "--alter", "ALTER id TYPE bigint, DROP code"});
+    write(1);
+    ASSERT_TRUE(exited(command_there({"resume", "1"}), 0));
+    expect_rows("bigint");
+    pgeist_process kept(server->address().uri(), {"resume", "1", "--output", "json"});
+    kept.wait_for_phase("window");
+    write(2);
+    server->stop("immediate");
+    server->start();
+    connect();
+    write(3);
+    wait_for("what was written is brought to the table that waits",
+             [&] { return there->number("SELECT count(*) FROM pgeist_1.t WHERE id = 503") == 1; });
+    write(4);
+    crash_at_commit({"revert", "1"});
+    EXPECT_TRUE(exited(kept.finish(), 0));
+    write(5);
+    ASSERT_TRUE(exited(command_there({"resume", "1"}), 0));
+    expect_rows("integer");
+    EXPECT_EQ(there->scalar("SELECT string_agg(format('%s %s', id, code), ', ' ORDER BY id) FROM t WHERE id > 300"),
+              "301 31, 302 32, 303 33, 304 34, 305 35, 501 , 502 , 503 , 504 , 505 ");
+    ASSERT_TRUE(exited(command_there({"revert", "1"}), 0));
+    expect_rows("bigint");
+    EXPECT_TRUE(exited(command_there({"cleanup", "1"}), 0));
+}
+
 }  // namespace
 }  // namespace pgeist::test
