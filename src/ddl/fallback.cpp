@@ -1,6 +1,7 @@
 // What the parser rejects, understood by its words.
 
 #include <algorithm>
+#include <array>
 
 #include "parse.hpp"
 #include "pgeist/ddl/sql_text.hpp"
@@ -240,12 +241,15 @@ bool read_table_not_null(statement& into, const std::string& text) {
 
 void writes_by_words(statement& into, const std::string& text) {
     const auto all = tokens_of(text);
-    if (all.empty() || !all[0].is("with")) {
+    static constexpr std::array queries{"with", "insert", "update", "delete", "merge", "select"};
+    if (all.empty() ||
+        std::none_of(queries.begin(), queries.end(), [&](const char* each) { return all[0].is(each); })) {
         return;
     }
-    for (std::size_t at = 1; at + 2 < all.size(); ++at) {
+    for (std::size_t at = 0; at + 2 < all.size(); ++at) {
         const bool two = all[at].is("delete") || all[at].is("merge");
-        if (!all[at - 1].is_sign('(') || (!two && !all[at].is("update"))) {
+        const bool begins = at == 0 || all[at - 1].is_sign('(');
+        if (!begins || (!two && !all[at].is("update"))) {
             continue;
         }
         statement one;

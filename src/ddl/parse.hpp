@@ -53,7 +53,7 @@ void apply(const rewritten& from, tree::json::value& node);
 /// Understands by its words what the parser rejects. False when that is not possible.
 bool by_words(statement& into, const std::string& text);
 
-/// Of a query that the parser rejects: which tables its WITH changes, so much as the words tell.
+/// Of a query that the parser rejects: which tables it, or its WITH, changes, as far as the words tell.
 void writes_by_words(statement& into, const std::string& text);
 
 /// Looks into the body of a DO block as far as literals go.

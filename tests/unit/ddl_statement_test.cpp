@@ -161,6 +161,9 @@ TEST(names, tells_what_the_with_of_a_query_writes) {
     ASSERT_EQ(newer.writes.size(), 1U);
     EXPECT_EQ(newer.writes[0].kind, statement_kind::merge);
     EXPECT_EQ(newer.writes[0].relation, (qualified_name{"s", "a"}));
+    const statement returning = understand("UPDATE ONLY s.a SET x = 1 RETURNING WITH (OLD AS o) o.x");
+    ASSERT_EQ(returning.writes.size(), 1U);
+    EXPECT_EQ(returning.writes[0].relation, (qualified_name{"s", "a"}));
 }
 
 TEST(names, as_the_server_makes_them) {
