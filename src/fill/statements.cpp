@@ -120,9 +120,13 @@ walk::bound_sql statements::write(const walk::key_range& range, locked_rows how)
     } else {
         change = fmt::format("UPDATE {} AS w SET {} FROM picked AS p{} RETURNING 1", of_->from(), changes(), where);
     }
+    // The user's triggers find what they name as in any session of the user's: the path changes when all names here are
+    // read, and before the first row is looked for, which is when triggers for the statement fire.
     sql.sql = fmt::format(
         "WITH picked AS MATERIALIZED ({} ORDER BY {} FOR {} OF s {}), written AS ({}) SELECT (SELECT count(*) FROM "
-        "picked) AS found, count(*) AS written, {} AS hot, pg_current_snapshot()::text AS saw FROM written",
+        "picked) AS found, w.written, {} AS hot, pg_current_snapshot()::text AS saw FROM (SELECT "
+        "set_config('search_path', (SELECT reset_val FROM pg_settings WHERE name = 'search_path'), true) AS path) AS u "
+        "CROSS JOIN LATERAL (SELECT count(*) AS written FROM written WHERE u.path IS NOT NULL) AS w",
         sql.sql, walk::order_by(of_->key, "s"), of_->keys_change ? "UPDATE" : "NO KEY UPDATE",
         how == locked_rows::fail ? "NOWAIT" : "SKIP LOCKED", change, hot_updates(*of_));
     return sql;

@@ -10,8 +10,10 @@
 // the table's columns is in reach of them.
 namespace pgeist::fill {
 
-/// At the end of a chunk, which can then still say which row it is that a deferred constraint does not take.
-inline constexpr const char* check_deferred = "SET CONSTRAINTS ALL IMMEDIATE";
+/// At the end of a chunk, which can then still say which row it is that a deferred constraint does not take. Deferred
+/// triggers fire, too; then the search_path is ours again, see statements::write().
+inline constexpr const char* check_deferred =
+    "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL search_path TO pg_catalog";
 
 /// What is done about rows that somebody has locked.
 enum class locked_rows {
@@ -28,7 +30,8 @@ public:
     explicit statements(const spec& of) : of_(&of) {}
 
     /// Sets, or deletes, the rows of a range that differ. One row: found (rows that differed and were not locked),
-    /// written, hot (what the session has counted of HOT updates by then), saw (the statement's snapshot).
+    /// written, hot (what the session has counted of HOT updates by then), saw (the statement's snapshot). Leaves the
+    /// transaction with the user's search_path.
     [[nodiscard]] walk::bound_sql write(const walk::key_range& range, locked_rows how) const;
     /// Keys, as text, of rows of the range that differ and are locked; and the lockers' transactions (xmax).
     [[nodiscard]] walk::bound_sql locked(const walk::key_range& range, int most) const;
