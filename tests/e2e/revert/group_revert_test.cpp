@@ -286,6 +286,65 @@ TEST_F(group_revert, goes_on_keeping_all_in_step_when_resumed) {
     expect_nothing_left();
 }
 
+/// The time of one table's window is over.
+class group_window_ends : public group_revert {
+protected:
+    void end_window() {
+        wait_for("all three windows to be noted", [&] {
+            return sql().number("SELECT count(*) FROM pgeist.jobs WHERE revert ->> 'until' IS NOT NULL") == 3;
+        });
+        sql().execute(
+            "UPDATE pgeist.jobs SET revert = revert || jsonb_build_object('until', clock_timestamp() - interval '1 s') "
+            "WHERE id = 1");
+    }
+
+    void expect_given_up() {
+        EXPECT_EQ(fields("revertible"), three("false"));
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pgeist%back%'"), 0);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'pgeist%back'"), 0);
+        EXPECT_EQ(types(), all_bigint);
+        EXPECT_TRUE(exited(command("cleanup", {"2"}), 0));
+        expect_nothing_left();
+    }
+};
+
+// Nobody logs anything any more while another table is compared: that is no failure of the comparison's.
+TEST_F(group_window_ends, while_another_table_is_compared) {
+    const auto process = start_window();
+    auto reader = db().connect();
+    reader.execute("BEGIN; LOCK TABLE pgeist_3.item IN ACCESS EXCLUSIVE MODE");
+    pgeist_process comparing(db().uri(), {"verify", "3", "--output", "json"});
+    wait_for("the comparison of the last table", [&] {
+        return sql().number(
+                   "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pgeist_3.item'::regclass") > 0;
+    });
+    end_window();
+    wait_for("the end of all three ways",  // `pgeist status` would wait for the lock, too
+             [&] { return sql().number("SELECT count(*) FROM pgeist.jobs WHERE revert ->> 'why_not' <> ''") == 3; });
+    reader.execute("COMMIT");
+    EXPECT_TRUE(exited(process->finish(), 0));
+    static_cast<void>(comparing.finish());
+    expect_given_up();
+}
+
+TEST_F(group_window_ends, and_is_given_up_to_the_end_by_who_resumes) {
+    make("public");
+    note_state();
+    tcp_proxy proxy(db().address());
+    pgeist_process running(proxy.through(db().address()).uri(), revertible({"--revert-window", "1h"}));
+    running.wait_for_phase("window");
+    proxy.lay({"", "DROP SCHEMA IF EXISTS \"pgeist_2_back\"", fate::held});
+    end_window();
+    proxy.wait_for_ambush();
+    running.kill_hard();
+    proxy.drop_all();
+    wait_for_end_of_sessions();
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'pgeist%back'"), 2);
+    write(1);
+    EXPECT_TRUE(exited(command("resume", {"1"}), 0));
+    expect_given_up();
+}
+
 // Whoever has a snapshot of before sees all tables as they are in use then: the swap back waits for it.
 TEST_F(group_revert, shows_one_definition_to_a_snapshot_of_before) {
     run_revertible();
