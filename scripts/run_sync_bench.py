@@ -19,11 +19,9 @@ its ratio to `none`: medians of the rounds, printed as Markdown.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from bench_server import ROOT, Failure, Server, client_program, note, require_program
@@ -74,14 +72,6 @@ def prepare(server: Server, name: str, rows: int, program: Path) -> None:
     server.sql(name, "VACUUM ANALYZE users", "CHECKPOINT")
 
 
-def sessions_that_ended(server: Server) -> float:
-    """Processor time of the server's sessions that have ended, in seconds."""
-    postmaster = server.sql("postgres", "SELECT pg_read_file('postmaster.pid')").splitlines()[0]
-    time.sleep(0.3)  # the last one is counted when the postmaster has taken note of its end
-    fields = Path(f"/proc/{postmaster}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-
-
 def measure(server: Server, name: str, kind: str, rows: int, updates: int) -> float:
     """Microseconds of processor time for an update."""
     server.sql(name, "VACUUM users", "CHECKPOINT")
@@ -90,11 +80,11 @@ def measure(server: Server, name: str, kind: str, rows: int, updates: int) -> fl
         script.flush()
         command = [client_program("pgbench"), "-n", "-M", "prepared", "-c", "1", "-t", str(updates), "-f", script.name,
                    *server.address(name)[:-2], name]
-        before = sessions_that_ended(server)
+        before = server.time_of_ended_sessions()
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if result.returncode != 0:
             raise Failure(f"pgbench on {name}: {result.stdout}")
-    return 1e6 * (sessions_that_ended(server) - before) / updates
+    return 1e6 * (server.time_of_ended_sessions() - before) / updates
 
 
 def main() -> None:

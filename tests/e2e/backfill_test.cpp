@@ -284,7 +284,8 @@ TEST_F(backfill, names_rows_that_violate_a_constraint) {
     EXPECT_TRUE(says(too_long, {"the row with id = 1", "too long"}));
     sql().execute(
         "ALTER TABLE t ADD COLUMN late int, ADD CONSTRAINT late_key UNIQUE (late) DEFERRABLE INITIALLY DEFERRED");
-    const run_result deferred = fill({"--set", "late = CASE id WHEN 150 THEN 7 ELSE id END", "--chunk-rows", "100"});
+    const run_result deferred =
+        fill({"--set", "late = CASE id WHEN 150 THEN 7 ELSE id END", "--chunk-rows", "100", "--workers", "1"});
     EXPECT_TRUE(exited(deferred, 1));
     EXPECT_TRUE(says(deferred, {"id = 150", "late_key"}));
 }
