@@ -22,11 +22,12 @@ using clock = deadline::clock;
 constexpr int most_tries = 5;  // of a chunk that meets a passing trouble other than a lock
 constexpr auto longest_pause = std::chrono::milliseconds(1000);
 
-/// Before a chunk. The timeout is below the time after which the server looks for deadlocks: so a deadlock ends with
-/// our timeout, and never with an error of the application's.
+/// Before a chunk. Who waits for a row of the chunk's and has what the chunk waits for began at most a chunk's time
+/// ago: with a timeout far below the time after which the server looks for deadlocks ours ends before that, and a
+/// deadlock is never an error of the application's.
 std::string before_sql(const workspace& work) {
     return fmt::format(
-        "SELECT {} AS hot, set_config('lock_timeout', least({}, (SELECT setting::bigint * 8 / 10 FROM pg_settings "
+        "SELECT {} AS hot, set_config('lock_timeout', least({}, (SELECT setting::bigint / 10 FROM pg_settings "
         "WHERE "
         "name = 'deadlock_timeout'))::text, true)",
         hot_updates(work.spec), work.settings.lock_timeout.count());

@@ -394,8 +394,11 @@ awaitable<planned> plan_fill(pg::connection& session, const catalog::table& sour
                   {}};
     with.at.keeps_path = true;
     co_await session.execute(catalog::session_settings(session));
-    const pg::result now = co_await session.query("SELECT to_char(now(), 'YYYY-MM-DD HH24:MI:SS.USOF')");
+    const pg::result now = co_await session.query(
+        "SELECT to_char(now(), 'YYYY-MM-DD HH24:MI:SS.USOF'), (SELECT replace(reset_val, '\"$user\"', "
+        "quote_ident(current_user)) FROM pg_settings WHERE name = 'search_path')");
     with.moment = now.text(0, 0);
+    with.made.spec.search_path = now.text(0, 1);
     fill_basics(with);
     co_await make_schemas(with);
     co_await plan_values(with);

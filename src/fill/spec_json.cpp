@@ -56,7 +56,9 @@ BOOST_DESCRIBE_STRUCT(request, (), (table, sets, where, remove, key_index))
 BOOST_DESCRIBE_STRUCT(assignment, (), (column, type, expression, as_given, guard))
 BOOST_DESCRIBE_STRUCT(spec, (),
                       (version, table, source_oid, partitioned, job_schema, leftovers, key, sets, condition,
-                       keys_change, last_key, estimated_rows, table_bytes, index_bytes))
+                       keys_change, last_key, estimated_rows, table_bytes, index_bytes, search_path))
+
+bool json_may_lack(const spec&, std::string_view) { return true; }
 
 std::string request::statement() const {
     std::string text =

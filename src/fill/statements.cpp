@@ -125,10 +125,11 @@ walk::bound_sql statements::write(const walk::key_range& range, locked_rows how)
     sql.sql = fmt::format(
         "WITH picked AS MATERIALIZED ({} ORDER BY {} FOR {} OF s {}), written AS ({}) SELECT (SELECT count(*) FROM "
         "picked) AS found, w.written, {} AS hot, pg_current_snapshot()::text AS saw FROM (SELECT "
-        "set_config('search_path', (SELECT reset_val FROM pg_settings WHERE name = 'search_path'), true) AS path) AS u "
+        "set_config('search_path', {}, true) AS path) AS u "
         "CROSS JOIN LATERAL (SELECT count(*) AS written FROM written WHERE u.path IS NOT NULL) AS w",
         sql.sql, walk::order_by(of_->key, "s"), of_->keys_change ? "UPDATE" : "NO KEY UPDATE",
-        how == locked_rows::fail ? "NOWAIT" : "SKIP LOCKED", change, hot_updates(*of_));
+        how == locked_rows::fail ? "NOWAIT" : "SKIP LOCKED", change, hot_updates(*of_),
+        quote_literal(of_->search_path));
     return sql;
 }
 

@@ -22,13 +22,19 @@ constexpr const char* paces_sql = R"sql(
                                 WHEN plan -> 'scans' <> '[]' THEN 'scan' END AS kind
                       FROM pgeist.steps
                      WHERE state = 'done' AND work_ms > 0 AND method IN ('native', 'validate', 'concurrently')
+                       AND NOT plan -> 'locks' @> '[{"mode": "row_exclusive"}]'
                    ) AS done
              WHERE kind IS NOT NULL AND estimated >= 20) AS long
      WHERE age <= 20 GROUP BY kind)sql";
 
 }  // namespace
 
-const pace& paces::of(const probe::effect& does) const {
+pace paces::of(const probe::effect& does) const {
+    const bool query = std::any_of(does.locks.begin(), does.locks.end(),
+                                   [](const auto& each) { return each.mode == probe::lock_mode::row_exclusive; });
+    if (query) {
+        return {};
+    }
     if (!does.rewrites.empty()) {
         return rewrite;
     }

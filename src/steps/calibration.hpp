@@ -20,8 +20,9 @@ struct paces {
     pace build;
     pace scan;
 
-    /// The one that counts for most of what is done.
-    [[nodiscard]] const pace& of(const probe::effect& does) const;
+    /// The one that counts for most of what is done; none for a query, whose time is mostly that of the rows it writes,
+    /// and which nothing bounds.
+    [[nodiscard]] pace of(const probe::effect& does) const;
 };
 
 /// The median of the last steps of each kind; the shortest say nothing.

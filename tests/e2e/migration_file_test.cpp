@@ -489,6 +489,22 @@ TEST_F(migration_file, runs_what_the_bundled_parser_does_not_know) {
     EXPECT_EQ(tables(), "done made t");
 }
 
+// In chunks as in one statement: by the file's search_path.
+TEST_F(migration_file, fires_triggers_with_what_it_has_set) {
+    make_table(3000);
+    sql().execute(R"(
+        CREATE SCHEMA tenant; CREATE TABLE tenant.log (id int); CREATE TABLE public.log (id int);
+        CREATE FUNCTION tenant.notes() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN INSERT INTO log VALUES (NEW.id); RETURN NEW; END$$;
+        CREATE TRIGGER noting AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION tenant.notes())");
+    const run_result result =
+        run_file("SET search_path = tenant, public;\nUPDATE t SET code = 7;\n", {"--max-block", "1ms"});
+    EXPECT_TRUE(exited(result, 0));
+    EXPECT_EQ(sql().number("SELECT count(*) FROM tenant.log"), 3000);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM public.log"), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pgeist.steps WHERE method = 'backfill'"), 1);
+}
+
 TEST_F(migration_file, sets_no_role_for_rows_that_are_changed_in_chunks) {
     make_table(3000);
     for (const char* setting :

@@ -561,5 +561,22 @@ TEST_F(native_steps, are_estimated_by_what_earlier_ones_of_their_kind_took) {
     EXPECT_EQ(chosen_.steps.at(0).why.find("took here"), std::string::npos) << "nothing was read yet";
 }
 
+// What nothing bounds is not made shorter by how fast other steps have read.
+TEST_F(native_steps, that_read_say_nothing_of_queries_that_write) {
+    sql().execute("CREATE TABLE t AS SELECT i AS a, repeat('x', 200) AS b FROM generate_series(1, 60000) i; ANALYZE t");
+    settings_.max_block = std::chrono::seconds(10);
+    const std::vector<std::string> update{"UPDATE t SET a = 1 FROM (SELECT 1) AS one"};
+    choose(update);
+    const auto usual = chosen_.steps.at(0).estimated_ms;
+    ASSERT_GT(usual.value(), 100);
+    run({"ALTER TABLE t ADD CHECK (a > 0)"});
+    for (const int times : {1, 20}) {
+        sql().execute("UPDATE pgeist.steps SET work_ms = " + std::to_string(times) +
+                      ", plan = jsonb_set(plan, '{estimated_ms}', '20')");
+        choose(update);
+        EXPECT_EQ(chosen_.steps.at(0).estimated_ms, usual);
+    }
+}
+
 }  // namespace
 }  // namespace pgeist::test

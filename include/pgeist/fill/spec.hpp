@@ -45,8 +45,9 @@ struct spec {
     std::int64_t source_oid = 0;
     bool partitioned = false;
     std::string job_schema;  ///< holds functions that expressions need; it is there only if `leftovers` is not empty
-    std::vector<pg::statement> leftovers;  ///< what drops them
-    pg::session_profile profile;           ///< of every session of the job
+    std::vector<pg::statement> leftovers;    ///< what drops them
+    pg::session_profile profile;             ///< of every session of the job
+    std::string search_path = "pg_catalog";  ///< under which triggers fire: the one that expressions were read with
 
     walk::key key;
     std::vector<assignment> sets;          ///< empty: rows are deleted

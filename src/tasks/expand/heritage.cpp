@@ -29,8 +29,9 @@ constexpr const char* statistics_heritage_sql = R"(
            CASE WHEN coalesce(o.stxstattarget, -1) >= 0 THEN o.stxstattarget END AS target,
            CASE WHEN o.stxowner <> s.stxowner AND pg_has_role(o.stxowner, $4) AND has_schema_privilege(o.stxowner, s.stxnamespace, 'CREATE')
                 THEN quote_ident(pg_get_userbyid(o.stxowner)) END AS owner
-      FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace JOIN pg_statistic_ext o ON o.stxrelid = s.stxrelid
-     WHERE s.stxrelid = $1::bigint::oid AND s.stxname = $2 AND o.stxname = $3)";
+      FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace JOIN pg_statistic_ext o
+        ON o.stxrelid = s.stxrelid AND o.stxnamespace = s.stxnamespace
+     WHERE s.stxrelid = $1::bigint::oid AND n.nspname = $5 AND s.stxname = $2 AND o.stxname = $3)";
 
 // What depends on a column automatically goes with it; the index of a constraint with the constraint, and the other way
 // round. $3: those of the columns that were renamed.
@@ -39,8 +40,8 @@ constexpr const char* taken_along_sql = R"(
                    WHERE attrelid = $1::bigint::oid AND attname = ANY ($2::text[]))
     SELECT 'constraint ' || quote_ident(k.conname) AS label, k.conname AS name, bool_and(g.renamed) AS rule
       FROM pg_constraint k JOIN gone g ON g.attnum = ANY (k.conkey)
-           OR k.contype IN ('u', 'x') AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = k.conindid
-                                                     AND d.refobjid = k.conrelid AND d.refobjsubid = g.attnum)
+           OR k.contype IN ('u', 'x') AND EXISTS (SELECT FROM pg_depend d WHERE d.refobjid = k.conrelid AND d.refobjsubid = g.attnum
+                 AND (d.classid, d.objid) IN (('pg_class'::regclass, k.conindid), ('pg_constraint'::regclass, k.oid)))
      WHERE k.conrelid = $1::bigint::oid AND k.contype IN ('c', 'f', 'u', 'x') GROUP BY k.oid, k.conname
     UNION ALL
     SELECT 'index ' || quote_ident(x.relname), x.relname, false FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
@@ -63,18 +64,23 @@ void add_comment(std::vector<std::string>& into, const char* what, const std::st
     }
 }
 
-bool has_successor(const spec& plan, const std::string& name) {
-    const auto is_of = [&](const auto& twin) { return twin.of == name || twin.old_name == name; };
-    return std::any_of(plan.indexes.begin(), plan.indexes.end(), is_of) ||
-           std::any_of(plan.constraints.begin(), plan.constraints.end(), is_of) ||
-           std::any_of(plan.statistics.begin(), plan.statistics.end(), is_of);
+/// Kinds have names of their own, but for constraints and their indexes.
+bool has_successor(const spec& plan, const std::string& label, const std::string& name) {
+    const auto any_of = [&](const auto& twins) {
+        return std::any_of(twins.begin(), twins.end(),
+                           [&](const auto& twin) { return twin.of == name || twin.old_name == name; });
+    };
+    if (label.starts_with("statistics ")) {
+        return any_of(plan.statistics);
+    }
+    return any_of(plan.indexes) || (label.starts_with("constraint ") && any_of(plan.constraints));
 }
 
 awaitable<void> add_statistics(std::vector<std::string>& into, pg::connection& session, const spec& plan) {
     const std::string right = session.server_major() >= 16 ? "SET" : "MEMBER";
     for (const twin_statistics& each : plan.statistics) {
-        const pg::result found =
-            co_await session.query(statistics_heritage_sql, plan.source_oid, each.name.name, each.of, right);
+        const pg::result found = co_await session.query(statistics_heritage_sql, plan.source_oid, each.name.name,
+                                                        each.of, right, each.name.schema);
         if (each.old_name.empty() || found.empty()) {
             continue;
         }
@@ -141,7 +147,7 @@ awaitable<std::vector<bequest>> left_behind(pg::connection& session, const spec&
     const pg::result found = co_await session.query(taken_along_sql, plan.source_oid, gone, kept_by_rename);
     std::vector<bequest> all;
     for (int row = 0; row < found.rows(); ++row) {
-        if (!has_successor(plan, found.text(row, "name"))) {
+        if (!has_successor(plan, found.text(row, "label"), found.text(row, "name"))) {
             bequest one;
             one.label = found.text(row, "label");
             one.rule = found.boolean(row, "rule");

@@ -23,7 +23,8 @@ constexpr const char* has_not_null_sql =
     "SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::bigint::oid AND attname = $2";
 
 constexpr const char* has_statistics_sql =
-    "SELECT EXISTS (SELECT FROM pg_statistic_ext WHERE stxrelid = $1::bigint::oid AND stxname = $2)";
+    "SELECT EXISTS (SELECT FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = "
+    "$1::bigint::oid AND n.nspname = $2 AND s.stxname = $3)";
 
 }  // namespace
 
@@ -110,7 +111,8 @@ awaitable<void> work::build_indexes() {
 awaitable<void> work::make_statistics() {
     const auto session = co_await with_.pool.acquire();
     for (const twin_statistics& each : plan_.statistics) {
-        const pg::result there = co_await session->query(has_statistics_sql, plan_.source_oid, each.name.name);
+        const pg::result there =
+            co_await session->query(has_statistics_sql, plan_.source_oid, each.name.schema, each.name.name);
         if (!there.boolean(0, 0)) {
             co_await politely(
                 "statistics " + display_identifier(each.name.name),

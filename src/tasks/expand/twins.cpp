@@ -7,6 +7,7 @@
 
 #include "pgeist/core/clipped.hpp"
 #include "pgeist/core/error.hpp"
+#include "pgeist/transfer/image.hpp"
 #include "planning.hpp"
 #include "sync_sql.hpp"
 
@@ -20,6 +21,7 @@ struct successor {
     std::string new_name;
     bool renamed = false;     ///< the same type
     bool same_value = false;  ///< in another type, to which it is cast without loss
+    bool one_to_one = false;  ///< values that differ differ in that type, too
     std::string type;         ///< of the new one
     std::string mark;         ///< stands for it in definitions that are read back
 };
@@ -29,6 +31,8 @@ struct moved {
     std::string definition;
     bool renamed = true;
     bool same_value = true;  ///< or renamed
+    bool one_to_one = true;  ///< or renamed
+    bool in_key = false;     ///< one at least, and not all of them behind INCLUDE
 };
 
 // In the order in which they were made, which LIKE keeps. What comes after the table's name.
@@ -90,6 +94,11 @@ bool is_cast_of(const std::string& expression, const std::string& old_name) {
     return rest.empty() || (rest.starts_with("::") && rest.find_first_of("('|+*/,", 2) == rest.npos);
 }
 
+/// Text is not: its collation may be another one, for which some strings are equal.
+bool is_one_to_one(const std::string& from, const std::string& to) {
+    return transfer::is_exact_widening(from, to) || (to == "numeric" && transfer::is_exact_widening(from, "bigint"));
+}
+
 awaitable<bool> has_same_value(workshop& with, const group& of) {
     const column& old = of.olds.front();
     const column& made = of.news.front();
@@ -122,6 +131,7 @@ awaitable<std::vector<successor>> successors_of(workshop& with) {
             const bool same = co_await has_same_value(with, each);
             successor& one = add(each.olds.front().name, each.news.front().name, false);
             one.same_value = same;
+            one.one_to_one = same && is_one_to_one(each.olds.front().type, each.news.front().type);
             one.type = each.news.front().type;
         }
     }
@@ -136,8 +146,10 @@ std::optional<moved> for_new(const std::vector<successor>& all, std::string defi
         const std::string mark = quote_identifier(each.mark);
         if (definition.find(mark) != std::string::npos) {
             any = true;
+            made.in_key = made.in_key || definition.find(mark) < definition.find(" INCLUDE (");
             made.renamed = made.renamed && each.renamed;
             made.same_value = made.same_value && (each.renamed || each.same_value);
+            made.one_to_one = made.one_to_one && (each.renamed || each.one_to_one);
             boost::replace_all(definition, mark, quote_identifier(each.new_name));
         }
     }
@@ -217,8 +229,10 @@ awaitable<twin_index> twin_of(workshop& with, const std::vector<successor>& all,
 }
 
 std::string why_not_made(const workshop& with, const moved& made, bool fits, const pg::result& now, int row) {
-    if (now.text(row, "contype") == "x") {
-        return "exclusion constraints cannot be built CONCURRENTLY; make one like it for the new columns, and drop "
+    const bool overlaps = now.boolean(row, "is_unique") && made.definition.find(" USING gist ") != std::string::npos;
+    if (now.text(row, "contype") == "x" || overlaps) {
+        return "exclusion constraints, and those WITHOUT OVERLAPS, cannot be built CONCURRENTLY; make one like it for "
+               "the new columns, and drop "
                "this one, before pgeist contract";
     }
     if (!fits) {
@@ -227,11 +241,11 @@ std::string why_not_made(const workshop& with, const moved& made, bool fits, con
     if (now.text(row, "deferrable").empty()) {
         return "";
     }
-    if (!made.same_value) {
+    if (!made.one_to_one) {
         return "it is of a DEFERRABLE constraint, and their values may be the same where those of the old ones differ";
     }
-    // Made while they are empty: see deferrable.cpp.
-    const bool collides = made.definition.find(" NULLS NOT DISTINCT") != std::string::npos;
+    // Made while they are empty, if one of them is in its key: see deferrable.cpp.
+    const bool collides = !made.in_key || made.definition.find(" NULLS NOT DISTINCT") != std::string::npos;
     if (collides || with.source.kind == 'p') {
         return "a DEFERRABLE constraint that is built CONCURRENTLY checks at once, and statements of the application "
                "would fail; make one like it for the new columns, and drop this one, before pgeist contract";
