@@ -128,8 +128,10 @@ TEST_F(server_repack, killed_leaves_neither_slot_nor_session) {
     wait_for("its last lock to be asked for", [&] { return is_waited_for(); });
     running.kill_hard();
     expect_cleanup_leaves_nothing();
-    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pg_repack%'"), 0);
-    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_progress_repack"), 0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pg_repack%' AND "
+                           "database = current_database()"),
+              0);
+    EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_progress_repack WHERE datname = current_database()"), 0);
     reader.execute("COMMIT");
     EXPECT_EQ(sql().number("SELECT count(*) FROM public.t"), 100);
 }
@@ -153,8 +155,10 @@ TEST_F(server_repack, ends_at_once_when_it_is_told_to) {
             EXPECT_TRUE(exited(command("cancel", {job}), 0));
         }
         EXPECT_TRUE(exited(running.finish(), 6));
-        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pg_repack%'"), 0);
-        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_progress_repack"), 0);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pg_repack%' AND "
+                               "database = current_database()"),
+                  0);
+        EXPECT_EQ(sql().number("SELECT count(*) FROM pg_stat_progress_repack WHERE datname = current_database()"), 0);
         EXPECT_EQ(job_list(db().uri()).size(), by_signal ? 1U : 0U) << "the one can be resumed";
         expect_cleanup_leaves_nothing();
     }
