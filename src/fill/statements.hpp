@@ -12,8 +12,7 @@ namespace pgeist::fill {
 
 /// At the end of a chunk, which can then still say which row it is that a deferred constraint does not take. Deferred
 /// triggers fire, too; then the search_path is ours again, see statements::write().
-inline constexpr const char* check_deferred =
-    "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL search_path TO pg_catalog";
+inline constexpr const char* check_deferred = "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL search_path TO pg_catalog";
 
 /// What is done about rows that somebody has locked.
 enum class locked_rows {

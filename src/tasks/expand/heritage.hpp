@@ -9,8 +9,8 @@
 namespace pgeist::expand {
 
 /// Statements that give what takes the names of old indexes and constraints what those have besides their definition:
-/// comments, the CLUSTER mark, statistics targets of expressions; of statistics objects also name and owner. To be read while the old ones are there, and run when
-/// the new ones have the names.
+/// comments, the CLUSTER mark, statistics targets of expressions; of statistics objects also name and owner. To be read
+/// while the old ones are there, and run when the new ones have the names.
 [[nodiscard]] awaitable<std::vector<std::string>> read_heritage(pg::connection& session, const spec& plan);
 
 /// What DROP COLUMN takes along, and nothing takes the place of.
