@@ -58,7 +58,7 @@ BOOST_DESCRIBE_STRUCT(spec, (),
                       (version, table, source_oid, partitioned, job_schema, leftovers, key, sets, condition,
                        keys_change, last_key, estimated_rows, table_bytes, index_bytes, search_path))
 
-bool json_may_lack(const spec&, std::string_view) { return true; }
+bool json_may_lack(const spec&, std::string_view member) { return member == "search_path"; }
 
 std::string request::statement() const {
     std::string text =

@@ -110,6 +110,18 @@ std::string marks_sql(const real_relation& of) {
     return text;
 }
 
+/// A column has one NOT NULL: its own name beside what parents hand down is given with the table, or never.
+awaitable<void> add_merged_not_nulls(stage& at, std::map<std::int64_t, std::vector<std::string>>& columns) {
+    const std::string whole = oid_array(whole_ones(at));
+    const auto rows = co_await at.session.query(merged_not_nulls_sql, whole);
+    for (int row = 0; row < rows.rows(); ++row) {
+        const auto oid = rows.integer(row, "conrelid");
+        if (inherits_columns(*at.find(oid))) {
+            columns[oid].push_back(constraint_sql(at, rows, row));
+        }
+    }
+}
+
 }  // namespace
 
 awaitable<void> add_sequences(stage& at, scripts& before, scripts& after) {
@@ -157,14 +169,8 @@ awaitable<void> add_tables(stage& at, scripts& into) {
             columns[oid].push_back(column_sql(at, rows, row, of.wanted == extent::whole));
         }
     }
-    // A column has one NOT NULL: its own name beside what parents hand down is given with the table, or never.
-    const std::string whole = oid_array(whole_ones(at));
-    const auto not_nulls = co_await at.session.query(merged_not_nulls_sql, whole);
-    for (int row = 0; row < not_nulls.rows(); ++row) {
-        const auto oid = not_nulls.integer(row, "conrelid");
-        if (inherits_columns(*at.find(oid))) {
-            columns[oid].push_back(constraint_sql(at, not_nulls, row));
-        }
+    if (at.session.server_major() >= first_with_named_not_null) {
+        co_await add_merged_not_nulls(at, columns);
     }
     for (const real_relation& each : at.relations) {
         into[each.oid] += table_sql(at, each, columns[each.oid]);

@@ -232,8 +232,7 @@ std::string why_not_made(const workshop& with, const moved& made, bool fits, con
     const bool overlaps = now.boolean(row, "is_unique") && made.definition.find(" USING gist ") != std::string::npos;
     if (now.text(row, "contype") == "x" || overlaps) {
         return "exclusion constraints, and those WITHOUT OVERLAPS, cannot be built CONCURRENTLY; make one like it for "
-               "the new columns, and drop "
-               "this one, before pgeist contract";
+               "the new columns, and drop this one, before pgeist contract";
     }
     if (!fits) {
         return "it does not fit their type";
