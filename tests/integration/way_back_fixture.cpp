@@ -83,11 +83,11 @@ walk::key way_back_test::key_there(const std::vector<forth>& columns) {
         "BY "
         "p.at");
     key.index = "o_pkey";
-    for (const auto& row : parts.rows) {
+    for (const auto& found : parts.rows) {
         walk::key_column part;
-        part.read_name = *row[0];
-        part.type = *row[1];
-        part.collation = *row[2];
+        part.read_name = *found[0];
+        part.type = *found[1];
+        part.collation = *found[2];
         for (const forth& each : columns) {
             if (each.from == part.read_name) {
                 part.write_name = each.name;

@@ -79,7 +79,7 @@ TEST_F(way_back, ADeathAndABirthInTwoBatchesEndAsABirth) {
     next_block();
     sql().execute("INSERT INTO n VALUES (2, 'other', 2)");
     const auto birth_of_2 =
-        sql().number("SELECT (max(ctid)::text::point)[0]::bigint FROM back.pgeist_log WHERE born > 0");
+        sql().number("SELECT (max(ctid)::text::point)[0]::bigint FROM back.pgeist_log WHERE born IS NOT NULL");
     replay(block(birth_of_2, birth_of_2 + 1));
     EXPECT_EQ(old_row(2), "(other,2.00,none)") << "the death of 2 is still in the log";
     replay(block(0, 1));
@@ -208,7 +208,7 @@ TEST_F(way_back, AColumnOfTheKeyIsRenamed) {
         "ALTER TABLE n DROP COLUMN fresh; ALTER TABLE n RENAME id TO number; INSERT INTO n VALUES (6, 'six', 6); "
         "UPDATE n "
         "SET number = 66 WHERE number = 6");
-    EXPECT_EQ(log_rows(), 2) << "a birth, and a key that was left: a row's trigger knows no names";
+    EXPECT_EQ(log_rows(), 1) << "a key that was left: a row's trigger knows no names";
     EXPECT_EQ(sql().number("SELECT count(*) FROM back.pgeist_links WHERE k1 = 66"), 1);
     sql().execute("ALTER TABLE n RENAME number TO id");
     EXPECT_FALSE(await(capture::in_place(session(), spec()))) << "one of an UPDATE's does";

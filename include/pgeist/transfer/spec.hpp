@@ -112,8 +112,8 @@ struct spec {
 
     /// In mode keep: one row for each row whose key was changed, with the key before.
     [[nodiscard]] qualified_name links() const { return {schema, "pgeist_links"}; }
-    /// In mode keep: numbers what links and births are, in their order.
-    [[nodiscard]] qualified_name events() const { return {schema, "pgeist_events"}; }
+    /// In mode keep: births whose transaction has changed a key before, see triggers/keep_history.sql.
+    [[nodiscard]] qualified_name births() const { return {schema, "pgeist_births"}; }
     /// Where rows are set apart: those that do not fit, by their key, why, and what the write side had.
     [[nodiscard]] qualified_name unfit() const { return {schema, "pgeist_unfit"}; }
     /// Rows of both sides as values, for columns with an `inverse` that are not `proven`.

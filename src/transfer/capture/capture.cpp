@@ -77,19 +77,19 @@ std::string moved(const transfer::spec& transfer, const key_numbers& numbers) {
 /// How the trigger for new rows goes on.
 std::string on_insert(const transfer::spec& transfer) {
     const std::string job = quote_identifier(transfer.schema);
-    if (transfer.row_triggers || keeps_history(transfer)) {
+    if (transfer.row_triggers) {
         return fmt::format("FOR EACH ROW WHEN ({0}.{1}({2})) EXECUTE FUNCTION {0}.capture_nothing()", job,
                            keeps_history(transfer) ? "capture_birth" : "capture_key", key_of(transfer, "NEW"));
     }
-    return fmt::format("REFERENCING NEW TABLE AS pgeist_new FOR EACH STATEMENT EXECUTE FUNCTION {}.capture_inserted()",
-                       job);
+    return fmt::format("REFERENCING NEW TABLE AS pgeist_new FOR EACH STATEMENT EXECUTE FUNCTION {}.{}()", job,
+                       keeps_history(transfer) ? "capture_born" : "capture_inserted");
 }
 
 /// What the log has beside the key.
 std::string beside_the_key(const transfer::spec& transfer) {
-    std::string columns = keeps_history(transfer) ? ", born bigint" : "";
+    std::string columns = keeps_history(transfer) ? ", born pg_lsn" : "";
     if (transfer::logs_touched(transfer)) {
-        columns += fmt::format(", touched bit({}), number bigint", transfer::touched_bits(transfer));
+        columns += fmt::format(", touched bit({}), number pg_lsn", transfer::touched_bits(transfer));
     }
     return columns;
 }
@@ -98,9 +98,9 @@ std::string beside_the_key(const transfer::spec& transfer) {
 /// order in which the sides of an OR are asked is the server's choice.
 std::string on_update(const transfer::spec& transfer) {
     const std::string job = quote_identifier(transfer.schema);
-    const std::string rekeyed =
-        keeps_history(transfer) ? fmt::format("capture_link({}, {})", key_of(transfer, "NEW"), key_of(transfer, "OLD"))
-                                : fmt::format("capture_key({})", key_of(transfer, "OLD"));
+    const std::string rekeyed = keeps_history(transfer) ? fmt::format("capture_link({}, {}, NEW.tableoid)",
+                                                                      key_of(transfer, "NEW"), key_of(transfer, "OLD"))
+                                                        : fmt::format("capture_key({})", key_of(transfer, "OLD"));
     const std::string key = fmt::format("CASE WHEN {} THEN {}.{} ELSE false END", key_changed(transfer), job, rekeyed);
     if (!transfer::logs_touched(transfer)) {
         return key;
@@ -141,7 +141,8 @@ std::vector<std::pair<std::string, std::string>> placeholders(const transfer::sp
     values.emplace_back("beside_the_key", beside_the_key(transfer));
     values.emplace_back("from_columns", from_columns(transfer, true));
     values.emplace_back("from_names", from_columns(transfer, false));
-    values.emplace_back("events", quote_literal(transfer.events().sql()));
+    values.emplace_back("links", quote_literal(transfer.links().sql()));
+    values.emplace_back("relation", fmt::format("${}", 1 + 2 * transfer.key.columns.size()));
     values.emplace_back("on_insert", on_insert(transfer));
     values.emplace_back("on_update", on_update(transfer));
     values.emplace_back("touched_value", fmt::format("${}", 1 + transfer.key.columns.size()));

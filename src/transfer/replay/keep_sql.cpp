@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "pgeist/core/template.hpp"
+#include "pgeist/templates.hpp"
 #include "pgeist/transfer/image.hpp"
 #include "pgeist/transfer/touched.hpp"
 #include "pgeist/walk/key_values.hpp"
@@ -143,13 +145,16 @@ std::string keep_statements::note_arrivals() const {
         "INSERT INTO {0}.pgeist_arrivals ({1}, {2}, number, linked) SELECT {1}, {2}, number, true FROM {3}; "
         "INSERT INTO {0}.pgeist_arrivals ({1}, number, linked) SELECT {1}, born, false FROM {4} WHERE born IS DISTINCT "
         "FROM "
-        "NULL{5}",
+        "NULL; {6}{5}",
         quote_identifier(transfer_->schema), keys, from, transfer_->links().sql(), transfer_->log().sql(),
         transfer::logs_touched(*transfer_)
             ? fmt::format("; INSERT INTO {0}.pgeist_touches ({1}, number, touched) SELECT {1}, number, touched FROM "
                           "{2} WHERE touched IS NOT NULL",
                           quote_identifier(transfer_->schema), keys, transfer_->log().sql())
-            : std::string());
+            : std::string(),
+        fill_template(templates::births_before_links, {{"job", quote_identifier(transfer_->schema)},
+                                                       {"of_birth", names(key, "b.", 'k')},
+                                                       {"same_key", walk::log_equals_log(key, "a", "early")}}));
 }
 
 namespace {
@@ -163,8 +168,9 @@ std::string touched_on_the_way(const transfer::spec& transfer) {
     const std::string touches = fmt::format("SELECT e.touched FROM {} JOIN {}.pgeist_touches AS e ON {}", at,
                                             quote_identifier(transfer.schema), walk::log_equals_log(key, "e", "g"));
     return fmt::format(
-        "LEFT JOIN LATERAL (SELECT bit_or(e.touched) AS touched FROM ({0} WHERE e.number > coalesce(w.since_then, -1) "
-        "AND e.number < coalesce(w.number, 9223372036854775807) UNION ALL {0} WHERE e.number IS NULL) AS e) AS e ON "
+        "LEFT JOIN LATERAL (SELECT bit_or(e.touched) AS touched FROM ({0} WHERE e.number > coalesce(w.since_then, "
+        "'0/0') "
+        "AND e.number < coalesce(w.number, 'FFFFFFFF/FFFFFFFF') UNION ALL {0} WHERE e.number IS NULL) AS e) AS e ON "
         "true ",
         touches);
 }
@@ -196,7 +202,7 @@ std::string keep_statements::fill_by_links() const {
     return fill_from(
         *this, *transfer_,
         fmt::format(
-            "WITH RECURSIVE way AS (SELECT {k_of_l}, {o_of_l}, NULL::bigint AS number, s.present IS NULL AS born FROM "
+            "WITH RECURSIVE way AS (SELECT {k_of_l}, {o_of_l}, NULL::pg_lsn AS number, s.present IS NULL AS born FROM "
             "({distinct}) AS l LEFT JOIN LATERAL (SELECT true AS present FROM ONLY {read} AS s WHERE {is_there} LIMIT "
             "1) AS s ON true "
             "UNION ALL SELECT {k_of_w}, {f_of_a}, a.number, NOT a.linked FROM way AS w CROSS JOIN LATERAL ("

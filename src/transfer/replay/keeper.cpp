@@ -147,8 +147,9 @@ awaitable<std::int64_t> keeper::run() {
         co_await keep();
     }
     if (links_) {
-        std::string forget = "DELETE FROM " + transfer_.links().sql();
-        co_await session_.query(std::move(forget));
+        std::string forget =
+            fmt::format("DELETE FROM {}; DELETE FROM {}", transfer_.links().sql(), transfer_.births().sql());
+        co_await session_.execute(std::move(forget));
     }
     const pg::result forgotten = co_await session_.query(forget_sql(transfer_, rows_));
     co_return forgotten.affected();

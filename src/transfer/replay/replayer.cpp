@@ -366,6 +366,7 @@ awaitable<void> replayer::vacuum() {
     }
     if (work_->transfer.mode == transfer::replay_mode::keep) {
         co_await session->execute("VACUUM " + work_->transfer.links().sql());
+        co_await session->execute("VACUUM " + work_->transfer.births().sql());
     }
     bytes_after_vacuum_ = co_await capture::log_bytes(*session, work_->transfer);
 }
