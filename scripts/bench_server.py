@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from huge_pages import HugePages
@@ -123,6 +124,16 @@ class Server:
         time.sleep(0.3)  # the last one is counted when the postmaster has taken note of its end
         fields = Path(f"/proc/{postmaster}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[Path]:
+        """Its data, with nobody at work on them. It is started again afterwards."""
+        data = Path(self.sql("postgres", "SHOW data_directory"))
+        self.script("stop", "--keep")
+        try:
+            yield data
+        finally:
+            self.base_uri = self.script("start").removesuffix("/postgres")
 
     def uri(self, database: str) -> str:
         return f"{self.base_uri}/{database}"

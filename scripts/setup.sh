@@ -8,7 +8,7 @@ usage() {
     cat <<'USAGE'
 usage: scripts/setup.sh [--bench] [--check]
 
-  --bench   also what scripts/run_bench.py and run_goals.py compare with (pg_repack)
+  --bench   also what scripts/run_bench.py and run_goals.py compare with (pg_repack) and count with (valgrind)
   --check   install nothing; list what is missing and exit 1 if there is anything
 USAGE
 }
@@ -26,7 +26,7 @@ packages=(
     alembic python3-psycopg2  # an example
     postgresql-15-pglogical  # writes into a table that is being changed
 )
-bench_packages=(postgresql-15-repack time)
+bench_packages=(postgresql-15-repack time valgrind)
 
 check_only=false
 for argument in "$@"; do

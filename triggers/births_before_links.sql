@@ -1,31 +1,57 @@
--- Births that were logged behind a link of the same transaction, and came before it: they get a number just below the link's.
--- See keep_history.sql. Statements log the births of their rows when they end, so those inserted last are logged first. After
--- a link as many rows were logged as were inserted, if none was waiting for its statement's end; `ahead`, all logged less all
--- inserted, is then what it was at the link. By as much as it is more, the statements since have logged rows that had been there
--- before: the first ones of each. Placeholders: @job@ the transfer's schema; @of_birth@ "b.k1, b.k2";
--- @same_key@ of `a`, an arrival, and `early`.
-WITH statements AS (
-    SELECT transaction, number, count(*) AS made, max(inserted) AS inserted FROM @job@.pgeist_births GROUP BY transaction, number
-), counted AS (
-    SELECT transaction, number, linked, sum(made) OVER (PARTITION BY transaction ORDER BY number) - inserted AS ahead
-      FROM (SELECT transaction, number, made, inserted, false AS linked FROM statements
-            UNION ALL SELECT transaction, number, 0, inserted, true FROM @job@.pgeist_links
-             WHERE transaction IN (SELECT transaction FROM statements)) AS event
-), links AS (
-    SELECT * FROM (SELECT *, max(ahead) FILTER (WHERE NOT linked)
-                             OVER (PARTITION BY transaction ORDER BY number ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS most
-                     FROM counted) AS event
-     WHERE linked AND most > ahead
-), waiting AS (
-    SELECT transaction, link, statement,
-           waited - lag(waited, 1, 0::numeric) OVER (PARTITION BY transaction, link ORDER BY statement) AS before
-      FROM (SELECT l.transaction, l.number AS link, s.number AS statement,
-                   greatest(max(s.ahead - l.ahead) OVER (PARTITION BY l.transaction, l.number ORDER BY s.number), 0) AS waited
-              FROM links AS l JOIN counted AS s ON s.transaction = l.transaction AND NOT s.linked AND s.number > l.number) AS pair
-), early AS (
-    SELECT @of_birth@, b.number, min(w.link) - 1 AS earlier
-      FROM (SELECT *, row_number() OVER (PARTITION BY transaction, number ORDER BY place) AS at FROM @job@.pgeist_births) AS b
-      JOIN waiting AS w ON w.transaction = b.transaction AND w.statement = b.number AND b.at <= w.before
-     GROUP BY @of_birth@, b.number
-)
-UPDATE @job@.pgeist_arrivals AS a SET number = early.earlier FROM early WHERE NOT a.linked AND a.number = early.number AND @same_key@
+-- Births that were logged behind a link of the same transaction, and came before it, get a number just below the link's. See
+-- keep_history.sql. Goes back over what a transaction has logged: the end of a statement adds the rows that it has made to those
+-- that wait for their place, the last one on top, since what ended before them was within it. As many as were inserted between
+-- two events have theirs there: before the first link behind it, if that was logged before them. One step a birth or link.
+-- Placeholders: @job@ the transfer's schema; @same_key@ of `a`, an arrival, and `b`, a birth; @quote@ as in
+-- capture_functions.sql.
+CREATE FUNCTION @job@.births_before_links() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $@quote@$
+DECLARE
+    event         record;
+    transaction_  xid8;
+    inserted_     bigint;
+    link          pg_lsn;    -- the first one behind
+    waiting       pg_lsn[];
+    on_top        int := 0;
+    early         pg_lsn[];  -- the places of those that get another number
+    early_in      xid8[];
+    before        pg_lsn[];  -- this link's
+    count_early   int := 0;
+    none_is_left  boolean;
+BEGIN
+    FOR event IN
+        SELECT transaction, statement AS number, place, inserted FROM @job@.pgeist_births
+        UNION ALL SELECT transaction, number, NULL, inserted FROM @job@.pgeist_links
+         WHERE transaction IN (SELECT transaction FROM @job@.pgeist_births)
+        UNION ALL SELECT NULL, NULL, NULL, NULL  -- the end, for the last transaction
+         ORDER BY transaction NULLS LAST, number DESC, place
+    LOOP
+        none_is_left := event.transaction IS DISTINCT FROM transaction_;
+        WHILE on_top > 0 AND (none_is_left OR event.inserted < inserted_) LOOP
+            IF link < waiting[on_top] THEN
+                count_early := count_early + 1;
+                early[count_early] := waiting[on_top];
+                early_in[count_early] := transaction_;
+                before[count_early] := link;
+            END IF;
+            on_top := on_top - 1;
+            inserted_ := inserted_ - 1;
+        END LOOP;
+        IF none_is_left THEN
+            transaction_ := event.transaction;
+            link := NULL;
+        END IF;
+        inserted_ := event.inserted;
+        IF event.place IS NULL THEN
+            link := event.number;
+        ELSE
+            on_top := on_top + 1;
+            waiting[on_top] := event.place;
+        END IF;
+    END LOOP;
+    IF count_early > 0 THEN
+        UPDATE @job@.pgeist_arrivals AS a SET number = e.link - 1
+          FROM unnest(early, early_in, before) AS e (place, transaction, link), @job@.pgeist_births AS b
+         WHERE b.place = e.place AND b.transaction = e.transaction AND NOT a.linked AND a.number = b.place AND @same_key@;
+    END IF;
+END $@quote@$;

@@ -4,44 +4,41 @@
 -- under its key by the last of its births and links, whatever else the log says. Numbers are places in the WAL, which costs
 -- nobody a wait: whoever takes a key over from another transaction reads a later one, since that one's commit lies between,
 -- and so does whoever reads one after another was logged. Placeholders as in log.sql and capture_functions.sql;
--- @from_columns@ "f1 type COLLATE …, f2 …"; @from_names@ "f1, f2"; @from_values@ "$3, $4"; @relation@ the parameter behind; @links@ their
--- table, a literal.
+-- @from_columns@ "f1 type COLLATE …, f2 …"; @from_names@ "f1, f2"; @from_values@ "$3, $4"; @links@ their table, a literal;
+-- @oid@ of the table that is written to.
 --
 -- Links are numbered at once when the key was taken (see capture_functions.sql), births when the statement that makes the
 -- rows ends. What happens to keys meanwhile, by its own doing or by triggers and functions that it calls, has lower numbers
 -- than births that came before. In which order it was is told by the server's count of rows that the transaction has inserted
 -- into the table: a link says where it stood, the births of a statement where it stood at the end. It is needed where a
 -- transaction has changed a key before, and rare: births beside the log, see births_before_links.sql. (The count goes on over
--- rows whose INSERT failed: a statement in which a key is changed and then another INSERT fails is the one that is told wrong.)
+-- rows whose INSERT failed, or found another's row under ON CONFLICT just then: a statement in which a key is changed and such
+-- a thing happens to another INSERT is told wrong. So is one in which keys are changed while a superuser has track_counts off.)
 CREATE TABLE @job@.pgeist_links (@key_columns@, @from_columns@, number pg_lsn, transaction xid8, inserted bigint)
     WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
 ALTER TABLE @job@.pgeist_links REPLICA IDENTITY FULL;
 
--- `number` as `born` in the log, one for a statement; `place` gives its rows their order.
-CREATE TABLE @job@.pgeist_births (@key_columns@, number pg_lsn, transaction xid8, inserted bigint, place pg_lsn)
+-- `place` is `born` in the log; `statement` is the number of all that one has made.
+CREATE TABLE @job@.pgeist_births (@key_columns@, statement pg_lsn, place pg_lsn, transaction xid8, inserted bigint)
     WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
 ALTER TABLE @job@.pgeist_births REPLICA IDENTITY FULL;
 
--- Who must not ask for these is told so here, and not the application.
-SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_stat_get_xact_tuples_inserted(@links@::pg_catalog.regclass);
-
--- Of all rows that a statement has made. What is not qualified could be a column of the table. One condition for all that is rare, since each is dear beside an INSERT of one row.
+-- Of all rows that a statement has made. What is not qualified could be a column of the table. One condition for all that is
+-- rare, since each is dear beside an INSERT of one row.
 CREATE FUNCTION @job@.capture_born() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $@quote@$
-<<statement>>
-DECLARE
-    number pg_lsn;
 BEGIN
     IF @moved@ OR pg_stat_get_xact_tuples_inserted(@links@::regclass) > 0 THEN
         IF @moved@ THEN
             INSERT INTO @job@.pgeist_truncations (missed) VALUES (true);
         ELSE
-            number := pg_current_wal_insert_lsn();
-            INSERT INTO @job@.pgeist_log (@log_columns@, born) SELECT @columns@, statement.number FROM pgeist_new AS changed;
-            INSERT INTO @job@.pgeist_births (@log_columns@, number, transaction, inserted, place)
-                SELECT @columns@, statement.number, pg_current_xact_id(), pg_stat_get_xact_tuples_inserted(capture_born.tg_relid),
-                       pg_current_wal_insert_lsn()
-                  FROM pgeist_new AS changed;
+            WITH noted AS (
+                INSERT INTO @job@.pgeist_births (@log_columns@, statement, place, transaction, inserted)
+                    SELECT @columns@, (SELECT pg_current_wal_insert_lsn()), pg_current_wal_insert_lsn(), pg_current_xact_id(),
+                           pg_stat_get_xact_tuples_inserted(@oid@)
+                      FROM pgeist_new AS changed
+                 RETURNING @log_columns@, place)
+            INSERT INTO @job@.pgeist_log (@log_columns@, born) SELECT @log_columns@, place FROM noted;
         END IF;
     ELSE
         INSERT INTO @job@.pgeist_log (@log_columns@, born)
@@ -59,15 +56,15 @@ BEGIN
 END $@quote@$;
 
 -- The key, and the one before, which is logged too: there may be another row under it now, or none.
-CREATE FUNCTION @job@.capture_link(@key_types@, @key_types@, oid) RETURNS boolean
+CREATE FUNCTION @job@.capture_link(@key_types@, @key_types@) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $@quote@$
 BEGIN
     INSERT INTO @job@.pgeist_log (@log_columns@) VALUES (@from_values@);
     INSERT INTO @job@.pgeist_links (@log_columns@, @from_names@, number, transaction, inserted)
         VALUES (@key_values@, @from_values@, pg_current_wal_insert_lsn(), pg_current_xact_id(),
-                pg_stat_get_xact_tuples_inserted(@relation@));
+                pg_stat_get_xact_tuples_inserted(@oid@));
     RETURN false;
 END $@quote@$;
 
 REVOKE ALL ON FUNCTION @job@.capture_born() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @job@.capture_birth(@key_types@), @job@.capture_link(@key_types@, @key_types@, oid) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION @job@.capture_birth(@key_types@), @job@.capture_link(@key_types@, @key_types@) TO PUBLIC;

@@ -69,11 +69,11 @@ class Online(Process):
         return sum(end - begin for name, begin, end in self.phases() if name == wanted)
 
 
-def begin_capture(context: Context, database: str) -> None:
+def begin_capture(context: Context, database: str, change: tuple[str, ...] = ("--alter", ALTER)) -> None:
     """Leaves the triggers on the table, with nobody who copies or replays."""
     pause = context.folder / "pause"
     pause.touch()
-    with Online(context, database, "--pause-file", str(pause)) as run:
+    with Online(context, database, "--pause-file", str(pause), change=change) as run:
         run.wait_for(lambda event: event["event"] == "phase" and event["name"] == "copy", "the copy")
         run.stop()
     pause.unlink()

@@ -1,106 +1,101 @@
 """What the application pays for a swap that can be taken back: capture in the window against capture during the run.
 
-Processor time of the server's session for a statement of one pgbench client, prepared: single-row updates, single-row
-inserts, and inserts of 100 rows. On a fresh table without pgeist, with the triggers of a run on it, in the window of a change
-that goes back row for row (replace), and of one where the old table keeps what the new one has not (keep): there each new
-row is noted as one that was made since. Nobody copies, replays or vacuums meanwhile.
+Instructions for a statement that is prepared: single-row updates, all of them HOT or none, single-row inserts, and inserts of
+100 rows. On a fresh table without pgeist, with the triggers of a run on it, in the window of a change that goes back row for
+row (replace), and of one where the old table keeps what the new one has not (keep): there each new row is noted as one that
+was made since. Nobody copies, replays or vacuums meanwhile.
 """
 
 from __future__ import annotations
 
-from bench_server import ALTER, Measured, client_program, note
-from goals.frame import Context, Finding, median, spread
+from bench_server import note
+from goals.frame import Context, Finding
+from goals.instructions import WARM_UP, LoneServer, can_be_counted
 from goals.load import fresh_application
 from goals.online import Online, begin_capture
 
 NAME = "window"
-TURNS = 3  # times the rounds
-GOAL = 1.03  # times the cost during the run: no more, but for what two measurements differ by
+GOAL = 1.03  # times the cost during the run
+STATEMENTS = WARM_UP + 50
 NEW_ROW = ("INSERT INTO orders (id, customer_id, status, amount, created_at, details) "
-           "SELECT nextval('order_ids'), 7, 'new', 12.50, now(), '{\"sku\": \"SKU-1\"}'")
-# Statement, its rows, and how many are measured.
+           "SELECT nextval('order_ids'), $1, 'new', 12.50, now(), '{\"sku\": \"SKU-1\"}'")
+# Statement, and its rows.
 WRITES = {
-    "update": ("\\set id random(1, :rows)\nUPDATE orders SET amount = amount + 1 WHERE id = :id;\n", 1, 10_000),
-    "insert": (NEW_ROW + ";\n", 1, 10_000),
-    "insert of 100 rows": (NEW_ROW + " FROM generate_series(1, 100);\n", 100, 1_000),
+    "update": ("UPDATE orders SET amount = amount + 1 WHERE id = $1", 1),
+    "update of an indexed column": ("UPDATE orders SET updated_at = now() WHERE id = $1", 1),
+    "insert": (NEW_ROW, 1),
+    "insert of 100 rows": (NEW_ROW + " FROM generate_series(1, 100)", 100),
 }
-# The job's schema that the log is in, and what was changed.
+# The job's schema that the log is in, and what was changed: a column of which nothing is stored.
 CONTENDERS = {
     "none": (None, ()),
-    "run": ("pgeist_1", ("--alter", ALTER)),
-    "replace": ("pgeist_1_back", ("--alter", ALTER)),
-    "keep": ("pgeist_1_back", ("--alter", ALTER + ", DROP COLUMN note")),
+    "run": ("pgeist_1", ("--alter", "ALTER COLUMN unused TYPE bigint")),
+    "replace": ("pgeist_1_back", ("--alter", "ALTER COLUMN unused TYPE bigint")),
+    "keep": ("pgeist_1_back", ("--alter", "DROP COLUMN unused")),
 }
 
 
-def prepare(context: Context, contender: str) -> str:
-    database = fresh_application(context)
+def rows_of(context: Context) -> int:
+    return min(context.rows, 100_000)
+
+
+def prepare(context: Context, contender: str) -> None:
+    """A database called window_…, with what is captured there. The table's file is the same in all of them."""
+    database = fresh_application(context, rows_of(context))
+    context.server.sql(database, "ALTER TABLE orders ADD COLUMN unused int, SET (fillfactor = 90)")
     if contender == "run":
-        begin_capture(context, database)
+        begin_capture(context, database, CONTENDERS[contender][1])
     elif contender != "none":
         with Online(context, database, "--revertible", "--verify", "off", change=CONTENDERS[contender][1]) as run:
             run.finish(expected=(0,))
-        context.require_key_type(database, "bigint")
-    context.server.sql("postgres", f"ALTER DATABASE {database} SET synchronous_commit = off", "CHECKPOINT")
-    return database
+    context.server.sql(database, "VACUUM (FULL, FREEZE, ANALYZE) orders", "CHECKPOINT")
+    context.keep(database, f"window_{contender}")
 
 
-def cost_of(context: Context, database: str, contender: str, kind: str) -> float:
-    """Microseconds a statement; every row of them must be in the log."""
-    statement, rows, several = WRITES[kind]
-    several = 10 if context.smoke else several
-    schema = CONTENDERS[contender][0]
-    logged = f"SELECT count(*) FROM {schema}.pgeist_log"
-    before = int(context.server.sql(database, logged)) if schema else 0
-    script = context.folder / "window.sql"
-    script.write_text(statement, encoding="utf-8")
-    command = [client_program("pgbench"), "-n", "-c", "1", "-M", "prepared", "-D", f"rows={context.rows}", "-f", str(script),
-               context.server.uri(database), "-t"]
-    Measured([*command, str(several // 10)])
-    begin = context.server.time_of_ended_sessions()
-    Measured([*command, str(several)])
-    cost = 1e6 * (context.server.time_of_ended_sessions() - begin) / several
-    if schema:
-        context.require(database, str(before + (several // 10 + several) * rows), logged)
-    note(f"window: {contender:7} {kind:18} {cost:,.0f} µs")
+def cost_of(server: LoneServer, contender: str, kind: str, rows: int) -> float:
+    statement, _ = WRITES[kind]
+    # Far from each other, as an application's are.
+    execute = [f"EXECUTE written ('{7919 * number % rows + 1}')" for number in range(STATEMENTS)]
+    cost = server.instructions(f"window_{contender}", f"PREPARE written AS {statement}", execute)
+    note(f"window: {contender:7} {kind:27} {cost:,.0f} instructions")
     return cost
 
 
-def in_short_turns(context: Context) -> dict[str, dict[str, list[float]]]:
-    """What each contender costs, of each kind, each time: a slow spell of the machine hits all of them."""
-    databases = {}
-    for contender in CONTENDERS:
-        databases[contender] = f"window_{contender}"
-        context.keep(prepare(context, contender), databases[contender])
-    seen: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in CONTENDERS} for kind in WRITES}
-    for _ in range(1 if context.smoke else TURNS):
-        for kind in WRITES:
-            for name, cost in context.in_turn(CONTENDERS, lambda _, name: cost_of(context, databases[name], name, kind)).items():
-                seen[kind][name] += cost
-    context.server.sql("postgres", *[f"DROP DATABASE {database}" for database in databases.values()])
-    return seen
+def require_logged(context: Context, contender: str, kinds: list[str]) -> None:
+    """That every row written is in the log: once in the long run and once in the short one."""
+    schema = CONTENDERS[contender][0]
+    if schema:
+        rows = sum(WRITES[kind][1] for kind in kinds) * (STATEMENTS + WARM_UP)
+        context.require(f"window_{contender}", str(rows), f"SELECT count(*) FROM {schema}.pgeist_log")
 
 
-def measure(context: Context) -> list[Finding]:
-    context.server.sql("postgres", "ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
-    try:
-        rounds = in_short_turns(context)
-    finally:
-        context.server.sql("postgres", "ALTER SYSTEM RESET autovacuum", "SELECT pg_reload_conf()")
-    found = []
-    for kind in WRITES:
-        costs = rounds[kind]
-        of_none = {name: median(several) / max(median(costs["none"]), 1e-6) for name, several in costs.items()}
-        for mode in ("replace", "keep"):
-            ratio = median(costs[mode]) / max(median(costs["run"]), 1e-6)
-            found.append(Finding(
-                what=f"capture in the window of a way back ({mode}), {kind}: cost against during the run",
-                goal=f"≤ {GOAL}",
-                ratio=ratio,
-                met=ratio <= GOAL,
-                measured=f"{ratio:.2f}: {spread(costs[mode])} against {spread(costs['run'])} µs of processor time a statement; "
-                         f"of the cost without triggers {of_none[mode]:.2f} and {of_none['run']:.2f}",
-                how="`pgbench -c 1 -M prepared`, 4 indexes, `synchronous_commit=off`, nobody replays",
-                figures=costs,
-            ))
-    return found
+def measure(context: Context) -> list[Finding] | None:
+    if not can_be_counted():
+        note("window: not measured without valgrind, which counts instructions (scripts/setup.sh --bench)")
+        return None
+    contenders = ["run", "keep"] if context.smoke else list(CONTENDERS)
+    kinds = ["insert"] if context.smoke else list(WRITES)
+    for contender in contenders:
+        prepare(context, contender)
+    with context.server.stopped() as data:
+        server = LoneServer(context.server, data)
+        costs = {kind: {contender: cost_of(server, contender, kind, rows_of(context)) for contender in contenders} for kind in kinds}
+    for contender in contenders:
+        require_logged(context, contender, kinds)
+        context.server.sql("postgres", f"DROP DATABASE window_{contender}")
+    return [finding(kind, mode, costs[kind]) for kind in kinds for mode in ("replace", "keep") if mode in contenders]
+
+
+def finding(kind: str, mode: str, costs: dict[str, float]) -> Finding:
+    ratio = costs[mode] / costs["run"]
+    without = costs.get("none", costs["run"])
+    return Finding(
+        what=f"capture in the window of a way back ({mode}), {kind}: cost against during the run",
+        goal=f"≤ {GOAL}",
+        ratio=ratio,
+        met=ratio <= GOAL,
+        measured=f"{ratio:.2f}: {costs[mode]:,.0f} against {costs['run']:,.0f} instructions a statement, "
+                 f"{costs[mode] / without:.2f} and {costs['run'] / without:.2f} of those without triggers",
+        how="`postgres --single` under valgrind, prepared, 100,000 rows, 4 indexes, nobody replays",
+        figures=costs,
+    )

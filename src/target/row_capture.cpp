@@ -35,6 +35,12 @@ constexpr const char* limited_sql = R"sql(
              WHERE name = 'temp_file_limit' AND setting <> '-1' AND source IN ('configuration file', 'command line', 'default')
                AND EXISTS (SELECT FROM limits WHERE amount IS NULL)) AS of_server)sql";
 
+constexpr const char* counts_off_sql = R"sql(
+    SELECT EXISTS (SELECT FROM pg_settings WHERE name = 'track_counts' AND setting = 'off')
+        OR EXISTS (SELECT FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS one
+                    WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND one LIKE 'track\_counts=%' AND one NOT IN ('track_counts=on', 'track_counts=true')))sql";
+
 }  // namespace
 
 awaitable<bool> needs_row_capture(build_context& at) {
@@ -57,6 +63,11 @@ awaitable<bool> needs_row_capture(build_context& at) {
         }
     }
     co_return !at.source.parents.empty() || at.source.is_partition;
+}
+
+awaitable<bool> counts_may_be_off(build_context& at) {
+    const pg::result found = co_await at.conn.query(counts_off_sql);
+    co_return found.boolean(0, 0);
 }
 
 }  // namespace pgeist::target

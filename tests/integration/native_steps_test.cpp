@@ -483,7 +483,7 @@ INSTANTIATE_TEST_SUITE_P(
                        "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW WHEN (new.a > 0) EXECUTE FUNCTION noticed()"},
         reading_column{"generated_column", "ALTER TABLE t ADD COLUMN g int GENERATED ALWAYS AS (a * 2) STORED"},
         reading_column{"function", "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT sum(a) FROM t; END"}),
-    [](const ::testing::TestParamInfo<reading_column>& info) { return info.param.name; });
+    [](const ::testing::TestParamInfo<reading_column>& one) { return one.param.name; });
 
 TEST_F(native_steps, of_only_a_partitioned_table_are_no_backfill) {
     sql().execute(

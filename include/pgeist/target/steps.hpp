@@ -148,6 +148,10 @@ void note_changes(build_context& at, const catalog::table& after);
 /// that are kept for them could end the application's statement.
 [[nodiscard]] awaitable<bool> needs_row_capture(build_context& at);
 
+/// Whether the server, this database or a role has `track_counts` off: then it cannot tell how many rows a transaction
+/// has inserted.
+[[nodiscard]] awaitable<bool> counts_may_be_off(build_context& at);
+
 /// Has the server check that rows of the source fit the shadow: types, casts, names. Reads no row.
 [[nodiscard]] awaitable<void> check_copy_statement(build_context& at, const plan::blueprint& plan);
 /// Puts the first rows into a table like the shadow, and takes that back. Refuses functions that find what they need by

@@ -117,9 +117,29 @@ constexpr const char* foreign_grantees_sql = R"(
       FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS x
      WHERE n.nspname = $1 AND x.grantee <> n.nspowner)";
 
+constexpr const char* may_call_sql = R"(
+    SELECT quote_ident(current_user), string_agg(f::regprocedure::text, ', ') FROM unnest(ARRAY[
+           'pg_catalog.pg_current_wal_insert_lsn()'::regprocedure::oid,
+           'pg_catalog.pg_stat_get_xact_tuples_inserted(oid)'::regprocedure::oid]) AS f
+     WHERE NOT has_function_privilege(f, 'EXECUTE'))";
+
+/// The application's statements would fail else: what they fire runs with this role's rights.
+awaitable<void> require_functions(pg::connection& session) {
+    const pg::result row = co_await session.query(may_call_sql);
+    if (!row.is_null(0, 1)) {
+        throw error(exit_code::refused,
+                    fmt::format("role {} may not call {}, which the way back needs to tell in which order rows were "
+                                "made",
+                                row.text(0, 0), row.text(0, 1)),
+                    fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}, or run without --revertible", row.text(0, 1),
+                                row.text(0, 0)));
+    }
+}
+
 /// Nobody's business, whatever default privileges say. The functions in there run with their owner's rights.
 awaitable<void> make_back(pg::connection& session, const transfer::spec& back, const qualified_name& to_be_used,
                           const qualified_name& to_wait) {
+    co_await require_functions(session);
     const std::string schema = quote_identifier(back.schema);
     co_await session.execute(fmt::format("DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}", schema));
     const pg::result grantees = co_await session.query(foreign_grantees_sql, back.schema);

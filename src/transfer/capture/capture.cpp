@@ -12,6 +12,7 @@
 #include "pgeist/transfer/read_side.hpp"
 #include "pgeist/transfer/touched.hpp"
 #include "pgeist/walk/key_sql.hpp"
+#include "pgeist/walk/key_values.hpp"
 
 namespace pgeist::capture {
 
@@ -95,13 +96,15 @@ std::string beside_the_key(const transfer::spec& transfer) {
 }
 
 /// Asked of each row that is updated: logs the key before where the key changes, and what is touched. CASE, since the
-/// order in which the sides of an OR are asked is the server's choice.
+/// order in which the sides of an OR or AND are asked is the server's choice; it is dearer than AND, for each
+/// statement, and not needed for links: one from a key to itself would mean nothing.
 std::string on_update(const transfer::spec& transfer) {
     const std::string job = quote_identifier(transfer.schema);
-    const std::string rekeyed = keeps_history(transfer) ? fmt::format("capture_link({}, {}, NEW.tableoid)",
-                                                                      key_of(transfer, "NEW"), key_of(transfer, "OLD"))
-                                                        : fmt::format("capture_key({})", key_of(transfer, "OLD"));
-    const std::string key = fmt::format("CASE WHEN {} THEN {}.{} ELSE false END", key_changed(transfer), job, rekeyed);
+    const std::string key = keeps_history(transfer)
+                                ? fmt::format("{} AND {}.capture_link({}, {})", key_changed(transfer), job,
+                                              key_of(transfer, "NEW"), key_of(transfer, "OLD"))
+                                : fmt::format("CASE WHEN {} THEN {}.capture_key({}) ELSE false END",
+                                              key_changed(transfer), job, key_of(transfer, "OLD"));
     if (!transfer::logs_touched(transfer)) {
         return key;
     }
@@ -142,7 +145,8 @@ std::vector<std::pair<std::string, std::string>> placeholders(const transfer::sp
     values.emplace_back("from_columns", from_columns(transfer, true));
     values.emplace_back("from_names", from_columns(transfer, false));
     values.emplace_back("links", quote_literal(transfer.links().sql()));
-    values.emplace_back("relation", fmt::format("${}", 1 + 2 * transfer.key.columns.size()));
+    values.emplace_back("oid", std::to_string(transfer.read.oid));
+    values.emplace_back("same_key", walk::log_equals_log(transfer.key, "a", "b"));
     values.emplace_back("on_insert", on_insert(transfer));
     values.emplace_back("on_update", on_update(transfer));
     values.emplace_back("touched_value", fmt::format("${}", 1 + transfer.key.columns.size()));
@@ -192,7 +196,8 @@ std::string log_sql(const transfer::spec& transfer, const key_numbers& numbers) 
     values.emplace_back("moved", moved(transfer, numbers));
     std::string sql = fill_template(templates::log, values) + fill_template(templates::capture_functions, values);
     if (keeps_history(transfer)) {
-        sql += fill_template(templates::keep_history, values) + fill_template(templates::arrivals, values);
+        sql += fill_template(templates::keep_history, values) + fill_template(templates::arrivals, values) +
+               fill_template(templates::births_before_links, values);
     }
     if (transfer::logs_touched(transfer)) {
         sql += fill_template(templates::keep_touched, values);
@@ -370,8 +375,9 @@ awaitable<std::int64_t> truncations(pg::connection& session, const transfer::spe
 }
 
 awaitable<std::int64_t> log_bytes(pg::connection& session, const transfer::spec& transfer) {
-    const pg::result row =
-        co_await session.query("SELECT coalesce(pg_table_size(to_regclass($1)), 0)", transfer.log().sql());
+    const pg::result row = co_await session.query(
+        "SELECT coalesce(pg_table_size(to_regclass($1)), 0) + coalesce(pg_table_size(to_regclass($2)), 0)",
+        transfer.log().sql(), transfer.births().sql());
     co_return row.integer(0, 0);
 }
 

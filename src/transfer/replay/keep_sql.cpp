@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "pgeist/core/template.hpp"
-#include "pgeist/templates.hpp"
 #include "pgeist/transfer/image.hpp"
 #include "pgeist/transfer/touched.hpp"
 #include "pgeist/walk/key_values.hpp"
@@ -145,16 +143,13 @@ std::string keep_statements::note_arrivals() const {
         "INSERT INTO {0}.pgeist_arrivals ({1}, {2}, number, linked) SELECT {1}, {2}, number, true FROM {3}; "
         "INSERT INTO {0}.pgeist_arrivals ({1}, number, linked) SELECT {1}, born, false FROM {4} WHERE born IS DISTINCT "
         "FROM "
-        "NULL; {6}{5}",
+        "NULL; SELECT {0}.births_before_links(){5}",
         quote_identifier(transfer_->schema), keys, from, transfer_->links().sql(), transfer_->log().sql(),
         transfer::logs_touched(*transfer_)
             ? fmt::format("; INSERT INTO {0}.pgeist_touches ({1}, number, touched) SELECT {1}, number, touched FROM "
                           "{2} WHERE touched IS NOT NULL",
                           quote_identifier(transfer_->schema), keys, transfer_->log().sql())
-            : std::string(),
-        fill_template(templates::births_before_links, {{"job", quote_identifier(transfer_->schema)},
-                                                       {"of_birth", names(key, "b.", 'k')},
-                                                       {"same_key", walk::log_equals_log(key, "a", "early")}}));
+            : std::string());
 }
 
 namespace {

@@ -148,7 +148,8 @@ awaitable<std::int64_t> keeper::run() {
     }
     if (links_) {
         std::string forget =
-            fmt::format("DELETE FROM {}; DELETE FROM {}", transfer_.links().sql(), transfer_.births().sql());
+            fmt::format("DELETE FROM {0} WHERE transaction IN (SELECT transaction FROM {1}); DELETE FROM {1}",
+                        transfer_.births().sql(), transfer_.links().sql());
         co_await session_.execute(std::move(forget));
     }
     const pg::result forgotten = co_await session_.query(forget_sql(transfer_, rows_));

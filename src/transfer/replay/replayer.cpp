@@ -366,7 +366,11 @@ awaitable<void> replayer::vacuum() {
     }
     if (work_->transfer.mode == transfer::replay_mode::keep) {
         co_await session->execute("VACUUM " + work_->transfer.links().sql());
-        co_await session->execute("VACUUM " + work_->transfer.births().sql());
+        // Births whose transaction has no link that could be seen: both are seen at once, or neither.
+        const std::string births = work_->transfer.births().sql();
+        co_await session->execute(fmt::format("DELETE FROM {} WHERE transaction NOT IN (SELECT transaction FROM {})",
+                                              births, work_->transfer.links().sql()));
+        co_await session->execute("VACUUM " + births);
     }
     bytes_after_vacuum_ = co_await capture::log_bytes(*session, work_->transfer);
 }

@@ -139,6 +139,43 @@ TEST_F(around_revert, needs_no_superuser_and_asks_nothing_of_who_writes) {
     expect_nothing_left();
 }
 
+/// The functions that log run with the owner's rights: what he may not call would make the application fail.
+TEST_F(around_revert, an_owner_who_may_not_ask_where_the_wal_is_has_no_way_back) {
+    make_table(50);
+    const std::string owner = db().create_role("owner");
+    sql().execute("GRANT CREATE ON DATABASE " + db().name() + " TO " + owner +
+                  "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner + "; ALTER TABLE t OWNER TO " + owner +
+                  "; REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC");
+    const run_result refused = run_pgeist(
+        db().uri_as(owner), {"run", "--table", "t", "--method", "copy", "--revertible", "--alter", "DROP COLUMN code"});
+    EXPECT_TRUE(exited(refused, 3));
+    EXPECT_TRUE(says(refused, {"may not call pg_current_wal_insert_lsn()", "GRANT EXECUTE ON FUNCTION"}));
+    EXPECT_TRUE(exited(command("cleanup", {"--all"}), 0));
+    expect_nothing_left();
+}
+
+/// Where the server may not count the rows that a transaction inserts, each of them is logged by itself.
+TEST_F(around_revert, new_rows_are_logged_one_by_one_where_nobody_counts_them) {
+    make_table(50);
+    const std::string by_rows = "SELECT tgtype & 1 FROM pg_trigger WHERE tgname = 'pgeist_1_back_insert'";
+    sql().execute("ALTER DATABASE " + db().name() + " SET track_counts = off");
+    ASSERT_TRUE(exited(run_revertible("DROP COLUMN code"), 0));
+    EXPECT_EQ(sql().number(by_rows), 1);
+    sync_connection application(db().uri());
+    application.execute(
+        "DELETE FROM t WHERE id = 5; CREATE FUNCTION act() RETURNS int LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET id = "
+        "900 WHERE id = 5; UPDATE t SET id = 5 WHERE id = 1; RETURN 0; END $$; INSERT INTO t (id, note) SELECT i, CASE "
+        "WHEN i = 5 OR act() = 0 THEN 'young' END FROM generate_series(5, 6) AS x (y) CROSS JOIN LATERAL (SELECT CASE "
+        "y WHEN 5 THEN 5 ELSE 800 END) AS z (i)");
+    ASSERT_TRUE(exited(revert(), 0));
+    EXPECT_EQ(sql().scalar("SELECT string_agg(concat_ws(' ', id, note, code), ', ' ORDER BY id) FROM t WHERE id IN (5, "
+                           "800, 900)"),
+              "5 note 1 10, 800 young, 900 young");
+    sql().execute("ALTER DATABASE " + db().name() + " RESET track_counts");
+    EXPECT_TRUE(exited(revert(), 0));
+    EXPECT_TRUE(exited(command("cleanup", {"1"}), 0));
+}
+
 /// Who drops pgeist's tables by hand: the application goes on, and what is left goes with its schemas.
 TEST_F(around_revert, a_state_that_is_dropped_leaves_the_application_alone) {
     make_table(50);

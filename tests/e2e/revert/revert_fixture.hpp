@@ -40,16 +40,16 @@ protected:
     boost::json::object status() { return only_job(db().uri()); }
 
     /// A string of the status; empty for null.
-    std::string told(const std::string& field) {
+    std::string told(const std::string& name) {
         const boost::json::object job = status();
-        const boost::json::value& value = job.at(field);
+        const boost::json::value& value = job.at(name);
         return value.is_null()     ? ""
                : value.is_string() ? std::string(value.as_string())
                                    : boost::json::serialize(value);
     }
 
-    void wait_until_told(const std::string& field, const std::string& wanted) {
-        wait_for(field + " = " + wanted, [&] { return told(field) == wanted; });
+    void wait_until_told(const std::string& name, const std::string& wanted) {
+        wait_for(name + " = " + wanted, [&] { return told(name) == wanted; });
     }
 
     /// describe_table() without what pgeist keeps on the table for a way back, and without how far sequences have come.
