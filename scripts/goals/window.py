@@ -15,7 +15,7 @@ from goals.load import fresh_application
 from goals.online import Online, begin_capture
 
 NAME = "window"
-GOAL = 1.03  # times the cost during the run
+GOAL = 1.05  # times the instructions during the run: their times cannot be told apart then
 STATEMENTS = WARM_UP + 50
 NEW_ROW = ("INSERT INTO orders (id, customer_id, status, amount, created_at, details) "
            "SELECT nextval('order_ids'), $1, 'new', 12.50, now(), '{\"sku\": \"SKU-1\"}'")

@@ -69,6 +69,8 @@ private:
     const workload_shape& shape_;
     std::uint64_t seed_;
     std::atomic<long long> committed_{0};
+    /// A revert that finds its table truncated begins anew: it would never end beside writers who go on doing that.
+    std::atomic<int> truncations_left_{10};
     std::mutex mutex_;
     workload_report report_;
     std::vector<std::jthread> threads_;

@@ -95,16 +95,15 @@ std::string beside_the_key(const transfer::spec& transfer) {
     return columns;
 }
 
-/// Asked of each row that is updated: logs the key before where the key changes, and what is touched. CASE, since the
-/// order in which the sides of an OR or AND are asked is the server's choice; it is dearer than AND, for each
-/// statement, and not needed for links: one from a key to itself would mean nothing.
+/// Asked of each row that is updated: logs the key before where the key changes, and what is touched. In which order
+/// the sides of an AND are asked is the server's choice, though it takes the first one first: a key that has not
+/// changed may be logged, and a link from a key to itself means nothing. CASE would be dearer, for each statement.
 std::string on_update(const transfer::spec& transfer) {
     const std::string job = quote_identifier(transfer.schema);
-    const std::string key = keeps_history(transfer)
-                                ? fmt::format("{} AND {}.capture_link({}, {})", key_changed(transfer), job,
-                                              key_of(transfer, "NEW"), key_of(transfer, "OLD"))
-                                : fmt::format("CASE WHEN {} THEN {}.capture_key({}) ELSE false END",
-                                              key_changed(transfer), job, key_of(transfer, "OLD"));
+    const std::string rekeyed =
+        keeps_history(transfer) ? fmt::format("capture_link({}, {})", key_of(transfer, "NEW"), key_of(transfer, "OLD"))
+                                : fmt::format("capture_key({})", key_of(transfer, "OLD"));
+    const std::string key = fmt::format("{} AND {}.{}", key_changed(transfer), job, rekeyed);
     if (!transfer::logs_touched(transfer)) {
         return key;
     }
