@@ -8,8 +8,8 @@ CREATE FUNCTION @job@.births_before_links() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $@quote@$
 DECLARE
     event         record;
-    transaction_  xid8;
-    inserted_     bigint;
+    within        xid8;      -- the transaction
+    inserted_then bigint;    -- at the event behind
     link          pg_lsn;    -- the first one behind
     waiting       pg_lsn[];
     on_top        int := 0;
@@ -17,7 +17,7 @@ DECLARE
     early_in      xid8[];
     before        pg_lsn[];  -- this link's
     count_early   int := 0;
-    none_is_left  boolean;
+    is_another    boolean;
 BEGIN
     FOR event IN
         SELECT transaction, statement AS number, place, inserted FROM @job@.pgeist_births
@@ -26,22 +26,22 @@ BEGIN
         UNION ALL SELECT NULL, NULL, NULL, NULL  -- the end, for the last transaction
          ORDER BY transaction NULLS LAST, number DESC, place
     LOOP
-        none_is_left := event.transaction IS DISTINCT FROM transaction_;
-        WHILE on_top > 0 AND (none_is_left OR event.inserted < inserted_) LOOP
+        is_another := event.transaction IS DISTINCT FROM within;
+        WHILE on_top > 0 AND (is_another OR event.inserted < inserted_then) LOOP
             IF link < waiting[on_top] THEN
                 count_early := count_early + 1;
                 early[count_early] := waiting[on_top];
-                early_in[count_early] := transaction_;
+                early_in[count_early] := within;
                 before[count_early] := link;
             END IF;
             on_top := on_top - 1;
-            inserted_ := inserted_ - 1;
+            inserted_then := inserted_then - 1;
         END LOOP;
-        IF none_is_left THEN
-            transaction_ := event.transaction;
+        IF is_another THEN
+            within := event.transaction;
             link := NULL;
         END IF;
-        inserted_ := event.inserted;
+        inserted_then := event.inserted;
         IF event.place IS NULL THEN
             link := event.number;
         ELSE

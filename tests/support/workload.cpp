@@ -84,7 +84,8 @@ void workload::write(const std::stop_token& stop, const writer_options& options,
 void workload::one_transaction(sync_connection& connection, workload_transaction& work, const writer_options& options,
                                random_engine& random) {
     connection.execute("BEGIN ISOLATION LEVEL " + options.isolation);
-    if (once_in(random, options.one_truncate_in) && truncations_left_-- > 0) {
+    if (truncations_ < options.most_truncations && once_in(random, options.one_truncate_in)) {
+        ++truncations_;
         work.truncate();
     }
     for (long long operations = pick(random, 1, 4); operations > 0; --operations) {

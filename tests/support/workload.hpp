@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,8 @@ struct writer_options {
     int one_long_in = 0;
     /// In one of so many transactions it truncates; 0 is never.
     int one_truncate_in = 0;
+    /// Until the table was truncated so often.
+    int most_truncations = std::numeric_limits<int>::max();
 };
 
 /// What the workload did. A failure is an error that the writers do not cause each other: serialization failures,
@@ -69,8 +72,7 @@ private:
     const workload_shape& shape_;
     std::uint64_t seed_;
     std::atomic<long long> committed_{0};
-    /// A revert that finds its table truncated begins anew: it would never end beside writers who go on doing that.
-    std::atomic<int> truncations_left_{10};
+    std::atomic<int> truncations_{0};
     std::mutex mutex_;
     workload_report report_;
     std::vector<std::jthread> threads_;

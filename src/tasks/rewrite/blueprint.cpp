@@ -168,7 +168,8 @@ awaitable<void> plan_way_back(target::build_context& at, const catalog::table& a
     const transfer::relation read{at.source.name, at.shadow_oid};
     const transfer::relation write{at.shadow, at.source.oid};
     plan::revert_plan plan;
-    // The order in which rows come under keys is told by what the server counts, where statements log them.
+    // The order in which rows come under keys is told by what the server counts, where statements log them: in mode
+    // keep, which the way after a swap back always is.
     const bool uncounted = co_await target::counts_may_be_off(at);
     plan.back = transfer::as_spec(back, read, write, back_schema(job), into.blueprint.row_triggers || uncounted);
     plan.first = plan.back;

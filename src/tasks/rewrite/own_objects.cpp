@@ -123,7 +123,8 @@ constexpr const char* may_call_sql = R"(
            'pg_catalog.pg_stat_get_xact_tuples_inserted(oid)'::regprocedure::oid]) AS f
      WHERE NOT has_function_privilege(f, 'EXECUTE'))";
 
-/// The application's statements would fail else: what they fire runs with this role's rights.
+/// The application's statements would fail else: what they fire runs with this role's rights. Also where this way does
+/// not call them: the one after a swap back does, and a swap back should not be refused for that.
 awaitable<void> require_functions(pg::connection& session) {
     const pg::result row = co_await session.query(may_call_sql);
     if (!row.is_null(0, 1)) {

@@ -18,7 +18,16 @@ namespace {
 
 constexpr const char* widen = "ALTER COLUMN id TYPE bigint";
 
-class around_revert : public revert_test {};
+class around_revert : public revert_test {
+protected:
+    /// A role that owns the table, may make pgeist's schemas, and is no superuser.
+    std::string give_table_to_owner() {
+        const std::string owner = db().create_role("owner");
+        sql().execute("GRANT CREATE ON DATABASE " + db().name() + " TO " + owner +
+                      "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner + "; ALTER TABLE t OWNER TO " + owner);
+        return owner;
+    }
+};
 
 /// Scripts that are called, and a page of metrics.
 class told_around_revert : public around_revert {
@@ -104,11 +113,9 @@ TEST_F(around_revert, a_prepared_transaction_is_waited_for_and_its_rows_come_bac
 /// The owner is no superuser, the application may do little: neither notices anything of the window.
 TEST_F(around_revert, needs_no_superuser_and_asks_nothing_of_who_writes) {
     make_table(50);
-    const std::string owner = db().create_role("owner");
+    const std::string owner = give_table_to_owner();
     const std::string writer = db().create_role("writer");
-    sql().execute("GRANT CREATE ON DATABASE " + db().name() + " TO " + owner +
-                  "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner + "; ALTER TABLE t OWNER TO " + owner +
-                  "; GRANT SELECT, INSERT, UPDATE, DELETE ON t TO " + writer);
+    sql().execute("GRANT SELECT, INSERT, UPDATE, DELETE ON t TO " + writer);
     const auto as_owner = [&](std::vector<std::string> arguments) {
         return run_pgeist(db().uri_as(owner), std::move(arguments));
     };
@@ -142,10 +149,8 @@ TEST_F(around_revert, needs_no_superuser_and_asks_nothing_of_who_writes) {
 /// The functions that log run with the owner's rights: what he may not call would make the application fail.
 TEST_F(around_revert, an_owner_who_may_not_ask_where_the_wal_is_has_no_way_back) {
     make_table(50);
-    const std::string owner = db().create_role("owner");
-    sql().execute("GRANT CREATE ON DATABASE " + db().name() + " TO " + owner +
-                  "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner + "; ALTER TABLE t OWNER TO " + owner +
-                  "; REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC");
+    const std::string owner = give_table_to_owner();
+    sql().execute("REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC");
     const run_result refused = run_pgeist(
         db().uri_as(owner), {"run", "--table", "t", "--method", "copy", "--revertible", "--alter", "DROP COLUMN code"});
     EXPECT_TRUE(exited(refused, 3));
